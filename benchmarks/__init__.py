@@ -1,0 +1,1 @@
+"""Benchmarks: ratios between two ways in one run, with the bound."""

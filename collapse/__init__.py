@@ -1,0 +1,52 @@
+"""Spectral diagnostics for the embedding tables of recommender models.
+
+The measures, and the two functions that most people need, are here; the rest is in `collapse.analysis`,
+`collapse.training` and `collapse.figures`. Names are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collapse.analysis.choices import Choices
+    from collapse.analysis.diagnosis import diagnose
+    from collapse.analysis.measures.abundance import information_abundance
+    from collapse.analysis.measures.angles import diversity, principal_cosines
+    from collapse.analysis.measures.random_matrix import random_abundance
+    from collapse.analysis.measures.spectra import singular_values
+    from collapse.analysis.readers import load
+    from collapse.errors import CollapseError
+
+_HOMES = {
+    "Choices": "collapse.analysis.choices",
+    "CollapseError": "collapse.errors",
+    "diagnose": "collapse.analysis.diagnosis",
+    "diversity": "collapse.analysis.measures.angles",
+    "information_abundance": "collapse.analysis.measures.abundance",
+    "load": "collapse.analysis.readers",
+    "principal_cosines": "collapse.analysis.measures.angles",
+    "random_abundance": "collapse.analysis.measures.random_matrix",
+    "singular_values": "collapse.analysis.measures.spectra",
+}
+
+__all__ = [
+    "Choices",
+    "CollapseError",
+    "diagnose",
+    "diversity",
+    "information_abundance",
+    "load",
+    "principal_cosines",
+    "random_abundance",
+    "singular_values",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'collapse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

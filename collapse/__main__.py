@@ -1,0 +1,5 @@
+"""`python -m collapse` is the command line."""
+
+from collapse.cli import main
+
+main()

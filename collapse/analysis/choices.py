@@ -1,0 +1,30 @@
+"""The choices that the numbers of an analysis depend on, recorded with them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from collapse.errors import CollapseError
+
+Rows = Literal["all", "seen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What enters a measure, and how."""
+
+    rows: Rows = "all"
+    """Which rows of a table: all, as the paper has it, or those looked up in training at least once."""
+    energy: float = 0.99
+    """The share of sum sigma^2 that the counted directions hold; the reported k99 is for 0.99."""
+    near_zero: float = 1e-3
+    """A row is near zero if its norm is below this times the largest row's."""
+    draws: int = 64
+    """Random matrices drawn for E[IA(random)]."""
+    seed: int = 0
+    """Their seed."""
+
+    def __post_init__(self) -> None:
+        if self.rows not in ("all", "seen"):
+            raise CollapseError(f"rows is {self.rows!r}; it is 'all' or 'seen'")
+        if not 0 < self.energy <= 1 or self.near_zero < 0 or self.draws < 1:
+            raise CollapseError("energy is a share of at most 1, near_zero at least 0, draws at least 1")

@@ -1,0 +1,1 @@
+"""Spectral measures: arrays in, arrays out."""

@@ -1,0 +1,27 @@
+"""Reading checkpoints into tables and interaction weights: `load` is the one door."""
+
+from pathlib import Path
+
+from collapse.analysis.readers.native import read_native
+from collapse.tables import TableSet
+
+
+def load(path: str | Path) -> TableSet:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : str or Path
+        A checkpoint that ``collapse train`` wrote.
+
+    Returns
+    -------
+    TableSet
+        Its embedding tables and interaction weights.
+
+    Raises
+    ------
+    CollapseError
+        If the file is missing, damaged, or of a family that is not known.
+    """
+    return read_native(Path(path))

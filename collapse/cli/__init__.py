@@ -1,0 +1,46 @@
+"""The command line: one file a command, imported only when it is called."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from collapse.errors import CollapseError
+
+_COMMANDS = ("prepare", "train", "analyze")
+
+
+class _Commands(click.Group):
+    """The commands of `_COMMANDS`, each `command` of the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"collapse.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="embedding-collapse", message="%(prog)s %(version)s")
+def group() -> None:
+    """Find out which embeddings of a recommender model collapsed, and train models to study it.
+
+    \b
+    Start here:
+      collapse train --out runs/first          train DCNv2 on the built-in flights data
+      collapse analyze runs/first/best.pt      which fields collapsed
+    """
+
+
+def main() -> None:
+    """Run the command line: bad input is one sentence on standard error and exit code 2."""
+    try:
+        group(prog_name="collapse")
+    except CollapseError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 2))

@@ -1,0 +1,1 @@
+"""Drawing: one Display a figure."""

@@ -1,0 +1,35 @@
+"""The figures that there are, by their number in the paper."""
+
+from collapse.errors import CollapseError
+from collapse.figures.abundance import AbundanceDisplay
+from collapse.figures.display import Display
+from collapse.figures.spectrum import SpectrumDisplay
+from collapse.figures.sub_embeddings import SubEmbeddingDisplay
+
+DISPLAYS: dict[str, type[Display]] = {
+    display.number: display for display in (SpectrumDisplay, AbundanceDisplay, SubEmbeddingDisplay)
+}
+
+
+def display_of(number: str) -> type[Display]:
+    """Find the display of a figure.
+
+    Parameters
+    ----------
+    number : str
+        The figure's number, such as ``1b``.
+
+    Returns
+    -------
+    type of Display
+        Its class.
+
+    Raises
+    ------
+    CollapseError
+        If there is none; the sentence lists those that there are.
+    """
+    if number not in DISPLAYS:
+        listed = "; ".join(f"{known} ({display.content})" for known, display in DISPLAYS.items())
+        raise CollapseError(f"there is no figure {number!r}; there are {listed}")
+    return DISPLAYS[number]

@@ -1,0 +1,190 @@
+"""Files and folders that are written whole or not at all."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from collapse.errors import CollapseError
+
+PARTIAL_SUFFIX = ".partial"
+
+
+@contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into a sentence that names the file.
+
+    Parameters
+    ----------
+    action : str
+        What was being done, as it reads after "cannot": ``"write"``, ``"read"``.
+    path : Path
+        The file or folder it was done to.
+
+    Raises
+    ------
+    CollapseError
+        In place of any `OSError` raised inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        hint = {
+            errno.ENOSPC: "; free some space and try again",
+            errno.EDQUOT: "; free some space and try again",
+            errno.EFBIG: "; the limit on file sizes is too low",
+            errno.EACCES: "; choose another place or change its permissions",
+            errno.EPERM: "; choose another place or change its permissions",
+            errno.EROFS: "; choose another place",
+        }.get(error.errno or 0, "")
+        raise CollapseError(f"cannot {action} {path}: {reason}{hint}") from error
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` that takes its name when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; its folder must exist. What it held stays until the new content is on disk.
+
+    Yields
+    ------
+    IO[bytes]
+        The open temporary file.
+
+    Raises
+    ------
+    CollapseError
+        If the operating system refuses (no space, no permission); `path` is then as it was.
+    """
+    with explained("write", path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+
+@contextmanager
+def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Make a temporary folder beside `path` that takes its name when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make; its parents are made as needed.
+    overwrite : bool
+        Whether an existing folder is replaced.
+
+    Yields
+    ------
+    Path
+        The temporary folder, to be filled.
+
+    Raises
+    ------
+    CollapseError
+        If `path` exists and is not to be replaced, or the operating system refuses.
+    """
+    if path.exists() and not overwrite:
+        raise CollapseError(f"{path} exists already: choose another folder or ask for it to be replaced")
+    with explained("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            temporary.chmod(0o777 & ~_umask())
+            if path.exists():
+                _exchange(path, temporary)
+            else:
+                temporary.replace(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync_directory(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    content : Any
+        What `json.dumps` takes; NaN and infinity are refused.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be written.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    with atomic_write(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+
+    Returns
+    -------
+    Any
+        Its content.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read or is not JSON.
+    """
+    try:
+        with explained("read", path):
+            return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CollapseError(f"{path} is not a JSON file: {error}") from error
+
+
+def _exchange(path: Path, temporary: Path) -> None:
+    retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
+    path.replace(retired)
+    temporary.replace(path)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,109 @@
+"""The rows of one step: whole batches sliced from one matrix of ids.
+
+Shapes: B batch, N fields, n rows of a split.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse.training.data.prepared import PreparedData
+
+
+def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+    """Shuffle the training rows for one epoch; the result depends on nothing but the arguments.
+
+    Parameters
+    ----------
+    rows : (n,) array
+        The training rows.
+    seed : int
+        The seed of the row order.
+    epoch : int
+        The epoch, from 1.
+
+    Returns
+    -------
+    (n,) array
+        The same rows in a new order.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def batch_bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut `rows` rows into batches.
+
+    Parameters
+    ----------
+    rows : int
+        How many rows there are.
+    batch_size : int
+        Rows a batch.
+
+    Returns
+    -------
+    list of (int, int)
+        First row and end of every batch. The last batch may be smaller; a last batch of a single row, which batch
+        normalisation cannot take, joins the one before.
+    """
+    starts = list(range(0, rows, batch_size))
+    if len(starts) > 1 and rows - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], rows], strict=True))
+
+
+def batches(
+    data: PreparedData,
+    rows: NDArray[np.int64],
+    bounds: list[tuple[int, int]],
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Read batch after batch.
+
+    Parameters
+    ----------
+    data : PreparedData
+        Gives ids and labels.
+    rows : (n,) array
+        The rows to read, in order.
+    bounds : list of (int, int)
+        The batches, as positions in `rows`.
+    device : torch.device
+        Where the tensors go.
+
+    Yields
+    ------
+    tuple of Tensor
+        Ids of shape (B, N), int32, and labels of shape (B,), float32.
+    """
+    for start, stop in bounds:
+        chosen = rows[start:stop]
+        ids_BN = torch.from_numpy(data.ids[chosen])
+        labels_B = torch.from_numpy(data.labels[chosen].astype(np.float32))
+        yield ids_BN.to(device, non_blocking=True), labels_B.to(device, non_blocking=True)
+
+
+def training_row_counts(data: PreparedData, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count how often one pass over the training rows looks up every row of every table.
+
+    Parameters
+    ----------
+    data : PreparedData
+        Gives the ids.
+    rows : (n,) array
+        The training rows.
+
+    Returns
+    -------
+    (sum D_i,) array
+        The counts, field after field.
+    """
+    counts = np.zeros(sum(data.schema.cardinalities), dtype=np.int64)
+    offsets = np.cumsum([0, *data.schema.cardinalities[:-1]])
+    for start in range(0, len(rows), 2**18):
+        fused = data.ids[rows[start : start + 2**18]] + offsets
+        counts += np.bincount(fused.ravel(), minlength=len(counts))
+    return counts

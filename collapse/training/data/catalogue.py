@@ -1,0 +1,64 @@
+"""Data sets by name or by folder."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from collapse.errors import CollapseError
+from collapse.files import explained
+from collapse.training.data import flights
+from collapse.training.data.prepared import PreparedData, open_prepared
+from collapse.training.data.schema import FORMAT_VERSION
+
+CACHE_VARIABLE = "COLLAPSE_CACHE"
+
+
+def load_data(name_or_path: str | Path) -> PreparedData:
+    """Open a built-in data set or a prepared folder.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``"flights"``, or the folder of a prepared data set; a folder of that name is ``"./flights"``.
+
+    Returns
+    -------
+    PreparedData
+        The data set. A built-in one is prepared when first asked for and kept in the folder that the environment
+        variable ``COLLAPSE_CACHE`` names, else in the user's cache folder.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such data set, or it is damaged.
+    """
+    if str(name_or_path) in BUILT_IN:
+        return BUILT_IN[str(name_or_path)]()
+    if not Path(name_or_path).is_dir():
+        raise CollapseError(
+            f"{str(name_or_path)!r} is neither a built-in data set ({', '.join(BUILT_IN)}) nor the folder of a "
+            "prepared one: see `collapse prepare --help`"
+        )
+    return open_prepared(Path(name_or_path))
+
+
+def _flights() -> PreparedData:
+    made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
+    path = cache / f"flights-{FORMAT_VERSION}-{digest[:12]}"
+    with explained("write", path):
+        cache.mkdir(parents=True, exist_ok=True)
+        # Of two processes that ask at once, one prepares and the other waits and opens.
+        with FileLock(cache / f".{path.name}.lock"):
+            if not path.exists():
+                flights.prepare_flights(path)
+    return open_prepared(path)
+
+
+BUILT_IN: dict[str, Callable[[], PreparedData]] = {"flights": _flights}

@@ -1,0 +1,202 @@
+"""A prepared data set on disk: one folder, whole or not there, that training reads as it is.
+
+========================  ==================================================================================
+``schema.json``           `Schema`: the fields in order, their cardinalities, the label, the format's version
+``vocabulary.parquet``    field, id (int32), value (text; null for the out-of-vocabulary row), count (int64)
+``ids.npy``               int32, shape (rows, N), C order: the id of every field in every row
+``labels.npy``            uint8, shape (rows,): 0 or 1
+``manifest.json``         sources with size and SHA-256, options, rows, data hash, library versions
+========================  ==================================================================================
+
+Nothing in it depends on the clock, the machine's paths or a hash seed: preparing twice gives the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from collapse.errors import CollapseError
+from collapse.files import atomic_directory, explained, read_json
+from collapse.training.data.schema import Schema
+
+SCHEMA = "schema.json"
+VOCABULARY = "vocabulary.parquet"
+IDS = "ids.npy"
+LABELS = "labels.npy"
+MANIFEST = "manifest.json"
+CHUNK_ROWS = 1 << 14
+AGAIN = "prepare the data set again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A raw file that a data set was prepared from."""
+
+    name: str
+    """The file's name, without its folder."""
+    size: int
+    """Its size in bytes."""
+    sha256: str
+    """The SHA-256 of its content, in hexadecimal."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedData:
+    """A prepared data set, opened: N fields, ids memory-mapped."""
+
+    path: Path
+    """Its folder."""
+    schema: Schema
+    """The fields and their cardinalities."""
+    ids: NDArray[np.int32]
+    """The id of every field in every row, shape (rows, N), read-only and memory-mapped."""
+    labels: NDArray[np.uint8]
+    """0 or 1 for every row, shape (rows,)."""
+    manifest: Mapping[str, Any]
+    """What ``manifest.json`` holds."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.labels)
+
+    @property
+    def data_hash(self) -> str:
+        """The SHA-256 of vocabulary, ids and labels as they were written, in hexadecimal."""
+        return str(self.manifest["data_hash"])
+
+    def vocabulary(self) -> pl.DataFrame:
+        """Read what each id stands for.
+
+        Returns
+        -------
+        pl.DataFrame
+            Columns field, id (int32), value (text; null for the out-of-vocabulary row, id 0) and count
+            (int64: rows of the whole data set that hold the id), sum D_i rows in the order of fields and ids.
+
+        Raises
+        ------
+        CollapseError
+            If the file cannot be read or does not fit the schema.
+        """
+        path = self.path / VOCABULARY
+        try:
+            with explained("read", path):
+                vocabulary = pl.read_parquet(path.read_bytes())
+        except pl.exceptions.PolarsError as error:
+            raise CollapseError(f"{path} is not a whole Parquet file: {AGAIN}") from error
+        expected = pl.DataFrame(
+            [
+                pl.Series("field", np.repeat(self.schema.fields, self.schema.cardinalities)),
+                pl.Series("id", np.concatenate([np.arange(D) for D in self.schema.cardinalities]), pl.Int32),
+            ]
+        )
+        if not vocabulary.select(pl.col("field", "id")).equals(expected):
+            raise CollapseError(f"{path} does not hold the rows that {SCHEMA} tells of: {AGAIN}")
+        return vocabulary
+
+
+@contextmanager
+def new_prepared(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Make the folder of a prepared data set, as `collapse.files.atomic_directory` does.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make.
+    overwrite : bool
+        Whether a prepared data set that is there is replaced; any other folder never is.
+
+    Yields
+    ------
+    Path
+        The temporary folder, to be filled.
+
+    Raises
+    ------
+    CollapseError
+        If `path` exists and is not to be replaced, or the operating system refuses.
+    """
+    if overwrite and path.exists() and not (path / SCHEMA).is_file():
+        raise CollapseError(f"{path} is not a prepared data set and is not replaced: choose another folder")
+    with atomic_directory(path, overwrite=overwrite) as folder:
+        yield folder
+
+
+def open_prepared(path: Path) -> PreparedData:
+    """Open a prepared data set and check it whole, the ids in one pass over the file.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that ``collapse prepare`` wrote.
+
+    Returns
+    -------
+    PreparedData
+        The data set; its ids stay on disk.
+
+    Raises
+    ------
+    CollapseError
+        If a file is missing, damaged or of another format version, shapes or types do not fit the schema,
+        an id lies outside its field's vocabulary, or a label is neither 0 nor 1.
+    """
+    for name in (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST):
+        if not (path / name).is_file():
+            raise CollapseError(
+                f"{path} is not a prepared data set, {name} is missing: see `collapse prepare --help`"
+            )
+    schema = Schema.from_json(read_json(path / SCHEMA), source=path / SCHEMA)
+    manifest = read_json(path / MANIFEST)
+    for key in ("rows", "data_hash"):
+        if not isinstance(manifest, dict) or key not in manifest:
+            raise CollapseError(f"{path / MANIFEST} lacks the key {key!r}: {AGAIN}")
+    rows = manifest["rows"]
+    ids = _load(path / IDS, np.int32, (rows, len(schema.fields)))
+    labels = _load(path / LABELS, np.uint8, (rows,))
+    _check_ids(ids, schema, path / IDS)
+    _check_labels(labels, path / LABELS)
+    return PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
+
+
+def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        with explained("read", path):
+            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        raise CollapseError(f"{path} is not a whole .npy file ({error}): {AGAIN}") from error
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+        raise CollapseError(
+            f"{path} holds {array.dtype} of shape {array.shape} where {np.dtype(dtype)} of shape {shape} in C "
+            f"order is expected: {AGAIN}"
+        )
+    return array
+
+
+def _check_ids(ids: NDArray[np.int32], schema: Schema, path: Path) -> None:
+    cardinalities = np.array(schema.cardinalities, dtype=np.uint32)
+    for start in range(0, len(ids), CHUNK_ROWS):
+        chunk = ids[start : start + CHUNK_ROWS]
+        # Read as unsigned, a negative id is larger than any cardinality: one comparison finds both.
+        outside = chunk.view(np.uint32) >= cardinalities
+        if outside.any():
+            row, field = np.argwhere(outside)[0]
+            raise CollapseError(
+                f"field {schema.fields[field]!r} of {path} holds id {chunk[row, field]} at row {start + row}, "
+                f"but its vocabulary has {cardinalities[field]} rows: {AGAIN}"
+            )
+
+
+def _check_labels(labels: NDArray[np.uint8], path: Path) -> None:
+    wrong = np.flatnonzero(labels > 1)
+    if wrong.size:
+        raise CollapseError(
+            f"{path} holds label {labels[wrong[0]]} at row {wrong[0]}, which is neither 0 nor 1: {AGAIN}"
+        )

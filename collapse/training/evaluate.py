@@ -1,0 +1,67 @@
+"""AUC and logloss of a model on a split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from collapse.errors import CollapseError
+from collapse.training.batches import batch_bounds, batches
+from collapse.training.data.prepared import PreparedData
+from collapse.training.metrics import auc, logloss
+from collapse.training.models import MultiEmbeddingModel
+
+_BATCH = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured on one split."""
+
+    auc: float
+    """Area under the ROC curve."""
+    logloss: float
+    """Mean negative log-likelihood, in nats."""
+
+
+def evaluate(
+    model: MultiEmbeddingModel, data: PreparedData, rows: NDArray[np.int64], device: torch.device, *, split: str
+) -> Evaluation:
+    """Predict every row of a split and measure.
+
+    Parameters
+    ----------
+    model : MultiEmbeddingModel
+        The model; it is put into evaluation mode.
+    data : PreparedData
+        The data set.
+    rows : (n,) array
+        The rows of the split.
+    device : torch.device
+        Where the model is.
+    split : str
+        The split's name, for the error.
+
+    Returns
+    -------
+    Evaluation
+        Exact AUC and logloss.
+
+    Raises
+    ------
+    CollapseError
+        If a prediction is not finite.
+    """
+    model.eval()
+    with torch.inference_mode():
+        bounds = batch_bounds(len(rows), _BATCH)
+        parts = [model(ids_BN) for ids_BN, _ in batches(data, rows, bounds, device)]
+        logits = torch.cat(parts).float().cpu().numpy()
+    if not np.isfinite(logits).all():
+        row = int(rows[np.flatnonzero(~np.isfinite(logits))[0]])
+        raise CollapseError(
+            f"the prediction for {split} row {row} is not finite: the run has diverged; lower the learning rate"
+        )
+    labels = np.asarray(data.labels[rows])
+    return Evaluation(auc=auc(labels, logits), logloss=logloss(labels, logits))

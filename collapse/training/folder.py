@@ -1,0 +1,141 @@
+"""The files of a run's folder."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from collapse.errors import CollapseError
+from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
+from collapse.training.config import RunConfig
+from collapse.training.loop import EpochResult
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps its configuration, metrics, checkpoints and manifest."""
+
+    path: Path
+    """The folder."""
+
+    @property
+    def config(self) -> Path:
+        """The run's configuration: written first, so a folder with it holds a run."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation AUC."""
+        return self.path / "best.pt"
+
+    @property
+    def last(self) -> Path:
+        """The latest state, to resume from."""
+        return self.path / "last.pt"
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is, what it ran on, and what the test gave."""
+        return self.path / "manifest.json"
+
+    def read_config(self) -> RunConfig:
+        """Read the configuration of the run that is here.
+
+        Returns
+        -------
+        RunConfig
+            The configuration.
+
+        Raises
+        ------
+        CollapseError
+            If there is no run here, or it does not fit this version.
+        """
+        if not self.config.exists():
+            raise CollapseError(f"{self.path} holds no run to resume: leave out --resume to start one")
+        return RunConfig.from_dict(read_json(self.config))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read the manifest; empty where there is none yet."""
+        return dict(read_json(self.manifest)) if self.manifest.exists() else {}
+
+    def write_manifest(self, content: dict[str, Any]) -> None:
+        """Write the manifest, whole or not at all."""
+        write_json(self.manifest, content)
+
+    def read_metrics(self) -> list[dict[str, str]]:
+        """Read the rows of the metrics as text; empty where there are none yet."""
+        if not self.metrics.exists():
+            return []
+        with explained("read", self.metrics), self.metrics.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def write_metrics(self, rows: list[dict[str, str]]) -> None:
+        """Write all rows of the metrics, whole or not at all."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [item.name for item in fields(EpochResult)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_write(self.metrics) as file:
+            file.write(text.getvalue().encode())
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Make the folder and hold it for this process, so that no two train in it.
+
+        Raises
+        ------
+        CollapseError
+            If another process holds it, or it cannot be written.
+        """
+        with explained("write to", self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout as error:
+                raise CollapseError(
+                    f"another process is training in {self.path}: wait for it, or choose another --out"
+                ) from error
+        try:
+            for abandoned in self.path.glob(f".*{PARTIAL_SUFFIX}"):
+                abandoned.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+
+def difference(theirs: RunConfig, ours: RunConfig) -> str | None:
+    """Name the first setting in which two configurations differ.
+
+    Parameters
+    ----------
+    theirs : RunConfig
+        What is there.
+    ours : RunConfig
+        What was asked for.
+
+    Returns
+    -------
+    str or None
+        The setting with both values; None if there is no difference.
+    """
+    pairs = zip(_flat(asdict(theirs)).items(), _flat(asdict(ours)).values(), strict=True)
+    return next((f"{key} is {a!r} there and {b!r} here" for (key, a), b in pairs if a != b), None)
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

@@ -1,0 +1,193 @@
+"""The training loop: steps, epochs, early stopping, and the state that makes it go on where it was."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from collapse.errors import CollapseError
+from collapse.training.batches import batch_bounds, batches, epoch_order
+from collapse.training.config import RunConfig
+from collapse.training.data.prepared import PreparedData
+from collapse.training.data.split import Split
+from collapse.training.evaluate import evaluate
+from collapse.training.models import MultiEmbeddingModel
+
+_CHECK_EVERY = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """One row of `metrics.csv`."""
+
+    epoch: int
+    """The epoch, from 1."""
+    train_loss: float
+    """Mean binary cross-entropy over the epoch's steps, with dropout, in nats."""
+    validation_auc: float
+    """AUC on the validation rows after the epoch."""
+    validation_logloss: float
+    """Logloss on the validation rows after the epoch, in nats."""
+    rows_per_second: float
+    """Training rows a second of this epoch, evaluation not counted."""
+    seconds: float
+    """Wall time of the epoch's training, in seconds; of its last part where it was resumed."""
+
+
+class Trainer:
+    """A model in training, with all that decides its next step.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    data : PreparedData
+        The data set.
+    split : Split
+        Its rows for training, validation and test.
+    device : torch.device
+        Where to train.
+    """
+
+    def __init__(self, config: RunConfig, data: PreparedData, split: Split, device: torch.device) -> None:
+        self.config, self.data, self.split, self.device = config, data, split, device
+        torch.manual_seed(config.seeds.initialisation)
+        self.model = MultiEmbeddingModel(list(data.schema.cardinalities), config.model).to(device)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(),
+            lr=config.optimiser.learning_rate,
+            weight_decay=config.optimiser.weight_decay,
+            fused=True,
+        )
+        self.epochs_done = 0
+        self.best_epoch = 0
+        self.best_auc = 0.0
+        self._steps_done = 0
+        self._losses_sum = 0.0
+        self._pending: list[Tensor] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs are used up, or the validation AUC has not risen for `patience` epochs."""
+        waited = self.epochs_done - self.best_epoch
+        return self.epochs_done >= self.config.epochs or waited >= self.config.patience
+
+    def train_epoch(self, after_step: Callable[[], None]) -> EpochResult:
+        """Train one epoch, or the rest of one that was begun, and evaluate.
+
+        Parameters
+        ----------
+        after_step : Callable[[], None]
+            Called between steps, where the state is whole; it may save it, and may raise to stop.
+
+        Returns
+        -------
+        EpochResult
+            What was measured; `best_epoch` tells whether it is the best so far.
+
+        Raises
+        ------
+        CollapseError
+            If the loss or a prediction is not finite.
+        """
+        epoch = self.epochs_done + 1
+        bounds = batch_bounds(len(self.split.train), self.config.optimiser.batch_size)
+        first_row = bounds[self._steps_done][0] if self._steps_done < len(bounds) else len(self.split.train)
+        start = time.perf_counter()
+        for _ in self._steps(epoch, bounds):
+            after_step()
+        seconds = time.perf_counter() - start
+        validation = evaluate(self.model, self.data, self.split.validation, self.device, split="validation")
+        result = EpochResult(
+            epoch=epoch,
+            train_loss=self._losses_sum / len(bounds),
+            validation_auc=validation.auc,
+            validation_logloss=validation.logloss,
+            rows_per_second=(len(self.split.train) - first_row) / seconds,
+            seconds=seconds,
+        )
+        self.epochs_done, self._steps_done, self._losses_sum = epoch, 0, 0.0
+        if self.best_epoch == 0 or validation.auc > self.best_auc:
+            self.best_epoch, self.best_auc = epoch, validation.auc
+        return result
+
+    def _steps(self, epoch: int, bounds: list[tuple[int, int]]) -> Iterator[None]:
+        rows = epoch_order(self.split.train, self.config.seeds.order, epoch)
+        self.model.train()
+        remaining = bounds[self._steps_done :]
+        with tqdm(
+            desc=f"epoch {epoch}",
+            total=len(rows),
+            initial=len(rows) - sum(stop - start for start, stop in remaining),
+            unit="rows",
+            unit_scale=True,
+            leave=False,
+            disable=None,
+        ) as bar:
+            for ids_BN, labels_B in batches(self.data, rows, remaining, self.device):
+                self._pending.append(self._step(ids_BN, labels_B))
+                self._steps_done += 1
+                if self._steps_done % _CHECK_EVERY == 0 or self._steps_done == len(bounds):
+                    self._add_losses()
+                    bar.set_postfix(loss=f"{self._losses_sum / self._steps_done:.4f}", refresh=False)
+                bar.update(len(labels_B))
+                yield
+
+    def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
+        # Gradients are cleared and kept, not freed: the embedding adds to its own in place.
+        self.optimiser.zero_grad(set_to_none=False)
+        loss = F.binary_cross_entropy_with_logits(self.model(ids_BN), labels_B)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        return loss.detach()
+
+    def _add_losses(self) -> None:
+        # Fetched some steps at a time: on a GPU, asking after every step would make it wait.
+        losses = torch.stack(self._pending).tolist() if self._pending else []
+        self._pending.clear()
+        for step, loss in enumerate(losses, start=self._steps_done - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise CollapseError(
+                    f"the training loss is {loss} at step {step} of epoch {self.epochs_done + 1}: the run has "
+                    f"diverged; lower the learning rate, which is {self.config.optimiser.learning_rate}"
+                )
+            self._losses_sum += loss
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next step depends on, beside the model's weights, as plain values and tensors."""
+        self._add_losses()
+        return {
+            "epochs_done": self.epochs_done,
+            "best_epoch": self.best_epoch,
+            "best_auc": self.best_auc,
+            "steps_done": self._steps_done,
+            "losses_sum": self._losses_sum,
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to a state that `state` returned.
+
+        Parameters
+        ----------
+        weights : dict of str to Tensor
+            The model's state dict at that time.
+        state : dict
+            The rest.
+        """
+        self.model.load_state_dict(weights)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epochs_done, self.best_epoch = state["epochs_done"], state["best_epoch"]
+        self.best_auc = state["best_auc"]
+        self._steps_done, self._losses_sum = state["steps_done"], state["losses_sum"]
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)

@@ -1,0 +1,81 @@
+"""The embedding tables of all fields and sets as one fused table.
+
+Shapes: B batch, N fields, K embedding size, M sets, D rows of all fields' tables together.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FusedEmbedding(nn.Module):
+    """All tables E_i^(m) in one matrix: fields stacked along the rows, sets along the columns.
+
+    One gather serves every field and set. Each set starts xavier-uniform over its whole (D, K) block, as the
+    paper's code does; its text is silent.
+
+    Parameters
+    ----------
+    cardinalities : list of int
+        Rows D_i of every field.
+    embedding_size : int
+        Columns K of one set.
+    sets : int
+        Number of sets M.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, cardinalities: list[int], embedding_size: int, sets: int) -> None:
+        super().__init__()
+        self.sets = sets
+        rows = sum(cardinalities)
+        blocks = [nn.init.xavier_uniform_(torch.empty(rows, embedding_size)) for _ in range(sets)]
+        self.weight = nn.Parameter(torch.cat(blocks, dim=1))
+        sizes = torch.tensor([0, *cardinalities[:-1]], dtype=torch.int64)
+        self.register_buffer("offsets", sizes.cumsum(0).to(torch.int32))
+
+    def forward(self, ids_BN: Tensor) -> tuple[Tensor, ...]:
+        """Look up one batch.
+
+        Parameters
+        ----------
+        ids_BN : Tensor
+            Row of its own field's table for every field, shape (B, N), int32.
+
+        Returns
+        -------
+        tuple of Tensor
+            One tensor a set, shape (B, N, K).
+        """
+        rows_BN = ids_BN + self.offsets
+        if self.weight.device.type == "cpu" and torch.is_grad_enabled():
+            e_BNC: Tensor = _Gather.apply(self.weight, rows_BN)  # type: ignore[no-untyped-call]
+        else:
+            e_BNC = F.embedding(rows_BN, self.weight)
+        return e_BNC.chunk(self.sets, dim=-1)
+
+
+class _Gather(torch.autograd.Function):
+    """A gather that adds its gradient to an existing `weight.grad` in place.
+
+    The stock backward allocates and clears a gradient of the whole table every step; on a CPU the page faults of
+    that cost more than all the arithmetic of a cross layer.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rows: Tensor) -> Tensor:
+        ctx.weight = weight
+        ctx.save_for_backward(rows)
+        return F.embedding(rows, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None]:
+        (rows,) = ctx.saved_tensors
+        weight: Tensor = ctx.weight
+        accumulated = weight.grad
+        gradient = torch.zeros_like(weight) if accumulated is None else accumulated
+        gradient.index_add_(0, rows.reshape(-1), gradients[0].reshape(rows.numel(), -1))
+        return (gradient if accumulated is None else None), None

@@ -1,0 +1,256 @@
+"""One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from collapse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from collapse.errors import CollapseError
+from collapse.files import write_json
+from collapse.training.batches import training_row_counts
+from collapse.training.config import RunConfig
+from collapse.training.data.catalogue import load_data
+from collapse.training.data.prepared import PreparedData
+from collapse.training.data.split import Split, split_rows
+from collapse.training.evaluate import Evaluation, evaluate
+from collapse.training.folder import RunFolder, difference
+from collapse.training.interrupt import StopRequest, stop_requests
+from collapse.training.loop import EpochResult, Trainer
+from collapse.training.versions import versions
+
+_SAVE_SECONDS = 600.0
+_TIMINGS = ("rows_per_second", "seconds")
+
+
+class RunStopped(CollapseError):
+    """The run was asked to stop, and did so with its state saved."""
+
+    def __init__(self, folder: Path, signal_number: int) -> None:
+        super().__init__(f"stopped and saved: go on with `collapse train --resume --out {folder}`")
+        self.exit_code = 128 + signal_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a finished run is told of by."""
+
+    name: str
+    """The model with its size."""
+    best_epoch: int
+    """The epoch of the best validation AUC, whose weights are in `best.pt`."""
+    validation: Evaluation
+    """Of the best epoch."""
+    test: Evaluation
+    """Of the best epoch's weights."""
+    already: bool
+    """Whether the run was finished before this call, which then trained nothing."""
+
+
+class Run:
+    """A training run and the folder it lives in.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to train.
+    folder : Path
+        The run's folder; made if it is not there.
+    device : str
+        ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
+
+    Raises
+    ------
+    CollapseError
+        If the data cannot be opened, is too small to split, or the device is not there.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, device: str = "auto") -> None:
+        self.config = config
+        self.folder = RunFolder(folder)
+        self.device = _device(device)
+        self.data = load_data(config.data)
+        self.split = split_rows(self.data.rows, config.seeds.split)
+        _check_split(self.data, self.split)
+
+    def train(self, *, resume: bool = False, report: Callable[[EpochResult], None] = lambda _: None) -> RunResult:
+        """Train until the stopping rule ends it, then test the best checkpoint.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on with the run in the folder instead of starting one.
+        report : Callable[[EpochResult], None]
+            Told of every epoch as it ends.
+
+        Returns
+        -------
+        RunResult
+            What was measured.
+
+        Raises
+        ------
+        CollapseError
+            If the folder holds another run, or an unfinished one that is not to be resumed; if the run diverges
+            or a file cannot be written. The last good state is kept.
+        RunStopped
+            If a signal asked to stop; the state is saved.
+        """
+        if resume:
+            self.folder.read_config()
+        with self.folder.owned():
+            if self.folder.config.exists():
+                self._check_same()
+                if (finished := self._finished()) is not None:
+                    return finished
+                if not resume:
+                    raise CollapseError(
+                        f"{self.folder.path} holds an unfinished run: add --resume to go on with it, or choose "
+                        "another --out"
+                    )
+            else:
+                write_json(self.folder.config, self.config.as_dict())
+            forked = [self.device] if self.device.type == "cuda" else []
+            with torch.random.fork_rng(forked), stop_requests() as request:
+                return self._train(request, report)
+
+    def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
+        start = time.perf_counter()
+        trainer = Trainer(self.config, self.data, self.split, self.device)
+        counts = torch.from_numpy(training_row_counts(self.data, self.split.train))
+        if self.folder.last.exists():
+            last = load_checkpoint(self.folder.last)
+            trainer.restore(dict(last.state_dict), dict(last.training_state or {}))
+        self._write_manifest(trainer, status="unfinished")
+        rows = self.folder.read_metrics()[: trainer.epochs_done]
+        saved = time.monotonic()
+
+        def save_last() -> None:
+            nonlocal saved
+            results = {"epoch": trainer.epochs_done, "best_epoch": trainer.best_epoch}
+            checkpoint = self._checkpoint(trainer, counts, results)
+            save_checkpoint(self.folder.last, replace(checkpoint, training_state=trainer.state()))
+            saved = time.monotonic()
+
+        def after_step() -> None:
+            if request or time.monotonic() - saved > _SAVE_SECONDS:
+                save_last()
+            if request.signal is not None:
+                raise RunStopped(self.folder.path, request.signal)
+
+        while not trainer.finished:
+            result = trainer.train_epoch(after_step)
+            values = asdict(result)
+            if trainer.best_epoch == result.epoch:
+                results = {key: value for key, value in values.items() if key not in _TIMINGS}
+                save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
+            rows.append({key: str(value) for key, value in values.items()})
+            self.folder.write_metrics(rows)
+            save_last()
+            report(result)
+        return self._test(trainer, rows, time.perf_counter() - start)
+
+    def _test(self, trainer: Trainer, rows: list[dict[str, str]], seconds: float) -> RunResult:
+        trainer.model.load_state_dict(dict(load_checkpoint(self.folder.best).state_dict))
+        best = rows[trainer.best_epoch - 1]
+        result = RunResult(
+            name=self.config.model.name,
+            best_epoch=trainer.best_epoch,
+            validation=Evaluation(auc=float(best["validation_auc"]), logloss=float(best["validation_logloss"])),
+            test=evaluate(trainer.model, self.data, self.split.test, self.device, split="test"),
+            already=False,
+        )
+        self._write_manifest(
+            trainer,
+            status="finished",
+            epochs=trainer.epochs_done,
+            best_epoch=result.best_epoch,
+            validation=asdict(result.validation),
+            test=asdict(result.test),
+            rows_per_second=float(np.median([float(row["rows_per_second"]) for row in rows])),
+            seconds_since_start_or_resume=seconds,
+        )
+        return result
+
+    def _check_same(self) -> None:
+        path = self.folder.path
+        if (differs := difference(self.folder.read_config(), self.config)) is not None:
+            raise CollapseError(f"{path} holds a run of other settings ({differs}): choose another --out")
+        trained_on = self.folder.read_manifest().get("data", {}).get("sha256", self.data.data_hash)
+        if trained_on != self.data.data_hash:
+            raise CollapseError(
+                f"the vocabulary or the rows of {self.config.data} have changed since the run in {path} began "
+                f"(data hash {trained_on[:12]} there, {self.data.data_hash[:12]} here): choose another --out"
+            )
+
+    def _finished(self) -> RunResult | None:
+        manifest = self.folder.read_manifest()
+        if manifest.get("status") != "finished":
+            return None
+        return RunResult(
+            name=manifest["model"],
+            best_epoch=manifest["best_epoch"],
+            validation=Evaluation(**manifest["validation"]),
+            test=Evaluation(**manifest["test"]),
+            already=True,
+        )
+
+    def _checkpoint(self, trainer: Trainer, counts: torch.Tensor, results: dict[str, Any]) -> Checkpoint:
+        return Checkpoint(
+            name=self.config.model.name,
+            config=self.config.as_dict(),
+            fields=self.data.schema.fields,
+            cardinalities=self.data.schema.cardinalities,
+            row_counts=counts,
+            layout=trainer.model.layout,
+            state_dict=trainer.model.state_dict(),
+            data=self._data(),
+            results=results,
+            versions=versions(),
+        )
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "name": self.data.schema.name,
+            "sha256": self.data.data_hash,
+            "rows": {part.name: len(getattr(self.split, part.name)) for part in fields(self.split)},
+        }
+
+    def _write_manifest(self, trainer: Trainer, **found: Any) -> None:
+        self.folder.write_manifest(
+            {
+                "model": self.config.model.name,
+                "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+                "parameters_in_embeddings": trainer.model.embedding.weight.numel(),
+                "data": self._data(),
+                "seeds": asdict(self.config.seeds),
+                "device": str(self.device),
+                "threads": torch.get_num_threads(),
+                "versions": versions(),
+                **found,
+            }
+        )
+
+
+def _device(name: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if name.startswith("cuda") and not available:
+        raise CollapseError(f"there is no GPU that torch can use for --device {name}: use --device cpu")
+    try:
+        return torch.device(name if name != "auto" else "cuda" if available else "cpu")
+    except RuntimeError as error:
+        raise CollapseError(f"--device {name} is not a device: use auto, cpu or cuda") from error
+
+
+def _check_split(data: PreparedData, split: Split) -> None:
+    for part in fields(split):
+        labels = data.labels[getattr(split, part.name)]
+        if len(np.unique(labels)) < 2:
+            raise CollapseError(
+                f"the {part.name} split of {data.path} has {len(labels)} rows and not both labels: "
+                "AUC needs a 0 and a 1 in each; use more rows"
+            )

@@ -1,0 +1,23 @@
+"""Batches cover every row once."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse.training.batches import batch_bounds, epoch_order
+
+
+@given(rows=st.integers(1, 400), batch_size=st.integers(2, 50))
+def test_bounds_cover_all_rows_without_a_batch_of_one(rows: int, batch_size: int) -> None:
+    bounds = batch_bounds(rows, batch_size)
+    assert [row for start, stop in bounds for row in range(start, stop)] == list(range(rows))
+    assert rows == 1 or all(2 <= stop - start <= batch_size + 1 for start, stop in bounds)
+
+
+@given(seed=st.integers(0, 2**32 - 1), epoch=st.integers(1, 100))
+def test_the_order_is_a_permutation_that_seed_and_epoch_fix(seed: int, epoch: int) -> None:
+    rows = np.arange(50, dtype=np.int64) * 3
+    order = epoch_order(rows, seed, epoch)
+    assert sorted(order) == list(rows)
+    assert np.array_equal(order, epoch_order(rows, seed, epoch))
+    assert not np.array_equal(order, epoch_order(rows, seed, epoch + 1))
