@@ -31,9 +31,9 @@ class FactoredTable:
     """The rows looked up in training; None if the checkpoint does not tell."""
     near_zero: float
     """The share of near-zero rows among those that entered."""
-    R: NDArray[np.float64]
+    R: NDArray[np.floating]
     """The factor, shape (min(rows, M K), M K): singular values and right singular vectors are those of E."""
-    sigma: NDArray[np.float64]
+    sigma: NDArray[np.floating]
     """The singular values, descending, shape (min(rows, M K),)."""
 
 

@@ -68,7 +68,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     )
 
 
-def _sub_spectra(R: NDArray[np.float64], W_sets_NKK: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+def _sub_spectra(R: NDArray[np.floating], W_sets_NKK: list[NDArray[np.floating]]) -> NDArray[np.floating]:
     K = W_sets_NKK[0].shape[-1]
     products = [
         R[:, m * K : (m + 1) * K] @ W_NKK.astype(np.float64).transpose(0, 2, 1)

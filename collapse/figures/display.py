@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import matplotlib as mpl
+import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -106,7 +107,7 @@ class Display(ABC):
         Display
             Itself, with ``axes_`` and ``figure_``.
         """
-        with mpl.rc_context(style.RC):
+        with mpl.style.context(style.RC):
             if axes is None:
                 figure = Figure(figsize=self.size, layout="constrained")
                 axes = list(figure.subplot_mosaic(self.mosaic).values())
@@ -153,7 +154,7 @@ class Display(ABC):
         assert figure is not None
         paths = [folder / f"figure-{self.number}.{suffix}" for suffix in ("png", "pdf", "csv")]
         for path in paths[:2]:
-            with mpl.rc_context(style.RC), atomic_write(path) as file:
+            with mpl.style.context(style.RC), atomic_write(path) as file:
                 # No clock time inside: the same numbers give the same file.
                 metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
                 figure.savefig(file, format=path.suffix[1:], metadata=metadata)

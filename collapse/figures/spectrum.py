@@ -1,7 +1,7 @@
 """Figure 1b: the normalised singular values of every field at several embedding sizes."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ class SpectrumDisplay(Display):
         sizes = self.table.groupby("model", sort=False)["columns"].first().sort_values(kind="stable")
         handles = []
         for (model, size), colour in zip(sizes.items(), style.colours(len(sizes)), strict=True):
-            dashes = "--" if len(sizes) > 1 and size == sizes.iloc[0] else "-"
+            dashes: Literal["--", "-"] = "--" if len(sizes) > 1 and size == sizes.iloc[0] else "-"
             for _, line in self.table[self.table["model"] == model].groupby("field", sort=False):
                 ax.plot(line["k"], line["sigma_normalised"], color=colour, linestyle=dashes, alpha=0.5, lw=0.7)
             handles.append(Line2D([], [], color=colour, linestyle=dashes, label=str(model)))

@@ -1,11 +1,13 @@
 """The house style: readable at a column's width, colour-blind safe."""
 
+from typing import Any
+
 import seaborn as sns
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
 
-RC = {
+RC: dict[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,

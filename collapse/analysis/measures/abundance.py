@@ -43,7 +43,7 @@ def information_abundance(E: NDArray[Any]) -> float:
     return float(abundance_of_spectrum(singular_values(E)))
 
 
-def abundance_of_spectrum(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+def abundance_of_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     """Information abundance of given singular values.
 
     Parameters
@@ -60,7 +60,7 @@ def abundance_of_spectrum(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(normalised_spectrum(sigma).sum(axis=-1))
 
 
-def normalised_spectrum(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalised_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     """Singular values over the largest, sigma_k / sigma_1 (Figure 1b).
 
     Parameters
@@ -74,10 +74,11 @@ def normalised_spectrum(sigma: NDArray[np.float64]) -> NDArray[np.float64]:
         From 0 to 1, the first 1; all 0 where all are zero.
     """
     largest = sigma[..., :1]
-    return np.divide(sigma, largest, out=np.zeros_like(sigma), where=largest > 0)
+    normalised: NDArray[np.floating] = np.divide(sigma, largest, out=np.zeros_like(sigma), where=largest > 0)
+    return normalised
 
 
-def directions_for_energy(sigma: NDArray[np.float64], *, share: float = 0.99) -> NDArray[np.intp]:
+def directions_for_energy(sigma: NDArray[np.floating], *, share: float = 0.99) -> NDArray[np.intp]:
     """Least number of directions that hold a share of the energy sum sigma^2.
 
     Parameters

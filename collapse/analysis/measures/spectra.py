@@ -17,11 +17,11 @@ _THREADS = 2
 _CHUNK_ROWS = 2048
 _DIRECT_ROWS = 512
 _SQUARES = 1e-250, 1e250
-_SECOND_PASS_BELOW = 1e-11
+_SECOND_PASS_BELOW = 1e-6
 _CLIP = 1e-15
 
 
-def singular_values(E: NDArray[Any]) -> NDArray[np.float64]:
+def singular_values(E: NDArray[Any]) -> NDArray[np.floating]:
     """Singular values of a table, in float64 whatever the table's type.
 
     Parameters
@@ -46,7 +46,7 @@ def singular_values(E: NDArray[Any]) -> NDArray[np.float64]:
     return np.linalg.svd(factor(E), compute_uv=False)
 
 
-def factor(E: NDArray[Any]) -> NDArray[np.float64]:
+def factor(E: NDArray[Any]) -> NDArray[np.floating]:
     """Reduce a table to a small matrix with the same Gram matrix, R^T R = E^T E.
 
     The factor has the table's singular values and right singular vectors, and R A has the singular values of E A
@@ -70,9 +70,9 @@ def factor(E: NDArray[Any]) -> NDArray[np.float64]:
     Notes
     -----
     The first pass accumulates G = E^T E in float64 and takes V L V^T = G. Squaring loses what lies below
-    1e-8 sigma_max, so where min L / max L < 1e-11 a second pass accumulates the Gram matrix S of Y = E V L^-1/2,
-    whose columns are nearly orthonormal, and the factor is S^1/2 L^1/2 V^T. A singular value of 1e-6 sigma_max is
-    then right to about 1e-9 of itself. What lies below 1e-15 sigma_max is rounding. Rows are read in chunks of
+    1e-8 sigma_max and blurs what lies near it, so where min L / max L < 1e-6 a second pass accumulates the Gram
+    matrix S of Y = E V L^-1/2, whose columns are nearly orthonormal, and the factor is S^1/2 L^1/2 V^T. Singular
+    values down to 1e-6 sigma_max are then right to 1e-9 of themselves. What lies below 1e-15 sigma_max is rounding. Rows are read in chunks of
     fixed bounds, on two threads with sums of their own, so a table gives the same numbers every time. A table with
     hardly more rows than columns is decomposed directly.
     """
@@ -92,18 +92,20 @@ def factor(E: NDArray[Any]) -> NDArray[np.float64]:
     L, V = np.linalg.eigh(G)
     if L[-1] == 0:
         return np.zeros((K, K))
-    root = np.sqrt(np.maximum(L, _CLIP * L[-1]))
+    root: NDArray[np.float64] = np.sqrt(np.maximum(L, _CLIP * L[-1]))
     if L[0] >= _SECOND_PASS_BELOW * L[-1]:
-        return scale * root[:, None] * V.T
+        R: NDArray[np.float64] = scale * root[:, None] * V.T
+        return R
     whiten = V / root
     S, Q = np.linalg.eigh(_gram(E, lambda chunk: chunk / scale @ whiten))
-    return scale * (np.sqrt(np.maximum(S, 0))[:, None] * Q.T) @ (root[:, None] * V.T)
+    R = scale * (np.sqrt(np.maximum(S, 0))[:, None] * Q.T) @ (root[:, None] * V.T)
+    return R
 
 
-def _direct(E: NDArray[Any]) -> NDArray[np.float64]:
+def _direct(E: NDArray[Any]) -> NDArray[np.floating]:
     exact = E.astype(np.float64)
     _scale(exact)
-    return exact if len(exact) <= exact.shape[1] else np.linalg.qr(exact, mode="r")
+    return exact if len(exact) <= exact.shape[1] else np.linalg.qr(exact).R
 
 
 def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
