@@ -7,6 +7,7 @@ a reader needs no knowledge of the model that wrote it.
 """
 
 import pickle
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -99,7 +100,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     with explained("write", path), atomic_write(path) as file:
         try:
-            torch.save(content, file)
+            torch.save(_canonical(content), file)
         except RuntimeError as error:
             # torch's archive writer reports a full disk as its own failure, with the cause behind it.
             if isinstance(error.__context__, OSError):
@@ -147,6 +148,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
     return checkpoint
+
+
+def _canonical(value: Any) -> Any:
+    """Rebuild containers and share equal strings, so that equal contents give equal bytes."""
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    if isinstance(value, Mapping):
+        return {_canonical(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_canonical(item) for item in value)
+    return value
 
 
 def _load_plain(path: Path) -> Any:

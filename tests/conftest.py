@@ -1,9 +1,61 @@
-"""Hypothesis profiles: `fast` on every run, `thorough` with ``--hypothesis-profile thorough``."""
+"""Shared fixtures, and the Hypothesis profiles: `fast` on every run, `thorough` with --hypothesis-profile."""
 
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+from collapse.cli import main
+from collapse.training.config import ModelConfig, RunConfig
+from collapse.training.run import Run
+from tests.small_data import write_small_data
 
 settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile(
     "thorough", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("fast")
+
+# The models of the tests are so small that threads wait for one another more than they work.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a prepared data set of 3,000 rows and three fields."""
+    return write_small_data(tmp_path_factory.mktemp("data") / "small")
+
+
+@pytest.fixture(scope="session")
+def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return best checkpoints of models trained on the small data set, by name."""
+    folder = tmp_path_factory.mktemp("runs")
+    configs = [ModelConfig(embedding_size=4), ModelConfig(embedding_size=8), ModelConfig(embedding_size=4, sets=2)]
+    for config in configs:
+        Run(RunConfig(data=str(small_data), model=config, epochs=2), folder / config.name, "cpu").train()
+    return {config.name: folder / config.name / "best.pt" for config in configs}
+
+
+Collapse = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def collapse(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Collapse:
+    """Return a function that runs a command line and returns its exit code, output and error output."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words: Sequence[str] = ["collapse", *(str(argument) for argument in arguments)]
+        monkeypatch.setattr("sys.argv", words)
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run

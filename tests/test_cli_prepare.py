@@ -9,69 +9,62 @@ from click.testing import CliRunner
 
 from collapse.cli.prepare import command
 from collapse.training.data.catalogue import load_data
-from collapse.training.data.prepared import open_prepared
+from tests.conftest import Collapse
 from tests.criteo_rows import write_criteo
 
 ROOT = Path(__file__).parents[1]
-CALL = "from collapse.cli import main; main()"
 
 
-def collapse(*arguments: str | Path, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run ``collapse`` in a process of its own, if wanted with a limit on the size of files in bytes."""
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file},) * 2); "
-    return subprocess.run(
-        [sys.executable, "-c", (limit if largest_file else "") + CALL, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_criteo_from_raw_file_to_summary(tmp_path: Path) -> None:
+def test_criteo_from_raw_file_to_summary(tmp_path: Path, collapse: Collapse) -> None:
     source = write_criteo(tmp_path / "train.txt")
-    found = collapse("prepare", "criteo", source, "-o", tmp_path / "data", "--min-count", "5")
-    assert (found.returncode, found.stderr) == (0, "")
+    code, out, err = collapse("prepare", "criteo", source, "-o", tmp_path / "data", "--min-count", 5)
+    assert (code, err) == (0, "")
     data = load_data(tmp_path / "data")
     assert data.manifest["options"] == {"min_count": 5}
     D = data.schema.cardinalities
-    assert found.stdout.splitlines() == [
+    assert out.splitlines() == [
         f"criteo: 300 rows, {data.labels.mean():.1%} positive (the advertisement was clicked)",
         f"39 fields, {sum(D):,} table rows in all, from {min(D)} to {max(D)} a field",
         f"written to {tmp_path / 'data'}",
     ]
 
 
-def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_flights_and_overwriting(tmp_path: Path, collapse: Collapse) -> None:
+    arguments = ("prepare", "flights", "-o", tmp_path / "data")
+    code, out, err = collapse(*arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "flights: 327,346 rows, 23.7% positive (arrives more than 15 minutes late)\n31 fields, 11,899 table rows"
+    )
+    first = load_data(tmp_path / "data").data_hash
+    code, out, err = collapse(*arguments)
+    assert (code, out) == (2, "")
+    assert "data exists already" in err
+    assert collapse(*arguments, "--overwrite", "--min-count", 9)[0] == 0
+    assert load_data(tmp_path / "data").data_hash != first
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, collapse: Collapse) -> None:
     (tmp_path / "train.txt").write_text("1\t2\n")
     found = collapse("prepare", "criteo", tmp_path / "train.txt", "-o", tmp_path / "data")
-    assert found.returncode == 2
-    assert found.stdout == ""
-    assert found.stderr == f"Error: {tmp_path / 'train.txt'}, line 1: 2 columns where 40 are expected\n"
-    assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.parametrize("size", [200, 3000, 20_000])
-def test_a_full_disk_leaves_nothing_behind(size: int, tmp_path: Path) -> None:
-    source = write_criteo(tmp_path / "train.txt")
-    found = collapse("prepare", "criteo", source, "-o", tmp_path / "data", largest_file=size)
-    assert found.returncode == 2
-    assert found.stderr.startswith(f"Error: cannot write {tmp_path / 'data'}: file too large")
+    assert found == (2, "", f"Error: {tmp_path / 'train.txt'}, line 1: 2 columns where 40 are expected\n")
     assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
 
 
-def test_flights_and_overwriting(tmp_path: Path) -> None:
-    run = CliRunner().invoke
-    arguments = ["flights", "-o", str(tmp_path / "data")]
-    found = run(command, arguments, catch_exceptions=False)
-    assert found.stdout.startswith(
-        "flights: 327,346 rows, 23.7% positive (arrives more than 15 minutes late)\n31 fields"
+@pytest.mark.parametrize("largest_file", [200, 3000, 20_000])
+def test_a_full_disk_leaves_nothing_behind(largest_file: int, tmp_path: Path) -> None:
+    source = write_criteo(tmp_path / "train.txt")
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file},) * 2); "
+        "from collapse.cli import main; main()"
     )
-    first = open_prepared(tmp_path / "data").data_hash
-    found = run(command, arguments)
-    assert "exists already" in str(found.exception)
-    assert run(command, [*arguments, "--overwrite", "--min-count", "9"]).exit_code == 0
-    assert open_prepared(tmp_path / "data").data_hash != first
+    arguments = ["prepare", "criteo", source, "-o", tmp_path / "data"]
+    found = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"Error: cannot write {tmp_path / 'data'}: file too large")
+    assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from collapse.training.data.schema import Schema
 ROWS = [("a", "x"), ("b", "x"), ("a", None), ("c", "y"), ("a", "y"), ("b", "")]
 LABELS = [0, 1, 0, 0, 1, 1]
 
-Rows = list[tuple[str | None, str | None]]
+Rows = Sequence[tuple[str | None, str | None]]
 
 
 def prepare(path: Path, rows: Rows, labels: list[int], *, min_count: int, block: int = 2) -> PreparedData:
@@ -39,7 +39,7 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def slow_twin(column: list[str | None], min_count: int) -> tuple[list[int], list[tuple[str | None, int]]]:
-    """The ids of a column and its vocabulary, by plain dictionaries."""
+    """Encode a column by plain dictionaries."""
     texts = [text or "" for text in column]
     kept = [item for item in Counter(texts).items() if item[1] >= min_count]
     kept.sort(key=lambda item: (-item[1], item[0]))
@@ -190,7 +190,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "id too large": (
         lambda d: replace_ids(d, 5, 1, 120),
-        "field 'mark' of .*ids.npy holds id 120 at row 5, but its vocabulary has 4 rows: prepare the data set again",
+        "field 'mark' of .*ids.npy holds id 120 at row 5, but its vocabulary has 4 rows: prepare the",
     ),
     "id negative": (lambda d: replace_ids(d, 0, 0, -1), "field 'letter' of .* holds id -1 at row 0, but"),
 }

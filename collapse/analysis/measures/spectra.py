@@ -94,12 +94,10 @@ def factor(E: NDArray[Any]) -> NDArray[np.floating]:
         return np.zeros((K, K))
     root: NDArray[np.float64] = np.sqrt(np.maximum(L, _CLIP * L[-1]))
     if L[0] >= _SECOND_PASS_BELOW * L[-1]:
-        R: NDArray[np.float64] = scale * root[:, None] * V.T
-        return R
+        return np.asarray(scale * root[:, None] * V.T)
     whiten = V / root
     S, Q = np.linalg.eigh(_gram(E, lambda chunk: chunk / scale @ whiten))
-    R = scale * (np.sqrt(np.maximum(S, 0))[:, None] * Q.T) @ (root[:, None] * V.T)
-    return R
+    return np.asarray(scale * np.sqrt(np.maximum(S, 0))[:, None] * Q.T @ (root[:, None] * V.T))
 
 
 def _direct(E: NDArray[Any]) -> NDArray[np.floating]:

@@ -195,7 +195,7 @@ def _check_columns(block: bytes, line: int, path: Path) -> None:
     columns = np.diff(np.flatnonzero(separators == ord("\n")), prepend=-1)
     wrong = np.flatnonzero(columns != len(COLUMNS))
     if wrong.size:
-        found = columns[wrong[0]]
+        found = int(columns[wrong[0]])
         hint = " (the first is the label: is this Criteo's test.txt?)" if found == len(COLUMNS) - 1 else ""
         what = f"{found} column{'s' * (found != 1)} where {len(COLUMNS)} are expected{hint}"
         raise _malformed(path, line + wrong[0], what)

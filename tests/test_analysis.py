@@ -1,0 +1,226 @@
+"""From a checkpoint to tidy numbers: each agrees with a slow twin on whole tables.
+
+Shapes: N fields, K embedding size, M sets, D rows.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from collapse import diagnose, load
+from collapse.analysis.choices import Choices
+from collapse.analysis.diagnosis import COLUMNS
+from collapse.analysis.factors import factorise
+from collapse.analysis.spectrum import spectra
+from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
+from collapse.analysis.verdicts import verdict
+from collapse.errors import CollapseError
+from collapse.tables import EmbeddingTable, InteractionWeights, TableSet
+
+
+def table_set(D: list[int], K: int, M: int, seed: int, layers: int = 1) -> TableSet:
+    """Draw a checkpoint's content: tables of given cardinalities, and projections."""
+    generator = np.random.default_rng(seed)
+    N = len(D)
+    return TableSet(
+        name="drawn",
+        source="drawn.pt",
+        tables=tuple(
+            EmbeddingTable(
+                field=f"field {i}",
+                E=generator.standard_normal((d, M * K)).astype(np.float32),
+                sets=M,
+                row_counts=generator.integers(0, 3, d),
+            )
+            for i, d in enumerate(D)
+        ),
+        interactions=tuple(
+            InteractionWeights(W=generator.standard_normal((N * K, N * K)), fields=N, layer=layer, set=m)
+            for m in range(M)
+            for layer in range(layers)
+        ),
+    )
+
+
+def abundance_twin(E: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:
+    sigma = np.linalg.svd(E.astype(np.float64), compute_uv=False)
+    return float(sigma.sum() / sigma.max())
+
+
+class TestSubEmbeddings:
+    @given(
+        D=st.lists(st.sampled_from([1, 3, 50, 700]), min_size=1, max_size=4),
+        K=st.integers(1, 5),
+        M=st.integers(1, 3),
+        seed=st.integers(0, 99),
+    )
+    @settings(max_examples=25)
+    def test_every_pair_is_an_svd_of_the_whole_product(self, D: list[int], K: int, M: int, seed: int) -> None:
+        """E_i W_{i->j}^T, the sets side by side, with W_{i->j} cut out of W by hand: block [j, i]."""
+        tables = table_set(D, K, M, seed)
+        pairs = sub_embedding_abundance(factorise(tables, Choices()))
+        assert len(pairs) == len(D) ** 2
+        for row in pairs.itertuples():
+            i, j = tables.fields.index(str(row.source)), tables.fields.index(str(row.target))
+            products = []
+            for m, weights in enumerate(tables.interactions):
+                W_i_to_j = weights.W[j * K : (j + 1) * K, i * K : (i + 1) * K]
+                products.append(tables.tables[i].set(m) @ W_i_to_j.T)
+            assert row.ia == pytest.approx(abundance_twin(np.hstack(products)), rel=1e-8)
+            assert row.ia_source == pytest.approx(abundance_twin(tables.tables[i].E), rel=1e-8)
+            assert row.ia_target == pytest.approx(abundance_twin(tables.tables[j].E), rel=1e-8)
+
+    def test_unitary_projections_preserve_abundance(self) -> None:
+        """The reason for the regulariser of Evidence III."""
+        tables = table_set([40, 60], 4, 1, seed=0)
+        rotation = np.kron(np.ones((2, 2)), np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4))).Q)
+        weights = InteractionWeights(W=3 * rotation, fields=2, layer=0, set=0)
+        same = TableSet(name="", source="", tables=tables.tables, interactions=(weights,))
+        pairs = sub_embedding_abundance(factorise(same, Choices()))
+        np.testing.assert_allclose(pairs["ia"], pairs["ia_source"])
+
+    def test_another_layer_can_be_taken_and_a_missing_one_is_named(self) -> None:
+        factored = factorise(table_set([9, 8], 2, 1, seed=0, layers=2), Choices())
+        first, second = (sub_embedding_abundance(factored, layer=layer) for layer in (0, 1))
+        assert not np.allclose(first["ia"], second["ia"])
+        with pytest.raises(CollapseError, match=r"layer 2, its layers are 0 to 1"):
+            sub_embedding_abundance(factored, layer=2)
+
+    def test_a_model_without_projections_is_told_what_would_serve(self) -> None:
+        tables = table_set([9, 8], 2, 1, seed=0, layers=0)
+        with pytest.raises(CollapseError, match="drawn.pt .* it has none in any layer: .* checkpoint of DCNv2"):
+            sub_embedding_abundance(factorise(tables, Choices()))
+
+    def test_sums_and_their_correlation(self) -> None:
+        factored = factorise(table_set([5, 9, 30, 100], 4, 1, seed=0), Choices())
+        pairs = sub_embedding_abundance(factored)
+        matrix = pairs["ia"].to_numpy().reshape(4, 4)
+        raw = pairs["ia_source"].to_numpy().reshape(4, 4)[:, 0]
+        for by, axis in (("source", 1), ("target", 0)):
+            sums, correlation = co_influence(pairs, by)
+            order = np.argsort(raw)
+            np.testing.assert_allclose(sums["ia"], raw[order])
+            np.testing.assert_allclose(sums["sum"], matrix.sum(axis=axis)[order])
+            assert correlation.pearson == pytest.approx(stats.pearsonr(raw, matrix.sum(axis=axis))[0])
+            assert correlation.spearman == pytest.approx(stats.spearmanr(raw, matrix.sum(axis=axis))[0])
+
+    def test_one_field_has_no_correlation(self) -> None:
+        pairs = sub_embedding_abundance(factorise(table_set([5], 2, 1, seed=0), Choices()))
+        assert np.isnan(co_influence(pairs, "source")[1].pearson)
+
+
+class TestDiagnose:
+    def test_each_number_of_a_trained_checkpoint(self, trained: dict[str, Path]) -> None:
+        """Twins on the tables that the checkpoint holds, the sets side by side."""
+        frame = diagnose(trained["dcnv2-4x2"])
+        assert list(frame.columns) == list(COLUMNS)
+        for row, table in zip(frame.itertuples(), load(trained["dcnv2-4x2"]), strict=True):
+            assert (row.field, row.cardinality) == (table.field, len(table.E))
+            assert row.rows_seen == np.count_nonzero(table.row_counts)
+            assert row.ia == pytest.approx(abundance_twin(table.E), rel=1e-9)
+            assert row.ia_normalised == pytest.approx(row.ia / row.ia_random)  # type: ignore[operator]
+            assert row.ia_per_k == pytest.approx(row.ia / 8)  # type: ignore[operator]
+            sigma = np.linalg.svd(table.E.astype(np.float64), compute_uv=False)
+            shares = np.cumsum(sigma**2) / (sigma**2).sum()
+            assert row.k99 == np.flatnonzero(shares >= 0.99)[0] + 1
+            norms = np.linalg.norm(table.E.astype(np.float64), axis=1)
+            assert row.near_zero == pytest.approx(np.mean(norms < 1e-3 * norms.max()))
+
+    def test_rows_seen_in_training_alone(self, trained: dict[str, Path]) -> None:
+        """The choice changes the numbers as a twin on those rows says, and is recorded."""
+        frame = diagnose(trained["dcnv2-4"], choices=Choices(rows="seen"))
+        assert frame.attrs["choices"]["rows"] == "seen"
+        for ia, table in zip(frame["ia"], load(trained["dcnv2-4"]), strict=True):
+            assert table.row_counts is not None
+            assert ia == pytest.approx(abundance_twin(table.E[table.row_counts > 0]), rel=1e-9)
+
+    def test_an_unknown_row_count_stays_unknown(self) -> None:
+        table = EmbeddingTable(field="f", E=np.eye(3), sets=1)
+        tables = TableSet(name="n", source="n.pt", tables=(table,))
+        assert diagnose(tables)["rows_seen"].isna().all()
+        with pytest.raises(CollapseError, match="n.pt does not tell which rows were seen"):
+            diagnose(tables, choices=Choices(rows="seen"))
+
+    def test_nan_is_refused_with_field_and_row(self) -> None:
+        E = np.ones((4, 2))
+        E[3, 1] = np.nan
+        tables = TableSet(name="n", source="n.pt", tables=(EmbeddingTable(field="shop", E=E, sets=1),))
+        with pytest.raises(CollapseError, match="field 'shop' of n.pt: row 3 holds NaN or infinity"):
+            diagnose(tables)
+
+    def test_a_table_of_zeros_is_called_empty(self) -> None:
+        tables = TableSet(name="n", source="", tables=(EmbeddingTable(field="f", E=np.zeros((9, 2)), sets=1),))
+        record = diagnose(tables).iloc[0]
+        assert (record["ia"], record["k99"], record["near_zero"]) == (0, 0, 1)
+        assert record["verdict"] == "empty: every entry is zero"
+
+    @pytest.mark.parametrize("wrong", [{"rows": "some"}, {"energy": 0}, {"energy": 1.1}, {"near_zero": -1}])
+    def test_choices_are_checked(self, wrong: dict[str, object]) -> None:
+        with pytest.raises(CollapseError):
+            Choices(**wrong)  # type: ignore[arg-type]
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("ia_normalised", "word"), [(0.0, "collapsed"), (0.29, "collapsed"), (0.3, "partly"), (0.6, "spread out")]
+    )
+    def test_degrees(self, ia_normalised: float, word: str) -> None:
+        words = verdict(ia_normalised=ia_normalised, k99=2, max_rank=10, columns=10, near_zero=0)
+        assert words.startswith(word)
+        assert words.endswith("99 % of its energy in 2 of 10 directions")
+
+    def test_few_rows_and_near_zero_rows_are_named(self) -> None:
+        words = verdict(ia_normalised=0.2, k99=2, max_rank=4, columns=10, near_zero=0.75)
+        assert words.endswith("2 of 4 directions, as many as it has rows; 75% of its rows are near zero")
+
+
+class TestSpectra:
+    def test_every_field_has_its_singular_values(self, trained: dict[str, Path]) -> None:
+        frame = spectra(factorise(load(trained["dcnv2-8"]), Choices()))
+        for table in load(trained["dcnv2-8"]):
+            of_field = frame[frame["field"] == table.field]
+            twin = np.linalg.svd(table.E.astype(np.float64), compute_uv=False)
+            np.testing.assert_allclose(of_field["sigma"], twin, rtol=1e-9, atol=1e-14)
+            np.testing.assert_allclose(of_field["sigma_normalised"], twin / twin[0], rtol=1e-9, atol=1e-14)
+            assert of_field["k"].tolist() == list(range(1, min(table.E.shape) + 1))
+
+
+class TestTables:
+    """The carrier refuses what does not fit together."""
+
+    def test_sets_are_columns(self) -> None:
+        table = EmbeddingTable(field="f", E=np.arange(12).reshape(2, 6), sets=3)
+        assert table.embedding_size == 2
+        np.testing.assert_array_equal(table.set(1), [[2, 3], [8, 9]])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"E": np.zeros(3)},
+            {"E": np.zeros((0, 3))},
+            {"sets": 2},
+            {"sets": 0},
+            {"row_counts": np.zeros(5, dtype=np.int64)},
+        ],
+    )
+    def test_misfits(self, wrong: dict[str, object]) -> None:
+        with pytest.raises(ValueError, match="field 'f'"):
+            EmbeddingTable(**{"field": "f", "E": np.zeros((4, 3)), "sets": 1, **wrong})  # type: ignore[arg-type]
+
+    def test_weights_of_another_shape(self) -> None:
+        with pytest.raises(ValueError, match="no K x K block"):
+            InteractionWeights(W=np.zeros((5, 5)), fields=2, layer=0, set=0)
+
+
+def test_loading_maps_the_file_and_takes_every_table_in_order(trained: dict[str, Path]) -> None:
+    tables = load(str(trained["dcnv2-4x2"]))
+    assert tables.fields == ("colour", "shape", "customer")
+    assert [len(table.E) for table in tables] == [6, 41, 301]
+    assert (tables.sets, tables.embedding_size, len(tables.interactions)) == (2, 4, 2 * 4)
+    assert [weights.set for weights in tables.layer(3)] == [0, 1]
+    assert isinstance(diagnose(tables), pd.DataFrame)

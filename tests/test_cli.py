@@ -1,0 +1,174 @@
+"""The command line, end to end in temporary folders."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Collapse
+
+KEYS = ["field", "cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised", "k99", "verdict"]
+
+
+@pytest.fixture
+def checkpoint(trained: dict[str, Path], tmp_path: Path) -> Path:
+    """Return a copy of a checkpoint in a folder of its own."""
+    return Path(shutil.copy(trained["dcnv2-4"], tmp_path / "best.pt"))
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "arguments", [["--help"], ["train", "-h"], ["analyze", "--help"], ["prepare", "--help"]]
+    )
+    def test_it_teaches(self, arguments: list[str], collapse: Collapse) -> None:
+        code, out, _ = collapse(*arguments)
+        assert code == 0
+        assert "collapse " in out
+        assert len(out.splitlines()) > 10
+
+    def test_it_does_not_wait_for_torch(self) -> None:
+        script = "import sys; sys.argv = ['collapse', '--help']; from collapse.cli import main\ntry: main()\n"
+        script += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+        subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+    def test_version(self, collapse: Collapse) -> None:
+        assert collapse("--version")[1].startswith("collapse 0.")
+
+
+class TestTrain:
+    def test_a_whole_run(self, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+        out_folder = tmp_path / "run"
+        words = ["train", "--data", small_data, "--embedding-size", 4, "--epochs", 2, "--out", out_folder]
+        code, out, err = collapse(*words)
+        assert (code, err) == (0, "")
+        lines = out.splitlines()
+        assert lines[0].startswith("dcnv2-4 on small: 2,400 training rows")
+        assert [line[:8] for line in lines[1:3]] == ["epoch  1", "epoch  2"]
+        assert "test AUC 0." in lines[3]
+        assert lines[4] == f"next: collapse analyze {out_folder / 'best.pt'}"
+        config = json.loads((out_folder / "config.json").read_text())
+        assert config["model"]["embedding_size"] == 4
+        code, out, _ = collapse(*words)
+        assert code == 0
+        assert "already finished, nothing was trained" in out
+
+    def test_resume_reads_the_settings_from_the_folder(
+        self, small_data: Path, tmp_path: Path, collapse: Collapse
+    ) -> None:
+        words = ["--data", small_data, "--sets", 2, "--embedding-size", 3, "--epochs", 1, "--out", tmp_path]
+        assert collapse("train", *words)[0] == 0
+        assert collapse("train", "--resume", "--out", tmp_path)[0] == 0
+        code, out, err = collapse("train", "--resume", "--sets", 3, "--out", tmp_path)
+        assert (code, out.count("\n")) == (2, 1)
+        assert "model.sets is 2 there and 3 here" in err
+
+    def test_the_default_folder_tells_model_and_seeds(
+        self, small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        words = [
+            "train",
+            "--data",
+            small_data,
+            "--scale",
+            2,
+            "--embedding-size",
+            2,
+            "--epochs",
+            1,
+            "--order-seed",
+            7,
+        ]
+        assert collapse(*words)[0] == 0
+        assert Path("runs/small-dcnv2-4-seeds0.0.7/best.pt").exists()
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["--data", "nowhere"], "nowhere"),
+            (["--model", "oracle"], "there is no model 'oracle'; there are: dcnv2"),
+            (["--sets", "0"], "sets is 0; it is a count of 1 or more"),
+            (["--learning-rate", "-1"], "learning_rate is -1.0; it is greater than 0"),
+            (["--split-seed", "-1"], "the split seed is -1; it is a number from 0 to"),
+            (["--device", "cuda:0"], "there is no GPU that torch can use"),
+        ],
+    )
+    def test_bad_input_is_one_sentence_and_exit_code_2(
+        self, words: list[str], sentence: str, small_data: Path, tmp_path: Path, collapse: Collapse
+    ) -> None:
+        data = [] if "--data" in words else ["--data", small_data]
+        code, _, err = collapse("train", *data, *words, "--out", tmp_path / "run")
+        assert code == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert sentence in err
+        assert not (tmp_path / "run" / "best.pt").exists()
+
+
+class TestAnalyze:
+    def test_a_table_with_the_worst_first(self, checkpoint: Path, collapse: Collapse) -> None:
+        code, out, err = collapse("analyze", checkpoint)
+        assert (code, err) == (0, "")
+        lines = out.splitlines()
+        assert "dcnv2-4, K = 4" in lines[0]
+        assert "of 3 fields are collapsed" in lines[1]
+        assert lines[3].split()[:3] == ["field", "D", "seen"]
+        shares = [float(line.split()[6]) for line in lines[4:7]]
+        assert shares == sorted(shares)
+
+    def test_json_has_a_record_a_field_and_the_choices(self, checkpoint: Path, collapse: Collapse) -> None:
+        code, out, _ = collapse("analyze", checkpoint, "--json", "--rows", "seen")
+        assert code == 0
+        found = json.loads(out)
+        assert [record["field"] for record in found["fields"]] == ["colour", "shape", "customer"]
+        assert all(set(KEYS) <= set(record) for record in found["fields"])
+        assert found["choices"]["rows"] == "seen"
+        assert found["checkpoints"][0]["model"] == "dcnv2-4"
+
+    def test_csv_has_the_same_numbers(self, checkpoint: Path, collapse: Collapse) -> None:
+        records = json.loads(collapse("analyze", checkpoint, "--json")[1])["fields"]
+        rows = list(csv.DictReader(collapse("analyze", checkpoint, "--csv")[1].splitlines()))
+        assert [float(row["ia"]) for row in rows] == pytest.approx([record["ia"] for record in records], rel=1e-12)
+        assert set(KEYS) <= set(rows[0])
+
+    def test_figures_lie_beside_the_checkpoint(self, checkpoint: Path, collapse: Collapse) -> None:
+        words = ["analyze", checkpoint, "--figure", "1b", "--figure", "2", "--figure", "3", "--json"]
+        code, out, err = collapse(*words)
+        assert code == 0
+        json.loads(out)
+        names = {f"figure-{number}.{end}" for number in ("1b", "2", "3") for end in ("png", "pdf", "csv")}
+        assert names == {path.name for path in checkpoint.parent.iterdir()} - {"best.pt"}
+        assert err.count("wrote ") == 9
+
+    def test_several_checkpoints_are_compared(
+        self, trained: dict[str, Path], tmp_path: Path, collapse: Collapse
+    ) -> None:
+        words = [trained["dcnv2-4"], trained["dcnv2-8"], trained["dcnv2-4x2"]]
+        code, out, _ = collapse("analyze", *words, "--figure", "1b", "--out", tmp_path / "new" / "folder")
+        assert code == 0
+        assert out.count("of 3 fields are collapsed") == 3
+        assert (tmp_path / "new" / "folder" / "figure-1b.png").stat().st_size > 10_000
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["--figure", "99"], "there is no figure '99'"),
+            (["--json", "--csv"], "choose one"),
+            (["nowhere.pt"], "cannot read nowhere.pt: no such file"),
+        ],
+    )
+    def test_bad_input(self, words: list[str], sentence: str, checkpoint: Path, collapse: Collapse) -> None:
+        code, _, err = collapse("analyze", checkpoint, *words)
+        assert code == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert sentence in err
+
+    def test_no_checkpoint_at_all(self, collapse: Collapse) -> None:
+        code, _, err = collapse("analyze")
+        assert code == 2
+        assert "Missing argument" in err

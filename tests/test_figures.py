@@ -1,0 +1,131 @@
+"""Displays: one contract for all, and what each of them draws."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.figure import Figure
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.readers import load
+from collapse.errors import CollapseError
+from collapse.figures.abundance import AbundanceDisplay
+from collapse.figures.display import PROVENANCE, Display
+from collapse.figures.registry import DISPLAYS, display_of
+from collapse.figures.spectrum import SpectrumDisplay
+from collapse.figures.sub_embeddings import SubEmbeddingDisplay
+
+Factored = Callable[..., list[FactoredTables]]
+
+
+@pytest.fixture
+def factored(trained: dict[str, Path]) -> Factored:
+    """Return a function that factors trained checkpoints by name."""
+    return lambda *names: [factorise(load(trained[name]), Choices()) for name in names]
+
+
+@pytest.mark.parametrize("display", DISPLAYS.values(), ids=DISPLAYS.keys())
+class TestContract:
+    """Every display: constructors, drawing on given axes, files, a table that draws it again."""
+
+    def test_it_says_what_it_shows(self, display: type[Display], factored: Factored) -> None:
+        assert display.number in DISPLAYS
+        assert display.content
+        made = display.from_checkpoints(factored("dcnv2-4"))
+        assert set(display.columns) | set(PROVENANCE) <= set(made.table)
+        assert re.fullmatch("dcnv2-4 on small, epoch [12], seeds 0/0/0, all rows", made.caption)
+
+    def test_it_draws_on_given_axes_and_returns_itself(self, display: type[Display], factored: Factored) -> None:
+        made = display.from_checkpoints(factored("dcnv2-4"))
+        figure = Figure()
+        axes = list(figure.subplot_mosaic(display.mosaic).values())
+        assert made.plot(axes) is made
+        assert made.axes_ == axes
+        assert made.figure_ is figure
+        assert all(ax.has_data() for ax in axes)
+
+    def test_its_table_draws_it_again(self, display: type[Display], factored: Factored, tmp_path: Path) -> None:
+        """To the byte, from the CSV alone, with no computing in between."""
+        paths = display.from_checkpoints(factored("dcnv2-4")).save(tmp_path / "first")
+        assert [path.name for path in paths] == [f"figure-{display.number}.{end}" for end in ("png", "pdf", "csv")]
+        again = display.from_csv(paths[2]).save(tmp_path / "again")
+        for first, second in zip(paths, again, strict=True):
+            assert first.read_bytes() == second.read_bytes()
+
+    def test_another_table_is_refused(self, display: type[Display], tmp_path: Path) -> None:
+        (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+        with pytest.raises(CollapseError, match=f"figure {display.number} cannot be drawn .* lacks the column"):
+            display.from_csv(tmp_path / "other.csv")
+        (tmp_path / "empty.csv").write_text("")
+        with pytest.raises(CollapseError, match="is not a table of figure"):
+            display.from_csv(tmp_path / "empty.csv")
+
+
+def test_an_unknown_figure_lists_those_there_are() -> None:
+    with pytest.raises(CollapseError, match=r"no figure '99'; there are 1b \(.*; 2 \(.*; 3 \("):
+        display_of("99")
+
+
+class TestSpectrum:
+    def test_a_line_a_field_and_dashes_for_the_base_size(self, factored: Factored) -> None:
+        display = SpectrumDisplay.from_checkpoints(factored("dcnv2-8", "dcnv2-4")).plot()
+        lines = display.axes_[0].get_lines()
+        assert [line.get_linestyle() for line in lines] == ["--"] * 3 + ["-"] * 3
+        for line, (_, of_field) in zip(
+            lines[3:], display.table[display.table["model"] == "dcnv2-8"].groupby("field", sort=False), strict=True
+        ):
+            np.testing.assert_array_equal(line.get_ydata(), of_field["sigma_normalised"])
+        assert display.axes_[0].get_yscale() == "log"
+
+    def test_a_single_size_is_not_dashed(self, factored: Factored) -> None:
+        display = SpectrumDisplay.from_checkpoints(factored("dcnv2-4")).plot()
+        assert {line.get_linestyle() for line in display.axes_[0].get_lines()} == {"-"}
+
+
+class TestAbundance:
+    def test_points_in_the_order_of_cardinality(self, factored: Factored) -> None:
+        display = AbundanceDisplay.from_checkpoints(factored("dcnv2-4", "dcnv2-8")).plot()
+        ax = display.axes_[0]
+        labels = [label.get_text() for label in ax.get_xticklabels()]
+        assert labels == ["colour  6", "shape  41", "customer  301"]
+        for line, model in zip(ax.get_lines(), ("dcnv2-4", "dcnv2-8"), strict=True):
+            np.testing.assert_array_equal(
+                line.get_ydata(), display.table.loc[display.table["model"] == model, "ia"]
+            )
+        levels = [
+            c for c in ax.collections if isinstance(c, LineCollection) and str(c.get_label()).startswith("random")
+        ]
+        drawn = [segment[0, 1] for level in levels for segment in level.get_segments()]
+        np.testing.assert_allclose(drawn, display.table["ia_random"])
+
+
+class TestSubEmbeddings:
+    def test_the_heatmap_and_the_sums_by_ascending_abundance(self, factored: Factored) -> None:
+        display = SubEmbeddingDisplay.from_checkpoints(factored("dcnv2-4")).plot()
+        heat, by_source, by_target = display.axes_
+        raw = display.table.drop_duplicates("source").set_index("source")["ia_source"].sort_values()
+        assert [label.get_text() for label in heat.get_yticklabels()] == list(raw.index)
+        assert [label.get_text() for label in heat.get_xticklabels()] == list(raw.index)
+        (mesh,) = (c for c in heat.collections if isinstance(c, QuadMesh))
+        matrix = display.table.pivot_table(index="source", columns="target", values="ia").loc[raw.index, raw.index]
+        np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(3, 3), matrix)
+        for ax, axis in ((by_source, 1), (by_target, 0)):
+            (points,) = (c for c in ax.collections if isinstance(c, PathCollection))
+            np.testing.assert_allclose(np.asarray(points.get_offsets())[:, 1], matrix.to_numpy().sum(axis=axis))
+
+    def test_it_takes_one_checkpoint(self, factored: Factored) -> None:
+        with pytest.raises(CollapseError, match="figure 3 draws one checkpoint, and 2 were given"):
+            SubEmbeddingDisplay.from_checkpoints(factored("dcnv2-4", "dcnv2-8"))
+
+
+def test_a_folder_that_cannot_be_written_is_named(factored: Factored, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    display = SpectrumDisplay.from_checkpoints(factored("dcnv2-4"))
+    with pytest.raises(CollapseError, match="cannot write to .*file/in: not a directory"):
+        display.save(tmp_path / "file" / "in")
+    assert isinstance(display.table, pd.DataFrame)

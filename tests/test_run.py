@@ -1,0 +1,258 @@
+"""A run: its folder, its stopping rule, its repeatability, and going on after a kill at any moment."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collapse import files
+from collapse.errors import CollapseError
+from collapse.training import run as run_module
+from collapse.training.config import ModelConfig, OptimiserConfig, RunConfig, Seeds
+from collapse.training.loop import EpochResult
+from collapse.training.run import Run, RunStopped
+from tests.small_data import write_small_data
+
+Outcome = tuple[bytes, bytes, list[dict[str, str]], dict[str, Any]]
+
+
+@pytest.fixture
+def config(small_data: Path) -> RunConfig:
+    """Return a run of a few epochs of some steps each."""
+    model = ModelConfig(embedding_size=4, sets=2, hidden=32)
+    optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
+    return RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=3)
+
+
+def train(config: RunConfig, folder: Path, **options: Any) -> Outcome:
+    Run(config, folder, "cpu").train(**options)
+    return outcome(folder)
+
+
+def outcome(folder: Path) -> Outcome:
+    """Return all that a run ends with, timings left out."""
+    with (folder / "metrics.csv").open() as file:
+        rows = [
+            {k: v for k, v in row.items() if k not in ("seconds", "rows_per_second")}
+            for row in csv.DictReader(file)
+        ]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for timing in ("rows_per_second", "seconds_since_start_or_resume"):
+        del manifest[timing]
+    return (folder / "best.pt").read_bytes(), (folder / "last.pt").read_bytes(), rows, manifest
+
+
+def test_the_same_configuration_gives_the_same_bytes(config: RunConfig, tmp_path: Path) -> None:
+    assert train(config, tmp_path / "a") == train(config, tmp_path / "b")
+
+
+@pytest.mark.parametrize("seeds", [Seeds(split=1), Seeds(initialisation=1), Seeds(order=1)])
+def test_each_seed_changes_the_result(config: RunConfig, seeds: Seeds, tmp_path: Path) -> None:
+    config = replace(config, epochs=1)
+    _, _, base, _ = train(config, tmp_path / "a")
+    _, _, other, _ = train(replace(config, seeds=seeds), tmp_path / "b")
+    assert base[0]["train_loss"] != other[0]["train_loss"]
+
+
+def test_the_folder_holds_what_is_promised(config: RunConfig, tmp_path: Path) -> None:
+    told: list[EpochResult] = []
+    _, _, rows, manifest = train(config, tmp_path, report=told.append)
+    assert {"config.json", "metrics.csv", "best.pt", "last.pt", "manifest.json"} <= {
+        p.name for p in tmp_path.iterdir()
+    }
+    assert [row["epoch"] for row in rows] == [str(result.epoch) for result in told]
+    assert manifest["status"] == "finished"
+    assert manifest["data"]["rows"] == {"train": 2400, "validation": 300, "test": 300}
+    best = max(told, key=lambda result: result.validation_auc)
+    assert manifest["best_epoch"] == best.epoch
+    assert manifest["validation"] == {"auc": best.validation_auc, "logloss": best.validation_logloss}
+    assert 0.6 < manifest["test"]["auc"] < 1
+
+
+def test_it_stops_after_patience_epochs_without_a_better_auc(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.6, 0.7, 0.7, 0.69, 0.65, 0.9])
+    real = run_module.Trainer.train_epoch
+
+    def scripted(trainer: run_module.Trainer, after_step: Callable[[], None]) -> EpochResult:
+        score = next(scores)
+        monkeypatch.setattr(
+            "collapse.training.loop.evaluate",
+            lambda *_, **__: run_module.Evaluation(auc=score, logloss=0.5),
+        )
+        return real(trainer, after_step)
+
+    monkeypatch.setattr(run_module.Trainer, "train_epoch", scripted)
+    _, _, rows, manifest = train(replace(config, epochs=50), tmp_path)
+    assert [float(row["validation_auc"]) for row in rows] == [0.6, 0.7, 0.7, 0.69, 0.65]
+    assert manifest["best_epoch"] == 2
+
+
+class TestGoingOn:
+    """Killed at any moment and resumed, a run ends as if nothing had happened."""
+
+    def test_killed_around_every_file_that_it_writes(
+        self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before and after each of the writes of a whole run."""
+        config = replace(config, epochs=2)
+        whole = train(config, tmp_path / "whole")
+        replace_path = Path.replace
+        calls, kill_at, after = 0, 0, False
+
+        class Killed(BaseException):
+            """What no handler expects, as a kill."""
+
+        def dying(path: Path, target: Path) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls == kill_at and not after:
+                raise Killed
+            result = replace_path(path, target)
+            if calls == kill_at:
+                raise Killed
+            return result
+
+        for kill_at in range(1, 10):
+            for after in (False, True):
+                folder = tmp_path / f"{kill_at}{after}"
+                calls = 0
+                with monkeypatch.context() as patch:
+                    patch.setattr(Path, "replace", dying)
+                    with pytest.raises(Killed):
+                        train(config, folder)
+                resume = (folder / "config.json").exists()
+                assert train(config, folder, resume=resume) == whole
+                assert not list(folder.glob("*.partial"))
+
+    def test_killed_outright(self, config: RunConfig, tmp_path: Path) -> None:
+        """SIGKILL in the middle of an epoch, twice, then to the end."""
+        config = replace(config, epochs=6)
+        whole = train(config, tmp_path / "whole")
+        folder = tmp_path / "killed"
+        folder.mkdir()
+        files.write_json(folder / "config.json", config.as_dict())
+        command = [sys.executable, "-m", "collapse", "train", "--resume", "--out", str(folder)]
+        for epochs_before_the_kill in (1, 3):
+            self.kill_after(epochs_before_the_kill, command, folder)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "test AUC" in done.stdout
+        assert outcome(folder) == whole
+
+    def kill_after(self, epochs: int, command: list[str], folder: Path) -> None:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                metrics = folder / "metrics.csv"
+                if metrics.exists() and len(metrics.read_text().splitlines()) > epochs:
+                    process.send_signal(signal.SIGKILL)
+                time.sleep(0.001)
+
+    @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+    def test_asked_to_stop(self, signal_number: int, config: RunConfig, tmp_path: Path) -> None:
+        """Between two steps in the middle of an epoch: the state is saved there, and nothing is done twice."""
+        whole = train(config, tmp_path / "whole")
+        folder = tmp_path / "stopped"
+
+        def stop(result: EpochResult) -> None:
+            if result.epoch == 2:
+                os.kill(os.getpid(), signal_number)
+
+        with pytest.raises(RunStopped, match="go on with `collapse train --resume --out") as stopped:
+            train(config, folder, report=stop)
+        assert stopped.value.exit_code == 128 + signal_number
+        state = run_module.load_checkpoint(folder / "last.pt").training_state
+        assert state is not None
+        assert (state["epochs_done"], state["steps_done"]) == (2, 1)
+        assert train(config, folder, resume=True) == whole
+
+    def test_a_finished_run_is_not_trained_again(self, config: RunConfig, tmp_path: Path) -> None:
+        train(config, tmp_path)
+        stamp = (tmp_path / "last.pt").stat().st_mtime_ns
+        assert Run(config, tmp_path, "cpu").train().already
+        assert (tmp_path / "last.pt").stat().st_mtime_ns == stamp
+
+
+class TestRefusals:
+    """One sentence each, and what was there stays."""
+
+    def refused(self, config: RunConfig, folder: Path, sentence: str, **options: Any) -> None:
+        with pytest.raises(CollapseError, match=sentence):
+            train(config, folder, **options)
+
+    def test_nothing_to_resume(self, config: RunConfig, tmp_path: Path) -> None:
+        self.refused(config, tmp_path / "none", "holds no run to resume", resume=True)
+        assert not (tmp_path / "none").exists()
+
+    def test_an_unfinished_run_is_not_started_anew(self, config: RunConfig, tmp_path: Path) -> None:
+        files.write_json(tmp_path / "config.json", config.as_dict())
+        self.refused(config, tmp_path, "holds an unfinished run: add --resume")
+
+    def test_other_settings(self, config: RunConfig, tmp_path: Path) -> None:
+        files.write_json(tmp_path / "config.json", config.as_dict())
+        other = replace(config, seeds=Seeds(order=5))
+        self.refused(other, tmp_path, r"other settings \(seeds.order is 0 there and 5 here\)", resume=True)
+
+    def test_a_vocabulary_that_has_changed(self, config: RunConfig, tmp_path: Path) -> None:
+        data = write_small_data(tmp_path / "data", rows=1000)
+        config = replace(config, data=str(data), epochs=1)
+        train(config, tmp_path / "run")
+        write_small_data(tmp_path / "new", rows=1000, seed=1)
+        data.rename(tmp_path / "old")
+        (tmp_path / "new").rename(data)
+        self.refused(config, tmp_path / "run", "the vocabulary or the rows of .* have changed")
+
+    def test_a_loss_that_is_not_finite(self, config: RunConfig, tmp_path: Path) -> None:
+        """The place is named, and no diverged state is saved."""
+        wild = replace(config, optimiser=OptimiserConfig(learning_rate=1e38, batch_size=256))
+        self.refused(wild, tmp_path, r"loss is (nan|inf) at step \d+ of epoch 1: .*lower the learning rate")
+        assert not list(tmp_path.glob("*.pt"))
+
+    def test_a_split_without_both_labels(self, config: RunConfig, tmp_path: Path) -> None:
+        data = write_small_data(tmp_path / "data", rows=301)
+        labels = data / "labels.npy"
+        content = bytearray(labels.read_bytes())
+        content[-301:] = bytes(301)
+        labels.write_bytes(content)
+        self.refused(replace(config, data=str(data)), tmp_path / "run", "train split of .* not both labels")
+
+    def test_a_folder_that_cannot_be_made(self, config: RunConfig, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x")
+        self.refused(config, tmp_path / "file" / "run", "cannot write to .*: not a directory")
+
+    def test_two_at_once(self, config: RunConfig, tmp_path: Path) -> None:
+        with Run(config, tmp_path, "cpu").folder.owned():
+            self.refused(config, tmp_path, "another process is training in")
+
+    def test_no_such_device(self, config: RunConfig, tmp_path: Path) -> None:
+        with pytest.raises(CollapseError, match="--device toaster is not a device"):
+            Run(config, tmp_path, "toaster")
+
+    def test_a_full_disk(self, config: RunConfig, tmp_path: Path) -> None:
+        """A real limit on file sizes: the last good state stays and the run goes on when there is room."""
+        whole = train(replace(config, epochs=2), tmp_path / "whole")
+        folder = tmp_path / "full"
+        folder.mkdir()
+        files.write_json(folder / "config.json", replace(config, epochs=2).as_dict())
+        script = (
+            "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1));"
+            "sys.argv = ['collapse', 'train', '--resume', '--out', sys.argv[1]];"
+            "from collapse.cli import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "best.pt: file too large; the limit on file sizes is too low" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not list(folder.glob("*.pt")) + list(folder.glob(".*.partial"))
+        assert train(replace(config, epochs=2), folder, resume=True) == whole
