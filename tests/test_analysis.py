@@ -121,6 +121,7 @@ class TestDiagnose:
         assert list(frame.columns) == list(COLUMNS)
         for row, table in zip(frame.itertuples(), load(trained["dcnv2-4x2"]), strict=True):
             assert (row.field, row.cardinality) == (table.field, len(table.E))
+            assert table.row_counts is not None
             assert row.rows_seen == np.count_nonzero(table.row_counts)
             assert row.ia == pytest.approx(abundance_twin(table.E), rel=1e-9)
             assert row.ia_normalised == pytest.approx(row.ia / row.ia_random)  # type: ignore[operator]

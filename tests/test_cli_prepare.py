@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_nothing_behind(largest_file: int, tmp_path: Path) ->
         f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file},) * 2); "
         "from collapse.cli import main; main()"
     )
-    arguments = ["prepare", "criteo", source, "-o", tmp_path / "data"]
+    arguments = ["prepare", "criteo", str(source), "-o", str(tmp_path / "data")]
     found = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )

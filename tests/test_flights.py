@@ -1,5 +1,6 @@
 """The built-in data set of flights, and how it is found by name."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_two_processes_that_ask_at_once_both_get_it(tmp_path: Path, data: Prepar
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code],
-            env={"COLLAPSE_CACHE": str(tmp_path / "cache")},
+            env=os.environ | {"COLLAPSE_CACHE": str(tmp_path / "cache")},
             cwd=Path(__file__).parents[1],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from collapse import files
+from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.training import run as run_module
 from collapse.training.config import ModelConfig, OptimiserConfig, RunConfig, Seeds
-from collapse.training.loop import EpochResult
+from collapse.training.evaluate import Evaluation
+from collapse.training.loop import EpochResult, Trainer
 from collapse.training.run import Run, RunStopped
 from tests.small_data import write_small_data
 
@@ -82,17 +83,17 @@ def test_it_stops_after_patience_epochs_without_a_better_auc(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.6, 0.7, 0.7, 0.69, 0.65, 0.9])
-    real = run_module.Trainer.train_epoch
+    real = Trainer.train_epoch
 
-    def scripted(trainer: run_module.Trainer, after_step: Callable[[], None]) -> EpochResult:
+    def scripted(trainer: Trainer, after_step: Callable[[], None]) -> EpochResult:
         score = next(scores)
         monkeypatch.setattr(
             "collapse.training.loop.evaluate",
-            lambda *_, **__: run_module.Evaluation(auc=score, logloss=0.5),
+            lambda *_, **__: Evaluation(auc=score, logloss=0.5),
         )
         return real(trainer, after_step)
 
-    monkeypatch.setattr(run_module.Trainer, "train_epoch", scripted)
+    monkeypatch.setattr(Trainer, "train_epoch", scripted)
     _, _, rows, manifest = train(replace(config, epochs=50), tmp_path)
     assert [float(row["validation_auc"]) for row in rows] == [0.6, 0.7, 0.7, 0.69, 0.65]
     assert manifest["best_epoch"] == 2
@@ -170,7 +171,7 @@ class TestGoingOn:
         with pytest.raises(RunStopped, match="go on with `collapse train --resume --out") as stopped:
             train(config, folder, report=stop)
         assert stopped.value.exit_code == 128 + signal_number
-        state = run_module.load_checkpoint(folder / "last.pt").training_state
+        state = load_checkpoint(folder / "last.pt").training_state
         assert state is not None
         assert (state["epochs_done"], state["steps_done"]) == (2, 1)
         assert train(config, folder, resume=True) == whole

@@ -71,10 +71,11 @@ def factor(E: NDArray[Any]) -> NDArray[np.floating]:
     -----
     The first pass accumulates G = E^T E in float64 and takes V L V^T = G. Squaring loses what lies below
     1e-8 sigma_max and blurs what lies near it, so where min L / max L < 1e-6 a second pass accumulates the Gram
-    matrix S of Y = E V L^-1/2, whose columns are nearly orthonormal, and the factor is S^1/2 L^1/2 V^T. Singular
-    values down to 1e-6 sigma_max are then right to 1e-9 of themselves. What lies below 1e-15 sigma_max is rounding. Rows are read in chunks of
-    fixed bounds, on two threads with sums of their own, so a table gives the same numbers every time. A table with
-    hardly more rows than columns is decomposed directly.
+    matrix S of Y = E V L^-1/2, whose columns are nearly orthonormal; with S = Q S' Q^T the factor is
+    S'^1/2 Q^T L^1/2 V^T. Singular values down to 1e-6 sigma_max are then right to 1e-9 of themselves. What lies
+    below 1e-15 sigma_max is rounding. Rows are read in chunks of fixed bounds, on two threads with sums of their
+    own, so a table gives the same numbers every time. A table with hardly more rows than columns is decomposed
+    directly.
     """
     E = np.asarray(E)
     if E.ndim != 2 or E.size == 0:

@@ -1,0 +1,78 @@
+"""The README's two commands do what they promise."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def command(name: str) -> str:
+    """Return the block of shell behind a mark."""
+    found = re.search(rf"<!-- {name} -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def python_examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.install
+def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
+    """Install, train on all flights, print the table of fields, draw three figures; then run the examples."""
+    copy = tmp_path / "copy"
+    ignored = shutil.ignore_patterns(".git", ".venv", "runs", "*cache*", "dist", "build")
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=ignored)
+    environment = {**os.environ, "COLLAPSE_CACHE": str(tmp_path / "cache")}
+    environment.pop("OMP_NUM_THREADS", None)
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        ["bash", "-c", command("main")], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert "dcnv2-10 on flights: 261,876 training rows" in done.stdout
+    test_auc = re.search(r"test AUC (0\.\d+)", done.stdout)
+    assert test_auc is not None
+    assert 0.78 < float(test_auc.group(1)) < 0.83
+    assert "of 31 fields are collapsed" in done.stdout
+    for number in ("1b", "2", "3"):
+        for end in ("png", "pdf", "csv"):
+            assert (copy / "runs" / "first" / f"figure-{number}.{end}").stat().st_size > 1000
+    for example in python_examples():
+        subprocess.run([".venv/bin/python", "-c", example], cwd=copy, env=environment, check=True)
+
+
+def test_continuous_integration_runs_the_test_command() -> None:
+    assert "<!-- test -->" in (ROOT / ".ci" / "run").read_text()
+    assert "-m pytest" in command("test")
+
+
+def test_every_command_line_in_it_exists() -> None:
+    """Each option of each `collapse ..` line is one that the command knows."""
+    from collapse.cli import group
+
+    lines = re.findall(r"^(?:\.venv/bin/)?collapse (\w+) ([^#\n]*)", README, re.MULTILINE)
+    assert len(lines) > 8
+    for name, words in lines:
+        known = group.get_command(None, name)  # type: ignore[arg-type]
+        assert known is not None, name
+        commands = [known, *getattr(known, "commands", {}).values()]
+        options = {option for each in commands for item in each.params for option in item.opts}
+        assert set(re.findall(r"--?[a-z][a-z-]*", re.sub(r"\S+\.\S+|> \S+", "", words))) <= options
+
+
+def test_the_numbers_of_the_data_section_are_those_of_the_data() -> None:
+    """Flights, fields, and the sum of cardinalities."""
+    from collapse.training.data.catalogue import load_data
+
+    data = load_data("flights")
+    total = sum(data.schema.cardinalities)
+    assert f"{data.rows:,}" in README
+    assert f"{len(data.schema.fields)} categorical fields, sum of cardinalities {total:,}" in README
+    assert f"{100 * data.labels.mean():.1f} % do" in README

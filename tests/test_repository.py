@@ -1,0 +1,66 @@
+"""The repository keeps its own rules: style, types, the direction of imports, one name in the wheel."""
+
+import importlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import collapse
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "ruff", "check"],
+        [sys.executable, "-m", "ruff", "format", "--check"],
+        [sys.executable, "-m", "mypy"],
+        [str(SCRIPTS / "lint-imports"), "--no-cache"],
+    ],
+    ids=["lint", "format", "types", "imports"],
+)
+def test_the_checks_pass(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("link", ["training", "analysis", "figures"])
+def test_the_root_links_lead_into_the_package(link: str) -> None:
+    assert (ROOT / link).resolve() == ROOT / "collapse" / link
+
+
+def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"collapse", "embedding_collapse"}
+    assert "collapse/py.typed" in names
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "collapse").rglob("*.py")}
+    assert modules <= set(names)
+
+
+class TestPublicFace:
+    def test_all_names_are_there_and_documented(self) -> None:
+        for name in collapse.__all__:
+            assert getattr(collapse, name).__doc__
+        assert sorted(collapse.__all__) == list(collapse.__all__)
+        assert set(collapse.__all__) <= set(dir(collapse))
+        with pytest.raises(AttributeError, match="no attribute 'oracle'"):
+            collapse.oracle  # noqa: B018
+
+    def test_importing_it_imports_nothing_heavy(self) -> None:
+        script = "import sys, collapse; assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+    @pytest.mark.parametrize("name", ["abundance", "angles", "random_matrix", "spectra"])
+    def test_the_examples_of_the_measures_run(self, name: str) -> None:
+        import doctest
+
+        module = importlib.import_module(f"collapse.analysis.measures.{name}")
+        assert doctest.testmod(module).failed == 0
