@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--split-seed", default=0, help="Which rows are for training, validation and test.")
 @click.option("--init-seed", default=0, help="The first weights and the dropout masks.")
 @click.option("--order-seed", default=0, help="The order of the training rows.")
+@click.option("--precision", default="float32", help="float32, or bf16 for bfloat16 products: faster, less exact.")
 @click.option("--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.")
 @click.option(
     "--out",
@@ -80,7 +81,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 _MODEL = ("model", "sets", "scale", "embedding_size")
 _OPTIMISER = ("learning_rate", "weight_decay", "batch_size")
 _SEEDS = {"split_seed": "split", "init_seed": "initialisation", "order_seed": "order"}
-_RUN = ("data", "epochs", "patience")
+_RUN = ("data", "precision", "epochs", "patience")
 
 
 def _config(options: dict[str, Any]) -> "RunConfig":

@@ -102,12 +102,16 @@ class RunConfig:
     """The optimiser."""
     seeds: Seeds = field(default_factory=Seeds)
     """The seeds."""
+    precision: str = "float32"
+    """Of the products in training: ``float32``, or ``bf16`` for bfloat16 autocast; weights stay float32."""
     epochs: int = 50
     """Epochs at most; the paper gives no limit, its early stopping ends a run long before."""
     patience: int = 3
     """Epochs without a better validation AUC after which a run stops."""
 
     def __post_init__(self) -> None:
+        known = ("float32", "bf16")
+        _require(self.precision in known, f"precision is {self.precision!r}; it is one of {', '.join(known)}")
         _require(self.epochs >= 1, f"epochs is {self.epochs}; it is a count of 1 or more")
         _require(self.patience >= 1, f"patience is {self.patience}; it is a count of 1 or more")
 

@@ -142,7 +142,9 @@ class Trainer:
     def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
         # Gradients are cleared and kept, not freed: the embedding adds to its own in place.
         self.optimiser.zero_grad(set_to_none=False)
-        loss = F.binary_cross_entropy_with_logits(self.model(ids_BN), labels_B)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            logits_B = self.model(ids_BN)
+        loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return loss.detach()

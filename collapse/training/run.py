@@ -14,6 +14,7 @@ from collapse.errors import CollapseError
 from collapse.files import write_json
 from collapse.training.batches import training_row_counts
 from collapse.training.config import RunConfig
+from collapse.training.cpu import fast_float32_products
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.split import Split, split_rows
@@ -115,7 +116,7 @@ class Run:
             else:
                 write_json(self.folder.config, self.config.as_dict())
             forked = [self.device] if self.device.type == "cuda" else []
-            with torch.random.fork_rng(forked), stop_requests() as request:
+            with torch.random.fork_rng(forked), fast_float32_products(), stop_requests() as request:
                 return self._train(request, report)
 
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:

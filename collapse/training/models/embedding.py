@@ -77,5 +77,7 @@ class _Gather(torch.autograd.Function):
         weight: Tensor = ctx.weight
         accumulated = weight.grad
         gradient = torch.zeros_like(weight) if accumulated is None else accumulated
-        gradient.index_add_(0, rows.reshape(-1), gradients[0].reshape(rows.numel(), -1))
+        # Of torch's ways to add rows on a CPU, this one uses all threads and gives the same bits every time.
+        into = rows.reshape(-1, 1).long().expand(-1, weight.shape[1])
+        gradient.scatter_add_(0, into, gradients[0].reshape(into.shape))
         return (gradient if accumulated is None else None), None

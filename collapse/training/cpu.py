@@ -1,0 +1,53 @@
+"""Float32 products at full speed on processors that torch's default library does not favour."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+_FLOAT32_ERROR = 1e-5
+
+
+@contextmanager
+def fast_float32_products() -> Iterator[bool]:
+    """Send float32 products through oneDNN on an AMD processor, if that is exact there.
+
+    The switch is named after bfloat16, which oneDNN may use once it is set and does use where the processor has
+    matrix units for it. So a product is compared with float64 first, and the switch set back if it is not right to
+    float32's precision.
+
+    Yields
+    ------
+    bool
+        Whether products go through oneDNN inside the block.
+    """
+    settings = getattr(torch.backends.mkldnn, "matmul", None)
+    if settings is None or _vendor() != "AuthenticAMD":
+        yield False
+        return
+    before = settings.fp32_precision
+    try:
+        settings.fp32_precision = "bf16"
+        if _product_error() > _FLOAT32_ERROR:
+            settings.fp32_precision = before
+        yield settings.fp32_precision != before
+    finally:
+        settings.fp32_precision = before
+
+
+@cache
+def _vendor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "unknown")
+
+
+def _product_error() -> float:
+    generator = torch.Generator().manual_seed(0)
+    A, B = (torch.randn(512, 384, generator=generator) for _ in range(2))
+    exact = A.double() @ B.double().T
+    return float(((A @ B.T) - exact).abs().max() / exact.abs().max())
