@@ -2,14 +2,14 @@
 
 The twin is what a first implementation is: a Dataset that gives one row, a DataLoader that collates 2048 of them,
 a fused `nn.Embedding`, the default Adam, `nn.Dropout`. Both train the same DCNv2 on the same rows in float32 with
-exact Adam; ours also with bfloat16 products. Steps of all ways alternate in time; printed are the medians, how many
-times the twin's speed they are, and the share of the float32 bound.
+exact Adam; ours also with bfloat16 products. Steps of all ways alternate in time; printed are the medians, their
+ratio to the twin's speed, and their share of the float32 bound.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.machine import copy_rate, product_rate
 from collapse.training.config import ModelConfig, OptimiserConfig, RunConfig
 from collapse.training.cpu import fast_float32_products
 from collapse.training.data.prepared import PreparedData
@@ -145,29 +146,6 @@ def alternate(ways: dict[str, Iterator[None]], rounds: int, burst: int = 3) -> d
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def gemm_rate() -> float:
-    """Measure float32 flops a second on a large square product."""
-    A = torch.randn(3072, 3072)
-    return 2 * 3072**3 / _best(lambda: A @ A)
-
-
-def copy_rate() -> float:
-    """Measure bytes a second, read and written, on an array far larger than the caches."""
-    source = torch.randn(128 * 2**20)
-    target = torch.empty_like(source)
-    return 2 * source.nbytes / _best(lambda: target.copy_(source))
-
-
-def _best(work: Callable[[], object]) -> float:
-    work()
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def main() -> None:
     """Measure one model."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,18 +167,15 @@ def main() -> None:
     B, width, rows = config.optimiser.batch_size, FIELDS * model.K, sum(cardinalities)
     weights = model.sets * (model.cross_layers * width**2 + width * model.hidden) + model.hidden**2
     flops, moved = 6 * B * weights, 28 * rows * model.K * model.sets
-    bound = flops / gemm_rate() + moved / copy_rate()
+    bound = flops / product_rate(torch.float32) + moved / copy_rate()
     library = ", products through oneDNN" if through_onednn else ""
     threads = torch.get_num_threads()
     print(f"{model.name}: {FIELDS} fields, {rows:,} rows of tables, batch {B}, {threads} threads{library}")
     for name, value in seconds.items():
         ratio = seconds["plain twin"] / value
-        print(
-            f"  {name:10s} {value * 1e3:7.1f} ms a step {B / value:8,.0f} rows/s {ratio:5.2f} x {bound / value:5.0%}"
-        )
-    print(
-        f"  float32 bound {bound * 1e3:.1f} ms: {flops / 1e9:.1f} GFLOP of products, {moved / 1e6:.0f} MB of Adam"
-    )
+        rate = f"{value * 1e3:7.1f} ms a step {B / value:8,.0f} rows/s"
+        print(f"  {name:10s} {rate} {ratio:5.2f} x {bound / value:5.0%} of the bound")
+    print(f"  float32 bound: {bound * 1e3:.1f} ms for {flops / 1e9:.1f} GFLOP and {moved / 1e6:.0f} MB of Adam")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
 _THREADS = 2
-_CHUNK_ROWS = 2048
+_CHUNK_ENTRIES = 2**17
 _DIRECT_ROWS = 512
 _SQUARES = 1e-250, 1e250
 _SECOND_PASS_BELOW = 1e-6
@@ -97,7 +96,7 @@ def factor(E: NDArray[Any]) -> NDArray[np.floating]:
     if L[0] >= _SECOND_PASS_BELOW * L[-1]:
         return np.asarray(scale * root[:, None] * V.T)
     whiten = V / root
-    S, Q = np.linalg.eigh(_gram(E, lambda chunk: chunk / scale @ whiten))
+    S, Q = np.linalg.eigh(_gram(E, lambda chunk: chunk @ (whiten / scale)))
     return np.asarray(scale * np.sqrt(np.maximum(S, 0))[:, None] * Q.T @ (root[:, None] * V.T))
 
 
@@ -108,30 +107,36 @@ def _direct(E: NDArray[Any]) -> NDArray[np.floating]:
 
 
 def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sum transform(chunk)^T transform(chunk) over the chunks of E, as a full symmetric matrix."""
+    """Sum transform(chunk)^T transform(chunk) over the chunks of E, symmetric."""
+    rows = _chunk_rows(E)
 
     def partial(first: int) -> NDArray[np.float64]:
-        total = np.zeros((E.shape[1],) * 2, order="F")
-        for start in range(first * _CHUNK_ROWS, len(E), _THREADS * _CHUNK_ROWS):
-            chunk = transform(E[start : start + _CHUNK_ROWS].astype(np.float64))
-            blas.dsyrk(1.0, np.ascontiguousarray(chunk).T, beta=1.0, c=total, overwrite_c=1)
+        total = np.zeros((E.shape[1],) * 2)
+        for start in range(first * rows, len(E), _THREADS * rows):
+            chunk = transform(E[start : start + rows].astype(np.float64))
+            # NumPy knows a product with its own transpose, and lets the other thread run meanwhile.
+            total += chunk.T @ chunk
         return total
 
     with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
-        upper = sum(pool.map(partial, range(_THREADS)), np.zeros((E.shape[1],) * 2))
-    return np.triu(upper) + np.triu(upper, 1).T
+        return np.sum(list(pool.map(partial, range(_THREADS))), axis=0)
 
 
 def _scale(E: NDArray[Any]) -> float:
     """Return a power of two near max |E|, 1 for a table of zeros; refuse NaN and infinity."""
-    largest = 0.0
-    for start in range(0, len(E), _CHUNK_ROWS):
-        magnitudes = np.abs(E[start : start + _CHUNK_ROWS].astype(np.float64)).max(axis=1)
+    largest, rows = 0.0, _chunk_rows(E)
+    for start in range(0, len(E), rows):
+        magnitudes = np.abs(E[start : start + rows].astype(np.float64)).max(axis=1)
         if not np.isfinite(magnitudes).all():
             row = start + int(np.flatnonzero(~np.isfinite(magnitudes))[0])
             raise ValueError(f"row {row} holds NaN or infinity")
         largest = max(largest, float(magnitudes.max()))
     return float(2.0 ** np.clip(np.frexp(largest)[1], -1021, 1023)) if largest else 1.0
+
+
+def _chunk_rows(E: NDArray[Any]) -> int:
+    # A chunk in float64 stays in a core's second-level cache.
+    return max(1, _CHUNK_ENTRIES // E.shape[1])
 
 
 @cache
