@@ -96,7 +96,7 @@ def factor(E: NDArray[Any]) -> NDArray[np.floating]:
     if L[0] >= _SECOND_PASS_BELOW * L[-1]:
         return np.asarray(scale * root[:, None] * V.T)
     whiten = V / root
-    S, Q = np.linalg.eigh(_gram(E, lambda chunk: chunk @ (whiten / scale)))
+    S, Q = np.linalg.eigh(_gram(E, lambda chunk: (chunk if scale == 1 else chunk / scale) @ whiten))
     return np.asarray(scale * np.sqrt(np.maximum(S, 0))[:, None] * Q.T @ (root[:, None] * V.T))
 
 
@@ -119,7 +119,7 @@ def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np
         return total
 
     with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
-        return np.sum(list(pool.map(partial, range(_THREADS))), axis=0)
+        return sum(pool.map(partial, range(_THREADS)), np.zeros((E.shape[1],) * 2))
 
 
 def _scale(E: NDArray[Any]) -> float:
@@ -136,7 +136,7 @@ def _scale(E: NDArray[Any]) -> float:
 
 def _chunk_rows(E: NDArray[Any]) -> int:
     # A chunk in float64 stays in a core's second-level cache.
-    return max(1, _CHUNK_ENTRIES // E.shape[1])
+    return max(1, _CHUNK_ENTRIES // int(E.shape[1]))
 
 
 @cache
