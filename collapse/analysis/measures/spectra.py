@@ -86,7 +86,7 @@ def factor(E: NDArray[Any]) -> NDArray[np.floating]:
         return _direct(E)
     scale = 1.0
     G = _gram(E, lambda chunk: chunk)
-    if not _SQUARES[0] < np.trace(G) < _SQUARES[1]:
+    if not _SQUARES[0] < np.diagonal(G).max() < _SQUARES[1]:
         scale = _scale(E)
         G = _gram(E, lambda chunk: chunk / scale)
     L, V = np.linalg.eigh(G)
@@ -110,6 +110,7 @@ def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np
     """Sum transform(chunk)^T transform(chunk) over the chunks of E, symmetric."""
     rows = _chunk_rows(E)
 
+    @np.errstate(all="ignore")  # what over- or underflows is seen on the diagonal, and done again to scale
     def partial(first: int) -> NDArray[np.float64]:
         total = np.zeros((E.shape[1],) * 2)
         for start in range(first * rows, len(E), _THREADS * rows):
@@ -118,8 +119,10 @@ def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np
             total += chunk.T @ chunk
         return total
 
-    with np.errstate(all="ignore"), _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(partial, range(_THREADS)), np.zeros((E.shape[1],) * 2))
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
+        first, second = pool.map(partial, range(_THREADS))
+    with np.errstate(invalid="ignore"):
+        return first + second
 
 
 def _scale(E: NDArray[Any]) -> float:
