@@ -120,9 +120,9 @@ def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np
         return total
 
     with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
-        first, second = pool.map(partial, range(_THREADS))
+        totals = list(pool.map(partial, range(_THREADS)))
     with np.errstate(invalid="ignore"):
-        return first + second
+        return np.asarray(np.sum(totals, axis=0))
 
 
 def _scale(E: NDArray[Any]) -> float:
