@@ -194,6 +194,14 @@ class TestRefusals:
         self.refused(config, tmp_path / "none", "holds no run to resume", resume=True)
         assert not (tmp_path / "none").exists()
 
+    def test_metrics_that_are_gone(self, config: RunConfig, tmp_path: Path) -> None:
+        train(config, tmp_path)
+        (tmp_path / "manifest.json").unlink()
+        (tmp_path / "metrics.csv").unlink()
+        self.refused(
+            config, tmp_path, "metrics.csv has 0 epochs and last.pt has 3: put the file back", resume=True
+        )
+
     def test_an_unfinished_run_is_not_started_anew(self, config: RunConfig, tmp_path: Path) -> None:
         files.write_json(tmp_path / "config.json", config.as_dict())
         self.refused(config, tmp_path, "holds an unfinished run: add --resume")

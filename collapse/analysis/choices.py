@@ -14,8 +14,6 @@ class Choices:
 
     rows: Rows = "all"
     """Which rows of a table: all, as the paper has it, or those looked up in training at least once."""
-    energy: float = 0.99
-    """The share of sum sigma^2 that the counted directions hold; the reported k99 is for 0.99."""
     near_zero: float = 1e-3
     """A row is near zero if its norm is below this times the largest row's."""
     draws: int = 64
@@ -26,5 +24,5 @@ class Choices:
     def __post_init__(self) -> None:
         if self.rows not in ("all", "seen"):
             raise CollapseError(f"rows is {self.rows!r}; it is 'all' or 'seen'")
-        if not 0 < self.energy <= 1 or self.near_zero < 0 or self.draws < 1:
-            raise CollapseError("energy is a share of at most 1, near_zero at least 0, draws at least 1")
+        if self.near_zero < 0 or self.draws < 1:
+            raise CollapseError(f"near_zero is {self.near_zero} and draws {self.draws}; they are at least 0 and 1")

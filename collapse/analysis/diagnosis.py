@@ -81,7 +81,7 @@ def _record(table: FactoredTable, choices: Choices) -> dict[str, Any]:
     columns = table.R.shape[1]
     ia = float(abundance_of_spectrum(table.sigma))
     ia_random = random_abundance(table.rows, columns, draws=choices.draws, seed=choices.seed).mean
-    k99 = int(directions_for_energy(table.sigma, share=choices.energy))
+    k99 = int(directions_for_energy(table.sigma, share=0.99))
     return {
         "field": table.field,
         "cardinality": table.cardinality,

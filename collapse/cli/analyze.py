@@ -79,18 +79,18 @@ def command(
 
     if as_json and as_csv:
         raise CollapseError("--json and --csv both print to standard output: choose one")
+    kinds = []
     if figures:
         from collapse.figures.registry import display_of
 
-        displays = [display_of(number) for number in figures]
+        kinds = [display_of(number) for number in figures]
     choices = Choices(rows="seen" if rows == "seen" else "all")
     factored = [factorise(load(path), choices) for path in checkpoints]
+    displays = [kind.from_checkpoints(factored) for kind in kinds]
     _print_tables(factored, as_json=as_json, as_csv=as_csv)
-    if figures:
-        folder = out or checkpoints[0].parent
-        for display in displays:
-            for path in display.from_checkpoints(factored).save(folder):
-                click.echo(f"wrote {path}", err=as_json or as_csv)
+    for display in displays:
+        for path in display.save(out or checkpoints[0].parent):
+            click.echo(f"wrote {path}", err=as_json or as_csv)
 
 
 def _print_tables(factored: "list[FactoredTables]", *, as_json: bool, as_csv: bool) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.training.batches import batch_bounds, batches
@@ -56,7 +57,10 @@ def evaluate(
     model.eval()
     with torch.inference_mode():
         bounds = batch_bounds(len(rows), _BATCH)
-        parts = [model(ids_BN) for ids_BN, _ in batches(data, rows, bounds, device)]
+        progress = tqdm(
+            batches(data, rows, bounds, device), desc=split, total=len(bounds), leave=False, disable=None
+        )
+        parts = [model(ids_BN) for ids_BN, _ in progress]
         logits = torch.cat(parts).float().cpu().numpy()
     if not np.isfinite(logits).all():
         row = int(rows[np.flatnonzero(~np.isfinite(logits))[0]])

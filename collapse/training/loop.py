@@ -140,8 +140,8 @@ class Trainer:
                 yield
 
     def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
-        # Gradients are cleared and kept, not freed: the embedding adds to its own in place.
-        self.optimiser.zero_grad(set_to_none=False)
+        # On a CPU gradients are cleared and kept, not freed: the embedding adds to its own in place.
+        self.optimiser.zero_grad(set_to_none=self.device.type != "cpu")
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits_B = self.model(ids_BN)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)

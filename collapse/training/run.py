@@ -74,6 +74,7 @@ class Run:
         self.config = config
         self.folder = RunFolder(folder)
         self.device = _device(device)
+        self._through_onednn = False
         self.data = load_data(config.data)
         self.split = split_rows(self.data.rows, config.seeds.split)
         _check_split(self.data, self.split)
@@ -116,7 +117,11 @@ class Run:
             else:
                 write_json(self.folder.config, self.config.as_dict())
             forked = [self.device] if self.device.type == "cuda" else []
-            with torch.random.fork_rng(forked), fast_float32_products(), stop_requests() as request:
+            with (
+                torch.random.fork_rng(forked),
+                fast_float32_products() as self._through_onednn,
+                stop_requests() as request,
+            ):
                 return self._train(request, report)
 
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
@@ -128,6 +133,11 @@ class Run:
             trainer.restore(dict(last.state_dict), dict(last.training_state or {}))
         self._write_manifest(trainer, status="unfinished")
         rows = self.folder.read_metrics()[: trainer.epochs_done]
+        if len(rows) < trainer.epochs_done:
+            raise CollapseError(
+                f"{self.folder.metrics} has {len(rows)} epochs and {self.folder.last.name} has "
+                f"{trainer.epochs_done}: put the file back, or start anew in another --out"
+            )
         saved = time.monotonic()
 
         def save_last() -> None:
@@ -156,12 +166,12 @@ class Run:
         return self._test(trainer, rows, time.perf_counter() - start)
 
     def _test(self, trainer: Trainer, rows: list[dict[str, str]], seconds: float) -> RunResult:
-        trainer.model.load_state_dict(dict(load_checkpoint(self.folder.best).state_dict))
-        best = rows[trainer.best_epoch - 1]
+        best = load_checkpoint(self.folder.best)
+        trainer.model.load_state_dict(dict(best.state_dict))
         result = RunResult(
             name=self.config.model.name,
             best_epoch=trainer.best_epoch,
-            validation=Evaluation(auc=float(best["validation_auc"]), logloss=float(best["validation_logloss"])),
+            validation=Evaluation(auc=best.results["validation_auc"], logloss=best.results["validation_logloss"]),
             test=evaluate(trainer.model, self.data, self.split.test, self.device, split="test"),
             already=False,
         )
@@ -231,6 +241,7 @@ class Run:
                 "seeds": asdict(self.config.seeds),
                 "device": str(self.device),
                 "threads": torch.get_num_threads(),
+                "products_through_onednn": self._through_onednn,
                 "versions": versions(),
                 **found,
             }
