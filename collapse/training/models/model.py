@@ -29,7 +29,10 @@ def hidden_layer(inputs: int, config: ModelConfig) -> nn.Sequential:
         From (B, inputs) to (B, hidden).
     """
     return nn.Sequential(
-        nn.Linear(inputs, config.hidden), nn.BatchNorm1d(config.hidden), nn.ReLU(), Dropout(config.dropout)
+        nn.Linear(inputs, config.hidden),
+        nn.BatchNorm1d(config.hidden),
+        nn.ReLU(inplace=True),
+        Dropout(config.dropout),
     )
 
 
