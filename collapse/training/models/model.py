@@ -48,22 +48,32 @@ class MultiEmbeddingModel(nn.Module):
         Rows D_i of every field's table.
     config : ModelConfig
         The model's settings.
+
+    Attributes
+    ----------
+    layout : Layout
+        Which tensors of the state dict are the embedding and the projections W_{i->j}.
     """
 
     def __init__(self, cardinalities: list[int], config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
         self.embedding = FusedEmbedding(cardinalities, config.K, config.sets)
-        self.interactions = nn.ModuleList(
-            build_interaction(len(cardinalities), config) for _ in range(config.sets)
-        )
-        self.projections = nn.ModuleList(
-            hidden_layer(int(interaction.width), config)  # type: ignore[arg-type]
-            for interaction in self.interactions
-        )
+        interactions = [build_interaction(len(cardinalities), config) for _ in range(config.sets)]
+        self.interactions = nn.ModuleList(interactions)
+        self.projections = nn.ModuleList(hidden_layer(each.width, config) for each in interactions)
         self.tower = nn.Sequential(
             *(hidden_layer(config.hidden, config) for _ in range(config.depth - 2)),
             nn.Linear(config.hidden, 1),
+        )
+        self.layout = Layout(
+            embedding="embedding.weight",
+            sets=config.sets,
+            embedding_size=config.K,
+            projections=tuple(
+                ProjectionKey(key=f"interactions.{m}.{key}", set=m, layer=layer)
+                for m, interaction in enumerate(interactions)
+                for layer, key in interaction.projections().items()
+            ),
         )
 
     def forward(self, ids_BN: Tensor) -> Tensor:
@@ -84,18 +94,3 @@ class MultiEmbeddingModel(nn.Module):
         h = h_sets[0] if len(h_sets) == 1 else torch.stack(h_sets).mean(0)
         logits: Tensor = self.tower(h).squeeze(1)
         return logits
-
-    @property
-    def layout(self) -> Layout:
-        """Which tensors of this model's state dict are the embedding and the projections W."""
-        projections = tuple(
-            ProjectionKey(key=f"interactions.{m}.{key}", set=m, layer=layer)
-            for m, interaction in enumerate(self.interactions)
-            for layer, key in interaction.projections().items()  # type: ignore[operator]
-        )
-        return Layout(
-            embedding="embedding.weight",
-            sets=self.config.sets,
-            embedding_size=self.config.K,
-            projections=projections,
-        )
