@@ -44,7 +44,11 @@ class SubEmbeddingDisplay(Display):
             cbar_kws={"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6},
         )
         heat.tick_params(labelsize=5, length=1)
-        heat.set(xlabel="field j, by ascending IA", ylabel="field i, by ascending IA", title=r"(a)  $\mathrm{IA}(E_i^{\to j})$")
+        heat.set(
+            xlabel="field j, by ascending IA",
+            ylabel="field i, by ascending IA",
+            title=r"(a)  $\mathrm{IA}(E_i^{\to j})$",
+        )
         self._sums(by_source, "source", r"(b)  $\sum_j \mathrm{IA}(E_i^{\to j})$", "field i")
         self._sums(by_target, "target", r"(c)  $\sum_i \mathrm{IA}(E_i^{\to j})$", "field j")
 
