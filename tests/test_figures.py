@@ -102,6 +102,7 @@ class TestAbundance:
         ]
         drawn = [segment[0, 1] for level in levels for segment in level.get_segments()]
         np.testing.assert_allclose(drawn, display.table["ia_random"])
+        assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["dcnv2-4", "dcnv2-8"]  # type: ignore[union-attr]
 
 
 class TestSubEmbeddings:

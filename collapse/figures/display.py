@@ -125,7 +125,7 @@ class Display(ABC):
     def caption(self) -> str:
         """What data, models, rows and seeds the numbers are from."""
         lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
-        return "; ".join(
+        return "\n".join(
             f"{row.model} on {row.data}, epoch {row.epoch}, seeds {row.seeds}, {row.rows} rows"
             for row in lines.itertuples()
         )

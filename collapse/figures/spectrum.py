@@ -47,10 +47,9 @@ class SpectrumDisplay(Display):
             xlabel="index k of the singular value",
             ylabel=r"$\sigma_k\,/\,\sigma_1$",
             yscale="log",
-            title=f"Singular values of {self.table['field'].nunique()} fields",
         )
         positive = self.table.loc[self.table["sigma_normalised"] > 0, "sigma_normalised"]
         ax.set_ylim(max(float(positive.min()) / 1.5, _FLOOR), 1.3)
         ax.set_xlim(1, float(sizes.max()))
         ax.grid(visible=True)
-        ax.legend(handles=handles, loc="lower left")
+        style.legend_above(ax, handles, columns=3)

@@ -1,8 +1,11 @@
 """The house style: readable at a column's width, colour-blind safe."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
@@ -29,6 +32,27 @@ HEAT = "rocket"
 """Dark is little, bright and warm is much; perceptually uniform."""
 REFERENCE = "0.45"
 """Grey of whatever is compared with."""
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
+    """Put a legend above the axes, where it hides nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    handles : sequence of Artist
+        What it names, each with a label.
+    columns : int
+        How many stand side by side at the most.
+    """
+    ax.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.3,
+        ncols=min(len(handles), columns),
+    )
 
 
 def colours(count: int) -> list[tuple[float, float, float]]:
