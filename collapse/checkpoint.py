@@ -175,7 +175,7 @@ def _load_plain(path: Path) -> Any:
             f"{path} was refused: it holds objects whose code would have to run to read it; "
             "ask for a file with the state dict alone"
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
         raise CollapseError(f"{path} is damaged or cut off: {str(error).splitlines()[0]}") from error
 
 

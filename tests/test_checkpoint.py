@@ -72,11 +72,12 @@ class TestBadFiles:
             archive.writestr("a.txt", "x")
         self.refused(tmp_path / "a.pt", "damaged or cut off")
 
-    @pytest.mark.parametrize("share", [0.2, 0.9, 0.999])
-    def test_a_cut_off_file(self, share: float, trained: dict[str, Path], tmp_path: Path) -> None:
+    def test_a_cut_off_file(self, trained: dict[str, Path], tmp_path: Path) -> None:
+        """Wherever it is cut."""
         whole = trained["dcnv2-4"].read_bytes()
-        (tmp_path / "a.pt").write_bytes(whole[: int(share * len(whole))])
-        self.refused(tmp_path / "a.pt", "damaged or cut off")
+        for length in range(4, len(whole) - 1, len(whole) // 150):
+            (tmp_path / "a.pt").write_bytes(whole[:length])
+            self.refused(tmp_path / "a.pt", "damaged or cut off")
 
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         torch.save({"format": FORMAT, "x": Launch(tmp_path / "launched")}, tmp_path / "a.pt")

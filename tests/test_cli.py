@@ -93,6 +93,8 @@ class TestTrain:
             (["--model", "oracle"], "there is no model 'oracle'; there are: dcnv2"),
             (["--sets", "0"], "sets is 0; it is a count of 1 or more"),
             (["--learning-rate", "-1"], "learning_rate is -1.0; it is greater than 0"),
+            (["--learning-rate", "inf"], "learning_rate is inf; it is greater than 0 and finite"),
+            (["--weight-decay", "nan"], "weight_decay is nan; it is 0 or greater and finite"),
             (["--split-seed", "-1"], "the split seed is -1; it is a number from 0 to"),
             (["--device", "cuda:0"], "there is no GPU that torch can use"),
         ],

@@ -5,6 +5,7 @@ The defaults are the settings of Section 5.2 and Appendix C.2.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any
 
 from collapse.errors import CollapseError
@@ -66,8 +67,12 @@ class OptimiserConfig:
     """Rows a step; the last, smaller batch of an epoch is used too."""
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it is greater than 0")
-        _require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; it is 0 or greater")
+        _require(
+            0 < self.learning_rate < inf, f"learning_rate is {self.learning_rate}; it is greater than 0 and finite"
+        )
+        _require(
+            0 <= self.weight_decay < inf, f"weight_decay is {self.weight_decay}; it is 0 or greater and finite"
+        )
         _require(
             self.batch_size >= 2,
             f"batch_size is {self.batch_size}; batch normalisation needs 2 rows or more",
