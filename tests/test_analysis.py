@@ -96,6 +96,12 @@ class TestSubEmbeddings:
         with pytest.raises(CollapseError, match="drawn.pt .* it has none in any layer: .* checkpoint of DCNv2"):
             sub_embedding_abundance(factorise(tables, Choices()))
 
+    def test_projections_that_are_not_finite_are_refused(self) -> None:
+        tables = table_set([9, 8], 2, 2, seed=0)
+        tables.interactions[1].W[0, 1] = np.nan
+        with pytest.raises(CollapseError, match=r"layer 0, set 1 of drawn\.pt hold NaN or infinity"):
+            sub_embedding_abundance(factorise(tables, Choices()))
+
     def test_sums_and_their_correlation(self) -> None:
         factored = factorise(table_set([5, 9, 30, 100], 4, 1, seed=0), Choices())
         pairs = sub_embedding_abundance(factored)

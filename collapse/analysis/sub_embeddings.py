@@ -37,7 +37,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     Raises
     ------
     CollapseError
-        If the model has no projections in that layer.
+        If the model has no projections in that layer, or they hold NaN or infinity.
 
     Notes
     -----
@@ -53,6 +53,11 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
             f"{tables.source} ({tables.name}) has no projections W_i->j in layer {layer}, {there}: sub-embeddings "
             "need a checkpoint of DCNv2, such as `collapse train --model dcnv2` makes"
         )
+    for weight in weights:
+        if not np.isfinite(weight.W).all():
+            raise CollapseError(
+                f"the projections of layer {layer}, set {weight.set} of {tables.source} hold NaN or infinity"
+            )
     blocks = [weight.blocks for weight in weights]
     ia = np.stack(
         [
