@@ -194,6 +194,16 @@ class TestRefusals:
         self.refused(config, tmp_path / "none", "holds no run to resume", resume=True)
         assert not (tmp_path / "none").exists()
 
+    def test_a_model_that_is_not_there_leaves_no_run(self, config: RunConfig, tmp_path: Path) -> None:
+        self.refused(replace(config, model=ModelConfig(model="oracle")), tmp_path, "there is no model 'oracle'")
+        assert not (tmp_path / "config.json").exists()
+
+    def test_a_last_checkpoint_of_something_else(self, config: RunConfig, tmp_path: Path) -> None:
+        train(config, tmp_path)
+        (tmp_path / "manifest.json").unlink()
+        (tmp_path / "last.pt").write_bytes((tmp_path / "best.pt").read_bytes())
+        self.refused(config, tmp_path, "last.pt does not hold the state of this run", resume=True)
+
     def test_metrics_that_are_gone(self, config: RunConfig, tmp_path: Path) -> None:
         train(config, tmp_path)
         (tmp_path / "manifest.json").unlink()

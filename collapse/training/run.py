@@ -114,8 +114,6 @@ class Run:
                         f"{self.folder.path} holds an unfinished run: add --resume to go on with it, or choose "
                         "another --out"
                     )
-            else:
-                write_json(self.folder.config, self.config.as_dict())
             forked = [self.device] if self.device.type == "cuda" else []
             with (
                 torch.random.fork_rng(forked),
@@ -128,9 +126,10 @@ class Run:
         start = time.perf_counter()
         trainer = Trainer(self.config, self.data, self.split, self.device)
         counts = torch.from_numpy(training_row_counts(self.data, self.split.train))
-        if self.folder.last.exists():
-            last = load_checkpoint(self.folder.last)
-            trainer.restore(dict(last.state_dict), dict(last.training_state or {}))
+        if not self.folder.config.exists():
+            # Written once there is a model, so that a folder with it holds a run that can go on.
+            write_json(self.folder.config, self.config.as_dict())
+        self._restore(trainer)
         self._write_manifest(trainer, status="unfinished")
         rows = self.folder.read_metrics()[: trainer.epochs_done]
         if len(rows) < trainer.epochs_done:
@@ -186,6 +185,18 @@ class Run:
             seconds_since_start_or_resume=seconds,
         )
         return result
+
+    def _restore(self, trainer: Trainer) -> None:
+        if not self.folder.last.exists():
+            return
+        last = load_checkpoint(self.folder.last)
+        try:
+            trainer.restore(dict(last.state_dict), dict(last.training_state or {}))
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CollapseError(
+                f"{self.folder.last} does not hold the state of this run: put the file back, or start anew in "
+                "another --out"
+            ) from error
 
     def _check_same(self) -> None:
         path = self.folder.path
