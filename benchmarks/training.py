@@ -1,9 +1,10 @@
 """Training speed against a plain twin of the usual way, at Criteo's shape: ``python -m benchmarks.training``.
 
 The twin is what a first implementation is: a Dataset that gives one row, a DataLoader that collates 2048 of them,
-a fused `nn.Embedding`, the default Adam, `nn.Dropout`. Both train the same DCNv2 on the same rows in float32 with
-exact Adam; ours also with bfloat16 products. Steps of all ways alternate in time; printed are the medians, their
-ratio to the twin's speed, and their share of the float32 bound.
+a stock `nn.Embedding`, the interaction as its formula reads, the default Adam, `nn.Dropout`. Both train the same
+model on the same rows in float32 with exact Adam; ours also with bfloat16 products. Bursts of steps of all ways
+alternate in time; printed are the medians, their ratio to the twin's speed, and their share of the float32 bound:
+the flops of our products at the machine's own rate, and the bytes of Adam and of the embeddings at its copy rate.
 """
 
 import argparse
@@ -19,14 +20,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import copy_rate, product_rate
-from collapse.training.config import ModelConfig, OptimiserConfig, RunConfig
+from collapse.training.config import OptimiserConfig, RunConfig
 from collapse.training.cpu import fast_float32_products
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.schema import Schema
 from collapse.training.data.split import Split
 from collapse.training.loop import Trainer
+from collapse.training.model_config import ModelConfig, model_config
+from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.dropout import Dropout
+from collapse.training.models.embedding import FusedEmbedding
+from tests.twins import TWINS, make_plain, usual_cross
 
 FIELDS, TABLE_ROWS, LARGEST, SMALLEST = 39, 1_080_000, 190_000, 4
 
@@ -69,44 +76,43 @@ class Rows(Dataset[Row]):
         return self.ids[row], self.labels[row]
 
 
-class PlainDCNv2(nn.Module):
-    """DCNv2 as it is usually written, SE or ME."""
+class PlainEmbedding(nn.Module):
+    """The stock embedding of all fields, a set or a sub-embedding each."""
 
     offsets: Tensor
 
-    def __init__(self, cardinalities: list[int], config: ModelConfig) -> None:
+    def __init__(self, fused: FusedEmbedding, size: int) -> None:
         super().__init__()
-        width, hidden = len(cardinalities) * config.K, config.hidden
-        self.register_buffer("offsets", torch.tensor([0, *cardinalities[:-1]]).cumsum(0))
-        self.embeddings = nn.ModuleList(nn.Embedding(sum(cardinalities), config.K) for _ in range(config.sets))
-        self.crosses = nn.ModuleList(
-            nn.ModuleList(nn.Linear(width, width) for _ in range(config.cross_layers)) for _ in range(config.sets)
-        )
-        self.projections = nn.ModuleList(self._hidden(width, hidden) for _ in range(config.sets))
-        self.tower = nn.Sequential(self._hidden(hidden, hidden), nn.Linear(hidden, 1))
+        rows, columns = fused.weight.shape
+        self.register_buffer("offsets", fused.offsets.long())
+        self.parts = nn.ModuleList(nn.Embedding(rows, size) for _ in range(columns // size))
+        self.sets = fused.sets
 
-    @staticmethod
-    def _hidden(inputs: int, hidden: int) -> nn.Sequential:
-        return nn.Sequential(nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.2))
+    def forward(self, ids: Tensor) -> tuple[Tensor, ...]:
+        """Return one tensor a set."""
+        rows = ids + self.offsets
+        return torch.cat([part(rows) for part in self.parts], dim=2).chunk(self.sets, dim=2)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the logits."""
-        outputs = []
-        for embedding, layers, projection in zip(self.embeddings, self.crosses, self.projections, strict=True):
-            x_0 = embedding(ids + self.offsets).flatten(1)
-            x = x_0
-            for layer in layers:  # type: ignore[attr-defined]
-                x = x_0 * layer(x) + x
-            outputs.append(projection(x))
-        logits: Tensor = self.tower(torch.stack(outputs).mean(0)).squeeze(1)
-        return logits
+
+def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbeddingModel:
+    """Build the twin: our model with all that is fast about it taken out."""
+    model = MultiEmbeddingModel(cardinalities, config)
+    model.embedding = PlainEmbedding(model.embedding, config.embedding_size)  # type: ignore[assignment]
+    twin = {**TWINS, "dcnv2": usual_cross}[config.model]
+    for interaction in model.interactions:
+        make_plain(interaction, twin)  # type: ignore[arg-type]
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, Dropout):
+                setattr(module, name, nn.Dropout(child.p))
+    return model
 
 
 def plain_steps(
     ids: NDArray[np.int32], labels: NDArray[np.uint8], cardinalities: list[int], config: RunConfig
 ) -> Iterator[None]:
     """Train the twin for ever, a step at a time."""
-    model = PlainDCNv2(cardinalities, config.model)
+    model = plain_model(cardinalities, config.model)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6)
     loader = DataLoader(Rows(ids, labels), batch_size=config.optimiser.batch_size, shuffle=True, drop_last=True)
     while True:
@@ -146,14 +152,34 @@ def alternate(ways: dict[str, Iterator[None]], rounds: int, burst: int = 3) -> d
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def bound_seconds(cardinalities: list[int], config: RunConfig) -> tuple[float, str]:
+    """Return the least time of a float32 step and what it is made of."""
+    B, N = config.optimiser.batch_size, len(cardinalities)
+    small = MultiEmbeddingModel([1] * N, config.model)
+    with FlopCounterMode(display=False) as counter:
+        small(torch.zeros(B, N, dtype=torch.int32)).sum().backward()
+    flops = counter.get_total_flops()
+    columns = small.embedding.weight.shape[1]
+    weights = sum(parameter.numel() for parameter in small.parameters()) + (sum(cardinalities) - N) * columns
+    # Adam reads a weight, its gradient and two moments, and writes all but the gradient; the embeddings of a batch
+    # are gathered, read, and their gradients written and added: four reads and four writes.
+    moved = 28 * weights + 32 * B * N * columns
+    seconds = flops / product_rate(torch.float32) + moved / copy_rate()
+    return seconds, f"{flops / 1e9:.1f} GFLOP, and {moved / 1e6:.0f} MB of Adam and embeddings"
+
+
 def main() -> None:
     """Measure one model."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=int, default=1, help="SE: times the base size of 10")
-    parser.add_argument("--sets", type=int, default=1, help="ME: sets of the base size")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=["dcnv2"], help="names such as dcnv2, dcnv2-100, dnn-10x10")
     parser.add_argument("--rounds", type=int, default=12)
     options = parser.parse_args()
-    model = ModelConfig(scale=options.scale, sets=options.sets)
+    for name in options.models:
+        measure(model_config(name), options.rounds)
+
+
+def measure(model: ModelConfig, rounds: int) -> None:
+    """Measure and print the ways of one model."""
     config = RunConfig(model=model, optimiser=OptimiserConfig())
     cardinalities = criteo_cardinalities()
     ids, labels = zipf_rows(200_000, cardinalities)
@@ -162,20 +188,21 @@ def main() -> None:
         "float32": our_steps(ids, labels, cardinalities, config),
         "bf16": our_steps(ids, labels, cardinalities, replace(config, precision="bf16")),
     }
+    if model.model == "ffm":
+        # It has no products to make faster, and a third copy of its tables and moments takes 5 GB.
+        del ways["bf16"]
     with fast_float32_products() as through_onednn:
-        seconds = alternate(ways, options.rounds)
-    B, width, rows = config.optimiser.batch_size, FIELDS * model.K, sum(cardinalities)
-    weights = model.sets * (model.cross_layers * width**2 + width * model.hidden) + model.hidden**2
-    flops, moved = 6 * B * weights, 28 * rows * model.K * model.sets
-    bound = flops / product_rate(torch.float32) + moved / copy_rate()
+        seconds = alternate(ways, rounds)
+        bound, made_of = bound_seconds(cardinalities, config)
     library = ", products through oneDNN" if through_onednn else ""
-    threads = torch.get_num_threads()
-    print(f"{model.name}: {FIELDS} fields, {rows:,} rows of tables, batch {B}, {threads} threads{library}")
+    threads, B = torch.get_num_threads(), config.optimiser.batch_size
+    shape = f"{FIELDS} fields, {sum(cardinalities):,} rows of tables, batch {B}"
+    print(f"{model.name}: {shape}, {threads} threads{library}")
     for name, value in seconds.items():
         ratio = seconds["plain twin"] / value
         rate = f"{value * 1e3:7.1f} ms a step {B / value:8,.0f} rows/s"
         print(f"  {name:10s} {rate} {ratio:5.2f} x {bound / value:5.0%} of the bound")
-    print(f"  float32 bound: {bound * 1e3:.1f} ms for {flops / 1e9:.1f} GFLOP and {moved / 1e6:.0f} MB of Adam")
+    print(f"  float32 bound: {bound * 1e3:.1f} ms for {made_of}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from collapse.errors import CollapseError
 from collapse.files import atomic_write, explained
 
 FORMAT = "embedding-collapse checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class ProjectionKey:
     """The set, from 0."""
     layer: int
     """The layer, from 0."""
+    factors: str | None = None
+    """Key of the (N, N) numbers n[j, i] that multiply block [j, i] of the matrix; None if nothing does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +43,15 @@ class Layout:
     """Which tensors of a state dict are the embedding tables and the projections."""
 
     embedding: str
-    """Key of the fused table: shape (sum D_i, M K), fields stacked, the sets of a row side by side."""
+    """Key of the fused table: shape (sum D_i, M S K), fields stacked, the sets of a row side by side."""
     sets: int
     """The number of sets, M."""
     embedding_size: int
-    """The columns of one set, K."""
+    """The embedding size, K: the columns of one set, or of one of its sub-embeddings."""
     projections: tuple[ProjectionKey, ...] = ()
     """The projections of every set and layer; empty for an interaction without them."""
+    sub_embeddings: int = 1
+    """The tables of size K side by side in one set, S: N - 1 for FFM, one for every other field in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +136,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise CollapseError(
-            f"{path} has checkpoint format {version!r} and this version reads {FORMAT_VERSION}: "
+            f"{path} has checkpoint format {version!r} and this version reads up to {FORMAT_VERSION}: "
             "install the version that wrote it, or a later one"
         )
     missing = [item.name for item in fields(Checkpoint) if item.name not in content]
@@ -186,11 +191,14 @@ def _layout(plain: Mapping[str, Any]) -> Layout:
 
 def _check(checkpoint: Checkpoint) -> None:
     layout, N = checkpoint.layout, len(checkpoint.fields)
-    rows, columns = sum(checkpoint.cardinalities), layout.sets * layout.embedding_size
+    rows, columns = sum(checkpoint.cardinalities), layout.sets * layout.sub_embeddings * layout.embedding_size
     if len(checkpoint.cardinalities) != N:
         raise ValueError(f"it names {N} fields and {len(checkpoint.cardinalities)} cardinalities")
     expected = {layout.embedding: (rows, columns)}
     expected |= {item.key: (N * layout.embedding_size,) * 2 for item in layout.projections}
+    expected |= {item.factors: (N, N) for item in layout.projections if item.factors is not None}
+    if layout.sub_embeddings not in (1, N - 1):
+        raise ValueError(f"it has {layout.sub_embeddings} sub-embeddings a field, and not 1 or {N - 1}")
     for key, shape in expected.items():
         if key not in checkpoint.state_dict:
             raise ValueError(f"its layout names the tensor {key!r}, which it does not hold")

@@ -1,6 +1,7 @@
 """What a checkpoint of any origin is read into: embedding tables and interaction weights.
 
-Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality).
+Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality). In FFM K holds the N - 1
+sub-embeddings of a field side by side (Appendix H).
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ class EmbeddingTable:
     """The number of sets, M."""
     row_counts: NDArray[np.int64] | None = None
     """How often each row was looked up in training, shape (D,); None if the checkpoint does not tell."""
+    sub_embeddings: int = 1
+    """How many sub-embeddings, each a table of its own, lie side by side in one set: N - 1 in FFM."""
 
     def __post_init__(self) -> None:
         if self.E.ndim != 2 or self.E.shape[0] < 1 or self.E.shape[1] < 1:
@@ -30,6 +33,11 @@ class EmbeddingTable:
         if self.sets < 1 or self.E.shape[1] % self.sets:
             raise ValueError(
                 f"the {self.E.shape[1]} columns of field {self.field!r} are not {self.sets} equal sets"
+            )
+        if self.sub_embeddings < 1 or self.embedding_size % self.sub_embeddings:
+            raise ValueError(
+                f"the {self.embedding_size} columns of a set of field {self.field!r} are not "
+                f"{self.sub_embeddings} equal sub-embeddings"
             )
         if self.row_counts is not None and self.row_counts.shape != (self.cardinality,):
             raise ValueError(f"field {self.field!r} has {self.cardinality} rows and other row counts")

@@ -9,7 +9,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from collapse.cli import main
-from collapse.training.config import ModelConfig, RunConfig
+from collapse.training.config import RunConfig
+from collapse.training.model_config import ModelConfig
 from collapse.training.run import Run
 from tests.small_data import write_small_data
 

@@ -12,9 +12,10 @@ import torch
 
 from collapse.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.training.config import ModelConfig, RunConfig
+from collapse.training.config import RunConfig
 from collapse.training.data.prepared import open_prepared
 from collapse.training.data.split import split_rows
+from collapse.training.model_config import ModelConfig
 
 
 def test_a_plain_weights_only_load_reads_it(trained: dict[str, Path]) -> None:
@@ -91,7 +92,7 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            ({"format_version": 99}, "has checkpoint format 99 and this version reads 1"),
+            ({"format_version": 99}, "has checkpoint format 99 and this version reads up to 2"),
             ({"row_counts": torch.ones(3)}, "counts training rows for 3 values of 348"),
             ({"cardinalities": (6, 41)}, "3 fields and 2 cardinalities"),
             ({"cardinalities": (6, 41, 300)}, r"'embedding.weight' has shape \(348, 4\), not \(347, 4\)"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def checkpoint(trained: dict[str, Path], tmp_path: Path) -> Path:
 
 class TestHelp:
     @pytest.mark.parametrize(
-        "arguments", [["--help"], ["train", "-h"], ["analyze", "--help"], ["prepare", "--help"]]
+        "arguments",
+        [["--help"], ["train", "-h"], ["analyze", "--help"], ["prepare", "--help"], ["models", "--help"]],
     )
     def test_it_teaches(self, arguments: list[str], collapse: Collapse) -> None:
         code, out, _ = collapse(*arguments)
@@ -87,11 +89,56 @@ class TestTrain:
         assert Path("runs/small-dcnv2-4-seeds0.0.7/best.pt").exists()
 
     @pytest.mark.parametrize(
+        ("words", "name"),
+        [
+            (["--model", "ipnn"], "ipnn-10"),
+            (["--model", "nfwfm", "--scale", 2], "nfwfm-100"),
+            (["--model", "dcnv2-6x3-reg"], "dcnv2-6x3-reg"),
+            (["--model", "dcnv2-6x3", "--sets", 2, "--interactions", "shared"], "dcnv2-6x2-shared"),
+            (["--model", "dcnv2-6", "--scale", 2, "--depth", 4, "--hidden", 8], "dcnv2-12-depth4-hidden8"),
+            (["--regularised", "--reading", "code", "--cross-layers", 1], "dcnv2-10-reg-code-cross1"),
+            (["--sets", 2, "--interactions", "aligned", "--penalty-weight", 0.5], "dcnv2-10x2-aligned-weight0.5"),
+            (["--dropout", 0], "dcnv2-10-dropout0.0"),
+        ],
+    )
+    def test_options_and_names_give_the_same_models(
+        self, words: list[object], name: str, small_data: Path, tmp_path: Path, collapse: Collapse
+    ) -> None:
+        """A run of the options is found finished by its name alone, and by --resume with the same options."""
+        folder = tmp_path / "run"
+        common = ["train", "--data", small_data, "--epochs", 1, "--out", folder]
+        code, out, err = collapse(*common, *words)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"{name} on small")
+        assert "already finished" in collapse(*common, "--model", name)[1]
+        assert "already finished" in collapse(*common, "--resume", *words)[1]
+        assert "already finished" in collapse("train", "--resume", "--out", folder)[1]
+
+    def test_models_complete_in_the_shell(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        words = {
+            "COMP_WORDS": "collapse train --model d",
+            "COMP_CWORD": "3",
+            "_COLLAPSE_COMPLETE": "bash_complete",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "collapse"],
+            env={**os.environ, **words},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines() == ["plain,dcnv2", "plain,dnn"]
+
+    @pytest.mark.parametrize(
         ("words", "sentence"),
         [
             (["--data", "nowhere"], "nowhere"),
-            (["--model", "oracle"], "there is no model 'oracle'; there are: dcnv2"),
+            (["--model", "oracle"], "there is no model 'oracle': it is one of autoint, dcnv2, dnn, "),
             (["--sets", "0"], "sets is 0; it is a count of 1 or more"),
+            (["--model", "dcnv2-10x0"], "sets is 0; it is a count of 1 or more"),
+            (["--model", "dnn", "--regularised"], "dnn takes no regularised, which is True"),
+            (["--interactions", "shared"], "shared interactions need 2 sets or more, and sets is 1"),
+            (["--penalty-weight", "0.5"], "penalty_weight needs regularised, or aligned interactions"),
             (["--learning-rate", "-1"], "learning_rate is -1.0; it is greater than 0"),
             (["--learning-rate", "inf"], "learning_rate is inf; it is greater than 0 and finite"),
             (["--weight-decay", "nan"], "weight_decay is nan; it is 0 or greater and finite"),
@@ -109,6 +156,19 @@ class TestTrain:
         assert err.count("\n") == 1
         assert sentence in err
         assert not (tmp_path / "run" / "best.pt").exists()
+
+
+def test_models_lists_each_with_its_size(collapse: Collapse) -> None:
+    code, out, err = collapse("models")
+    assert (code, err) == (0, "")
+    (dcnv2,) = [line for line in out.splitlines() if line.startswith("dcnv2 ")]
+    assert "11.73 M" in dcnv2
+    assert "92.1%" in dcnv2
+    assert "x_{l+1} = x_0 * (W_l x_l + b_l) + x_l" in dcnv2
+    assert "Wang et al., WWW 2021" in out
+    listed = json.loads(collapse("models", "--json")[1])
+    assert [model["model"] for model in listed] == sorted(model["model"] for model in listed)
+    assert all(model["error"] is None and model["reference"] and model["formula"] for model in listed)
 
 
 class TestAnalyze:

@@ -1,4 +1,4 @@
-"""The one model and its parts agree with plain twins written from the formulas.
+"""The one model, its embedding and its dropout.
 
 Shapes: B batch, N fields, K embedding size, M sets.
 """
@@ -8,43 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from collapse.training.config import ModelConfig
+from collapse.training.model_config import ModelConfig
 from collapse.training.models import MultiEmbeddingModel
-from collapse.training.models.dcnv2 import CrossNetwork
 from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
-
-sizes = st.integers(1, 4)
-
-
-def cross_twin(network: CrossNetwork, e_BNK: Tensor) -> Tensor:
-    """Sum W_{i->j} e_i over i for every j, pair after pair."""
-    x = e_BNK
-    N, K = network.fields, network.K
-    for layer in network.layers:
-        assert isinstance(layer, nn.Linear)
-        W_ij = layer.weight.view(N, K, N, K)
-        b = layer.bias.view(N, K)
-        projected = [sum((x[:, i] @ W_ij[j, :, i].T for i in range(N)), b[j]) for j in range(N)]
-        x = e_BNK * torch.stack(projected, dim=1) + x
-    return x.flatten(1)
-
-
-@given(B=sizes, N=sizes, K=sizes, layers=sizes, seed=st.integers(0, 99))
-def test_the_cross_network_is_its_formula(B: int, N: int, K: int, layers: int, seed: int) -> None:
-    """Values and gradients equal the sum over field pairs."""
-    torch.manual_seed(seed)
-    network = CrossNetwork(N, ModelConfig(embedding_size=K, cross_layers=layers)).double()
-    e_BNK = torch.randn(B, N, K, dtype=torch.float64, requires_grad=True)
-    ours, twin = network(e_BNK), cross_twin(network, e_BNK)
-    torch.testing.assert_close(ours, twin)
-    wanted = [e_BNK, *network.parameters()]
-    for g, t in zip(
-        torch.autograd.grad(ours.square().sum(), wanted),
-        torch.autograd.grad(twin.square().sum(), wanted),
-        strict=True,
-    ):
-        torch.testing.assert_close(g, t)
+from tests.twins import cross
 
 
 class TestFusedEmbedding:
@@ -109,7 +77,7 @@ class TestMultiEmbeddingModel:
         ids_BN = torch.tensor([[0, 4], [3, 1]], dtype=torch.int32)
         (e_BNK,) = model.embedding(ids_BN)
         plain = nn.Sequential(*model.projections[0], *model.tower)  # type: ignore[misc]
-        torch.testing.assert_close(model(ids_BN), plain(cross_twin(model.interactions[0], e_BNK)).squeeze(1))  # type: ignore[arg-type]
+        torch.testing.assert_close(model(ids_BN), plain(cross(model.interactions[0], e_BNK)).squeeze(1))
         kinds = [type(layer).__name__ for layer in plain]
         assert kinds[:4] == ["Linear", "BatchNorm1d", "ReLU", "Dropout"]
         assert [layer.out_features for layer in plain.modules() if isinstance(layer, nn.Linear)] == [7, 7, 1]

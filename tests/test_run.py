@@ -17,9 +17,10 @@ import pytest
 from collapse import files
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.training.config import ModelConfig, OptimiserConfig, RunConfig, Seeds
+from collapse.training.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.evaluate import Evaluation
 from collapse.training.loop import EpochResult, Trainer
+from collapse.training.model_config import ModelConfig
 from collapse.training.run import Run, RunStopped
 from tests.small_data import write_small_data
 

@@ -1,6 +1,6 @@
-"""Sub-embeddings E_i^{->j} = E_i W_{i->j}^T of every pair of fields (Section 4.1, Evidence I).
+"""Sub-embeddings E_i^{->j} of every pair of fields: E_i W_{i->j}^T (Section 4.1, Evidence I), or FFM's own tables.
 
-Shapes: N fields, K embedding size, M sets, R = min(D, M K) rows of a table's factor.
+Shapes: N fields, K embedding size, M sets, R rows of a table's factor.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from collapse.errors import CollapseError
 
 
 def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.DataFrame:
-    """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a.
+    """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a; of FFM as in Figure 14a.
 
-    The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) W_{i->j}^(m)T] over m, a reading of
-    Figure 9 that the paper leaves open.
+    The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) W_{i->j}^(m)T] over m, a reading
+    of Figure 9 that the paper leaves open. FFM has a table for every E_i^{->j} with i != j, and none for i = j.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     -------
     pandas.DataFrame
         N^2 rows: ``source`` (field i), ``target`` (field j), ``ia`` of the sub-embedding, ``ia_source`` = IA(E_i),
-        ``ia_target`` = IA(E_j).
+        ``ia_target`` = IA(E_j). With FFM ``ia`` is NaN where i = j.
 
     Raises
     ------
@@ -46,12 +46,14 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     """
     tables = factored.tables
     weights = tables.layer(layer)
+    if not weights and tables.tables[0].sub_embeddings > 1:
+        return _pairs(factored, np.stack([_of_own_tables(factored, i) for i in range(len(tables))]))
     if not weights:
         layers = sorted({weight.layer for weight in tables.interactions})
         there = f"its layers are {layers[0]} to {layers[-1]}" if layers else "it has none in any layer"
         raise CollapseError(
             f"{tables.source} ({tables.name}) has no projections W_i->j in layer {layer}, {there}: sub-embeddings "
-            "need a checkpoint of DCNv2, such as `collapse train --model dcnv2` makes"
+            "need a checkpoint of DCNv2 or FFM, such as `collapse train --model dcnv2` makes"
         )
     for weight in weights:
         if not np.isfinite(weight.W).all():
@@ -65,12 +67,24 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
             for i, table in enumerate(factored)
         ]
     )
-    ia_raw = np.array([abundance_of_spectrum(table.sigma) for table in factored])
+    return _pairs(factored, ia)
+
+
+def _pairs(factored: FactoredTables, ia: NDArray[np.floating]) -> pd.DataFrame:
     i, j = (index.ravel() for index in np.indices(ia.shape))
-    names = np.array(tables.fields)
+    names = np.array(factored.tables.fields)
+    ia_raw = np.array([abundance_of_spectrum(table.sigma) for table in factored])
     return pd.DataFrame(
         {"source": names[i], "target": names[j], "ia": ia.ravel(), "ia_source": ia_raw[i], "ia_target": ia_raw[j]}
     )
+
+
+def _of_own_tables(factored: FactoredTables, i: int) -> NDArray[np.floating]:
+    """Return IA(E_i^{->j}) for every j, NaN for j = i: parts of the table, in the order of the other fields."""
+    table, R = factored.tables.tables[i], factored.factors[i].R
+    parts_MSK = R.reshape(len(R), table.sets, table.sub_embeddings, -1)
+    parts_SMK = np.moveaxis(parts_MSK, 2, 0).reshape(table.sub_embeddings, len(R), -1)
+    return np.insert(abundance_of_spectrum(np.linalg.svd(parts_SMK, compute_uv=False)), i, np.nan)
 
 
 def _sub_spectra(R: NDArray[np.floating], W_sets_NKK: list[NDArray[np.floating]]) -> NDArray[np.floating]:

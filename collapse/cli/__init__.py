@@ -7,7 +7,7 @@ import click
 
 from collapse.errors import CollapseError
 
-_COMMANDS = ("prepare", "train", "analyze")
+_COMMANDS = ("prepare", "models", "train", "analyze")
 
 
 class _Commands(click.Group):

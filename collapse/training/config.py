@@ -9,50 +9,7 @@ from math import inf
 from typing import Any
 
 from collapse.errors import CollapseError
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise CollapseError(what)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The one model: an interaction, its embedding size and sets, and the tower."""
-
-    model: str = "dcnv2"
-    """The interaction, by its name in `collapse.training.models`."""
-    embedding_size: int = 10
-    """The base embedding size; Appendix C.2 has 10."""
-    scale: int = 1
-    """How many times the base size a set's embeddings have: single-embedding (SE) scaling."""
-    sets: int = 1
-    """The number of embedding sets M: multi-embedding (ME) scaling (Section 5.1)."""
-    cross_layers: int = 4
-    """Cross layers of DCNv2."""
-    hidden: int = 400
-    """Units of every hidden layer of the MLP."""
-    depth: int = 3
-    """Layers of the MLP with its output layer; with the projection of ME counted as its first."""
-    dropout: float = 0.2
-    """Share of hidden units dropped; the paper's code has 0.2, its text is silent."""
-
-    def __post_init__(self) -> None:
-        for name in ("embedding_size", "scale", "sets", "cross_layers", "hidden"):
-            value = getattr(self, name)
-            _require(value >= 1, f"{name} is {value}; it is a count of 1 or more")
-        _require(self.depth >= 2, f"depth is {self.depth}; the MLP has a hidden and an output layer at least")
-        _require(0 <= self.dropout < 1, f"dropout is {self.dropout}; it is a share from 0 to less than 1")
-
-    @property
-    def K(self) -> int:
-        """The embedding size of one set: the base size times the scale."""
-        return self.embedding_size * self.scale
-
-    @property
-    def name(self) -> str:
-        """The model with its size: ``dcnv2-20`` (SE, K = 20), ``dcnv2-10x4`` (ME, 4 sets of K = 10)."""
-        return f"{self.model}-{self.K}" + (f"x{self.sets}" if self.sets > 1 else "")
+from collapse.training.model_config import ModelConfig, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +24,13 @@ class OptimiserConfig:
     """Rows a step; the last, smaller batch of an epoch is used too."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             0 < self.learning_rate < inf, f"learning_rate is {self.learning_rate}; it is greater than 0 and finite"
         )
-        _require(
+        require(
             0 <= self.weight_decay < inf, f"weight_decay is {self.weight_decay}; it is 0 or greater and finite"
         )
-        _require(
+        require(
             self.batch_size >= 2,
             f"batch_size is {self.batch_size}; batch normalisation needs 2 rows or more",
         )
@@ -92,7 +49,7 @@ class Seeds:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            _require(0 <= value < 2**32, f"the {name} seed is {value}; it is a number from 0 to {2**32 - 1}")
+            require(0 <= value < 2**32, f"the {name} seed is {value}; it is a number from 0 to {2**32 - 1}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +73,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         known = ("float32", "bf16")
-        _require(self.precision in known, f"precision is {self.precision!r}; it is one of {', '.join(known)}")
-        _require(self.epochs >= 1, f"epochs is {self.epochs}; it is a count of 1 or more")
-        _require(self.patience >= 1, f"patience is {self.patience}; it is a count of 1 or more")
+        require(self.precision in known, f"precision is {self.precision!r}; it is one of {', '.join(known)}")
+        require(self.epochs >= 1, f"epochs is {self.epochs}; it is a count of 1 or more")
+        require(self.patience >= 1, f"patience is {self.patience}; it is a count of 1 or more")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as nested plain values, as checkpoints and `config.json` hold it."""

@@ -29,7 +29,7 @@ class EpochResult:
     epoch: int
     """The epoch, from 1."""
     train_loss: float
-    """Mean binary cross-entropy over the epoch's steps, with dropout, in nats."""
+    """Mean binary cross-entropy over the epoch's steps, with dropout and without any penalty, in nats."""
     validation_auc: float
     """AUC on the validation rows after the epoch."""
     validation_logloss: float
@@ -145,7 +145,8 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits_B = self.model(ids_BN)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
-        loss.backward()  # type: ignore[no-untyped-call]
+        penalty = self.model.penalty()
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return loss.detach()
 

@@ -47,13 +47,18 @@ def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
             E=fused[end - D : end],
             sets=checkpoint.layout.sets,
             row_counts=counts[end - D : end],
+            sub_embeddings=checkpoint.layout.sub_embeddings,
         )
 
 
 def _interactions(checkpoint: Checkpoint) -> Iterator[InteractionWeights]:
     for projection in checkpoint.layout.projections:
+        W = checkpoint.state_dict[projection.key].detach().numpy()
+        if projection.factors is not None:
+            K = checkpoint.layout.embedding_size
+            W = W * checkpoint.state_dict[projection.factors].detach().numpy().repeat(K, 0).repeat(K, 1)
         yield InteractionWeights(
-            W=checkpoint.state_dict[projection.key].detach().numpy(),
+            W=W,
             fields=len(checkpoint.fields),
             layer=projection.layer,
             set=projection.set,

@@ -1,6 +1,6 @@
 """The embedding tables of all fields and sets as one fused table.
 
-Shapes: B batch, N fields, K embedding size, M sets, D rows of all fields' tables together.
+Shapes: B batch, N fields, K embedding size, M sets, C columns of one set, D rows of all fields' tables together.
 """
 
 from typing import Any
@@ -13,27 +13,30 @@ from torch import Tensor, nn
 class FusedEmbedding(nn.Module):
     """All tables E_i^(m) in one matrix: fields stacked along the rows, sets along the columns.
 
-    One gather serves every field and set. Each set starts xavier-uniform over its whole (D, K) block, as the
-    paper's code does; its text is silent.
+    One gather serves every field and set. Each (D, K) block starts xavier-uniform over its whole, as the paper's
+    code does; its text is silent.
 
     Parameters
     ----------
     cardinalities : list of int
         Rows D_i of every field.
     embedding_size : int
-        Columns K of one set.
+        Embedding size K.
     sets : int
         Number of sets M.
+    sub_embeddings : int
+        Tables of size K that a field has side by side in one set, so that C = sub_embeddings K: 1, but for FFM.
     """
 
     offsets: Tensor
 
-    def __init__(self, cardinalities: list[int], embedding_size: int, sets: int) -> None:
+    def __init__(self, cardinalities: list[int], embedding_size: int, sets: int, sub_embeddings: int = 1) -> None:
         super().__init__()
         self.sets = sets
         rows = sum(cardinalities)
-        blocks = [nn.init.xavier_uniform_(torch.empty(rows, embedding_size)) for _ in range(sets)]
-        self.weight = nn.Parameter(torch.cat(blocks, dim=1))
+        self.weight = nn.Parameter(torch.empty(rows, sets * sub_embeddings * embedding_size))
+        for block in torch.split(self.weight.detach(), embedding_size, dim=1):
+            block.copy_(nn.init.xavier_uniform_(torch.empty_like(block)))
         sizes = torch.tensor([0, *cardinalities[:-1]], dtype=torch.int64)
         self.register_buffer("offsets", sizes.cumsum(0).to(torch.int32))
 
@@ -48,7 +51,7 @@ class FusedEmbedding(nn.Module):
         Returns
         -------
         tuple of Tensor
-            One tensor a set, shape (B, N, K).
+            One tensor a set, shape (B, N, C).
         """
         rows_BN = ids_BN + self.offsets
         if self.weight.device.type == "cpu" and torch.is_grad_enabled():

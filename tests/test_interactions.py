@@ -1,0 +1,327 @@
+"""Every interaction is its formula, and what the paper proves of them holds.
+
+Shapes: B batch, N fields, K embedding size, M sets.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from collapse.training.listing import count_parameters
+from collapse.training.model_config import ModelConfig, model_config
+from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.finalmlp import BilinearFusion
+from collapse.training.registry import build_interaction, model_names
+from tests.twins import TWINS
+
+MODELS = sorted(TWINS)
+VARIANTS = [*MODELS, "dcnv2-reg", "dcnv2-reg-code", "finalmlp-code", "ipnn-code"]
+sizes = st.integers(1, 5)
+
+
+def configured(variant: str, **settings: Any) -> ModelConfig:
+    model, *words = variant.split("-")
+    settings |= {"reading": "code" if "code" in words else "text", "regularised": "reg" in words}
+    settings |= {"hidden": 6, "dropout": 0.0} if model not in ("fm", "ffm") else {}
+    return ModelConfig(model=model, **settings)
+
+
+def perturbed(module: nn.Module) -> nn.Module:
+    """Move every parameter away from special values such as 0 and 1, in float64."""
+    module = module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) / 2)
+    return module
+
+
+def test_every_registered_model_has_a_twin() -> None:
+    assert set(MODELS) <= set(model_names())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@given(B=st.integers(2, 5), N=st.integers(2, 5), K=sizes, M=st.integers(1, 2), seed=st.integers(0, 99))
+def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, M: int, seed: int) -> None:
+    """Values, and gradients of input and parameters, equal the plain twin's."""
+    torch.manual_seed(seed)
+    config = configured(variant, embedding_size=K, sets=M)
+    interaction = perturbed(build_interaction(N, config))
+    parts = interaction.sub_embeddings(N)  # type: ignore[operator]
+    e_BNC = torch.randn(B, N, parts * K, dtype=torch.float64, requires_grad=True)
+    ours, twin = interaction(e_BNC), TWINS[config.model](interaction, e_BNC)
+    assert ours.shape == (B, interaction.width)
+    torch.testing.assert_close(ours, twin)
+    wanted, weights = [e_BNC, *interaction.parameters()], torch.randn_like(ours)
+    gradients = [
+        torch.autograd.grad((h * weights).sum(), wanted, allow_unused=True, materialize_grads=True)
+        for h in (ours, twin)
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
+
+
+@given(B=sizes, H=sizes, seed=st.integers(0, 99))
+def test_the_fusion_is_its_formula(B: int, H: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    fusion = BilinearFusion(ModelConfig(hidden=H, model="finalmlp"))
+    perturbed(fusion)
+    o_1, o_2 = torch.randn(2, B, H, dtype=torch.float64)
+    expected = [
+        fusion.weights.bias + fusion.weights.weight[0] @ torch.cat([a, b]) + a @ fusion.W_3 @ b
+        for a, b in zip(o_1, o_2, strict=True)
+    ]
+    torch.testing.assert_close(fusion(torch.cat([o_1, o_2], dim=1)), torch.stack(expected))
+
+
+def fields_of(e_BNC: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a random order of the fields, and the embeddings in it."""
+    order = torch.randperm(e_BNC.shape[1])
+    return order, e_BNC[:, order]
+
+
+class TestFieldPermutation:
+    """Fields in another order permute what belongs to a field and leave the rest alone."""
+
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_fm_has_no_order(self, N: int, K: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        fm = build_interaction(N, ModelConfig(model="fm", embedding_size=K))
+        e_BNK = torch.randn(3, N, K, dtype=torch.float64)
+        torch.testing.assert_close(fm(fields_of(e_BNK)[1]), fm(e_BNK))
+
+    @pytest.mark.parametrize("model", ["dnn", "autoint"])
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_features_of_a_field_move_with_it(self, model: str, N: int, K: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        interaction = build_interaction(N, ModelConfig(model=model, embedding_size=K)).double()
+        e_BNK = torch.randn(3, N, K, dtype=torch.float64)
+        order, moved = fields_of(e_BNK)
+        parts = [N * K, interaction.width - N * K]
+        for before, after in zip(
+            interaction(e_BNK).split(parts, 1), interaction(moved).split(parts, 1), strict=True
+        ):
+            torch.testing.assert_close(after.unflatten(1, (N, -1)), before.unflatten(1, (N, -1))[:, order])
+
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_ipnn_permutes_the_pairs(self, N: int, K: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        ipnn = build_interaction(N, ModelConfig(model="ipnn", embedding_size=K))
+        e_BNK = torch.randn(3, N, K, dtype=torch.float64)
+        before, after = ipnn(e_BNK)[:, N * K :], ipnn(fields_of(e_BNK)[1])[:, N * K :]
+        torch.testing.assert_close(after.sort(1).values, before.sort(1).values)
+
+    @pytest.mark.parametrize("model", ["dcnv2", "nfwfm"])
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_weights_of_pairs_permute_with_the_fields(self, model: str, N: int, K: int, seed: int) -> None:
+        """The permuted weights give of the permuted fields what the weights give of the fields."""
+        torch.manual_seed(seed)
+        config = ModelConfig(model=model, embedding_size=K)
+        interaction, other = (perturbed(build_interaction(N, config)).eval() for _ in range(2))
+        e_BNK = torch.randn(3, N, K, dtype=torch.float64)
+        order, moved = fields_of(e_BNK)
+        state = {
+            key: self.permuted(key, value, order, K) if value.is_floating_point() else value
+            for key, value in interaction.state_dict().items()
+        }
+        other.load_state_dict(state)
+        before, after = interaction(e_BNK), other(moved)
+        if model == "dcnv2":
+            before = before.unflatten(1, (N, K))[:, order].flatten(1)
+        torch.testing.assert_close(after, before)
+
+    @staticmethod
+    def permuted(key: str, value: Tensor, order: Tensor, K: int) -> Tensor:
+        if key == "r_NN":
+            return value[order][:, order]
+        if key.startswith("layers"):
+            rows = (order[:, None] * K + torch.arange(K)).flatten()
+            return value[rows] if value.ndim == 1 else value[rows][:, rows]
+        return value
+
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_the_maps_of_xdeepfm_permute_with_the_fields(self, N: int, K: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        ours, other = (build_interaction(N, ModelConfig(model="xdeepfm", embedding_size=K)).double() for _ in "ab")
+        e_BNK = torch.randn(3, N, K, dtype=torch.float64)
+        order, moved = fields_of(e_BNK)
+        state = dict(ours.state_dict())
+        state["layers.0.weight"] = state["layers.0.weight"].unflatten(1, (N, N))[:, order][:, :, order].flatten(1)
+        state["layers.1.weight"] = state["layers.1.weight"].unflatten(1, (-1, N))[:, :, order].flatten(1)
+        other.load_state_dict(state)
+        torch.testing.assert_close(other(moved)[:, N * K :], ours(e_BNK)[:, N * K :])
+
+    @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+    def test_ffm_moves_the_targets_too(self, N: int, K: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        ffm = build_interaction(N, ModelConfig(model="ffm", embedding_size=K))
+        e_BNNK = torch.randn(3, N, N, K, dtype=torch.float64)
+        order = torch.randperm(N)
+
+        def packed(e_BNNK: Tensor) -> Tensor:
+            others = [[j for j in range(N) if j != i] for i in range(N)]
+            return torch.stack([e_BNNK[:, i, others[i]].flatten(1) for i in range(N)], dim=1)
+
+        torch.testing.assert_close(ffm(packed(e_BNNK[:, order][:, :, order])), ffm(packed(e_BNNK)))
+
+
+class TestLinearInteractionsOfAllSets:
+    """Appendix E: without non-linearity, ME is SE with size M K up to a permutation and the factor 1 / M."""
+
+    @given(N=sizes, K=sizes, M=sizes, seed=st.integers(0, 99))
+    def test_dnn(self, N: int, K: int, M: int, seed: int) -> None:
+        """The sets' features side by side are the features of E = [E^(1), ..., E^(M)] in another order."""
+        torch.manual_seed(seed)
+        e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
+        one = build_interaction(N, ModelConfig(model="dnn", embedding_size=K))
+        all_sets = torch.cat([one(e_BNMK[:, :, m]) for m in range(M)], dim=1)
+        single = build_interaction(N, ModelConfig(model="dnn", embedding_size=M * K))(e_BNMK.flatten(2))
+        torch.testing.assert_close(all_sets.view(3, M, N, K).transpose(1, 2).flatten(1), single)
+
+    @given(N=sizes, K=sizes, M=sizes, H=sizes, seed=st.integers(0, 99))
+    def test_projected_dnn(self, N: int, K: int, M: int, H: int, seed: int) -> None:
+        """With a linear projection a set, the mean over sets is the projection of size M K times 1 / M."""
+        torch.manual_seed(seed)
+        e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
+        projections = [nn.Linear(N * K, H, bias=False).double() for _ in range(M)]
+        one = build_interaction(N, ModelConfig(model="dnn", embedding_size=K))
+        mean = torch.stack([projections[m](one(e_BNMK[:, :, m])) for m in range(M)]).mean(0)
+        W_HNMK = torch.stack([p.weight.view(H, N, K) for p in projections], dim=2)
+        single = build_interaction(N, ModelConfig(model="dnn", embedding_size=M * K))(e_BNMK.flatten(2))
+        torch.testing.assert_close(mean, single @ W_HNMK.flatten(1).T / M)
+
+    @given(N=sizes, K=sizes, M=sizes, layers=st.integers(1, 3), seed=st.integers(0, 99))
+    def test_dcnv2(self, N: int, K: int, M: int, layers: int, seed: int) -> None:
+        """ME is the SE of size M K whose W^(m,m') is W^(m) for m = m' and zero otherwise, at any depth."""
+        torch.manual_seed(seed)
+        e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
+        sets = [
+            build_interaction(N, ModelConfig(embedding_size=K, cross_layers=layers)).double() for _ in range(M)
+        ]
+        single = build_interaction(N, ModelConfig(embedding_size=M * K, cross_layers=layers)).double()
+        for layer in range(layers):
+            W_NMKNMK = torch.zeros(N, M, K, N, M, K, dtype=torch.float64)
+            for m, network in enumerate(sets):
+                W_NMKNMK[:, m, :, :, m] = network.get_parameter(f"layers.{layer}.weight").detach().view(N, K, N, K)
+            single.get_parameter(f"layers.{layer}.weight").data = W_NMKNMK.view(N * M * K, N * M * K)
+        all_sets = torch.stack([sets[m](e_BNMK[:, :, m]).view(3, N, K) for m in range(M)], dim=2)
+        torch.testing.assert_close(all_sets.flatten(1), single(e_BNMK.flatten(2)))
+
+    @given(N=st.integers(2, 5), K=sizes, M=sizes, seed=st.integers(0, 99))
+    def test_fm(self, N: int, K: int, M: int, seed: int) -> None:
+        """FM has no projection: its mean over sets is the logit of size M K times 1 / M."""
+        torch.manual_seed(seed)
+        e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
+        fm = build_interaction(N, ModelConfig(model="fm", embedding_size=K))
+        mean = torch.stack([fm(e_BNMK[:, :, m]) for m in range(M)]).mean(0)
+        torch.testing.assert_close(mean, fm(e_BNMK.flatten(2)) / M)
+
+
+class TestParameterCounts:
+    """Hand counts at Criteo's shape: N = 39 fields, 1,080,000 rows of tables (Table 4)."""
+
+    N, rows, K, H = 39, 1_080_000, 10, 400
+
+    def hidden(self, inputs: int) -> int:
+        return inputs * self.H + self.H + 2 * self.H
+
+    def rest(self) -> int:
+        return self.hidden(self.H) + self.H + 1
+
+    def counted(self, name: str) -> int:
+        N, K, H, NK = self.N, self.K, self.H, self.N * self.K
+        tables = self.rows * K
+        cin = 16 * (N * N) + 16 + 16 * (16 * N) + 16
+        attention = (K + 64 + 64) * 256 + 3 * 2 * 64
+        return {
+            "dnn-10": tables + self.hidden(NK) + self.rest(),
+            "ipnn-10": tables + self.hidden(NK + N * (N - 1) // 2) + self.rest(),
+            "ipnn-10x2-code": 2 * tables + 2 * self.hidden(N * (N - 1) // 2) + self.rest(),
+            "nfwfm-50": 5 * tables + N * N + 2 * 50 + self.hidden(50) + self.rest(),
+            "xdeepfm-10": tables + cin + 32 + self.hidden(NK) + self.rest(),
+            "dcnv2-10": tables + 4 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
+            "dcnv2-10x2": 2 * (tables + 4 * (NK * NK + NK) + self.hidden(NK)) + self.rest(),
+            "dcnv2-10x2-shared": 2 * tables + 4 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
+            "dcnv2-10-reg": tables + 4 * (NK * NK + NK + N * N) + self.hidden(NK) + self.rest(),
+            "dcnv2-10-cross8": tables + 8 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
+            "dcnv2-10-depth5": tables + 4 * (NK * NK + NK) + self.hidden(NK) + 2 * self.hidden(H) + self.rest(),
+            "finalmlp-10": tables + 2 * (NK + self.hidden(NK) + self.hidden(H)) + 2 * H + 1 + H * H,
+            "autoint-10": tables + attention + N * 64 + self.hidden(NK) + self.rest(),
+            "fm-10": tables + 1,
+            "ffm-8": 8 * (N - 1) * self.rows + 1,
+            "ffm-8-code": 8 * (N - 1) * self.rows + self.rows + 1,
+        }[name]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("dnn-10", "ipnn-10", "ipnn-10x2-code", "nfwfm-50", "xdeepfm-10", "dcnv2-10", "dcnv2-10x2"),
+            *("dcnv2-10x2-shared", "dcnv2-10-reg", "dcnv2-10-cross8", "dcnv2-10-depth5", "finalmlp-10"),
+            *("autoint-10", "fm-10", "ffm-8", "ffm-8-code"),
+        ],
+    )
+    def test_the_count_is_the_hand_count(self, name: str) -> None:
+        assert count_parameters(model_config(name))[0] == self.counted(name)
+
+    def test_the_embeddings_of_dcnv2_hold_above_92_percent(self) -> None:
+        """Appendix A."""
+        parameters, embeddings = count_parameters(ModelConfig())
+        assert embeddings / parameters > 0.92
+
+
+@pytest.mark.parametrize("name", [f"{model}{sets}" for model in MODELS for sets in ("-4", "-4x3")])
+def test_a_model_overfits_a_small_batch(name: str) -> None:
+    """Random labels of 32 different rows are learned by heart."""
+    torch.manual_seed(0)
+    ids_BN = torch.stack([torch.randperm(32) for _ in range(4)], dim=1).int()
+    labels_B = torch.arange(32).remainder(2).float()
+    model = MultiEmbeddingModel([32] * 4, model_config(f"{name}"))
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(model(ids_BN), labels_B).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    logits_B = model.eval()(ids_BN)
+    assert nn.functional.binary_cross_entropy_with_logits(logits_B, labels_B).item() < 0.05
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(seed=st.integers(0, 99))
+def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
+    """M copies of an SE model are its ME model: the mean over sets changes nothing."""
+    torch.manual_seed(seed)
+    settings: dict[str, Any] = {
+        "model": model,
+        "embedding_size": 3,
+        **({} if "fm" in model[:3] else {"hidden": 7}),
+    }
+    single = MultiEmbeddingModel([4, 5, 3], ModelConfig(**settings)).eval()
+    multi = MultiEmbeddingModel([4, 5, 3], ModelConfig(**settings, sets=3)).eval()
+    with torch.no_grad():
+        multi.embedding.weight.copy_(single.embedding.weight.repeat(1, 3))
+    for m in range(3):
+        multi.interactions[m].load_state_dict(single.interactions[0].state_dict())
+        multi.projections[m].load_state_dict(single.projections[0].state_dict())
+    multi.tower.load_state_dict(single.tower.state_dict())
+    ids_BN = torch.stack([torch.randint(0, D, (6,)) for D in (4, 5, 3)], dim=1).int()
+    torch.testing.assert_close(multi(ids_BN), single(ids_BN))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_tensor_of_a_step_has_all_pairs_and_all_directions(model: str) -> None:
+    """No activation grows as B N^2 K; an FFM embedding does by its nature."""
+    N, K, B = 24, 16, 8
+    network = MultiEmbeddingModel([9] * N, ModelConfig(model=model, embedding_size=K))
+    kept: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(torch.zeros(B, N, dtype=torch.int32))
+    parameters = max(parameter.numel() for parameter in network.parameters())
+    if model != "ffm":
+        assert max(kept) < max(B * N * N * K // 2, parameters + 1)
