@@ -23,16 +23,17 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import copy_rate, product_rate
-from collapse.training.config import OptimiserConfig, RunConfig
-from collapse.training.cpu import fast_float32_products
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.schema import Schema
 from collapse.training.data.split import Split
-from collapse.training.loop import Trainer
-from collapse.training.model_config import ModelConfig, model_config
-from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.config import ModelConfig
 from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import OptimiserConfig, RunConfig
+from collapse.training.runs.cpu import fast_float32_products
+from collapse.training.runs.loop import Trainer
 from tests.twins import TWINS, make_plain, usual_cross
 
 FIELDS, TABLE_ROWS, LARGEST, SMALLEST = 39, 1_080_000, 190_000, 4
@@ -88,7 +89,7 @@ class PlainEmbedding(nn.Module):
         self.parts = nn.ModuleList(nn.Embedding(rows, size) for _ in range(columns // size))
         self.sets = fused.sets
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, ids: Tensor, gradient: Tensor | None = None) -> tuple[Tensor, ...]:  # noqa: ARG002
         """Return one tensor a set."""
         rows = ids + self.offsets
         return torch.cat([part(rows) for part in self.parts], dim=2).chunk(self.sets, dim=2)

@@ -1,7 +1,7 @@
 """Spectral diagnostics for the embedding tables of recommender models.
 
-The measures, and the two functions that most people need, are here; the rest is in `collapse.analysis`,
-`collapse.training` and `collapse.figures`. Names are imported when they are first used.
+The measures, the two functions that most people need, and what a model of one's own is made of are here; the rest
+is in `collapse.analysis`, `collapse.training` and `collapse.figures`. Names are imported when they are first used.
 """
 
 from importlib import import_module
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from collapse.analysis.measures.spectra import singular_values
     from collapse.analysis.readers import load
     from collapse.errors import CollapseError
+    from collapse.training.models.config import InteractionConfig, MLPConfig
+    from collapse.training.models.interaction import Interaction
 
 _HOMES = {
     "Choices": "collapse.analysis.choices",
     "CollapseError": "collapse.errors",
+    "Interaction": "collapse.training.models.interaction",
+    "InteractionConfig": "collapse.training.models.config",
+    "MLPConfig": "collapse.training.models.config",
     "diagnose": "collapse.analysis.diagnosis",
     "diversity": "collapse.analysis.measures.angles",
     "information_abundance": "collapse.analysis.measures.abundance",
@@ -32,6 +37,9 @@ _HOMES = {
 __all__ = [
     "Choices",
     "CollapseError",
+    "Interaction",
+    "InteractionConfig",
+    "MLPConfig",
     "diagnose",
     "diversity",
     "information_abundance",

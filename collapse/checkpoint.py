@@ -1,15 +1,17 @@
 """The project's checkpoint: one `.pt` file that loads without running code and says everything about itself.
 
-The file is a plain dictionary of strings, numbers and tensors, so `torch.load(path, weights_only=True)` reads
-it. Beside the weights it holds the run's configuration, the data's schema with the number of training rows a
-value, and a layout that tells which tensor is the embedding and which are the projections of the interaction;
-a reader needs no knowledge of the model that wrote it.
+The file is a plain dictionary of strings, numbers and tensors, so `torch.load(path, weights_only=True)` reads it.
+Beside the weights it holds the run's configuration, the data's schema with the number of training rows a value,
+and a layout that tells where every field's tables and maps lie; a reader needs no knowledge of the model that
+wrote it. Format 2 says so field by field and set by set; format 1, which knew one fused table of one embedding
+size and DCNv2's projections, is read too.
 """
 
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +26,54 @@ FORMAT_VERSION = 2
 _READABLE = (1, 2)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProjectionKey:
-    """Where one layer's projections of one set lie: a (N K, N K) matrix that acts as y = W x."""
+Span = tuple[int, int]
+"""A first index and the one after the last."""
 
-    key: str
-    """The tensor's key in the state dict."""
+
+@dataclass(frozen=True, kw_only=True)
+class TableKey:
+    """Where one field's table of one set lies: a part of a tensor of the state dict."""
+
+    field: int
+    """The field, from 0."""
     set: int
     """The set, from 0."""
+    key: str
+    """The tensor's key."""
+    rows: Span
+    """The table's rows in it, D_i in all."""
+    columns: Span
+    """The table's columns in it: an embedding size of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapsKey:
+    """Where the field maps A_ij of one layer of one set lie: E_i^{->j} = E_i A_ij."""
+
     layer: int
     """The layer, from 0."""
+    set: int
+    """The set, from 0."""
+    weight: str | None = None
+    """Key of a matrix that acts as y = W x on the fields side by side; A_ij is W_{i->j}^T, of its block [j, i]."""
     factors: str | None = None
-    """Key of the (N, N) numbers n[j, i] that multiply block [j, i] of the matrix; None if nothing does."""
+    """Key of the (N, N) numbers n[j, i] that multiply W_{i->j}; None if nothing does."""
+    columns: tuple[tuple[Span | None, ...], ...] | None = None
+    """Where A_ij is a choice of columns of E_i, as in FFM: which, for every i and j; None for no E_i^{->j}."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Which tensors of a state dict are the embedding tables and the projections."""
+    """Which tensors of a state dict are embedding tables and field maps."""
 
-    embedding: str
-    """Key of the fused table: shape (sum D_i, M S K), fields stacked, the sets of a row side by side."""
-    sets: int
-    """The number of sets, M."""
-    embedding_size: int
-    """The embedding size, K: the columns of one set, or of one of its sub-embeddings."""
-    projections: tuple[ProjectionKey, ...] = ()
-    """The projections of every set and layer; empty for an interaction without them."""
-    sub_embeddings: int = 1
-    """The tables of size K side by side in one set, S: N - 1 for FFM, one for every other field in their order."""
+    tables: tuple[TableKey, ...]
+    """Every field's table of every set."""
+    maps: tuple[MapsKey, ...] = ()
+    """The field maps of every set and layer; empty for an interaction without them."""
+
+    def of_field(self, field: int) -> tuple[TableKey, ...]:
+        """Return the tables of one field in the order of the sets."""
+        return tuple(sorted((item for item in self.tables if item.field == field), key=lambda item: item.set))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +169,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         checkpoint = Checkpoint(
             **{item.name: content[item.name] for item in fields(Checkpoint) if item.name != "layout"},
-            layout=_layout(content["layout"]),
+            layout=_layout(content),
         )
         _check(checkpoint)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -184,25 +206,83 @@ def _load_plain(path: Path) -> Any:
         raise CollapseError(f"{path} is damaged or cut off: {str(error).splitlines()[0]}") from error
 
 
-def _layout(plain: Mapping[str, Any]) -> Layout:
-    projections = tuple(ProjectionKey(**projection) for projection in plain["projections"])
-    return Layout(**{**plain, "projections": projections})
+def _layout(content: Mapping[str, Any]) -> Layout:
+    plain = content["layout"]
+    if content["format_version"] == 1:
+        return _layout_of_format_1(plain, content["cardinalities"])
+    return Layout(
+        tables=tuple(TableKey(**item) for item in plain["tables"]),
+        maps=tuple(MapsKey(**item) for item in plain["maps"]),
+    )
+
+
+def _layout_of_format_1(plain: Mapping[str, Any], cardinalities: Sequence[int]) -> Layout:
+    """Read a layout of one fused table and one embedding size, with DCNv2's projections."""
+    K, ends = plain["embedding_size"], list(accumulate(cardinalities))
+    return Layout(
+        tables=tuple(
+            TableKey(field=i, set=m, key=plain["embedding"], rows=(end - D, end), columns=(m * K, (m + 1) * K))
+            for i, (D, end) in enumerate(zip(cardinalities, ends, strict=True))
+            for m in range(plain["sets"])
+        ),
+        maps=tuple(
+            MapsKey(layer=item["layer"], set=item["set"], weight=item["key"]) for item in plain["projections"]
+        ),
+    )
 
 
 def _check(checkpoint: Checkpoint) -> None:
-    layout, N = checkpoint.layout, len(checkpoint.fields)
-    rows, columns = sum(checkpoint.cardinalities), layout.sets * layout.sub_embeddings * layout.embedding_size
-    if len(checkpoint.cardinalities) != N:
-        raise ValueError(f"it names {N} fields and {len(checkpoint.cardinalities)} cardinalities")
-    expected = {layout.embedding: (rows, columns)}
-    expected |= {item.key: (N * layout.embedding_size,) * 2 for item in layout.projections}
-    expected |= {item.factors: (N, N) for item in layout.projections if item.factors is not None}
-    if layout.sub_embeddings not in (1, N - 1):
-        raise ValueError(f"it has {layout.sub_embeddings} sub-embeddings a field, and not 1 or {N - 1}")
+    layout, N, D = checkpoint.layout, len(checkpoint.fields), checkpoint.cardinalities
+    if len(D) != N:
+        raise ValueError(f"it names {N} fields and {len(D)} cardinalities")
+    if tuple(checkpoint.row_counts.shape) != (sum(D),):
+        raise ValueError(f"it counts training rows for {len(checkpoint.row_counts)} values of {sum(D)}")
+    sets = [[item.set for item in layout.of_field(i)] for i in range(N)]
+    for i, of_field in enumerate(sets):
+        if not of_field or of_field != list(range(len(of_field))) or of_field != sets[0]:
+            raise ValueError(f"its layout gives field {checkpoint.fields[i]!r} the sets {of_field}")
+    for table in layout.tables:
+        shape = _shape(checkpoint, table.key)
+        (top, bottom), (left, right) = table.rows, table.columns
+        if len(shape) != 2 or not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
+            raise ValueError(
+                f"tensor {table.key!r} has shape {shape}: rows {top} to {bottom} and columns {left} to {right} "
+                "are not all in it"
+            )
+        if bottom - top != D[table.field]:
+            raise ValueError(
+                f"field {checkpoint.fields[table.field]!r} has {D[table.field]} values and {bottom - top} rows"
+            )
+    for maps in layout.maps:
+        _check_maps(checkpoint, maps)
+
+
+def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
+    N = len(checkpoint.fields)
+    if not 0 <= maps.set < len(checkpoint.layout.of_field(0)):
+        raise ValueError(f"it has field maps of set {maps.set}, which is not there")
+    if (maps.weight is None) is (maps.columns is None):
+        raise ValueError("its field maps are a matrix or a choice of columns, and not both")
+    sizes = [size_of(checkpoint.layout.of_field(i)[maps.set]) for i in range(N)]
+    expected = {} if maps.weight is None else {maps.weight: (sum(sizes),) * 2}
+    expected |= {} if maps.factors is None else {maps.factors: (N, N)}
     for key, shape in expected.items():
-        if key not in checkpoint.state_dict:
-            raise ValueError(f"its layout names the tensor {key!r}, which it does not hold")
-        if tuple(checkpoint.state_dict[key].shape) != shape:
-            raise ValueError(f"tensor {key!r} has shape {tuple(checkpoint.state_dict[key].shape)}, not {shape}")
-    if tuple(checkpoint.row_counts.shape) != (rows,):
-        raise ValueError(f"it counts training rows for {len(checkpoint.row_counts)} values of {rows}")
+        if _shape(checkpoint, key) != shape:
+            raise ValueError(f"tensor {key!r} has shape {_shape(checkpoint, key)}, not {shape}")
+    if maps.columns is not None:
+        if [len(row) for row in maps.columns] != [N] * N:
+            raise ValueError("its field maps are not one a pair of fields")
+        for i, row in enumerate(maps.columns):
+            if any(block is not None and not 0 <= block[0] < block[1] <= sizes[i] for block in row):
+                raise ValueError(f"its field maps take columns that field {checkpoint.fields[i]!r} does not have")
+
+
+def size_of(table: TableKey) -> int:
+    """Return the number of a table's columns."""
+    return table.columns[1] - table.columns[0]
+
+
+def _shape(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
+    if key not in checkpoint.state_dict:
+        raise ValueError(f"its layout names the tensor {key!r}, which it does not hold")
+    return tuple(checkpoint.state_dict[key].shape)

@@ -9,9 +9,9 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from collapse.cli import main
-from collapse.training.config import RunConfig
-from collapse.training.model_config import ModelConfig
-from collapse.training.run import Run
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.run import Run
 from tests.small_data import write_small_data
 
 settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
@@ -41,7 +41,11 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return best checkpoints of models trained on the small data set, by name."""
     folder = tmp_path_factory.mktemp("runs")
-    configs = [ModelConfig(embedding_size=4), ModelConfig(embedding_size=8), ModelConfig(embedding_size=4, sets=2)]
+    configs = [
+        model_config(embedding_size=4),
+        model_config(embedding_size=8),
+        model_config(embedding_size=4, sets=2),
+    ]
     for config in configs:
         Run(RunConfig(data=str(small_data), model=config, epochs=2), folder / config.name, "cpu").train()
     return {config.name: folder / config.name / "best.pt" for config in configs}

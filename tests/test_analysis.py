@@ -16,11 +16,13 @@ from collapse import diagnose, load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import factorise
+from collapse.analysis.labels import labels
 from collapse.analysis.spectrum import spectra
 from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import verdict
 from collapse.errors import CollapseError
-from collapse.tables import EmbeddingTable, InteractionWeights, TableSet
+from collapse.field_maps import ColumnMaps, ProjectionMaps
+from collapse.tables import EmbeddingTable, TableSet
 
 
 def table_set(D: list[int], K: int, M: int, seed: int, layers: int = 1) -> TableSet:
@@ -34,13 +36,13 @@ def table_set(D: list[int], K: int, M: int, seed: int, layers: int = 1) -> Table
             EmbeddingTable(
                 field=f"field {i}",
                 E=generator.standard_normal((d, M * K)).astype(np.float32),
-                sets=M,
+                sizes=(K,) * M,
                 row_counts=generator.integers(0, 3, d),
             )
             for i, d in enumerate(D)
         ),
-        interactions=tuple(
-            InteractionWeights(W=generator.standard_normal((N * K, N * K)), fields=N, layer=layer, set=m)
+        field_maps=tuple(
+            ProjectionMaps(W=generator.standard_normal((N * K, N * K)), sizes=(K,) * N, layer=layer, set=m)
             for m in range(M)
             for layer in range(layers)
         ),
@@ -68,8 +70,9 @@ class TestSubEmbeddings:
         for row in pairs.itertuples():
             i, j = tables.fields.index(str(row.source)), tables.fields.index(str(row.target))
             products = []
-            for m, weights in enumerate(tables.interactions):
-                W_i_to_j = weights.W[j * K : (j + 1) * K, i * K : (i + 1) * K]
+            for m, maps in enumerate(tables.field_maps):
+                assert isinstance(maps, ProjectionMaps)
+                W_i_to_j = maps.W[j * K : (j + 1) * K, i * K : (i + 1) * K]
                 products.append(tables.tables[i].set(m) @ W_i_to_j.T)
             assert row.ia == pytest.approx(abundance_twin(np.hstack(products)), rel=1e-8)
             assert row.ia_source == pytest.approx(abundance_twin(tables.tables[i].E), rel=1e-8)
@@ -79,8 +82,8 @@ class TestSubEmbeddings:
         """The reason for the regulariser of Evidence III."""
         tables = table_set([40, 60], 4, 1, seed=0)
         rotation = np.kron(np.ones((2, 2)), np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4))).Q)
-        weights = InteractionWeights(W=3 * rotation, fields=2, layer=0, set=0)
-        same = TableSet(name="", source="", tables=tables.tables, interactions=(weights,))
+        maps = ProjectionMaps(W=3 * rotation, sizes=(4, 4), layer=0, set=0)
+        same = TableSet(name="", source="", tables=tables.tables, field_maps=(maps,))
         pairs = sub_embedding_abundance(factorise(same, Choices()))
         np.testing.assert_allclose(pairs["ia"], pairs["ia_source"])
 
@@ -98,7 +101,8 @@ class TestSubEmbeddings:
 
     def test_projections_that_are_not_finite_are_refused(self) -> None:
         tables = table_set([9, 8], 2, 2, seed=0)
-        tables.interactions[1].W[0, 1] = np.nan
+        assert isinstance(tables.field_maps[1], ProjectionMaps)
+        tables.field_maps[1].W[0, 1] = np.nan
         with pytest.raises(CollapseError, match=r"layer 0, set 1 of drawn\.pt hold NaN or infinity"):
             sub_embedding_abundance(factorise(tables, Choices()))
 
@@ -118,6 +122,64 @@ class TestSubEmbeddings:
     def test_one_field_has_no_correlation(self) -> None:
         pairs = sub_embedding_abundance(factorise(table_set([5], 2, 1, seed=0), Choices()))
         assert np.isnan(co_influence(pairs, "source")[1].pearson)
+
+
+class TestFieldMaps:
+    """Every field may have a size of its own."""
+
+    @given(
+        sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 99), with_n=st.booleans()
+    )
+    def test_projections_between_fields_of_different_sizes(
+        self, sizes: list[int], seed: int, with_n: bool
+    ) -> None:
+        generator = np.random.default_rng(seed)
+        N, total = len(sizes), sum(sizes)
+        W, n = generator.standard_normal((total, total)), generator.standard_normal((N, N))
+        maps = ProjectionMaps(W=W, sizes=tuple(sizes), factors=n if with_n else None, layer=0, set=0)
+        ends = np.cumsum(sizes)
+        for i, K in enumerate(sizes):
+            E = generator.standard_normal((7, K))
+            subs = maps.sub_embeddings(i, E)
+            for j, K_j in enumerate(sizes):
+                block = W[ends[j] - K_j : ends[j], ends[i] - K : ends[i]] * (n[j, i] if with_n else 1)
+                np.testing.assert_allclose(subs[j], E @ block.T)  # type: ignore[arg-type]
+                np.testing.assert_allclose(maps.map(i, j), block.T)  # type: ignore[arg-type]
+
+    def test_columns(self) -> None:
+        maps = ColumnMaps(layer=0, set=0, blocks=((None, (0, 2)), ((1, 3), None)))
+        E = np.arange(6.0).reshape(2, 3)
+        first, second = maps.sub_embeddings(1, E)
+        assert first is not None
+        np.testing.assert_array_equal(first, E[:, 1:])
+        assert second is None
+        assert maps.map(0, 0) is None
+        np.testing.assert_array_equal(maps.map(1, 0), [[0, 0], [1, 0], [0, 1]])
+
+
+class TestLabels:
+    def tables(self, name: str, source: str, **settings: str) -> TableSet:
+        table = EmbeddingTable(field="f", E=np.eye(3), sizes=(3,))
+        keys = {key.replace("_", "."): value for key, value in settings.items()}
+        return TableSet(name=name, source=source, tables=(table,), settings=keys)
+
+    def test_what_differs_within_a_name_shows(self) -> None:
+        """And nothing else does."""
+        runs = [
+            self.tables("dcnv2-10", "a.pt", seeds_order="0", data="flights"),
+            self.tables("dcnv2-10", "b.pt", seeds_order="1", data="flights"),
+            self.tables("dnn-10", "c.pt", seeds_order="7", data="criteo"),
+        ]
+        assert labels(runs) == ["dcnv2-10, order seed 0", "dcnv2-10, order seed 1", "dnn-10"]
+
+    def test_runs_that_differ_in_nothing_are_told_apart_by_their_files(self) -> None:
+        runs = [self.tables("dcnv2-10", source) for source in ("a.pt", "b.pt", "b.pt")]
+        assert labels(runs) == ["dcnv2-10, a.pt", "dcnv2-10, b.pt", "dcnv2-10, b.pt (2)"]
+
+    @given(runs=st.lists(st.tuples(*[st.sampled_from("ab")] * 4), min_size=1, max_size=6))
+    def test_no_two_are_alike(self, runs: list[tuple[str, ...]]) -> None:
+        found = labels([self.tables(a, b, x=c, y=d) for a, b, c, d in runs])
+        assert len(set(found)) == len(runs)
 
 
 class TestDiagnose:
@@ -147,7 +209,7 @@ class TestDiagnose:
             assert ia == pytest.approx(abundance_twin(table.E[table.row_counts > 0]), rel=1e-9)
 
     def test_an_unknown_row_count_stays_unknown(self) -> None:
-        table = EmbeddingTable(field="f", E=np.eye(3), sets=1)
+        table = EmbeddingTable(field="f", E=np.eye(3), sizes=(3,))
         tables = TableSet(name="n", source="n.pt", tables=(table,))
         assert diagnose(tables)["rows_seen"].isna().all()
         with pytest.raises(CollapseError, match="n.pt does not tell which rows were seen"):
@@ -156,12 +218,12 @@ class TestDiagnose:
     def test_nan_is_refused_with_field_and_row(self) -> None:
         E = np.ones((4, 2))
         E[3, 1] = np.nan
-        tables = TableSet(name="n", source="n.pt", tables=(EmbeddingTable(field="shop", E=E, sets=1),))
+        tables = TableSet(name="n", source="n.pt", tables=(EmbeddingTable(field="shop", E=E, sizes=(2,)),))
         with pytest.raises(CollapseError, match="field 'shop' of n.pt: row 3 holds NaN or infinity"):
             diagnose(tables)
 
     def test_a_table_of_zeros_is_called_empty(self) -> None:
-        tables = TableSet(name="n", source="", tables=(EmbeddingTable(field="f", E=np.zeros((9, 2)), sets=1),))
+        tables = TableSet(name="n", source="", tables=(EmbeddingTable(field="f", E=np.zeros((9, 2)), sizes=(2,)),))
         record = diagnose(tables).iloc[0]
         assert (record["ia"], record["k99"], record["near_zero"]) == (0, 0, 1)
         assert record["verdict"] == "empty: every entry is zero"
@@ -201,33 +263,37 @@ class TestTables:
     """The carrier refuses what does not fit together."""
 
     def test_sets_are_columns(self) -> None:
-        table = EmbeddingTable(field="f", E=np.arange(12).reshape(2, 6), sets=3)
-        assert table.embedding_size == 2
-        np.testing.assert_array_equal(table.set(1), [[2, 3], [8, 9]])
+        table = EmbeddingTable(field="f", E=np.arange(12).reshape(2, 6), sizes=(2, 1, 3))
+        assert table.sets == 3
+        np.testing.assert_array_equal(table.set(1), [[2], [8]])
+        np.testing.assert_array_equal(table.set(2), [[3, 4, 5], [9, 10, 11]])
 
     @pytest.mark.parametrize(
         "wrong",
         [
             {"E": np.zeros(3)},
             {"E": np.zeros((0, 3))},
-            {"sets": 2},
-            {"sets": 0},
+            {"sizes": (2, 2)},
+            {"sizes": ()},
+            {"sizes": (3, 0)},
             {"row_counts": np.zeros(5, dtype=np.int64)},
         ],
     )
     def test_misfits(self, wrong: dict[str, object]) -> None:
         with pytest.raises(ValueError, match="field 'f'"):
-            EmbeddingTable(**{"field": "f", "E": np.zeros((4, 3)), "sets": 1, **wrong})  # type: ignore[arg-type]
+            EmbeddingTable(**{"field": "f", "E": np.zeros((4, 3)), "sizes": (3,), **wrong})  # type: ignore[arg-type]
 
     def test_weights_of_another_shape(self) -> None:
-        with pytest.raises(ValueError, match="no K x K block"):
-            InteractionWeights(W=np.zeros((5, 5)), fields=2, layer=0, set=0)
+        with pytest.raises(ValueError, match=r"shape \(5, 5\) do not fit fields of 4 columns"):
+            ProjectionMaps(W=np.zeros((5, 5)), sizes=(2, 2), layer=0, set=0)
+        with pytest.raises(ValueError, match="do not fit 2 fields"):
+            ProjectionMaps(W=np.zeros((4, 4)), sizes=(2, 2), factors=np.ones((3, 3)), layer=0, set=0)
 
 
 def test_loading_maps_the_file_and_takes_every_table_in_order(trained: dict[str, Path]) -> None:
     tables = load(str(trained["dcnv2-4x2"]))
     assert tables.fields == ("colour", "shape", "customer")
     assert [len(table.E) for table in tables] == [6, 41, 301]
-    assert (tables.sets, tables.embedding_size, len(tables.interactions)) == (2, 4, 2 * 4)
-    assert [weights.set for weights in tables.layer(3)] == [0, 1]
+    assert (tables.sets, tables.sizes, len(tables.field_maps)) == (2, (4,), 2 * 4)
+    assert [maps.set for maps in tables.layer(3)] == [0, 1]
     assert isinstance(diagnose(tables), pd.DataFrame)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.training.batches import batch_bounds, epoch_order
+from collapse.training.runs.batches import batch_bounds, epoch_order
 
 
 @given(rows=st.integers(1, 400), batch_size=st.integers(2, 50))

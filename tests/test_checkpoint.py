@@ -12,10 +12,10 @@ import torch
 
 from collapse.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.training.config import RunConfig
 from collapse.training.data.prepared import open_prepared
 from collapse.training.data.split import split_rows
-from collapse.training.model_config import ModelConfig
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import RunConfig
 
 
 def test_a_plain_weights_only_load_reads_it(trained: dict[str, Path]) -> None:
@@ -25,7 +25,7 @@ def test_a_plain_weights_only_load_reads_it(trained: dict[str, Path]) -> None:
     assert content["fields"] == ("colour", "shape", "customer")
     assert content["cardinalities"] == (6, 41, 301)
     assert content["config"]["seeds"] == {"split": 0, "initialisation": 0, "order": 0}
-    assert RunConfig.from_dict(content["config"]).model == ModelConfig(embedding_size=4, sets=2)
+    assert RunConfig.from_dict(content["config"]).model == model_config(embedding_size=4, sets=2)
     assert {"python", "torch", "numpy", "embedding-collapse"} == set(content["versions"])
 
 
@@ -95,7 +95,8 @@ class TestBadFiles:
             ({"format_version": 99}, "has checkpoint format 99 and this version reads up to 2"),
             ({"row_counts": torch.ones(3)}, "counts training rows for 3 values of 348"),
             ({"cardinalities": (6, 41)}, "3 fields and 2 cardinalities"),
-            ({"cardinalities": (6, 41, 300)}, r"'embedding.weight' has shape \(348, 4\), not \(347, 4\)"),
+            ({"cardinalities": (6, 42, 300)}, "field 'shape' has 42 values and 41 rows"),
+            ({"layout": {"tables": (), "maps": ()}}, r"its layout gives field 'colour' the sets \[\]"),
             ({"state_dict": {}}, "names the tensor 'embedding.weight', which it does not hold"),
             ({"layout": {"sets": 1}}, "damaged"),
         ],

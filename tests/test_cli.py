@@ -48,7 +48,7 @@ class TestTrain:
         code, out, err = collapse(*words)
         assert (code, err) == (0, "")
         lines = out.splitlines()
-        assert lines[0].startswith("dcnv2-4 on small: 2,400 training rows")
+        assert lines[0].startswith("dcnv2-4,epochs=2 on small: 2,400 training rows")
         assert [line[:8] for line in lines[1:3]] == ["epoch  1", "epoch  2"]
         assert "test AUC 0." in lines[3]
         assert lines[4] == f"next: collapse analyze {out_folder / 'best.pt'}"
@@ -68,51 +68,63 @@ class TestTrain:
         assert (code, out.count("\n")) == (2, 1)
         assert "model.sets is 2 there and 3 here" in err
 
-    def test_the_default_folder_tells_model_and_seeds(
+    def test_the_default_folder_tells_what_differs(
         self, small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        words = [
-            "train",
-            "--data",
-            small_data,
-            "--scale",
-            2,
-            "--embedding-size",
-            2,
-            "--epochs",
-            1,
-            "--order-seed",
-            7,
-        ]
-        assert collapse(*words)[0] == 0
-        assert Path("runs/small-dcnv2-4-seeds0.0.7/best.pt").exists()
+        words = ["--scale", 2, "--embedding-size", 2, "--epochs", 1, "--order-seed", 7, "-c", "depth=2"]
+        assert collapse("train", "--data", small_data, *words)[0] == 0
+        assert Path("runs/small-dcnv2-4,depth=2,epochs=1,order_seed=7/best.pt").exists()
 
     @pytest.mark.parametrize(
         ("words", "name"),
         [
             (["--model", "ipnn"], "ipnn-10"),
             (["--model", "nfwfm", "--scale", 2], "nfwfm-100"),
-            (["--model", "dcnv2-6x3-reg"], "dcnv2-6x3-reg"),
-            (["--model", "dcnv2-6x3", "--sets", 2, "--interactions", "shared"], "dcnv2-6x2-shared"),
-            (["--model", "dcnv2-6", "--scale", 2, "--depth", 4, "--hidden", 8], "dcnv2-12-depth4-hidden8"),
-            (["--regularised", "--reading", "code", "--cross-layers", 1], "dcnv2-10-reg-code-cross1"),
-            (["--sets", 2, "--interactions", "aligned", "--penalty-weight", 0.5], "dcnv2-10x2-aligned-weight0.5"),
-            (["--dropout", 0], "dcnv2-10-dropout0.0"),
+            (["--model", "dcnv2-6x3,regularised=lambda"], "dcnv2-6x3,regularised=lambda"),
+            (
+                ["--model", "dcnv2-6x3", "--sets", 2, "--interactions", "shared"],
+                "dcnv2-6x2,interactions=shared",
+            ),
+            (
+                ["--model", "dcnv2-6", "--scale", 2, "-c", "depth=4", "-c", "hidden=8"],
+                "dcnv2-12,hidden=8,depth=4",
+            ),
+            (["-c", "regularised=factor", "-c", "cross_layers=1"], "dcnv2-10,cross_layers=1,regularised=factor"),
+            (
+                ["--sets", 2, "--interactions", "aligned", "--alignment-weight", 0.5],
+                "dcnv2-10x2,interactions=aligned,alignment_weight=0.5",
+            ),
+            (["-c", "dropout=0"], "dcnv2-10,dropout=0.0"),
         ],
     )
     def test_options_and_names_give_the_same_models(
         self, words: list[object], name: str, small_data: Path, tmp_path: Path, collapse: Collapse
     ) -> None:
-        """A run of the options is found finished by its name alone, and by --resume with the same options."""
+        """A run of the options is found finished by its name, by --resume, and by its own config.json."""
         folder = tmp_path / "run"
         common = ["train", "--data", small_data, "--epochs", 1, "--out", folder]
         code, out, err = collapse(*common, *words)
         assert (code, err) == (0, "")
-        assert out.startswith(f"{name} on small")
+        assert out.startswith(f"{name},epochs=1 on small")
         assert "already finished" in collapse(*common, "--model", name)[1]
         assert "already finished" in collapse(*common, "--resume", *words)[1]
         assert "already finished" in collapse("train", "--resume", "--out", folder)[1]
+        config = ["--config", folder / "config.json"]
+        assert "already finished" in collapse("train", *config, "--out", folder)[1]
+
+    def test_a_configuration_is_a_start(self, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+        """What is named beside it goes before it."""
+        words = ["--data", small_data, "--model", "dnn-4x2", "--epochs", 1, "--threads", 1]
+        assert collapse("train", *words, "--out", tmp_path / "a")[0] == 0
+        config = ["--config", tmp_path / "a" / "config.json"]
+        code, out, _ = collapse("train", *config, "--init-seed", 3, "-c", "hidden=9", "--out", tmp_path / "b")
+        assert code == 0
+        assert out.startswith("dnn-4x2,hidden=9,epochs=1,init_seed=3 on small")
+        assert json.loads((tmp_path / "b" / "manifest.json").read_text())["threads"] == 1
+        words = [tmp_path / "a" / "best.pt", tmp_path / "b" / "best.pt"]
+        code, out, _ = collapse("analyze", *words, "--figure", 2, "--out", tmp_path)
+        assert code == 0
 
     def test_models_complete_in_the_shell(self, monkeypatch: pytest.MonkeyPatch) -> None:
         words = {
@@ -135,14 +147,20 @@ class TestTrain:
             (["--data", "nowhere"], "nowhere"),
             (["--model", "oracle"], "there is no model 'oracle': it is one of autoint, dcnv2, dnn, "),
             (["--sets", "0"], "sets is 0; it is a count of 1 or more"),
-            (["--model", "dcnv2-10x0"], "sets is 0; it is a count of 1 or more"),
-            (["--model", "dnn", "--regularised"], "dnn takes no regularised, which is True"),
+            (["--model", "dcnv2-10x0"], "'dcnv2-10x0' has a size or sets of 0"),
+            (["--embedding-size", "-1"], "embedding_size is -1; it is a count of 1 or more"),
+            (
+                ["--model", "dnn", "-c", "cross_layers=2"],
+                "dnn has no setting 'cross_layers': it has hidden, depth",
+            ),
+            (["-c", "cross_layer=2"], "was cross_layers meant?"),
+            (["-c", "depth"], "'depth' is no setting of dcnv2: write key=value"),
             (["--interactions", "shared"], "shared interactions need 2 sets or more, and sets is 1"),
-            (["--penalty-weight", "0.5"], "penalty_weight needs regularised, or aligned interactions"),
+            (["--config", "nowhere.json"], "cannot read nowhere.json: no such file"),
             (["--learning-rate", "-1"], "learning_rate is -1.0; it is greater than 0"),
             (["--learning-rate", "inf"], "learning_rate is inf; it is greater than 0 and finite"),
             (["--weight-decay", "nan"], "weight_decay is nan; it is 0 or greater and finite"),
-            (["--split-seed", "-1"], "the split seed is -1; it is a number from 0 to"),
+            (["--split-seed", "-1"], "split_seed is -1; it is a number from 0 to"),
             (["--device", "cuda:0"], "there is no GPU that torch can use"),
         ],
     )
@@ -155,7 +173,7 @@ class TestTrain:
         assert err.startswith("Error: ")
         assert err.count("\n") == 1
         assert sentence in err
-        assert not (tmp_path / "run" / "best.pt").exists()
+        assert not (tmp_path / "run").exists()
 
 
 def test_models_lists_each_with_its_size(collapse: Collapse) -> None:
@@ -169,6 +187,29 @@ def test_models_lists_each_with_its_size(collapse: Collapse) -> None:
     listed = json.loads(collapse("models", "--json")[1])
     assert [model["model"] for model in listed] == sorted(model["model"] for model in listed)
     assert all(model["error"] is None and model["reference"] and model["formula"] for model in listed)
+
+
+def test_a_model_is_described_with_its_settings(collapse: Collapse) -> None:
+    code, out, err = collapse("models", "dcnv2")
+    assert (code, err) == (0, "")
+    assert "11,728,761 parameters, 92.1% of them in the embedding tables" in out
+    assert "  cross_layers=4\n      Cross layers.\n" in out
+    assert "  regularised=no (no, lambda, factor)\n      Draw W_ij to unitary multiples" in out
+    assert json.loads(collapse("models", "ffm", "--json")[1])["settings"][0]["name"] == "linear"
+    assert "there is no model 'oracle'" in collapse("models", "oracle")[2]
+
+
+def test_threads_wait_without_spinning_unless_the_user_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import os, sys; sys.argv = ['collapse', 'models']; from collapse.cli import main; main()\n"
+    script += "print(os.environ['OMP_WAIT_POLICY'])"
+    for policy in (None, "active"):
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+        script_ = script.replace("main()\n", "\ntry: main()\nexcept SystemExit: pass\n")
+        done = subprocess.run(
+            [sys.executable, "-c", script_], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == (policy or "passive")
 
 
 class TestAnalyze:

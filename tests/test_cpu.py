@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from collapse.training import cpu
+from collapse.training.runs import cpu
 
 
 def setting() -> str:

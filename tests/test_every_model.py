@@ -19,39 +19,58 @@ from collapse.analysis.readers.native import read_native
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.training import registry
-from collapse.training.config import OptimiserConfig, RunConfig
-from collapse.training.loop import EpochResult
-from collapse.training.model_config import ModelConfig, model_config
+from collapse.training.models import registry
+from collapse.training.models.interactions.dcnv2 import CrossConfig
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import model_config
 from collapse.training.models.regularisers import block_norms, unitary_penalty
-from collapse.training.run import Run, RunStopped
+from collapse.training.runs.config import OptimiserConfig, RunConfig
+from collapse.training.runs.loop import EpochResult
+from collapse.training.runs.run import Run, RunStopped
 from tests.conftest import Collapse
 from tests.test_run import train
 from tests.twins import TWINS
 
 OWN = '''
+from dataclasses import dataclass
+
 import torch
-from collapse.training.models import Interaction
+from collapse import Interaction, MLPConfig
+
+@dataclass(frozen=True, kw_only=True)
+class PooledConfig(MLPConfig):
+    power: float = 1.0
+    """The power of the pool."""
 
 class Pooled(Interaction):
     """h = sum_i e_i."""
 
     reference = "our own"
+    config_class = PooledConfig
 
-    def __init__(self, fields, config):
-        super().__init__(fields, config)
-        self.width = self.K
+    def __init__(self, n_fields, embedding_size, config):
+        super().__init__(n_fields, embedding_size, config)
+        self.widths = {"h": embedding_size}
+        self.power = config.power
 
-    def forward(self, e_BNC):
-        return e_BNC.sum(1)
+    def forward(self, e_BNK):
+        return {"h": e_BNK.sum(1).abs() ** self.power}
 
 class NoInteraction(torch.nn.Module):
     pass
+
+@dataclass(frozen=True, kw_only=True)
+class GreedyConfig(MLPConfig):
+    sets: int = 1
+
+class Greedy(Pooled):
+    config_class = GreedyConfig
 '''
 NAMES = [
     *(name for model in sorted(TWINS) for name in (f"{model}-3", f"{model}-3x2")),
-    *("dcnv2-3-reg", "dcnv2-3x2-reg-code", "dcnv2-3x2-shared", "dcnv2-3x2-aligned", "dcnv2-3-cross2-depth4"),
-    *("ffm-3-code", "finalmlp-3-code", "ipnn-3x2-code"),
+    *("dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor", "dcnv2-3x2,interactions=shared"),
+    *("dcnv2-3x2,interactions=aligned", "dcnv2-3,depth=4,cross_layers=2"),
+    *("ffm-3,linear=true", "finalmlp-3,feature_selection=false,fusion_start=zero", "ipnn-3x2,embeddings=false"),
 ]
 
 
@@ -75,8 +94,9 @@ def test_a_model_resumes_bit_for_bit(name: str, small_data: Path, tmp_path: Path
     tables = read_native(tmp_path / "whole" / "best.pt")
     assert (tables.name, tables.sets) == (name, config.model.sets)
     assert all(1 <= information_abundance(table.E) <= min(table.E.shape) for table in tables)
-    layers = config.model.cross_layers * config.model.sets if config.model.model == "dcnv2" else 0
-    assert len(tables.interactions) == layers
+    own = config.model.interaction
+    layers = own.cross_layers if isinstance(own, CrossConfig) else 1 if config.model.model == "ffm" else 0
+    assert len(tables.field_maps) == layers * config.model.sets
 
 
 class TestSubEmbeddings:
@@ -92,7 +112,7 @@ class TestSubEmbeddings:
         """Appendix H: E_i^{->j} is the part of E_i for field j, of all sets side by side."""
         path = self.trained(name, small_data, tmp_path)
         tables = read_native(path)
-        assert tables.embedding_size == 2 * 3
+        assert tables.sizes == (2 * 3,)
         pairs = sub_embedding_abundance(factorise(tables, Choices()))
         ia = pairs.pivot_table(index="source", columns="target", values="ia", dropna=False)
         for i, table in enumerate(tables):
@@ -109,15 +129,17 @@ class TestSubEmbeddings:
         assert list((tmp_path / "figures").glob("*3*.png"))
 
     def test_of_the_codes_regularised_dcnv2_have_their_factors(self, small_data: Path, tmp_path: Path) -> None:
-        path = self.trained("dcnv2-3-reg-code", small_data, tmp_path)
+        path = self.trained("dcnv2-3,regularised=factor", small_data, tmp_path)
         state = load_checkpoint(path).state_dict
         W = state["interactions.0.layers.1.weight"].numpy().reshape(3, 3, 3, 3)
         n_NN = state["interactions.0.factors.1"].numpy()
         assert not np.allclose(n_NN, 1)
-        (weights,) = read_native(path).layer(1)
+        (maps,) = read_native(path).layer(1)
         for i in range(3):
             for j in range(3):
-                np.testing.assert_allclose(weights.blocks[i, j], n_NN[j, i] * W[j, :, i], rtol=1e-6)
+                found = maps.map(i, j)
+                assert found is not None
+                np.testing.assert_allclose(found, n_NN[j, i] * W[j, :, i].T, rtol=1e-6)
 
 
 class TestAModelOfOnesOwn:
@@ -135,7 +157,7 @@ class TestAModelOfOnesOwn:
         """Return the entry points, to which a test adds."""
         points = list(entry_points(group=registry.GROUP))
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        monkeypatch.setattr(registry, "entry_points", lambda **_: points)
         registry._registered.cache_clear()
         return points
 
@@ -146,17 +168,18 @@ class TestAModelOfOnesOwn:
 
     def test_it_trains_resumes_and_is_analysed(self, small_data: Path, collapse: Collapse) -> None:
         words = ["train", "--data", small_data, "--model", "own_models:Pooled", "--sets", 2, "--embedding-size", 4]
-        code, out, err = collapse(*words, "--epochs", 1)
+        code, out, err = collapse(*words, "--epochs", 1, "-c", "power=2")
         assert (code, err) == (0, "")
-        assert out.startswith("own_models:Pooled-4x2 on small")
-        folder = Path("runs/small-own_models.Pooled-4x2-seeds0.0.0")
+        assert out.startswith("own_models:Pooled-4x2,power=2.0,epochs=1 on small")
+        folder = Path("runs/small-own_models.Pooled-4x2,power=2.0,epochs=1")
         code, out, _ = collapse("analyze", folder / "best.pt")
         assert code == 0
         assert "own_models:Pooled-4x2" in out
         code, _, err = collapse("train", "--resume", "--out", folder)
-        assert (code, err.splitlines()[-1]) == (
-            2,
-            f"Error: the run in {folder} is of a model of your own: name it again, --model own_models:Pooled",
+        assert code == 2
+        assert err == (
+            f"Error: cannot take the run's settings from {folder}/config.json: its model is one of your own: "
+            "name it again, --model own_models:Pooled\n"
         )
         code, out, _ = collapse("train", "--resume", "--out", folder, "--model", "own_models:Pooled")
         assert (code, "already finished" in out) == (0, True)
@@ -171,12 +194,13 @@ class TestAModelOfOnesOwn:
         code, out, _ = collapse("models")
         assert code == 0
         assert "h = sum_i e_i." in out
-        assert isinstance(registry.build_interaction(3, ModelConfig(model="pooled")), torch.nn.Module)
+        assert model_config("pooled-4,power=3").name == "pooled-4,power=3.0"
+        assert "power=1.0" in collapse("models", "pooled")[1]
 
     @pytest.mark.parametrize(
         ("name", "value", "sentence"),
         [
-            ("dnn", "own_models:Pooled", r"two packages register the model 'dnn' \("),
+            ("dnn", "own_models:Pooled", r"the model 'dnn' is there twice \("),
             (
                 "My-Model",
                 "own_models:Pooled",
@@ -193,6 +217,7 @@ class TestAModelOfOnesOwn:
         ("model", "sentence"),
         [
             ("own_models:NoInteraction", "'own_models:NoInteraction' is no subclass of"),
+            ("own_models:Greedy", "'own_models:Greedy' has a setting 'sets', which every model has"),
             ("own_models:Nothing", "'own_models:Nothing' cannot be imported: AttributeError"),
             ("no_models:Pooled", "'no_models:Pooled' cannot be imported: ModuleNotFoundError"),
             ("broken_models:Broken", "'broken_models:Broken' cannot be imported: ZeroDivisionError"),
@@ -203,43 +228,55 @@ class TestAModelOfOnesOwn:
             registry.interaction_class(model)
 
 
-@pytest.mark.parametrize(
-    ("config", "sentence"),
-    [
-        (ModelConfig(model="dnn", cross_layers=8), "dnn takes no cross_layers, which is 8"),
-        (ModelConfig(model="ipnn", regularised=True), "ipnn takes no regularised, which is True"),
-        (ModelConfig(model="fm", hidden=800), "fm takes no hidden, which is 800"),
-        (ModelConfig(model="dnn", reading="code"), "dnn takes no reading, which is 'code'"),
-        (ModelConfig(penalty_weight=1.0), "penalty_weight needs regularised, or aligned"),
-    ],
-)
-def test_a_setting_that_a_model_does_not_take(config: ModelConfig, sentence: str) -> None:
-    with pytest.raises(CollapseError, match=sentence):
-        registry.build_interaction(3, config)
+class TestFieldMaps:
+    """E_i A_ij is what the forward pass multiplies."""
 
+    @pytest.mark.parametrize("name", ["dcnv2-3x2", "dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor"])
+    def test_of_a_cross_layer(self, name: str, small_data: Path, tmp_path: Path) -> None:
+        """(x_1 - x_0) / x_0 - b is W x_0: block j of it is the sum over i of e_i A_ij."""
+        config = RunConfig(data=str(small_data), model=model_config(f"{name},cross_layers=1"), epochs=1)
+        Run(config, tmp_path, "cpu").train()
+        model = MultiEmbeddingModel((6, 41, 301), config.model)
+        model.load_state_dict(dict(load_checkpoint(tmp_path / "best.pt").state_dict))
+        tables = read_native(tmp_path / "best.pt")
+        ids_BN = torch.tensor([[0, 1, 2], [4, 30, 299], [1, 0, 7]], dtype=torch.int32)
+        for m, e_BNK in enumerate(model.embedding(ids_BN)):
+            (maps,) = (each for each in tables.layer(0) if each.set == m)
+            x_0 = e_BNK.flatten(1)
+            network = model.interactions[m]
+            multiplied = (network(e_BNK)["h"] - x_0) / x_0 - network.layers[0].bias  # type: ignore[index, union-attr]
+            rows = [table.set(m)[ids_BN[:, i]] for i, table in enumerate(tables)]
+            subs = [np.hstack(maps.sub_embeddings(i, E)) for i, E in enumerate(rows)]  # type: ignore[arg-type]
+            np.testing.assert_allclose(multiplied.detach().numpy(), np.sum(subs, axis=0), rtol=2e-3, atol=1e-4)
 
-def test_a_checkpoint_of_the_first_format_is_read(trained: dict[str, Path], tmp_path: Path) -> None:
-    """It knew neither sub-embeddings nor factors."""
-    content = torch.load(trained["dcnv2-4"], weights_only=True)
-    content["format_version"] = 1
-    del content["layout"]["sub_embeddings"]
-    for projection in content["layout"]["projections"]:
-        del projection["factors"]
-    torch.save(content, tmp_path / "old.pt")
-    new, old = read_native(trained["dcnv2-4"]), read_native(tmp_path / "old.pt")
-    assert all(np.array_equal(a.E, b.E) for a, b in zip(new, old, strict=True))
+    @pytest.mark.parametrize("name", ["ffm-3", "ffm-3x2,linear=true"])
+    def test_of_ffm(self, name: str, small_data: Path, tmp_path: Path) -> None:
+        """H is the sum over i < j of <E_i A_ij, E_j A_ji>."""
+        config = RunConfig(data=str(small_data), model=model_config(name), epochs=1)
+        Run(config, tmp_path, "cpu").train()
+        model = MultiEmbeddingModel((6, 41, 301), config.model)
+        model.load_state_dict(dict(load_checkpoint(tmp_path / "best.pt").state_dict))
+        tables = read_native(tmp_path / "best.pt")
+        ids_BN = torch.tensor([[0, 1, 2], [4, 30, 299], [1, 0, 7]], dtype=torch.int32)
+        for m, e_BNC in enumerate(model.embedding(ids_BN)):
+            (maps,) = (each for each in tables.layer(0) if each.set == m)
+            subs = [maps.sub_embeddings(i, table.set(m)[ids_BN[:, i]]) for i, table in enumerate(tables)]
+            assert all(subs[i][i] is None for i in range(3))
+            h = sum(((subs[i][j] * subs[j][i]).sum(1) for j in range(3) for i in range(j)), np.zeros(3))  # type: ignore[operator]
+            np.testing.assert_allclose(model.interactions[m](e_BNC)["logit"][:, 0].detach(), h, rtol=1e-5)
 
 
 def test_the_penalty_draws_towards_unitary_multiples(small_data: Path, tmp_path: Path) -> None:
     """A heavy weight brings the penalty down, and the loss that is reported is without it."""
-    model = ModelConfig(embedding_size=4, regularised=True, penalty_weight=1.0)
+    model = model_config(embedding_size=4, regularised="lambda", penalty_weight=1.0)
     optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
     config = RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=2)
     run = Run(config, tmp_path / "a", "cpu")
     results: list[EpochResult] = []
     run.train(report=results.append)
     assert results[0].train_loss < 1
-    light = replace(config, model=replace(model, penalty_weight=1e-9))
+    assert results[1].penalty < results[0].penalty
+    light = replace(config, model=model_config(model.name, penalty_weight=1e-9))
     Run(light, tmp_path / "b", "cpu").train()
     heavy_W, light_W = (
         load_checkpoint(tmp_path / folder / "last.pt").state_dict["interactions.0.layers.0.weight"]

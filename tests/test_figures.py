@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,21 @@ class TestAbundance:
         drawn = [segment[0, 1] for level in levels for segment in level.get_segments()]
         np.testing.assert_allclose(drawn, display.table["ia_random"])
         assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["dcnv2-4", "dcnv2-8"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
+def test_two_seeds_of_one_model_are_two_colours(display: type[Display], factored: Factored) -> None:
+    """Drawn apart, and named apart in the legend."""
+    (first,) = factored("dcnv2-4")
+    settings = {**first.tables.settings, "seeds.order": "1"}
+    second = replace(first, tables=replace(first.tables, settings=settings))
+    made = display.from_checkpoints([first, second]).plot()
+    legend = made.axes_[0].get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:2] == ["dcnv2-4, order seed 0", "dcnv2-4, order seed 1"]
+    colours = {line.get_color() for line in made.axes_[0].get_lines()}
+    assert len(colours) == 2
 
 
 class TestSubEmbeddings:

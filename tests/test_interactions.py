@@ -3,7 +3,8 @@
 Shapes: B batch, N fields, K embedding size, M sets.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 import torch
@@ -11,26 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from collapse.training.listing import count_parameters
-from collapse.training.model_config import ModelConfig, model_config
-from collapse.training.models import MultiEmbeddingModel
-from collapse.training.models.finalmlp import BilinearFusion
-from collapse.training.registry import build_interaction, model_names
+from collapse.training.models.config import MLPConfig, ModelConfig
+from collapse.training.models.heads import BilinearFusion, TowerAndLogit
+from collapse.training.models.interaction import Interaction
+from collapse.training.models.interactions.finalmlp import FinalMLPConfig
+from collapse.training.models.listing import count_parameters
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import interaction_class, model_config, model_names
 from tests.twins import TWINS
 
 MODELS = sorted(TWINS)
-VARIANTS = [*MODELS, "dcnv2-reg", "dcnv2-reg-code", "finalmlp-code", "ipnn-code"]
+VARIANTS = [
+    *MODELS,
+    *("dcnv2,regularised=lambda", "dcnv2,regularised=factor", "dcnv2,cross_layers=1"),
+    *("finalmlp,feature_selection=false", "ipnn,embeddings=false", "xdeepfm,cin_layers=3,maps=2"),
+    *("autoint,attention_layers=1,heads=3,units=2", "ffm,linear=true"),
+]
 sizes = st.integers(1, 5)
 
 
-def configured(variant: str, **settings: Any) -> ModelConfig:
-    model, *words = variant.split("-")
-    settings |= {"reading": "code" if "code" in words else "text", "regularised": "reg" in words}
-    settings |= {"hidden": 6, "dropout": 0.0} if model not in ("fm", "ffm") else {}
-    return ModelConfig(model=model, **settings)
+def build_interaction(n_fields: int, config: ModelConfig) -> Interaction:
+    kind = interaction_class(config.model)
+    return kind(n_fields, config.embedding_size, config.interaction)
 
 
-def perturbed(module: nn.Module) -> nn.Module:
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def perturbed(module: Module) -> Module:
     """Move every parameter away from special values such as 0 and 1, in float64."""
     module = module.double()
     with torch.no_grad():
@@ -44,36 +53,57 @@ def test_every_registered_model_has_a_twin() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@given(B=st.integers(2, 5), N=st.integers(2, 5), K=sizes, M=st.integers(1, 2), seed=st.integers(0, 99))
-def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, M: int, seed: int) -> None:
-    """Values, and gradients of input and parameters, equal the plain twin's."""
+@given(B=st.integers(2, 5), N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
+def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, seed: int) -> None:
+    """Values of every stream, and gradients of input and parameters, equal the plain twin's."""
     torch.manual_seed(seed)
-    config = configured(variant, embedding_size=K, sets=M)
-    interaction = perturbed(build_interaction(N, config))
-    parts = interaction.sub_embeddings(N)  # type: ignore[operator]
-    e_BNC = torch.randn(B, N, parts * K, dtype=torch.float64, requires_grad=True)
+    config = model_config(variant, embedding_size=K)
+    interaction = perturbed(build_interaction(N, zero_dropout(config)))
+    columns = interaction.columns(N, K)
+    e_BNC = torch.randn(B, N, columns, dtype=torch.float64, requires_grad=True)
     ours, twin = interaction(e_BNC), TWINS[config.model](interaction, e_BNC)
-    assert ours.shape == (B, interaction.width)
+    assert {s: h.shape for s, h in ours.items()} == {s: (B, width) for s, width in interaction.widths.items()}
     torch.testing.assert_close(ours, twin)
-    wanted, weights = [e_BNC, *interaction.parameters()], torch.randn_like(ours)
+    wanted = [e_BNC, *interaction.parameters()]
+    weights = {s: torch.randn_like(h) for s, h in ours.items()}
     gradients = [
-        torch.autograd.grad((h * weights).sum(), wanted, allow_unused=True, materialize_grads=True)
-        for h in (ours, twin)
+        torch.autograd.grad(
+            sum(((h * weights[s]).sum() for s, h in streams.items()), torch.zeros(())),
+            wanted,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        for streams in (ours, twin)
     ]
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
+
+
+def zero_dropout(config: ModelConfig) -> ModelConfig:
+    own = config.interaction
+    return replace(config, interaction=replace(own, dropout=0.0)) if isinstance(own, MLPConfig) else config
 
 
 @given(B=sizes, H=sizes, seed=st.integers(0, 99))
 def test_the_fusion_is_its_formula(B: int, H: int, seed: int) -> None:
     torch.manual_seed(seed)
-    fusion = BilinearFusion(ModelConfig(hidden=H, model="finalmlp"))
-    perturbed(fusion)
-    o_1, o_2 = torch.randn(2, B, H, dtype=torch.float64)
+    fusion = perturbed(BilinearFusion({}, FinalMLPConfig(hidden=H)))
+    z_1, z_2 = torch.randn(2, B, H, dtype=torch.float64)
     expected = [
-        fusion.weights.bias + fusion.weights.weight[0] @ torch.cat([a, b]) + a @ fusion.W_3 @ b
-        for a, b in zip(o_1, o_2, strict=True)
+        fusion.w.bias + fusion.w.weight[0] @ torch.cat([a, b]) + a @ fusion.W_3 @ b
+        for a, b in zip(z_1, z_2, strict=True)
     ]
-    torch.testing.assert_close(fusion(torch.cat([o_1, o_2], dim=1)), torch.stack(expected))
+    torch.testing.assert_close(fusion({"first": z_1, "second": z_2}), torch.cat(expected))
+
+
+def test_a_tower_beside_a_logit_is_their_sum() -> None:
+    torch.manual_seed(0)
+    config = MLPConfig(hidden=4, dropout=0.0)
+    head = TowerAndLogit({"deep": 3, "explicit": 5}, config)
+    deep, explicit = torch.randn(6, 4), torch.randn(6, 5)
+    head.eval()
+    twin = head.mlp(deep)[:, 0] + explicit @ head.w.weight[0]
+    torch.testing.assert_close(head({"deep": deep, "explicit": explicit}), twin)
+    assert isinstance(head.projection("explicit", 5, config), nn.Identity)
 
 
 def fields_of(e_BNC: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +118,7 @@ class TestFieldPermutation:
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_fm_has_no_order(self, N: int, K: int, seed: int) -> None:
         torch.manual_seed(seed)
-        fm = build_interaction(N, ModelConfig(model="fm", embedding_size=K))
+        fm = build_interaction(N, model_config("fm", embedding_size=K))
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
         torch.testing.assert_close(fm(fields_of(e_BNK)[1]), fm(e_BNK))
 
@@ -96,21 +126,20 @@ class TestFieldPermutation:
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_features_of_a_field_move_with_it(self, model: str, N: int, K: int, seed: int) -> None:
         torch.manual_seed(seed)
-        interaction = build_interaction(N, ModelConfig(model=model, embedding_size=K)).double()
+        interaction = build_interaction(N, model_config(model, embedding_size=K)).double()
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
         order, moved = fields_of(e_BNK)
-        parts = [N * K, interaction.width - N * K]
-        for before, after in zip(
-            interaction(e_BNK).split(parts, 1), interaction(moved).split(parts, 1), strict=True
-        ):
-            torch.testing.assert_close(after.unflatten(1, (N, -1)), before.unflatten(1, (N, -1))[:, order])
+        before, after = interaction(e_BNK), interaction(moved)
+        for stream in interaction.widths:
+            expected = before[stream].unflatten(1, (N, -1))[:, order]
+            torch.testing.assert_close(after[stream].unflatten(1, (N, -1)), expected)
 
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_ipnn_permutes_the_pairs(self, N: int, K: int, seed: int) -> None:
         torch.manual_seed(seed)
-        ipnn = build_interaction(N, ModelConfig(model="ipnn", embedding_size=K))
+        ipnn = build_interaction(N, model_config("ipnn", embedding_size=K))
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
-        before, after = ipnn(e_BNK)[:, N * K :], ipnn(fields_of(e_BNK)[1])[:, N * K :]
+        before, after = ipnn(e_BNK)["h"][:, N * K :], ipnn(fields_of(e_BNK)[1])["h"][:, N * K :]
         torch.testing.assert_close(after.sort(1).values, before.sort(1).values)
 
     @pytest.mark.parametrize("model", ["dcnv2", "nfwfm"])
@@ -118,7 +147,7 @@ class TestFieldPermutation:
     def test_weights_of_pairs_permute_with_the_fields(self, model: str, N: int, K: int, seed: int) -> None:
         """The permuted weights give of the permuted fields what the weights give of the fields."""
         torch.manual_seed(seed)
-        config = ModelConfig(model=model, embedding_size=K)
+        config = model_config(model, embedding_size=K)
         interaction, other = (perturbed(build_interaction(N, config)).eval() for _ in range(2))
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
         order, moved = fields_of(e_BNK)
@@ -127,7 +156,7 @@ class TestFieldPermutation:
             for key, value in interaction.state_dict().items()
         }
         other.load_state_dict(state)
-        before, after = interaction(e_BNK), other(moved)
+        before, after = interaction(e_BNK)["h"], other(moved)["h"]
         if model == "dcnv2":
             before = before.unflatten(1, (N, K))[:, order].flatten(1)
         torch.testing.assert_close(after, before)
@@ -144,19 +173,19 @@ class TestFieldPermutation:
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_the_maps_of_xdeepfm_permute_with_the_fields(self, N: int, K: int, seed: int) -> None:
         torch.manual_seed(seed)
-        ours, other = (build_interaction(N, ModelConfig(model="xdeepfm", embedding_size=K)).double() for _ in "ab")
+        ours, other = (build_interaction(N, model_config("xdeepfm", embedding_size=K)).double() for _ in "ab")
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
         order, moved = fields_of(e_BNK)
         state = dict(ours.state_dict())
         state["layers.0.weight"] = state["layers.0.weight"].unflatten(1, (N, N))[:, order][:, :, order].flatten(1)
         state["layers.1.weight"] = state["layers.1.weight"].unflatten(1, (-1, N))[:, :, order].flatten(1)
         other.load_state_dict(state)
-        torch.testing.assert_close(other(moved)[:, N * K :], ours(e_BNK)[:, N * K :])
+        torch.testing.assert_close(other(moved)["explicit"], ours(e_BNK)["explicit"])
 
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_ffm_moves_the_targets_too(self, N: int, K: int, seed: int) -> None:
         torch.manual_seed(seed)
-        ffm = build_interaction(N, ModelConfig(model="ffm", embedding_size=K))
+        ffm = build_interaction(N, model_config("ffm", embedding_size=K))
         e_BNNK = torch.randn(3, N, N, K, dtype=torch.float64)
         order = torch.randperm(N)
 
@@ -175,9 +204,9 @@ class TestLinearInteractionsOfAllSets:
         """The sets' features side by side are the features of E = [E^(1), ..., E^(M)] in another order."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
-        one = build_interaction(N, ModelConfig(model="dnn", embedding_size=K))
-        all_sets = torch.cat([one(e_BNMK[:, :, m]) for m in range(M)], dim=1)
-        single = build_interaction(N, ModelConfig(model="dnn", embedding_size=M * K))(e_BNMK.flatten(2))
+        one = build_interaction(N, model_config("dnn", embedding_size=K))
+        all_sets = torch.cat([one(e_BNMK[:, :, m])["h"] for m in range(M)], dim=1)
+        single = build_interaction(N, model_config("dnn", embedding_size=M * K))(e_BNMK.flatten(2))["h"]
         torch.testing.assert_close(all_sets.view(3, M, N, K).transpose(1, 2).flatten(1), single)
 
     @given(N=sizes, K=sizes, M=sizes, H=sizes, seed=st.integers(0, 99))
@@ -186,10 +215,10 @@ class TestLinearInteractionsOfAllSets:
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         projections = [nn.Linear(N * K, H, bias=False).double() for _ in range(M)]
-        one = build_interaction(N, ModelConfig(model="dnn", embedding_size=K))
-        mean = torch.stack([projections[m](one(e_BNMK[:, :, m])) for m in range(M)]).mean(0)
+        one = build_interaction(N, model_config("dnn", embedding_size=K))
+        mean = torch.stack([projections[m](one(e_BNMK[:, :, m])["h"]) for m in range(M)]).mean(0)
         W_HNMK = torch.stack([p.weight.view(H, N, K) for p in projections], dim=2)
-        single = build_interaction(N, ModelConfig(model="dnn", embedding_size=M * K))(e_BNMK.flatten(2))
+        single = build_interaction(N, model_config("dnn", embedding_size=M * K))(e_BNMK.flatten(2))["h"]
         torch.testing.assert_close(mean, single @ W_HNMK.flatten(1).T / M)
 
     @given(N=sizes, K=sizes, M=sizes, layers=st.integers(1, 3), seed=st.integers(0, 99))
@@ -198,25 +227,25 @@ class TestLinearInteractionsOfAllSets:
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         sets = [
-            build_interaction(N, ModelConfig(embedding_size=K, cross_layers=layers)).double() for _ in range(M)
+            build_interaction(N, model_config(embedding_size=K, cross_layers=layers)).double() for _ in range(M)
         ]
-        single = build_interaction(N, ModelConfig(embedding_size=M * K, cross_layers=layers)).double()
+        single = build_interaction(N, model_config(embedding_size=M * K, cross_layers=layers)).double()
         for layer in range(layers):
             W_NMKNMK = torch.zeros(N, M, K, N, M, K, dtype=torch.float64)
             for m, network in enumerate(sets):
                 W_NMKNMK[:, m, :, :, m] = network.get_parameter(f"layers.{layer}.weight").detach().view(N, K, N, K)
             single.get_parameter(f"layers.{layer}.weight").data = W_NMKNMK.view(N * M * K, N * M * K)
-        all_sets = torch.stack([sets[m](e_BNMK[:, :, m]).view(3, N, K) for m in range(M)], dim=2)
-        torch.testing.assert_close(all_sets.flatten(1), single(e_BNMK.flatten(2)))
+        all_sets = torch.stack([sets[m](e_BNMK[:, :, m])["h"].view(3, N, K) for m in range(M)], dim=2)
+        torch.testing.assert_close(all_sets.flatten(1), single(e_BNMK.flatten(2))["h"])
 
     @given(N=st.integers(2, 5), K=sizes, M=sizes, seed=st.integers(0, 99))
     def test_fm(self, N: int, K: int, M: int, seed: int) -> None:
         """FM has no projection: its mean over sets is the logit of size M K times 1 / M."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
-        fm = build_interaction(N, ModelConfig(model="fm", embedding_size=K))
-        mean = torch.stack([fm(e_BNMK[:, :, m]) for m in range(M)]).mean(0)
-        torch.testing.assert_close(mean, fm(e_BNMK.flatten(2)) / M)
+        fm = build_interaction(N, model_config("fm", embedding_size=K))
+        mean = torch.stack([fm(e_BNMK[:, :, m])["logit"] for m in range(M)]).mean(0)
+        torch.testing.assert_close(mean, fm(e_BNMK.flatten(2))["logit"] / M)
 
 
 class TestParameterCounts:
@@ -238,28 +267,42 @@ class TestParameterCounts:
         return {
             "dnn-10": tables + self.hidden(NK) + self.rest(),
             "ipnn-10": tables + self.hidden(NK + N * (N - 1) // 2) + self.rest(),
-            "ipnn-10x2-code": 2 * tables + 2 * self.hidden(N * (N - 1) // 2) + self.rest(),
+            "ipnn-10x2,embeddings=false": 2 * tables + 2 * self.hidden(N * (N - 1) // 2) + self.rest(),
             "nfwfm-50": 5 * tables + N * N + 2 * 50 + self.hidden(50) + self.rest(),
             "xdeepfm-10": tables + cin + 32 + self.hidden(NK) + self.rest(),
             "dcnv2-10": tables + 4 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
             "dcnv2-10x2": 2 * (tables + 4 * (NK * NK + NK) + self.hidden(NK)) + self.rest(),
-            "dcnv2-10x2-shared": 2 * tables + 4 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
-            "dcnv2-10-reg": tables + 4 * (NK * NK + NK + N * N) + self.hidden(NK) + self.rest(),
-            "dcnv2-10-cross8": tables + 8 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
-            "dcnv2-10-depth5": tables + 4 * (NK * NK + NK) + self.hidden(NK) + 2 * self.hidden(H) + self.rest(),
+            "dcnv2-10x2,interactions=shared": 2 * tables + 4 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
+            "dcnv2-10,regularised=lambda": tables + 4 * (NK * NK + NK + N * N) + self.hidden(NK) + self.rest(),
+            "dcnv2-10,cross_layers=8": tables + 8 * (NK * NK + NK) + self.hidden(NK) + self.rest(),
+            "dcnv2-10,depth=5": tables + 4 * (NK * NK + NK) + self.hidden(NK) + 2 * self.hidden(H) + self.rest(),
             "finalmlp-10": tables + 2 * (NK + self.hidden(NK) + self.hidden(H)) + 2 * H + 1 + H * H,
             "autoint-10": tables + attention + N * 64 + self.hidden(NK) + self.rest(),
             "fm-10": tables + 1,
             "ffm-8": 8 * (N - 1) * self.rows + 1,
-            "ffm-8-code": 8 * (N - 1) * self.rows + self.rows + 1,
+            "ffm-8,linear=true": 8 * (N - 1) * self.rows + self.rows + 1,
         }[name]
 
     @pytest.mark.parametrize(
         "name",
         [
-            *("dnn-10", "ipnn-10", "ipnn-10x2-code", "nfwfm-50", "xdeepfm-10", "dcnv2-10", "dcnv2-10x2"),
-            *("dcnv2-10x2-shared", "dcnv2-10-reg", "dcnv2-10-cross8", "dcnv2-10-depth5", "finalmlp-10"),
-            *("autoint-10", "fm-10", "ffm-8", "ffm-8-code"),
+            *(
+                "dnn-10",
+                "ipnn-10",
+                "ipnn-10x2,embeddings=false",
+                "nfwfm-50",
+                "xdeepfm-10",
+                "dcnv2-10",
+                "dcnv2-10x2",
+            ),
+            *(
+                "dcnv2-10x2,interactions=shared",
+                "dcnv2-10,regularised=lambda",
+                "dcnv2-10,cross_layers=8",
+                "dcnv2-10,depth=5",
+                "finalmlp-10",
+            ),
+            *("autoint-10", "fm-10", "ffm-8", "ffm-8,linear=true"),
         ],
     )
     def test_the_count_is_the_hand_count(self, name: str) -> None:
@@ -267,7 +310,7 @@ class TestParameterCounts:
 
     def test_the_embeddings_of_dcnv2_hold_above_92_percent(self) -> None:
         """Appendix A."""
-        parameters, embeddings = count_parameters(ModelConfig())
+        parameters, embeddings = count_parameters(model_config())
         assert embeddings / parameters > 0.92
 
 
@@ -292,19 +335,14 @@ def test_a_model_overfits_a_small_batch(name: str) -> None:
 def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
     """M copies of an SE model are its ME model: the mean over sets changes nothing."""
     torch.manual_seed(seed)
-    settings: dict[str, Any] = {
-        "model": model,
-        "embedding_size": 3,
-        **({} if "fm" in model[:3] else {"hidden": 7}),
-    }
-    single = MultiEmbeddingModel([4, 5, 3], ModelConfig(**settings)).eval()
-    multi = MultiEmbeddingModel([4, 5, 3], ModelConfig(**settings, sets=3)).eval()
+    single = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3)).eval()
+    multi = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3, sets=3)).eval()
     with torch.no_grad():
         multi.embedding.weight.copy_(single.embedding.weight.repeat(1, 3))
     for m in range(3):
         multi.interactions[m].load_state_dict(single.interactions[0].state_dict())
         multi.projections[m].load_state_dict(single.projections[0].state_dict())
-    multi.tower.load_state_dict(single.tower.state_dict())
+    multi.head.load_state_dict(single.head.state_dict())
     ids_BN = torch.stack([torch.randint(0, D, (6,)) for D in (4, 5, 3)], dim=1).int()
     torch.testing.assert_close(multi(ids_BN), single(ids_BN))
 
@@ -313,7 +351,7 @@ def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
 def test_no_tensor_of_a_step_has_all_pairs_and_all_directions(model: str) -> None:
     """No activation grows as B N^2 K; an FFM embedding does by its nature."""
     N, K, B = 24, 16, 8
-    network = MultiEmbeddingModel([9] * N, ModelConfig(model=model, embedding_size=K))
+    network = MultiEmbeddingModel([9] * N, model_config(model, embedding_size=K))
     kept: list[int] = []
 
     def keep(tensor: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from collapse.training.metrics import auc, logloss
+from collapse.training.runs.metrics import auc, logloss
 
 scored_labels = st.lists(
     st.tuples(st.integers(0, 1), st.one_of(st.sampled_from([0.0, 0.5, -1.0]), st.floats(-10, 10, width=32))),

@@ -5,66 +5,104 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.model_config import INTERACTIONS, READINGS, ModelConfig, model_config
-
-counts = st.integers(1, 10_000)
+from collapse.training.models.config import ModelConfig
+from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
+from collapse.training.runs.config import RunConfig, Seeds
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
+    """Draw a model and any of its settings, within their bounds."""
+    model = draw(st.sampled_from(model_names()))
     sets = draw(st.integers(1, 20))
-    return ModelConfig(
-        model=draw(st.from_regex(r"[a-z][a-z0-9_]{0,9}|[a-z_.]{1,9}:[A-Z][A-Za-z0-9]{0,9}", fullmatch=True)),
-        embedding_size=draw(counts),
-        sets=sets,
-        interactions=draw(st.sampled_from(INTERACTIONS)) if sets > 1 else "separate",
-        hidden=draw(counts),
-        depth=draw(st.integers(2, 99)),
-        dropout=draw(st.floats(0, 0.99)),
-        cross_layers=draw(counts),
-        regularised=draw(st.booleans()),
-        penalty_weight=draw(st.floats(1e-300, 1e300)),
-        reading=draw(st.sampled_from(READINGS)),
-    )
+    settings: dict[str, object] = {"embedding_size": draw(st.integers(1, 10_000)), "sets": sets}
+    for item in model_settings(interaction_class(model)):
+        if item.name in settings or not draw(st.booleans()):
+            continue
+        settings[item.name] = draw(
+            {
+                int: st.integers(2, 10_000),
+                float: st.floats(1e-300, 0.99),
+                bool: st.booleans(),
+                str: st.sampled_from(item.choices or ("",)),
+            }[item.kind]
+        )
+    if sets == 1 or (settings.get("interactions") == "aligned" and model != "dcnv2"):
+        settings.pop("interactions", None)
+    return model_config(model, **settings)
 
 
 @given(config=configs())
 def test_a_name_is_parsed_back(config: ModelConfig) -> None:
     assert model_config(config.name) == config
+    assert RunConfig.from_dict(RunConfig(model=config).as_dict()).model == config
 
 
 @pytest.mark.parametrize(
-    ("config", "name"),
+    ("name", "derived"),
     [
-        (ModelConfig(), "dcnv2-10"),
-        (ModelConfig(embedding_size=40), "dcnv2-40"),
-        (ModelConfig(model="nfwfm", sets=4), "nfwfm-50x4"),
-        (ModelConfig(model="ffm"), "ffm-8"),
-        (ModelConfig(sets=4, interactions="shared"), "dcnv2-10x4-shared"),
-        (ModelConfig(sets=4, regularised=True, reading="code"), "dcnv2-10x4-reg-code"),
-        (ModelConfig(cross_layers=8, depth=6), "dcnv2-10-cross8-depth6"),
-        (ModelConfig(regularised=True, penalty_weight=1e-4, dropout=0.0), "dcnv2-10-reg-dropout0.0-weight0.0001"),
-        (ModelConfig(model="mine:Own"), "mine:Own-10"),
+        ("dcnv2", "dcnv2-10"),
+        ("dcnv2-40", "dcnv2-40"),
+        ("nfwfm-50x4", "nfwfm-50x4"),
+        ("nfwfm", "nfwfm-50"),
+        ("ffm", "ffm-8"),
+        ("ffm,linear=false", "ffm-8"),
+        ("dcnv2-10x4,interactions=shared", "dcnv2-10x4,interactions=shared"),
+        ("dcnv2,sets=4,regularised=factor", "dcnv2-10x4,regularised=factor"),
+        ("dcnv2-10,cross_layers=8,depth=6", "dcnv2-10,depth=6,cross_layers=8"),
+        ("dcnv2,dropout=0,penalty_weight=1e-4", "dcnv2-10,dropout=0.0,penalty_weight=0.0001"),
     ],
 )
-def test_names(config: ModelConfig, name: str) -> None:
-    assert config.name == name
+def test_names(name: str, derived: str) -> None:
+    assert model_config(name).name == derived
 
 
-@pytest.mark.parametrize("model", ["dcnv2", "nfwfm", "ffm", "mine:Own"])
-def test_a_model_alone_is_its_baseline(model: str) -> None:
-    assert model_config(model) == ModelConfig(model=model)
+def test_whatever_differs_shows_in_the_label_of_a_run() -> None:
+    """Layers, depth, variant, seeds; nothing that does not differ."""
+    assert RunConfig().label == "dcnv2-10"
+    config = RunConfig(model=model_config("dnn-10x2,depth=4"), seeds=Seeds(order=2), precision="bf16", epochs=3)
+    assert config.label == "dnn-10x2,depth=4,precision=bf16,epochs=3,order_seed=2"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("dcnv2-10-shared", "shared interactions need 2 sets or more, and sets is 1"),
-        ("dcnv2-10-depth1", "depth is 1"),
-        ("dcnv2-10x4-hidden0", "hidden is 0"),
-        ("dcnv2-10x0", "sets is 0"),
+        ("dcnv2-10,interactions=shared", "shared interactions need 2 sets or more, and sets is 1"),
+        ("dcnv2-10,depth=1", "depth is 1; it is a count of 2 or more"),
+        ("dcnv2-10x4,hidden=0", "hidden is 0; it is a count of 1 or more"),
+        ("dcnv2-10,hidden=many", "hidden is 'many'; it is a whole number"),
+        ("dcnv2-10,regularised=yes", "regularised is 'yes'; it is one of no, lambda, factor"),
+        (
+            "dcnv2-10,regularised",
+            r"'regularised' is no setting of dcnv2: write key=value, as in dcnv2,hidden=\.\.\.",
+        ),
+        (
+            "dcnv2-10,cros_layers=2",
+            "dcnv2 has no setting 'cros_layers': it has hidden, .*; was cross_layers meant",
+        ),
+        ("fm-10,hidden=8", "fm has no setting 'hidden': it has embedding_size, sets, interactions"),
+        ("ffm,linear=maybe", "linear is 'maybe'; it is true or false"),
+        ("dcnv2,dropout=1", "dropout is 1.0; it is a share from 0 to less than 1"),
+        ("dcnv2-10x0", "the model 'dcnv2-10x0' has a size or sets of 0"),
+        ("ipnn-10x2,interactions=aligned", "ipnn has no projections"),
+        ("oracle-10", "there is no model 'oracle': it is one of autoint, dcnv2"),
     ],
 )
-def test_a_name_out_of_bounds(name: str, said: str) -> None:
+def test_a_name_that_is_none(name: str, said: str) -> None:
     with pytest.raises(CollapseError, match=said):
         model_config(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epochs": "3"}, "epochs is '3'; it is a whole number"),
+        ({"epochs": True}, "epochs is True; it is a whole number"),
+        ({"seeds": {"split": 0, "luck": 1}}, "it does not fit this version"),
+        ({"model": {"model": "dcnv2"}}, "it does not fit this version"),
+        ({"model": 3}, "it does not fit this version"),
+    ],
+)
+def test_a_configuration_that_is_none(change: dict[str, object], said: str) -> None:
+    with pytest.raises(CollapseError, match=said):
+        RunConfig.from_dict({**RunConfig().as_dict(), **change})

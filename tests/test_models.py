@@ -3,15 +3,17 @@
 Shapes: B batch, N fields, K embedding size, M sets.
 """
 
+from collections.abc import Sequence
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from collapse.training.model_config import ModelConfig
-from collapse.training.models import MultiEmbeddingModel
 from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import model_config
 from tests.twins import cross
 
 
@@ -29,23 +31,41 @@ class TestFusedEmbedding:
         return torch.tensor([[2, 0, 6], [0, 0, 6], [2, 0, 0], [2, 0, 6]], dtype=torch.int32)
 
     def test_values_and_gradients(self) -> None:
-        """Also where the gradient adds to an earlier one in place."""
+        """Also of two batches, whose gradients add up; the tensor that was given gets what autograd would."""
         torch.manual_seed(0)
-        embedding = FusedEmbedding(list(self.cardinalities), 4, sets=2)
+        embedding = FusedEmbedding(self.cardinalities, [4], sets=2)
+        into = torch.zeros_like(embedding.weight)
+
+        def backward(sets: Sequence[Tensor]) -> None:
+            sum((h.square().sum() * (m + 1) for m, h in enumerate(sets)), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+
         for _ in range(2):
-            sets = embedding(self.ids())
-            torch.testing.assert_close(list(sets), self.lookup(self.ids(), embedding))
-            sum((h.square().sum() * (m + 1) for m, h in enumerate(sets)), torch.zeros(())).backward()
-        ours = embedding.weight.grad
-        embedding.weight.grad = None
-        for _ in range(2):
-            twin = self.lookup(self.ids(), embedding)
-            sum((h.square().sum() * (m + 1) for m, h in enumerate(twin)), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
-        torch.testing.assert_close(ours, embedding.weight.grad)
+            torch.testing.assert_close(list(embedding(self.ids())), self.lookup(self.ids(), embedding))
+            backward(embedding(self.ids(), into))
+        assert embedding.weight.grad is None
+        for way in (embedding, lambda ids: self.lookup(ids, embedding)):
+            embedding.weight.grad = None
+            for _ in range(2):
+                backward(way(self.ids()))
+            torch.testing.assert_close(into, embedding.weight.grad)
+
+    def test_hooks_and_autograd_grad_see_the_gradient(self) -> None:
+        """Whatever `weight.grad` holds from before."""
+        embedding = FusedEmbedding(self.cardinalities, [4], sets=1)
+        embedding.weight.grad = torch.ones_like(embedding.weight)
+        seen: list[Tensor] = []
+        embedding.weight.register_hook(seen.append)  # type: ignore[no-untyped-call]
+        loss = embedding(self.ids())[0].square().sum()
+        (gradient,) = torch.autograd.grad(loss, embedding.weight, retain_graph=True)
+        assert gradient.abs().sum() > 0
+        torch.testing.assert_close(embedding.weight.grad, torch.ones_like(embedding.weight))
+        loss.backward()
+        torch.testing.assert_close(seen[-1], gradient)
+        torch.testing.assert_close(embedding.weight.grad, gradient + 1)
 
     def test_each_set_starts_xavier_uniform_over_its_block(self) -> None:
         torch.manual_seed(0)
-        embedding = FusedEmbedding([500, 700], 8, sets=3)
+        embedding = FusedEmbedding([500, 700], [8], sets=3)
         bound = (6 / (1200 + 8)) ** 0.5
         largest = embedding.weight.abs().amax().item()
         assert 0.99 * bound < largest <= bound
@@ -73,11 +93,12 @@ class TestMultiEmbeddingModel:
     def test_one_set_is_the_plain_baseline(self) -> None:
         """With M = 1: crosses, then an MLP 400-400-1 with batch normalisation, ReLU and dropout."""
         torch.manual_seed(0)
-        model = MultiEmbeddingModel([4, 5], ModelConfig(embedding_size=3, hidden=7)).eval()
+        model = MultiEmbeddingModel([4, 5], model_config(embedding_size=3, hidden=7)).eval()
         ids_BN = torch.tensor([[0, 4], [3, 1]], dtype=torch.int32)
         (e_BNK,) = model.embedding(ids_BN)
-        plain = nn.Sequential(*model.projections[0], *model.tower)  # type: ignore[misc]
-        torch.testing.assert_close(model(ids_BN), plain(cross(model.interactions[0], e_BNK)).squeeze(1))
+        plain = nn.Sequential(*model.projections[0]["h"], *model.head.mlp[0], model.head.mlp[1])  # type: ignore[arg-type, index]
+        twin = cross(model.interactions[0], e_BNK)["h"]
+        torch.testing.assert_close(model(ids_BN), plain(twin).squeeze(1))
         kinds = [type(layer).__name__ for layer in plain]
         assert kinds[:4] == ["Linear", "BatchNorm1d", "ReLU", "Dropout"]
         assert [layer.out_features for layer in plain.modules() if isinstance(layer, nn.Linear)] == [7, 7, 1]
@@ -85,22 +106,22 @@ class TestMultiEmbeddingModel:
     def test_sets_are_averaged_before_the_tower(self) -> None:
         """M equal sets give what one of them gives."""
         torch.manual_seed(0)
-        config = ModelConfig(embedding_size=3, hidden=7)
+        config = model_config(embedding_size=3, hidden=7)
         single = MultiEmbeddingModel([4, 5], config).eval()
-        multi = MultiEmbeddingModel([4, 5], ModelConfig(embedding_size=3, hidden=7, sets=3)).eval()
+        multi = MultiEmbeddingModel([4, 5], model_config(embedding_size=3, hidden=7, sets=3)).eval()
         with torch.no_grad():
             multi.embedding.weight.copy_(single.embedding.weight.repeat(1, 3))
         for m in range(3):
             multi.interactions[m].load_state_dict(single.interactions[0].state_dict())
             multi.projections[m].load_state_dict(single.projections[0].state_dict())
-        multi.tower.load_state_dict(single.tower.state_dict())
+        multi.head.load_state_dict(single.head.state_dict())
         ids_BN = torch.tensor([[0, 4], [3, 1]], dtype=torch.int32)
         torch.testing.assert_close(multi(ids_BN), single(ids_BN))
 
     def test_parameter_count_on_criteo(self) -> None:
         """The hand count of DCNv2 at Criteo's shape; embeddings hold above 92 % (Appendix A)."""
         with torch.device("meta"):
-            model = MultiEmbeddingModel([27_692] * 38 + [27_704], ModelConfig())
+            model = MultiEmbeddingModel([27_692] * 38 + [27_704], model_config())
         width = 39 * 10
         crosses = 4 * (width * width + width)
         mlp = (width * 400 + 400) + 2 * 400 + (400 * 400 + 400) + 2 * 400 + (400 + 1)
@@ -109,9 +130,16 @@ class TestMultiEmbeddingModel:
         assert total == embeddings + crosses + mlp
         assert embeddings / total > 0.92
 
-    def test_the_layout_names_tensors_of_their_shapes(self) -> None:
-        model = MultiEmbeddingModel([4, 5], ModelConfig(embedding_size=3, sets=2, cross_layers=3))
+    def test_the_layout_names_parts_of_tensors(self) -> None:
+        """Field by field and set by set."""
+        model = MultiEmbeddingModel([4, 5], model_config(embedding_size=3, sets=2, cross_layers=3))
         state = model.state_dict()
-        assert state[model.layout.embedding].shape == (9, 6)
-        assert [(p.set, p.layer) for p in model.layout.projections] == [(m, n) for m in range(2) for n in range(3)]
-        assert all(state[p.key].shape == (6, 6) for p in model.layout.projections)
+        spans = {(key.field, key.set): (key.key, key.rows, key.columns) for key in model.layout.tables}
+        assert spans == {
+            (0, 0): ("embedding.weight", (0, 4), (0, 3)),
+            (0, 1): ("embedding.weight", (0, 4), (3, 6)),
+            (1, 0): ("embedding.weight", (4, 9), (0, 3)),
+            (1, 1): ("embedding.weight", (4, 9), (3, 6)),
+        }
+        assert [(key.set, key.layer) for key in model.layout.maps] == [(m, n) for m in range(2) for n in range(3)]
+        assert all(state[str(key.weight)].shape == (6, 6) for key in model.layout.maps)

@@ -4,9 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Collapse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +49,23 @@ def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
             assert (copy / "runs" / "first" / f"figure-{number}.{end}").stat().st_size > 1000
     for example in python_examples():
         subprocess.run([".venv/bin/python", "-c", example], cwd=copy, env=environment, check=True)
+
+
+def test_the_model_of_ones_own_trains(
+    small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the words that the README uses."""
+    (own,) = (example for example in python_examples() if "class Pooled" in example)
+    (tmp_path / "mine.py").write_text(own)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    words = re.search(r"collapse train (--model mine:Pooled .*) --out runs/mine", README)
+    assert words is not None
+    code, out, err = collapse("train", "--data", small_data, "--epochs", 1, *words.group(1).split(), "--out", "a")
+    assert (code, err) == (0, "")
+    assert out.startswith("mine:Pooled-10x4,power=3.0,epochs=1 on small")
+    assert collapse("analyze", "a/best.pt")[0] == 0
+    assert len(own.splitlines()) <= 30
 
 
 def test_continuous_integration_runs_the_test_command() -> None:

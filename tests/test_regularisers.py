@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from collapse.errors import CollapseError
-from collapse.training.model_config import ModelConfig
-from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.interactions.dcnv2 import CrossConfig, CrossNetwork
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import model_config
 from collapse.training.models.regularisers import alignment_penalty, block_norms, unitary_penalty
-from collapse.training.registry import build_interaction
 
 sizes = st.integers(1, 4)
 
@@ -83,11 +83,16 @@ def test_alignment_is_zero_for_equal_norms_and_only_then(N: int, K: int, M: int,
     assert alignment_penalty(rotated, N).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("reading", ["text", "code"])
-def test_the_model_adds_both_penalties_over_all_layers_and_sets(reading: str) -> None:
+@pytest.mark.parametrize("regularised", ["lambda", "factor"])
+def test_the_model_adds_both_penalties_over_all_layers_and_sets(regularised: str) -> None:
     torch.manual_seed(0)
-    config = ModelConfig(
-        embedding_size=3, sets=2, cross_layers=3, regularised=True, reading=reading, interactions="aligned"
+    config = model_config(
+        embedding_size=3,
+        sets=2,
+        cross_layers=3,
+        regularised=regularised,
+        interactions="aligned",
+        alignment_weight=0.1,
     )
     model = MultiEmbeddingModel([4, 5], config)
     weights = [[model.get_parameter(f"interactions.{m}.layers.{n}.weight") for n in range(3)] for m in range(2)]
@@ -96,10 +101,10 @@ def test_the_model_adds_both_penalties_over_all_layers_and_sets(reading: str) ->
         for name, parameter in model.named_parameters():
             if "factors" in name:
                 parameter.uniform_(0.5, 2)
-    if reading == "text":
+    if regularised == "lambda":
         targets = [[model.get_parameter(f"interactions.{m}.lambdas.{n}").data for n in range(3)] for m in range(2)]
     unitary = sum(unitary_penalty(weights[m][n], targets[m][n]) for m in range(2) for n in range(3))
-    expected = 1e-5 * (unitary + sum(alignment_penalty(effective(model, n), 2) for n in range(3)))
+    expected = 1e-5 * unitary + 0.1 * sum(alignment_penalty(effective(model, n), 2) for n in range(3))
     torch.testing.assert_close(model.penalty(), expected)
 
 
@@ -115,7 +120,7 @@ def effective(model: MultiEmbeddingModel, layer: int) -> list[Tensor]:
 def test_lambda_starts_at_its_best_value() -> None:
     """No other lambda makes the penalty of the first W smaller."""
     torch.manual_seed(0)
-    network = build_interaction(3, ModelConfig(embedding_size=4, regularised=True))
+    network = CrossNetwork(3, 4, CrossConfig(regularised="lambda"))
     W, lambda_NN = network.get_parameter("layers.0.weight").detach(), network.get_parameter("lambdas.0")
     (gradient,) = torch.autograd.grad(unitary_penalty(W, lambda_NN), lambda_NN)
     torch.testing.assert_close(gradient, torch.zeros(3, 3), atol=1e-5, rtol=0)
@@ -123,4 +128,16 @@ def test_lambda_starts_at_its_best_value() -> None:
 
 def test_alignment_needs_projections() -> None:
     with pytest.raises(CollapseError, match="dnn has no projections"):
-        MultiEmbeddingModel([4, 5], ModelConfig(model="dnn", sets=2, interactions="aligned"))
+        model_config("dnn", sets=2, interactions="aligned")
+
+
+@pytest.mark.parametrize("which", ["unitary", "alignment"])
+def test_gradients_are_those_of_finite_differences(which: str) -> None:
+    """In float64, of W and of lambda."""
+    torch.manual_seed(0)
+    W_sets = [torch.randn(6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    lambda_NN = torch.rand(3, 3, dtype=torch.float64, requires_grad=True)
+    if which == "unitary":
+        assert torch.autograd.gradcheck(unitary_penalty, (W_sets[0], lambda_NN))
+    else:
+        assert torch.autograd.gradcheck(lambda *sets: alignment_penalty(sets, 3), W_sets)

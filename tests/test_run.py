@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+import torch
 
 from collapse import files
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.training.config import OptimiserConfig, RunConfig, Seeds
-from collapse.training.evaluate import Evaluation
-from collapse.training.loop import EpochResult, Trainer
-from collapse.training.model_config import ModelConfig
-from collapse.training.run import Run, RunStopped
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+from collapse.training.runs.evaluate import Evaluation
+from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.run import Run, RunStopped
 from tests.small_data import write_small_data
 
 Outcome = tuple[bytes, bytes, list[dict[str, str]], dict[str, Any]]
@@ -30,7 +31,7 @@ Outcome = tuple[bytes, bytes, list[dict[str, str]], dict[str, Any]]
 @pytest.fixture
 def config(small_data: Path) -> RunConfig:
     """Return a run of a few epochs of some steps each."""
-    model = ModelConfig(embedding_size=4, sets=2, hidden=32)
+    model = model_config(embedding_size=4, sets=2, hidden=32)
     optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
     return RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=3)
 
@@ -65,6 +66,32 @@ def test_each_seed_changes_the_result(config: RunConfig, seeds: Seeds, tmp_path:
     assert base[0]["train_loss"] != other[0]["train_loss"]
 
 
+def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunConfig, tmp_path: Path) -> None:
+    """After one epoch the loss is that of float32 up to bfloat16's precision, and not to the bit."""
+    config = replace(config, epochs=1)
+    _, _, exact, _ = train(config, tmp_path / "float32")
+    Run(replace(config, precision="bf16"), tmp_path / "bf16", "cpu", force=True).train()
+    _, _, rough, _ = outcome(tmp_path / "bf16")
+    assert rough[0]["train_loss"] != exact[0]["train_loss"]
+    assert float(rough[0]["train_loss"]) == pytest.approx(float(exact[0]["train_loss"]), rel=0.02)
+    state = load_checkpoint(tmp_path / "bf16" / "best.pt").state_dict
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float32}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_gpu_trains_alike_and_resumes(
+    precision: Literal["float32", "bf16"], config: RunConfig, tmp_path: Path
+) -> None:
+    config = replace(config, epochs=2, precision=precision)
+    _, _, on_cpu, _ = train(replace(config, precision="float32"), tmp_path / "cpu")
+    Run(config, tmp_path / "cuda", "cuda").train()
+    _, _, rows, manifest = outcome(tmp_path / "cuda")
+    assert manifest["device"] == "cuda"
+    assert float(rows[0]["train_loss"]) == pytest.approx(float(on_cpu[0]["train_loss"]), rel=0.05)
+    assert Run(config, tmp_path / "cuda", "cuda").train(resume=True).already
+
+
 def test_the_folder_holds_what_is_promised(config: RunConfig, tmp_path: Path) -> None:
     told: list[EpochResult] = []
     _, _, rows, manifest = train(config, tmp_path, report=told.append)
@@ -89,7 +116,7 @@ def test_it_stops_after_patience_epochs_without_a_better_auc(
     def scripted(trainer: Trainer, after_step: Callable[[], None]) -> EpochResult:
         score = next(scores)
         monkeypatch.setattr(
-            "collapse.training.loop.evaluate",
+            "collapse.training.runs.loop.evaluate",
             lambda *_, **__: Evaluation(auc=score, logloss=0.5),
         )
         return real(trainer, after_step)
@@ -195,9 +222,18 @@ class TestRefusals:
         self.refused(config, tmp_path / "none", "holds no run to resume", resume=True)
         assert not (tmp_path / "none").exists()
 
-    def test_a_model_that_is_not_there_leaves_no_run(self, config: RunConfig, tmp_path: Path) -> None:
-        self.refused(replace(config, model=ModelConfig(model="oracle")), tmp_path, "there is no model 'oracle'")
-        assert not (tmp_path / "config.json").exists()
+    def test_bf16_where_it_is_slower(
+        self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Asked by a measurement, and taken with `force`."""
+        seconds = {torch.bfloat16: 3.6, torch.float32: 0.2}
+        monkeypatch.setattr("collapse.training.runs.cpu._product_seconds", seconds.__getitem__)
+        config = replace(config, precision="bf16", epochs=1)
+        self.refused(config, tmp_path / "run", "bf16 products take 18.0 times as long as float32 .* add --force")
+        assert not (tmp_path / "run").exists()
+        Run(config, tmp_path / "run", "cpu", force=True).train()
+        seconds[torch.bfloat16] = 0.1
+        Run(config, tmp_path / "fast", "cpu").train()
 
     def test_a_last_checkpoint_of_something_else(self, config: RunConfig, tmp_path: Path) -> None:
         train(config, tmp_path)

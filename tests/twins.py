@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from collapse.training.models import Interaction
-from collapse.training.models.autoint import HEADS, UNITS
+from collapse.training.models.interaction import Interaction
 
-Twin = Callable[[Any, Tensor], Tensor]
+Twin = Callable[[Any, Tensor], dict[str, Tensor]]
 
 
-def cross(network: Any, e_BNC: Tensor) -> Tensor:
+def cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Sum n_ij W_{i->j} x_i over i for every j."""
-    N, K = network.fields, network.K
+    N, K = network.n_fields, network.K
     x_BNK = e_BNC
     for number, layer in enumerate(network.layers):
         W_NKNK, b_NK = layer.weight.view(N, K, N, K), layer.bias.view(N, K)
@@ -27,45 +26,43 @@ def cross(network: Any, e_BNC: Tensor) -> Tensor:
             sum((n_NN[j, i] * x_BNK[:, i] @ W_NKNK[j, :, i].T for i in range(N)), b_NK[j]) for j in range(N)
         ]
         x_BNK = e_BNC * torch.stack(projected, dim=1) + x_BNK
-    return x_BNK.flatten(1)
+    return {"h": x_BNK.flatten(1)}
 
 
-def usual_cross(network: Any, e_BNC: Tensor) -> Tensor:
+def usual_cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Write the cross layers as they usually are."""
     x_0 = x = e_BNC.flatten(1)
     for layer in network.layers:
         x = x_0 * layer(x) + x
-    return x
+    return {"h": x}
 
 
-def dnn(network: Any, e_BNC: Tensor) -> Tensor:
+def dnn(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Put field after field."""
-    return torch.cat([e_BNC[:, i] for i in range(network.fields)], dim=1)
+    return {"h": torch.cat([e_BNC[:, i] for i in range(network.n_fields)], dim=1)}
 
 
-def ipnn(network: Any, e_BNC: Tensor) -> Tensor:
+def ipnn(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Gather both embeddings of every pair."""
-    i, j = zip(*combinations(range(network.fields), 2), strict=True) if network.fields > 1 else ((), ())
+    i, j = zip(*combinations(range(network.n_fields), 2), strict=True) if network.n_fields > 1 else ((), ())
     products = (e_BNC[:, list(i)] * e_BNC[:, list(j)]).sum(2)
-    return products if network.products_alone else torch.cat([e_BNC.flatten(1), products], dim=1)
+    return {"h": torch.cat([e_BNC.flatten(1), products], dim=1) if network.with_embeddings else products}
 
 
-def nfwfm(network: Any, e_BNC: Tensor) -> Tensor:
+def nfwfm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Form the (B, N, N, K) products."""
     pairs_BNNK = e_BNC.unsqueeze(2) * e_BNC.unsqueeze(1)
-    h: Tensor = network.normalise((pairs_BNNK * network.r_NN[:, :, None]).sum((1, 2)))
-    return h
+    return {"h": network.normalise((pairs_BNNK * network.r_NN[:, :, None]).sum((1, 2)))}
 
 
-def fm(network: Any, e_BNC: Tensor) -> Tensor:
+def fm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Sum over pairs."""
-    pairs = combinations(range(network.fields), 2)
-    return sum(
-        ((e_BNC[:, i] * e_BNC[:, j]).sum(1, keepdim=True) for i, j in pairs), e_BNC.new_zeros(len(e_BNC), 1)
-    )
+    pairs = combinations(range(network.n_fields), 2)
+    products = ((e_BNC[:, i] * e_BNC[:, j]).sum(1, keepdim=True) for i, j in pairs)
+    return {"logit": sum(products, e_BNC.new_zeros(len(e_BNC), 1))}
 
 
-def ffm(network: Any, e_BNC: Tensor) -> Tensor:
+def ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Sum over pairs, each with the two sub-embeddings that are meant for it."""
     K = network.K
 
@@ -73,11 +70,12 @@ def ffm(network: Any, e_BNC: Tensor) -> Tensor:
         part = j if j < i else j - 1
         return e_BNC[:, i, part * K : (part + 1) * K]
 
-    pairs = combinations(range(network.fields), 2)
-    return sum(((sub(i, j) * sub(j, i)).sum(1, keepdim=True) for i, j in pairs), e_BNC.new_zeros(len(e_BNC), 1))
+    pairs = combinations(range(network.n_fields), 2)
+    products = ((sub(i, j) * sub(j, i)).sum(1, keepdim=True) for i, j in pairs)
+    return {"logit": sum(products, e_BNC.new_zeros(len(e_BNC), 1))}
 
 
-def xdeepfm(network: Any, e_BNC: Tensor) -> Tensor:
+def xdeepfm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Form the (B, P N, K) products of every CIN layer."""
     x_BPK, sums = e_BNC, []
     for layer in network.layers:
@@ -86,28 +84,30 @@ def xdeepfm(network: Any, e_BNC: Tensor) -> Tensor:
             torch.einsum("hq,bqk->bhk", layer.weight, products_BPNK.flatten(1, 2)) + layer.bias[:, None]
         )
         sums.append(x_BPK.sum(2))
-    return torch.cat([e_BNC.flatten(1), *sums], dim=1)
+    return {"deep": e_BNC.flatten(1), "explicit": torch.cat(sums, dim=1)}
 
 
-def autoint(network: Any, e_BNC: Tensor) -> Tensor:
+def autoint(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Attend head after head."""
     x_BNI = e_BNC
     for layer in network.layers:
-        query, key, value, residual = layer.all_four.weight.view(4, HEADS, UNITS, -1)
+        query, key, value, residual = layer.all_four.weight.view(4, layer.heads, -1, x_BNI.shape[2])
         heads = []
-        for head in range(HEADS):
+        for head in range(layer.heads):
             scores_BNN = (x_BNI @ query[head].T) @ (x_BNI @ key[head].T).mT
             attended = torch.softmax(scores_BNN, dim=2) @ (x_BNI @ value[head].T)
             heads.append(attended + x_BNI @ residual[head].T)
         x_BNI = torch.relu(layer.normalise(torch.cat(heads, dim=2)))
-    return torch.cat([e_BNC.flatten(1), x_BNI.flatten(1)], dim=1)
+    return {"deep": e_BNC.flatten(1), "explicit": x_BNI.flatten(1)}
 
 
-def finalmlp(network: Any, e_BNC: Tensor) -> Tensor:
-    """Gate and send through either stream."""
+def finalmlp(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
+    """Gate the embeddings for either stream."""
     e = e_BNC.flatten(1)
     gates = [torch.zeros_like(e[0])] * 2 if network.gates is None else network.gates
-    return torch.cat([network.streams[s](e * 2 / (1 + torch.exp(-gates[s]))) for s in range(2)], dim=1)
+    return {
+        stream: e * 2 / (1 + torch.exp(-gate)) for stream, gate in zip(("first", "second"), gates, strict=True)
+    }
 
 
 TWINS: dict[str, Twin] = {

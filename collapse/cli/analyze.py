@@ -116,7 +116,7 @@ def _as_json(factored: "list[FactoredTables]", frames: "dict[str, pd.DataFrame]"
                 "checkpoint": tables.tables.source,
                 "model": tables.tables.name,
                 "sets": tables.tables.sets,
-                "embedding_size": tables.tables.embedding_size,
+                "embedding_sizes": list(tables.tables.sizes),
                 **tables.tables.description,
             }
             for tables in factored
@@ -134,7 +134,8 @@ def _as_text(factored: "FactoredTables", frame: "pd.DataFrame") -> str:
     tables = factored.tables
     worst = frame.sort_values("ia_normalised", kind="stable")
     described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
-    shape = f"K = {tables.embedding_size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
+    size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
+    shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     text = worst[list(_HEADINGS)].rename(columns=_HEADINGS)
     for column in ("field", "verdict"):
         text[column] = text[column].str.ljust(text[column].str.len().max())

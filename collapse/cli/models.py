@@ -5,32 +5,56 @@ from typing import Any
 
 import click
 
+from collapse.training.settings import written
+
 
 @click.command(name="models")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
-def command(as_json: bool) -> None:
-    """List the models that `collapse train --model` takes.
+@click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def command(model: str | None, as_json: bool) -> None:
+    """List the models that `collapse train --model` takes, or describe one with all its settings.
 
     Counted are the parameters of the single-embedding model of the base size at Criteo's shape (39 fields,
     1.08 million rows of tables in all, Table 4), and the share of them in the embedding tables.
 
     Models of other packages are listed too: those registered as entry points of the group collapse.models. A class
     in a file of your own needs no registration: collapse train --model module:Class.
-    """
-    from collapse.training.listing import list_models
 
-    listed = list_models()
+    \b
+    Examples:
+      collapse models
+      collapse models dcnv2
+      collapse train --model dcnv2 -c cross_layers=8
+    """
+    from collapse.training.models.listing import describe_model, list_models
+
+    found = describe_model(model) if model else list_models()
     if as_json:
-        click.echo(json.dumps(listed, indent=2))
-        return
-    click.echo("model      parameters  in tables  interaction")
-    for model in listed:
-        click.echo(f"{model['model']:10s} {_numbers(model)}  {model['formula'] or model['error']}")
-        if model["reference"]:
-            click.echo(f"{'':34s}{model['reference']}")
+        click.echo(json.dumps(found, indent=2))
+    elif isinstance(found, dict):
+        click.echo(_described(found))
+    else:
+        click.echo("model      parameters  in tables  interaction")
+        for each in found:
+            click.echo(f"{each['model']:10s} {_numbers(each)}  {each.get('formula') or each['error']}")
+            if each.get("reference"):
+                click.echo(f"{'':34s}{each['reference']}")
 
 
 def _numbers(model: dict[str, Any]) -> str:
     if model["error"]:
         return " " * 21
     return f"{model['parameters'] / 1e6:8.2f} M {model['embedding_share']:10.1%}"
+
+
+def _described(model: dict[str, Any]) -> str:
+    lines = [f"{model['model']}: {model['formula']}"]
+    lines += [f"({model['reference']})"] * bool(model["reference"])
+    lines += ["", model["about"]] * bool(model["about"])
+    size = f"{model['parameters']:,} parameters, {model['embedding_share']:.1%} of them in the embedding tables"
+    lines += ["", f"{model['name']} at Criteo's shape: {size}."]
+    lines += ["", "Settings, each -c KEY=VALUE or a part of the name:"]
+    for item in model["settings"]:
+        choices = f" ({', '.join(item['choices'])})" if item["choices"] else ""
+        lines += [f"  {item['name']}={written(item['default'])}{choices}", f"      {item['help']}"]
+    return "\n".join(lines)

@@ -1,7 +1,6 @@
 """Figure 2: information abundance of every field against a random matrix of the same shape."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
-from collapse.figures.display import Display, with_provenance
+from collapse.figures.display import Display
 
 
 class AbundanceDisplay(Display):
@@ -18,30 +17,26 @@ class AbundanceDisplay(Display):
 
     number = "2"
     content = "information abundance of every field against a random matrix of the same shape"
-    columns = ("model", "field", "cardinality", "ia", "ia_random")
+    columns = ("label", "field", "cardinality", "ia", "ia_random")
     size = (style.PAGE, 3.6)
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
-        """Compute every field's abundance in each of the checkpoints."""
-        tables = [
-            with_provenance(diagnose_factored(checkpoint), checkpoint).sort_values("cardinality", kind="stable")
-            for checkpoint in checkpoints
-        ]
-        return cls(pd.concat(tables, ignore_index=True))
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every field's abundance."""
+        return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a point a field and model, and the random level as a short line above it."""
         (ax,) = axes
-        models = list(self.table["model"].unique())
+        labels = list(self.table["label"].unique())
         fields = self.table.drop_duplicates("field").sort_values("cardinality", kind="stable")
         place = {field: x for x, field in enumerate(fields["field"])}
-        width = 0.8 / len(models)
+        width = 0.8 / len(labels)
         handles: list[Artist] = []
-        for number, (model, colour) in enumerate(zip(models, style.colours(len(models)), strict=True)):
-            of_model = self.table[self.table["model"] == model]
-            x = of_model["field"].map(place) + (number - (len(models) - 1) / 2) * width
-            ia, random = of_model["ia"], of_model["ia_random"]
+        for number, (label, colour) in enumerate(zip(labels, style.colours(len(labels)), strict=True)):
+            of_label = self.table[self.table["label"] == label]
+            x = of_label["field"].map(place) + (number - (len(labels) - 1) / 2) * width
+            ia, random = of_label["ia"], of_label["ia_random"]
             ax.vlines(x, ia, random, color=colour, alpha=0.4, lw=0.6)
             level = ax.hlines(
                 random,
@@ -50,9 +45,9 @@ class AbundanceDisplay(Display):
                 color=style.REFERENCE,
                 label="random matrix of the same shape",
             )
-            handles += ax.plot(x, ia, "o", color=colour, ms=3, label=str(model))
-        labels = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
-        ax.set_xticks(list(place.values()), labels, rotation=90)
+            handles += ax.plot(x, ia, "o", color=colour, ms=3, label=str(label))
+        ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
+        ax.set_xticks(list(place.values()), ticks, rotation=90)
         ax.set(
             xlabel="field and its cardinality, ascending",
             ylabel="information abundance",

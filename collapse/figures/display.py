@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from collapse.analysis.factors import FactoredTables
+from collapse.analysis.labels import labels
 from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.files import atomic_write, explained
@@ -34,6 +35,8 @@ class Display(ABC):
     """The columns that the drawing needs."""
     size: ClassVar[tuple[float, float]]
     """Width and height in inches."""
+    takes_one: ClassVar[bool] = False
+    """Whether it draws one checkpoint alone."""
     mosaic: ClassVar[str] = "a"
     """The arrangement of its panels, as `matplotlib.figure.Figure.subplot_mosaic` takes it."""
 
@@ -49,14 +52,13 @@ class Display(ABC):
         self.axes_: list[Axes] = []
 
     @classmethod
-    @abstractmethod
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
         """Compute the table.
 
         Parameters
         ----------
         checkpoints : sequence of FactoredTables
-            The checkpoints to draw.
+            The checkpoints to draw; each gets a label of its own, whatever they differ in.
 
         Returns
         -------
@@ -68,6 +70,21 @@ class Display(ABC):
         CollapseError
             If the checkpoints cannot serve this figure; the sentence names what would.
         """
+        if cls.takes_one and len(checkpoints) != 1:
+            raise CollapseError(
+                f"figure {cls.number} draws one checkpoint, and {len(checkpoints)} were given: name one"
+            )
+        names = labels([checkpoint.tables for checkpoint in checkpoints])
+        tables = [
+            with_provenance(cls.compute(checkpoint), checkpoint, label)
+            for checkpoint, label in zip(checkpoints, names, strict=True)
+        ]
+        return cls(pd.concat(tables, ignore_index=True))
+
+    @classmethod
+    @abstractmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute the table of one checkpoint, without the columns of `PROVENANCE`."""
 
     @classmethod
     def from_csv(cls, path: Path) -> Self:
@@ -126,7 +143,7 @@ class Display(ABC):
         """What data, models, rows and seeds the numbers are from."""
         lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
         return "\n".join(
-            f"{row.model} on {row.data}, epoch {row.epoch}, seeds {row.seeds}, {row.rows} rows"
+            f"{row.label} on {row.data}, epoch {row.epoch}, seeds {row.seeds}, {row.rows} rows"
             for row in lines.itertuples()
         )
 
@@ -163,10 +180,10 @@ class Display(ABC):
         return paths
 
 
-PROVENANCE = ("model", "data", "epoch", "seeds", "rows")
+PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")
 
 
-def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables) -> pd.DataFrame:
+def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str) -> pd.DataFrame:
     """Put the columns that say where numbers are from before a table.
 
     Parameters
@@ -175,6 +192,8 @@ def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables) -> pd.DataF
         Numbers of one checkpoint.
     checkpoint : FactoredTables
         The checkpoint.
+    label : str
+        What it is called in the figure.
 
     Returns
     -------
@@ -183,5 +202,5 @@ def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables) -> pd.DataF
     """
     tables = checkpoint.tables
     described = {key: tables.description.get(key, "unknown") for key in ("data", "epoch", "seeds")}
-    provenance = {"model": tables.name, **described, "rows": checkpoint.choices.rows}
+    provenance = {"label": label, "model": tables.name, **described, "rows": checkpoint.choices.rows}
     return pd.concat([pd.DataFrame(provenance, index=table.index), table], axis=1)

@@ -1,7 +1,7 @@
 """Figure 1b: the normalised singular values of every field at several embedding sizes."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.spectrum import spectra
 from collapse.figures import style
-from collapse.figures.display import Display, with_provenance
+from collapse.figures.display import Display
 
 _FLOOR = 1e-4
 
@@ -20,29 +20,24 @@ class SpectrumDisplay(Display):
 
     number = "1b"
     content = "normalised singular values of every field at one or several embedding sizes"
-    columns = ("model", "columns", "field", "k", "sigma_normalised")
+    columns = ("label", "columns", "field", "k", "sigma_normalised")
     size = (style.COLUMN, 2.8)
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
-        """Compute every field's spectrum in each of the checkpoints."""
-        tables = []
-        for checkpoint in checkpoints:
-            columns = checkpoint.tables.sets * checkpoint.tables.embedding_size
-            table = spectra(checkpoint).assign(columns=columns)
-            tables.append(with_provenance(table, checkpoint))
-        return cls(pd.concat(tables, ignore_index=True))
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every field's spectrum."""
+        return spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the lines."""
         (ax,) = axes
-        sizes = self.table.groupby("model", sort=False)["columns"].first().sort_values(kind="stable")
+        sizes = self.table.groupby("label", sort=False)["columns"].first().sort_values(kind="stable")
         handles = []
-        for (model, size), colour in zip(sizes.items(), style.colours(len(sizes)), strict=True):
+        for (label, size), colour in zip(sizes.items(), style.colours(len(sizes)), strict=True):
             dashes: Literal["--", "-"] = "--" if len(sizes) > 1 and size == sizes.iloc[0] else "-"
-            for _, line in self.table[self.table["model"] == model].groupby("field", sort=False):
+            for _, line in self.table[self.table["label"] == label].groupby("field", sort=False):
                 ax.plot(line["k"], line["sigma_normalised"], color=colour, linestyle=dashes, alpha=0.5, lw=0.7)
-            handles.append(Line2D([], [], color=colour, linestyle=dashes, label=str(model)))
+            handles.append(Line2D([], [], color=colour, linestyle=dashes, label=str(label)))
         ax.set(
             xlabel="index k of the singular value",
             ylabel=r"$\sigma_k\,/\,\sigma_1$",

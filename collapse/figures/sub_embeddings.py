@@ -1,16 +1,15 @@
 """Figure 3: information abundance of DCNv2's sub-embeddings, and its sums over either side."""
 
 from collections.abc import Sequence
-from typing import Self
 
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
-from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.figures.display import Display, with_provenance
+from collapse.figures.display import Display
 
 
 class SubEmbeddingDisplay(Display):
@@ -20,14 +19,13 @@ class SubEmbeddingDisplay(Display):
     content = "information abundance of the sub-embeddings of every pair of fields, and its sums (a, b, c)"
     columns = ("source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 4.2)
+    takes_one = True
     mosaic = "aab\naac"
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
-        """Compute every pair's abundance in the first cross layer of one checkpoint."""
-        if len(checkpoints) != 1:
-            raise CollapseError(f"figure 3 draws one checkpoint, and {len(checkpoints)} were given: name one")
-        return cls(with_provenance(sub_embedding_abundance(checkpoints[0]), checkpoints[0]))
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every pair's abundance in the first layer."""
+        return sub_embedding_abundance(checkpoint)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the heatmap and the two sums."""

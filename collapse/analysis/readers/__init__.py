@@ -1,4 +1,4 @@
-"""Reading checkpoints into tables and interaction weights: `load` is the one door."""
+"""Reading checkpoints into tables and field maps: `load` is the one door."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def load(path: str | Path) -> TableSet:
     Returns
     -------
     TableSet
-        Its embedding tables and interaction weights.
+        Its embedding tables and field maps.
 
     Raises
     ------

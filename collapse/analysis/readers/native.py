@@ -1,16 +1,20 @@
 """Reading this project's own checkpoints: their layout says which tensor is what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collapse.checkpoint import Checkpoint, load_checkpoint
-from collapse.tables import EmbeddingTable, InteractionWeights, TableSet
+from collapse.checkpoint import Checkpoint, TableKey, load_checkpoint, size_of
+from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
+from collapse.tables import EmbeddingTable, TableSet
 
 
 def read_native(path: Path) -> TableSet:
-    """Read the tables and the interaction weights of a checkpoint that ``collapse train`` wrote.
+    """Read the tables and the field maps of a checkpoint that ``collapse train`` wrote.
 
     Parameters
     ----------
@@ -20,7 +24,7 @@ def read_native(path: Path) -> TableSet:
     Returns
     -------
     TableSet
-        One table a field and the projections of every layer and set, mapped from the file.
+        One table a field and the field maps of every layer and set, mapped from the file.
 
     Raises
     ------
@@ -32,36 +36,50 @@ def read_native(path: Path) -> TableSet:
         name=checkpoint.name,
         source=str(path),
         tables=tuple(_tables(checkpoint)),
-        interactions=tuple(_interactions(checkpoint)),
+        field_maps=tuple(_field_maps(checkpoint)),
         description=_description(checkpoint),
+        settings={**_settings(checkpoint.config), "epoch": str(checkpoint.results["epoch"])},
     )
 
 
 def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
-    fused = checkpoint.state_dict[checkpoint.layout.embedding].detach().numpy()
-    counts = checkpoint.row_counts.numpy()
-    ends = np.cumsum(checkpoint.cardinalities)
-    for field, D, end in zip(checkpoint.fields, checkpoint.cardinalities, ends, strict=True):
+    counts = np.split(checkpoint.row_counts.numpy(), np.cumsum(checkpoint.cardinalities)[:-1])
+    for i, (field, row_counts) in enumerate(zip(checkpoint.fields, counts, strict=True)):
+        keys = checkpoint.layout.of_field(i)
         yield EmbeddingTable(
             field=field,
-            E=fused[end - D : end],
-            sets=checkpoint.layout.sets,
-            row_counts=counts[end - D : end],
-            sub_embeddings=checkpoint.layout.sub_embeddings,
+            E=_side_by_side(checkpoint, keys),
+            sizes=tuple(size_of(key) for key in keys),
+            row_counts=row_counts,
         )
 
 
-def _interactions(checkpoint: Checkpoint) -> Iterator[InteractionWeights]:
-    for projection in checkpoint.layout.projections:
-        W = checkpoint.state_dict[projection.key].detach().numpy()
-        if projection.factors is not None:
-            K = checkpoint.layout.embedding_size
-            W = W * checkpoint.state_dict[projection.factors].detach().numpy().repeat(K, 0).repeat(K, 1)
-        yield InteractionWeights(
-            W=W,
-            fields=len(checkpoint.fields),
-            layer=projection.layer,
-            set=projection.set,
+def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> NDArray[Any]:
+    """Return the sets of one field, as a view where they lie side by side in one tensor."""
+    first, last = keys[0], keys[-1]
+    adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
+    if adjacent:
+        return _array(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
+    return np.hstack([_array(checkpoint, key.key)[slice(*key.rows), slice(*key.columns)] for key in keys])
+
+
+def _array(checkpoint: Checkpoint, key: str) -> NDArray[Any]:
+    array: NDArray[Any] = checkpoint.state_dict[key].detach().numpy()
+    return array
+
+
+def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
+    for maps in checkpoint.layout.maps:
+        if maps.weight is None:
+            assert maps.columns is not None
+            yield ColumnMaps(layer=maps.layer, set=maps.set, blocks=maps.columns)
+            continue
+        yield ProjectionMaps(
+            layer=maps.layer,
+            set=maps.set,
+            W=_array(checkpoint, maps.weight),
+            sizes=tuple(size_of(checkpoint.layout.of_field(i)[maps.set]) for i in range(len(checkpoint.fields))),
+            factors=None if maps.factors is None else _array(checkpoint, maps.factors),
         )
 
 
@@ -72,3 +90,10 @@ def _description(checkpoint: Checkpoint) -> dict[str, str]:
         "epoch": str(checkpoint.results["epoch"]),
         "seeds": "/".join(f"{seeds[key]}" for key in ("split", "initialisation", "order")),
     }
+
+
+def _settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in nested.items():
+        flat |= _settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: str(value)}
+    return flat

@@ -1,6 +1,1 @@
-"""The one model, and what every interaction in it is."""
-
-from collapse.training.models.interaction import Interaction
-from collapse.training.models.model import MultiEmbeddingModel
-
-__all__ = ["Interaction", "MultiEmbeddingModel"]
+"""The one model, its parts, and the interactions in which the models of the paper differ."""

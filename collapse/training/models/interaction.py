@@ -8,39 +8,42 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from collapse.training.model_config import ModelConfig
-from collapse.training.models.layers import hidden_layer, rest_of_mlp
-
-MLP_OPTIONS = frozenset({"hidden", "depth", "dropout"})
+from collapse.checkpoint import MapsKey
+from collapse.training.models.config import InteractionConfig, MLPConfig
+from collapse.training.models.heads import Head, Tower
 
 
 class Interaction(nn.Module, ABC):
-    """The module I of Section 2: all fields' embeddings of one set in, one feature vector out.
+    """The module I of Section 2: all fields' embeddings of one set in, one or several named streams out.
 
-    A subclass sets `width` and defines `forward`; the rest has the paper's common form unless it says otherwise.
+    A subclass names its streams in `widths` and defines `forward`. Its first docstring line is its formula.
 
     Parameters
     ----------
-    fields : int
+    n_fields : int
         Number of fields N.
-    config : ModelConfig
-        The model's settings; the interaction takes its own from them.
+    embedding_size : int
+        Embedding size K.
+    config : InteractionConfig
+        The interaction's own settings, a `config_class`.
     """
 
     reference: ClassVar[str] = ""
     """Who published it."""
-    options: ClassVar[frozenset[str]] = MLP_OPTIONS
-    """The settings of `ModelConfig` that not every model has and this one takes."""
-    width: int
-    """Size of the feature vector."""
+    config_class: ClassVar[type[InteractionConfig]] = MLPConfig
+    """The class of its settings; with an MLP behind it they are `MLPConfig`'s and more."""
+    head_class: ClassVar[type[Head]] = Tower
+    """What combines its streams to the logit."""
+    widths: dict[str, int]
+    """The size of every stream, by its name."""
 
-    def __init__(self, fields: int, config: ModelConfig) -> None:
+    def __init__(self, n_fields: int, embedding_size: int, config: InteractionConfig) -> None:  # noqa: ARG002
         super().__init__()
-        self.fields = fields
-        self.K = config.embedding_size
+        self.n_fields = n_fields
+        self.K = embedding_size
 
     @abstractmethod
-    def forward(self, e_BNC: Tensor) -> Tensor:
+    def forward(self, e_BNC: Tensor) -> dict[str, Tensor]:
         """Combine the embeddings of one set.
 
         Parameters
@@ -50,36 +53,33 @@ class Interaction(nn.Module, ABC):
 
         Returns
         -------
-        Tensor
-            The combined feature h, shape (B, width).
+        dict of str to Tensor
+            The streams h_s by name, each of shape (B, widths[s]).
         """
 
     @classmethod
-    def sub_embeddings(cls, fields: int) -> int:  # noqa: ARG003
-        """Return how many tables of size K a field has side by side in one set: C / K."""
-        return 1
+    def columns(cls, n_fields: int, embedding_size: int) -> int:  # noqa: ARG003
+        """Return how many columns C of its table a field has in one set."""
+        return embedding_size
 
     @classmethod
-    def has_linear_part(cls, config: ModelConfig) -> bool:  # noqa: ARG003
+    def has_linear_part(cls, config: InteractionConfig) -> bool:  # noqa: ARG003
         """Return whether the logit has one learned number a value added to it."""
         return False
 
-    def projection(self, config: ModelConfig) -> nn.Module:
-        """Build what follows h^(m) in each set before the mean over sets: a hidden layer (Section 5.1)."""
-        return hidden_layer(self.width, config)
+    @classmethod
+    def has_projections(cls) -> bool:
+        """Return whether it has projections W_{i->j}: whether it defines `projections`."""
+        return cls.projections is not Interaction.projections
 
-    def tower(self, config: ModelConfig) -> nn.Module:
-        """Build what maps the mean over sets to the logit, shape (B, 1)."""
-        return rest_of_mlp(config)
+    def projections(self) -> list[Tensor]:
+        """Return W of every layer, shape (N K, N K), block [j, i] being W_{i->j} (Section 4.1); empty for none."""
+        return []
 
     def penalty(self) -> Tensor | None:
         """Return what this interaction adds to the loss, a scalar; None for nothing."""
         return None
 
-    def projections(self) -> dict[int, str]:
-        """Name the (N K, N K) tensors of the state dict that hold W_{i->j}, by layer; empty for none."""
-        return {}
-
-    def projection_factors(self) -> dict[int, str]:
-        """Name the (N, N) tensors n[j, i] that multiply W_{i->j}, by layer; empty for none."""
-        return {}
+    def field_maps(self) -> tuple[MapsKey, ...]:
+        """Say where the maps A_ij of E_i^{->j} = E_i A_ij lie, keys relative to this module; empty for none."""
+        return ()

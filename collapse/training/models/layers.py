@@ -1,28 +1,28 @@
-"""The layers that models share: the MLP's hidden layer, and the MLP behind a projection.
+"""The hidden layers that all MLPs are made of.
 
-Shapes: B batch.
+Shapes: B batch, H hidden units.
 """
 
 from torch import nn
 
-from collapse.training.model_config import ModelConfig
+from collapse.training.models.config import MLPConfig
 from collapse.training.models.dropout import Dropout
 
 
-def hidden_layer(inputs: int, config: ModelConfig) -> nn.Sequential:
+def hidden_layer(inputs: int, config: MLPConfig) -> nn.Sequential:
     """Build one hidden layer: linear, batch normalisation, ReLU, dropout.
 
     Parameters
     ----------
     inputs : int
         Size of the input.
-    config : ModelConfig
-        Gives the number of units and the dropout.
+    config : MLPConfig
+        Gives the number of units H and the dropout.
 
     Returns
     -------
     nn.Sequential
-        From (B, inputs) to (B, hidden).
+        From (B, inputs) to (B, H).
     """
     return nn.Sequential(
         nn.Linear(inputs, config.hidden),
@@ -32,18 +32,21 @@ def hidden_layer(inputs: int, config: ModelConfig) -> nn.Sequential:
     )
 
 
-def rest_of_mlp(config: ModelConfig) -> nn.Sequential:
-    """Build the MLP without its first hidden layer, which is the projection before the mean over sets.
+def hidden_layers(inputs: int, config: MLPConfig, layers: int) -> nn.Sequential:
+    """Build several hidden layers on top of each other.
 
     Parameters
     ----------
-    config : ModelConfig
-        Gives the depth, the number of units and the dropout.
+    inputs : int
+        Size of the first one's input.
+    config : MLPConfig
+        Gives the number of units H and the dropout.
+    layers : int
+        How many; none pass their input on.
 
     Returns
     -------
     nn.Sequential
-        From (B, hidden) to (B, 1).
+        From (B, inputs) to (B, H).
     """
-    hidden = (hidden_layer(config.hidden, config) for _ in range(config.depth - 2))
-    return nn.Sequential(*hidden, nn.Linear(config.hidden, 1))
+    return nn.Sequential(*(hidden_layer(inputs if n == 0 else config.hidden, config) for n in range(layers)))

@@ -3,6 +3,8 @@
 Shapes: N fields, K embedding size, M sets.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -53,7 +55,7 @@ def block_norms(W: Tensor, fields: int) -> Tensor:
     return norms
 
 
-def alignment_penalty(W_sets: list[Tensor], fields: int) -> Tensor:
+def alignment_penalty(W_sets: Sequence[Tensor], fields: int) -> Tensor:
     """Measure how far the sets' interaction patterns differ (Section 5.3, variant b).
 
     sum_m sum_ij (||W_ij^(m)||_F - mean_m ||W_ij^(m)||_F)^2. The paper says that the divergence of the norms is
@@ -61,7 +63,7 @@ def alignment_penalty(W_sets: list[Tensor], fields: int) -> Tensor:
 
     Parameters
     ----------
-    W_sets : list of Tensor
+    W_sets : sequence of Tensor
         The projections of one layer in every set, each of shape (N K, N K).
     fields : int
         Number of fields N.

@@ -12,12 +12,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.training.batches import batch_bounds, batches, epoch_order
-from collapse.training.config import RunConfig
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.split import Split
-from collapse.training.evaluate import evaluate
-from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.runs.batches import batch_bounds, batches, epoch_order
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.evaluate import evaluate
 
 _CHECK_EVERY = 64
 
@@ -30,6 +30,8 @@ class EpochResult:
     """The epoch, from 1."""
     train_loss: float
     """Mean binary cross-entropy over the epoch's steps, with dropout and without any penalty, in nats."""
+    penalty: float
+    """Mean over the epoch's steps of what the model adds to the loss beside weight decay; 0 for nothing."""
     validation_auc: float
     """AUC on the validation rows after the epoch."""
     validation_logloss: float
@@ -70,6 +72,8 @@ class Trainer:
         self.best_auc = 0.0
         self._steps_done = 0
         self._losses_sum = 0.0
+        self._penalties_sum = 0.0
+        self._table_gradient = self._owned_gradient()
         self._pending: list[Tensor] = []
 
     @property
@@ -107,12 +111,14 @@ class Trainer:
         result = EpochResult(
             epoch=epoch,
             train_loss=self._losses_sum / len(bounds),
+            penalty=self._penalties_sum / len(bounds),
             validation_auc=validation.auc,
             validation_logloss=validation.logloss,
             rows_per_second=(len(self.split.train) - first_row) / seconds,
             seconds=seconds,
         )
-        self.epochs_done, self._steps_done, self._losses_sum = epoch, 0, 0.0
+        self.epochs_done, self._steps_done = epoch, 0
+        self._losses_sum = self._penalties_sum = 0.0
         if self.best_epoch == 0 or validation.auc > self.best_auc:
             self.best_epoch, self.best_auc = epoch, validation.auc
         return result
@@ -135,32 +141,47 @@ class Trainer:
                 self._steps_done += 1
                 if self._steps_done % _CHECK_EVERY == 0 or self._steps_done == len(bounds):
                     self._add_losses()
-                    bar.set_postfix(loss=f"{self._losses_sum / self._steps_done:.4f}", refresh=False)
+                    bar.set_postfix(self._means(), refresh=False)
                 bar.update(len(labels_B))
                 yield
 
+    def _owned_gradient(self) -> Tensor | None:
+        """Return the gradient of the embedding on a CPU, where it is kept and added to; None elsewhere."""
+        if self.device.type != "cpu":
+            return None
+        weight = self.model.embedding.weight
+        weight.grad = torch.zeros_like(weight)
+        return weight.grad
+
     def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
-        # On a CPU gradients are cleared and kept, not freed: the embedding adds to its own in place.
-        self.optimiser.zero_grad(set_to_none=self.device.type != "cpu")
+        self.optimiser.zero_grad(set_to_none=self._table_gradient is None)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            logits_B = self.model(ids_BN)
+            logits_B = self.model(ids_BN, self._table_gradient)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
         penalty = self.model.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return loss.detach()
+        return torch.stack([loss.detach(), torch.zeros_like(loss) if penalty is None else penalty.detach()])
+
+    def _means(self) -> dict[str, str]:
+        means = {"loss": f"{self._losses_sum / self._steps_done:.4f}"}
+        if self._penalties_sum:
+            means["penalty"] = f"{self._penalties_sum / self._steps_done:.3g}"
+        return means
 
     def _add_losses(self) -> None:
         # Fetched some steps at a time: on a GPU, asking after every step would make it wait.
         losses = torch.stack(self._pending).tolist() if self._pending else []
         self._pending.clear()
-        for step, loss in enumerate(losses, start=self._steps_done - len(losses) + 1):
-            if not math.isfinite(loss):
+        for step, (loss, penalty) in enumerate(losses, start=self._steps_done - len(losses) + 1):
+            if not math.isfinite(loss + penalty):
+                what = f"training loss is {loss}" if not math.isfinite(loss) else f"penalty is {penalty}"
                 raise CollapseError(
-                    f"the training loss is {loss} at step {step} of epoch {self.epochs_done + 1}: the run has "
-                    f"diverged; lower the learning rate, which is {self.config.optimiser.learning_rate}"
+                    f"the {what} at step {step} of epoch {self.epochs_done + 1}: the run has diverged; lower the "
+                    f"learning rate, which is {self.config.optimiser.learning_rate}"
                 )
             self._losses_sum += loss
+            self._penalties_sum += penalty
 
     def state(self) -> dict[str, Any]:
         """Return all that the next step depends on, beside the model's weights, as plain values and tensors."""
@@ -171,6 +192,7 @@ class Trainer:
             "best_auc": self.best_auc,
             "steps_done": self._steps_done,
             "losses_sum": self._losses_sum,
+            "penalties_sum": self._penalties_sum,
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
@@ -190,7 +212,8 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.epochs_done, self.best_epoch = state["epochs_done"], state["best_epoch"]
         self.best_auc = state["best_auc"]
-        self._steps_done, self._losses_sum = state["steps_done"], state["losses_sum"]
+        self._steps_done = state["steps_done"]
+        self._losses_sum, self._penalties_sum = state["losses_sum"], state["penalties_sum"]
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)

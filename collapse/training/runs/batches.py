@@ -83,7 +83,14 @@ def batches(
         chosen = rows[start:stop]
         ids_BN = torch.from_numpy(data.ids[chosen])
         labels_B = torch.from_numpy(data.labels[chosen].astype(np.float32))
-        yield ids_BN.to(device, non_blocking=True), labels_B.to(device, non_blocking=True)
+        yield _moved(ids_BN, device), _moved(labels_B, device)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device; to a GPU beside its work, which takes pinned memory."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def training_row_counts(data: PreparedData, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,17 +12,17 @@ import torch
 from collapse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
 from collapse.files import write_json
-from collapse.training.batches import training_row_counts
-from collapse.training.config import RunConfig
-from collapse.training.cpu import fast_float32_products
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.split import Split, split_rows
-from collapse.training.evaluate import Evaluation, evaluate
-from collapse.training.folder import RunFolder, difference
-from collapse.training.interrupt import StopRequest, stop_requests
-from collapse.training.loop import EpochResult, Trainer
-from collapse.training.versions import versions
+from collapse.training.runs.batches import training_row_counts
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
+from collapse.training.runs.evaluate import Evaluation, evaluate
+from collapse.training.runs.folder import RunFolder, difference
+from collapse.training.runs.interrupt import StopRequest, stop_requests
+from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.versions import versions
 
 _SAVE_SECONDS = 600.0
 _TIMINGS = ("rows_per_second", "seconds")
@@ -63,17 +63,21 @@ class Run:
         The run's folder; made if it is not there.
     device : str
         ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
+    force : bool
+        Train in bf16 even where that is slower than float32.
 
     Raises
     ------
     CollapseError
-        If the data cannot be opened, is too small to split, or the device is not there.
+        If the data cannot be opened, is too small to split, the device is not there, or bf16 is slower on it.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, device: str = "auto") -> None:
+    def __init__(self, config: RunConfig, folder: Path, device: str = "auto", *, force: bool = False) -> None:
         self.config = config
         self.folder = RunFolder(folder)
         self.device = _device(device)
+        if config.precision == "bf16" and not force:
+            refuse_slow_bf16(self.device)
         self._through_onednn = False
         self.data = load_data(config.data)
         self.split = split_rows(self.data.rows, config.seeds.split)
@@ -103,7 +107,7 @@ class Run:
             If a signal asked to stop; the state is saved.
         """
         if resume:
-            self.folder.read_config()
+            self.folder.read_config(own_model=self.config.model.model)
         with self.folder.owned():
             if self.folder.config.exists():
                 self._check_same()
@@ -200,7 +204,9 @@ class Run:
 
     def _check_same(self) -> None:
         path = self.folder.path
-        if (differs := difference(self.folder.read_config(), self.config)) is not None:
+        if (
+            differs := difference(self.folder.read_config(own_model=self.config.model.model), self.config)
+        ) is not None:
             raise CollapseError(f"{path} holds a run of other settings ({differs}): choose another --out")
         trained_on = self.folder.read_manifest().get("data", {}).get("sha256", self.data.data_hash)
         if trained_on != self.data.data_hash:
@@ -246,6 +252,7 @@ class Run:
         self.folder.write_manifest(
             {
                 "model": self.config.model.name,
+                "label": self.config.label,
                 "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
                 "parameters_in_embeddings": trainer.model.embedding.weight.numel(),
                 "data": self._data(),

@@ -12,8 +12,8 @@ import filelock
 
 from collapse.errors import CollapseError
 from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
-from collapse.training.config import RunConfig
-from collapse.training.loop import EpochResult
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.loop import EpochResult
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,13 @@ class RunFolder:
         """What the run is, what it ran on, and what the test gave."""
         return self.path / "manifest.json"
 
-    def read_config(self) -> RunConfig:
+    def read_config(self, *, own_model: str | None = None) -> RunConfig:
         """Read the configuration of the run that is here.
+
+        Parameters
+        ----------
+        own_model : str, optional
+            The one ``module:Class`` that may be imported if the run is of it.
 
         Returns
         -------
@@ -63,7 +68,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise CollapseError(f"{self.path} holds no run to resume: leave out --resume to start one")
-        return RunConfig.from_dict(read_json(self.config))
+        return read_config(self.config, own_model=own_model)
 
     def read_manifest(self) -> dict[str, Any]:
         """Read the manifest; empty where there is none yet."""
@@ -115,6 +120,33 @@ class RunFolder:
             lock.release()
 
 
+def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:
+    """Read a run's `config.json`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    own_model : str, optional
+        The one ``module:Class`` that may be imported if the run is of it.
+
+    Returns
+    -------
+    RunConfig
+        The configuration.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read or holds no such configuration.
+    """
+    plain = read_json(path)
+    try:
+        return RunConfig.from_dict(plain, own_model=own_model)
+    except CollapseError as error:
+        raise CollapseError(f"cannot take the run's settings from {path}: {error}") from error
+
+
 def difference(theirs: RunConfig, ours: RunConfig) -> str | None:
     """Name the first setting in which two configurations differ.
 
@@ -130,8 +162,9 @@ def difference(theirs: RunConfig, ours: RunConfig) -> str | None:
     str or None
         The setting with both values; None if there is no difference.
     """
-    pairs = zip(_flat(asdict(theirs)).items(), _flat(asdict(ours)).values(), strict=True)
-    return next((f"{key} is {a!r} there and {b!r} here" for (key, a), b in pairs if a != b), None)
+    a, b = _flat(asdict(theirs)), _flat(asdict(ours))
+    differing = (key for key in [*a, *b] if a.get(key) != b.get(key))
+    return next((f"{key} is {a.get(key)!r} there and {b.get(key)!r} here" for key in differing), None)
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""Float32 products at full speed on processors that torch's default library does not favour."""
+"""What a processor is asked before products are sent a certain way."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+
+from collapse.errors import CollapseError
 
 _FLOAT32_ERROR = 1e-5
 
@@ -35,6 +38,39 @@ def fast_float32_products() -> Iterator[bool]:
         yield settings.fp32_precision != before
     finally:
         settings.fp32_precision = before
+
+
+def refuse_slow_bf16(device: torch.device) -> None:
+    """Refuse bfloat16 products on a processor that makes them slower than float32 ones, as one without units does.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they would be made; only a CPU is asked, by a product in each precision.
+
+    Raises
+    ------
+    CollapseError
+        If they are slower.
+    """
+    if device.type != "cpu":
+        return
+    ratio = _product_seconds(torch.bfloat16) / _product_seconds(torch.float32)
+    if ratio > 1:
+        raise CollapseError(
+            f"bf16 products take {ratio:.1f} times as long as float32 ones on this processor: leave out "
+            "--precision bf16, or add --force"
+        )
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    A, B = torch.ones(1024, 400, dtype=dtype), torch.ones(400, 400, dtype=dtype)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        A @ B
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 @cache

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.training.batches import batch_bounds, batches
 from collapse.training.data.prepared import PreparedData
-from collapse.training.metrics import auc, logloss
-from collapse.training.models import MultiEmbeddingModel
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.runs.batches import batch_bounds, batches
+from collapse.training.runs.metrics import auc, logloss
 
 _BATCH = 8192
 

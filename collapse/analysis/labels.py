@@ -1,0 +1,45 @@
+"""Names for several checkpoints in one figure: whatever differs between them shows."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from collapse.tables import TableSet
+
+
+def labels(checkpoints: Sequence[TableSet]) -> list[str]:
+    """Tell checkpoints apart.
+
+    Parameters
+    ----------
+    checkpoints : sequence of TableSet
+        The checkpoints.
+
+    Returns
+    -------
+    list of str
+        One each, no two alike: the model's name, with the settings in which those of one name differ (seeds, data,
+        optimiser, epoch), and with the file where they differ in nothing else.
+    """
+    found = []
+    for checkpoint in checkpoints:
+        of_name = [each.settings for each in checkpoints if each.name == checkpoint.name]
+        keys = dict.fromkeys(key for settings in of_name for key in settings)
+        differing = [key for key in keys if len({settings.get(key) for settings in of_name}) > 1]
+        words = [f"{_short(key)} {checkpoint.settings.get(key, 'unknown')}" for key in differing]
+        found.append(", ".join([checkpoint.name, *words]))
+    ambiguous = {label for label, count in Counter(found).items() if count > 1}
+    found = [
+        f"{label}, {checkpoint.source}" if label in ambiguous else label
+        for label, checkpoint in zip(found, checkpoints, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    for number, label in enumerate(found):
+        seen[label] += 1
+        if seen[label] > 1:
+            found[number] = f"{label} ({seen[label]})"
+    return found
+
+
+def _short(key: str) -> str:
+    section, _, name = key.rpartition(".")
+    return f"{name} seed" if section == "seeds" else name

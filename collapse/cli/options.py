@@ -1,0 +1,50 @@
+"""Options made from settings: their names, types, defaults and help stand in the dataclasses alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from collapse.training.settings import Setting, Settings, settings_of, written
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) -> Decorator:
+    """Give a command an option a field; one that was not named is None, so that it can be told from its default.
+
+    Parameters
+    ----------
+    kind : type of Settings
+        The settings; nested ones are left out.
+    leave_out : tuple of str
+        Fields without an option.
+
+    Returns
+    -------
+    Callable
+        A decorator for the command.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for item in reversed(settings_of(kind)):
+            if item.name not in leave_out:
+                command = _option(item)(command)
+        return command
+
+    return decorate
+
+
+def _option(item: Setting) -> Decorator:
+    return click.option(
+        f"--{item.flag}",
+        type=click.Choice(item.choices) if item.choices else item.kind,
+        show_default=written(item.default),
+        help=item.help,
+    )
+
+
+def named(kind: type[Settings], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `kind` whose options were named, with their values."""
+    values = {item.name: options.get(item.flag.replace("-", "_")) for item in settings_of(kind)}
+    return {name: value for name, value in values.items() if value is not None}

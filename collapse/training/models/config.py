@@ -1,0 +1,75 @@
+"""The settings of the one model; those of an interaction stand in the interaction's file.
+
+The defaults are the settings of Section 5.2 and Appendix C.2.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from collapse.training.settings import Settings, count, positive, require, setting, share, written
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionConfig(Settings):
+    """An interaction without settings; one that has some adds them as fields."""
+
+    base_size: ClassVar[int] = 10
+    """The embedding size K that is scaled up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(InteractionConfig):
+    """The MLP behind an interaction."""
+
+    hidden: int = count(400)
+    """Units of every hidden layer of the MLP."""
+    depth: int = count(3, at_least=2)
+    """Layers of the MLP with its output layer; the projection of ME counts as its first (Section 5.1)."""
+    dropout: float = share(0.2)
+    """Share of hidden units dropped; the paper's code has 0.2, its text is silent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Settings):
+    """The one model: an interaction, its embedding size, and its sets.
+
+    `collapse.training.models.registry.model_config` builds one from a name.
+    """
+
+    model: str
+    """The interaction: a name that `collapse models` lists, or ``module:Class`` for one of your own."""
+    interaction: InteractionConfig
+    """The interaction's own settings."""
+    embedding_size: int = setting(0, lambda value: value >= 0, "a count of 1 or more")
+    """The embedding size K of one set; 0 stands for the model's base size: 10, of NFwFM 50, of FFM 8."""
+    sets: int = count(1)
+    """Embedding sets M, each with its own interaction: multi-embedding (ME) scaling (Section 5.1)."""
+    interactions: Literal["separate", "shared", "aligned"] = "separate"
+    """Of the sets of ME: separate, one shared by all, or separate with aligned norms (Figures 10c, 10d)."""
+    alignment_weight: float = positive(1e-3)
+    """Weight of the penalty that aligns the norms; the paper gives no number."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedding_size == 0:
+            object.__setattr__(self, "embedding_size", self.interaction.base_size)
+        require(
+            self.interactions == "separate" or self.sets > 1,
+            f"{self.interactions} interactions need 2 sets or more, and sets is {self.sets}",
+        )
+
+    @property
+    def name(self) -> str:
+        """The model, its size and whatever differs from its defaults; `model_config` reads it back.
+
+        ``dcnv2-20`` is SE with K = 20, ``dcnv2-10x4,interactions=shared`` ME with 4 sets of K = 10 and one
+        interaction, ``dcnv2-10,cross_layers=8`` the baseline with more layers.
+        """
+        size = f"-{self.embedding_size}" + (f"x{self.sets}" if self.sets > 1 else "")
+        common = {key: value for key, value in self.differing().items() if key in VARIANTS}
+        words = [f"{key}={written(value)}" for key, value in {**common, **self.interaction.differing()}.items()]
+        return ",".join([self.model + size, *words])
+
+
+VARIANTS = ("interactions", "alignment_weight")
+"""The settings of every model that a name spells out, beside its size."""

@@ -1,0 +1,117 @@
+"""Heads: from the streams of all sets to the logit, with the projection P_s that each stream has in a set.
+
+z_s = mean over m of P_s^(m)(h_s^(m)); logit = Head(z). Shapes: B batch, H hidden units.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from collapse.training.models.layers import hidden_layer, hidden_layers
+
+
+class Head(nn.Module, ABC):
+    """What combines the averaged streams.
+
+    Parameters
+    ----------
+    widths : mapping of str to int
+        The size of every stream h_s of the interaction.
+    config : InteractionConfig
+        The interaction's settings; a head takes of them what it needs.
+    """
+
+    def __init__(self, widths: Mapping[str, int], config: Any) -> None:  # noqa: ARG002
+        super().__init__()
+
+    @classmethod
+    def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
+        """Build P_s of one set; nothing, unless a head says otherwise."""
+        return nn.Identity()
+
+    @abstractmethod
+    def forward(self, z: dict[str, Tensor]) -> Tensor:
+        """Return the logit, shape (B,)."""
+
+
+class Tower(Head):
+    """logit = MLP(z_h): the common form of Section 5.1, the projection being the first layer of the MLP."""
+
+    def __init__(self, widths: Mapping[str, int], config: Any) -> None:
+        super().__init__(widths, config)
+        self.mlp = _rest_of_mlp(config)
+
+    @classmethod
+    def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
+        """Build the first hidden layer."""
+        return hidden_layer(width, config)
+
+    def forward(self, z: dict[str, Tensor]) -> Tensor:
+        """Return the logit, shape (B,)."""
+        logits: Tensor = self.mlp(z["h"])
+        return logits.squeeze(1)
+
+
+class TowerAndLogit(Head):
+    """logit = MLP(z_deep) + <w, z_explicit>: a DNN beside an explicit interaction, whose outputs are averaged.
+
+    Appendix C.2 says so of xDeepFM; of AutoInt the paper is silent, and it is treated alike.
+    """
+
+    def __init__(self, widths: Mapping[str, int], config: Any) -> None:
+        super().__init__(widths, config)
+        self.mlp = _rest_of_mlp(config)
+        self.w = nn.Linear(widths["explicit"], 1, bias=False)
+
+    @classmethod
+    def projection(cls, stream: str, width: int, config: Any) -> nn.Module:
+        """Build the first hidden layer of the DNN; the explicit stream passes."""
+        return hidden_layer(width, config) if stream == "deep" else nn.Identity()
+
+    def forward(self, z: dict[str, Tensor]) -> Tensor:
+        """Return the logit, shape (B,)."""
+        logits: Tensor = self.mlp(z["deep"]) + self.w(z["explicit"])
+        return logits.squeeze(1)
+
+
+class BilinearFusion(Head):
+    """logit = b + <w, [z_1, z_2]> + z_1^T W_3 z_2: FinalMLP's fusion of two MLPs, each averaged over the sets."""
+
+    def __init__(self, widths: Mapping[str, int], config: Any) -> None:
+        super().__init__(widths, config)
+        self.w = nn.Linear(2 * config.hidden, 1)
+        self.W_3 = nn.Parameter(torch.zeros(config.hidden, config.hidden))
+        if config.fusion_start == "xavier":
+            nn.init.xavier_uniform_(self.W_3)
+
+    @classmethod
+    def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
+        """Build the stream's whole MLP; the fusion is its output layer."""
+        return hidden_layers(width, config, config.depth - 1)
+
+    def forward(self, z: dict[str, Tensor]) -> Tensor:
+        """Return the logit, shape (B,)."""
+        z_1, z_2 = z["first"], z["second"]
+        w_1, w_2 = self.w.weight[0].chunk(2)
+        # w_1 and W_3 share z_1: <z_1, w_1> + <z_1 W_3, z_2> + <z_2, w_2> needs no [z_1, z_2].
+        return ((z_1 @ self.W_3 + w_2) * z_2).sum(1) + z_1 @ w_1 + self.w.bias
+
+
+class PlainSum(Head):
+    """logit = z_logit + b: the stream is the logit already, up to a learned constant."""
+
+    def __init__(self, widths: Mapping[str, int], config: Any) -> None:
+        super().__init__(widths, config)
+        self.b = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z: dict[str, Tensor]) -> Tensor:
+        """Return the logit, shape (B,)."""
+        return z["logit"].squeeze(1) + self.b
+
+
+def _rest_of_mlp(config: Any) -> nn.Sequential:
+    """Build the MLP without its first hidden layer, which is the projection before the mean over sets."""
+    return nn.Sequential(*hidden_layers(config.hidden, config, config.depth - 2), nn.Linear(config.hidden, 1))

@@ -1,0 +1,25 @@
+"""The plain deep network: fields side by side (Section 4.2, Evidence IV).
+
+Shapes: B batch, N fields, K embedding size.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from collapse.training.models.config import MLPConfig
+from collapse.training.models.interaction import Interaction
+
+
+class DNN(Interaction):
+    """h = [e_1, ..., e_N], left to the MLP."""
+
+    reference: ClassVar[str] = "Covington et al., RecSys 2016"
+
+    def __init__(self, n_fields: int, embedding_size: int, config: MLPConfig) -> None:
+        super().__init__(n_fields, embedding_size, config)
+        self.widths = {"h": n_fields * embedding_size}
+
+    def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
+        """Return h, the embeddings side by side, shape (B, N K)."""
+        return {"h": e_BNK.flatten(1)}

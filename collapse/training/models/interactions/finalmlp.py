@@ -1,0 +1,49 @@
+"""FinalMLP: two MLP streams over the same embeddings, joined by a bilinear fusion.
+
+Shapes: B batch, N fields, K embedding size.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from collapse.training.models.config import MLPConfig
+from collapse.training.models.heads import BilinearFusion
+from collapse.training.models.interaction import Interaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalMLPConfig(MLPConfig):
+    """FinalMLP's settings."""
+
+    feature_selection: bool = True
+    """Whether each stream has gates over its input; the paper's code has none."""
+    fusion_start: Literal["xavier", "zero"] = "xavier"
+    """How the fusion's matrix W_3 starts; in the paper's code at zero."""
+
+
+class FinalMLP(Interaction):
+    """o_s = MLP_s(2 sigma(g_s) * [e_1, ..., e_N]), s = 1, 2; logit = b + <w, [o_1, o_2]> + o_1^T W_3 o_2.
+
+    The text names the method alone, so the default has its feature selection. Its gates see context features that
+    the user picks, or a learned constant where none are picked, as here; then the gates g are learned constants
+    too. They start at 0, which selects nothing. The paper's code has no feature selection and starts W_3 at 0:
+    ``feature_selection=false``, ``fusion_start=zero``. In ME the MLPs' outputs are averaged (Appendix C.2).
+    """
+
+    reference: ClassVar[str] = "Mao et al., AAAI 2023"
+    config_class = FinalMLPConfig
+    head_class = BilinearFusion
+
+    def __init__(self, n_fields: int, embedding_size: int, config: FinalMLPConfig) -> None:
+        super().__init__(n_fields, embedding_size, config)
+        self.widths = dict.fromkeys(("first", "second"), n_fields * embedding_size)
+        self.gates = nn.Parameter(torch.zeros(2, n_fields * embedding_size)) if config.feature_selection else None
+
+    def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
+        """Return the inputs of both streams, each of shape (B, N K)."""
+        e = e_BNK.flatten(1)
+        first, second = (e, e) if self.gates is None else (e * gate for gate in 2 * torch.sigmoid(self.gates))
+        return {"first": first, "second": second}

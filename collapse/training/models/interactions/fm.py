@@ -1,0 +1,33 @@
+"""Factorization machine, on which Section 4.1 derives the interaction-collapse theory.
+
+Shapes: B batch, N fields, K embedding size.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from collapse.training.models.config import InteractionConfig
+from collapse.training.models.heads import PlainSum
+from collapse.training.models.interaction import Interaction
+
+
+class FM(Interaction):
+    """h = sum_{j < i} <e_i, e_j> = (||sum_i e_i||^2 - sum_i ||e_i||^2) / 2.
+
+    As Section 4.1 writes it, without a linear part. It is bilinear: by Appendix E, M sets are one set of size M K,
+    up to the factor 1 / M of the mean.
+    """
+
+    reference: ClassVar[str] = "Rendle, ICDM 2010"
+    config_class = InteractionConfig
+    head_class = PlainSum
+
+    def __init__(self, n_fields: int, embedding_size: int, config: InteractionConfig) -> None:
+        super().__init__(n_fields, embedding_size, config)
+        self.widths = {"logit": 1}
+
+    def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
+        """Return h, shape (B, 1)."""
+        of_sum, of_each = e_BNK.sum(1).square().sum(1), e_BNK.flatten(1).square().sum(1)
+        return {"logit": (of_sum - of_each).unsqueeze(1) / 2}

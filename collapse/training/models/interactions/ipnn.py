@@ -1,0 +1,45 @@
+"""The product-based network with inner products.
+
+Shapes: B batch, N fields, K embedding size, P = N (N - 1) / 2 pairs.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from collapse.training.models.config import MLPConfig
+from collapse.training.models.interaction import Interaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class IPNNConfig(MLPConfig):
+    """IPNN's settings."""
+
+    embeddings: bool = True
+    """Whether the MLP gets the embeddings beside the products; the paper's code has them in SE and not in ME."""
+
+
+class IPNN(Interaction):
+    """h = [e_1, ..., e_N, <e_i, e_j> for i < j].
+
+    The paper's text names the method alone, which feeds embeddings and products to the MLP; that is the default
+    for every M, so that M = 1 is the SE model. The paper's code drops the embeddings in ME: ``embeddings=false``.
+    """
+
+    reference: ClassVar[str] = "Qu et al., ICDM 2016"
+    config_class = IPNNConfig
+    pairs: Tensor
+
+    def __init__(self, n_fields: int, embedding_size: int, config: IPNNConfig) -> None:
+        super().__init__(n_fields, embedding_size, config)
+        self.with_embeddings = config.embeddings
+        i, j = torch.triu_indices(n_fields, n_fields, offset=1, device="cpu")
+        self.register_buffer("pairs", i * n_fields + j, persistent=False)
+        self.widths = {"h": len(i) + (n_fields * embedding_size if config.embeddings else 0)}
+
+    def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
+        """Return h, embeddings and products side by side, shape (B, N K + P), or products alone, (B, P)."""
+        products_BP = (e_BNK @ e_BNK.mT).flatten(1).index_select(1, self.pairs)
+        return {"h": torch.cat([e_BNK.flatten(1), products_BP], dim=1) if self.with_embeddings else products_BP}

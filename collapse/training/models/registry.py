@@ -1,0 +1,155 @@
+"""From a model's name to its interaction: a file of this package, an entry point, or ``module:Class``.
+
+Other packages register theirs in the group ``collapse.models``. Listing names imports none of them.
+"""
+
+import re
+import sys
+from dataclasses import fields
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from collapse.errors import CollapseError
+from collapse.training.models.config import VARIANTS, ModelConfig
+from collapse.training.settings import Setting, parse_word, require_known, settings_of
+
+if TYPE_CHECKING:
+    from collapse.training.models.interaction import Interaction
+
+GROUP = "collapse.models"
+_PACKAGE = "collapse.training.models.interactions"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SIZED = re.compile(r"(?P<model>[^,]+?)(?:-(?P<embedding_size>\d+)(?:x(?P<sets>\d+))?)?")
+_COMMON = ("embedding_size", "sets", *VARIANTS)
+
+
+@cache
+def _registered() -> dict[str, str]:
+    """Return ``module:Class`` of every model, or ``module:`` for one of this package."""
+    folder = Path(__file__).parent / "interactions"
+    found = {item.name: f"{_PACKAGE}.{item.name}:" for item in iter_modules([str(folder)])}
+    for point in sorted(set(entry_points(group=GROUP)), key=lambda point: (point.name, point.value)):
+        if point.name in found:
+            other = found[point.name].rstrip(":")
+            raise CollapseError(
+                f"the model {point.name!r} is there twice ({other} and {point.value}): uninstall one"
+            )
+        if not _NAME.fullmatch(point.name):
+            raise CollapseError(
+                f"{point.value} is registered as the model {point.name!r}: a name has small letters, digits and _"
+            )
+        found[point.name] = point.value
+    return dict(sorted(found.items()))
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the names of all registered models, in alphabetical order; nothing is imported."""
+    return tuple(_registered())
+
+
+def interaction_class(model: str) -> "type[Interaction]":
+    """Find a model's interaction.
+
+    Parameters
+    ----------
+    model : str
+        A registered name, or ``module:Class``; the module may lie in the current folder.
+
+    Returns
+    -------
+    type of Interaction
+        The class.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such model, it cannot be imported, it is no `Interaction`, or it has a setting of its own
+        that every model has.
+    """
+    from collapse.training.models.interaction import Interaction
+
+    module, colon, attribute = model.partition(":")
+    if not colon:
+        if model not in (registered := _registered()):
+            listed = ", ".join(registered)
+            raise CollapseError(
+                f"there is no model {model!r}: it is one of {listed}, or module:Class for your own"
+            )
+        module, _, attribute = registered[model].partition(":")
+    try:
+        if colon and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        imported = import_module(module)
+        found = getattr(imported, attribute) if attribute else _interaction_in(imported)
+    except Exception as error:
+        raise CollapseError(f"model {model!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Interaction)):
+        raise CollapseError(f"model {model!r} is no subclass of collapse.Interaction")
+    for item in fields(found.config_class):
+        if item.name in {*_COMMON, "model"}:
+            raise CollapseError(f"model {model!r} has a setting {item.name!r}, which every model has: rename it")
+    return found
+
+
+def _interaction_in(module: Any) -> type:
+    """Return the interaction that a file of this package is about: the class that says who published it."""
+    own = (item for item in vars(module).values() if getattr(item, "__module__", None) == module.__name__)
+    return next(item for item in own if isinstance(item, type) and hasattr(item, "reference"))
+
+
+def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
+    """Build a model's settings from its name.
+
+    Parameters
+    ----------
+    name : str
+        A model alone, which stands for its baseline (``dcnv2``); with its size (``dcnv2-10x4``); or what
+        `ModelConfig.name` returned (``dcnv2-10x4,cross_layers=8``).
+    **settings : Any
+        Settings that go before those in the name: of every model, or the chosen model's own.
+
+    Returns
+    -------
+    ModelConfig
+        The settings.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such model, or a setting is not known or out of bounds.
+    """
+    head, *words = name.split(",")
+    parts = _SIZED.fullmatch(head)
+    sizes = {key: int(text) for key, text in parts.groupdict().items() if key != "model" and text} if parts else {}
+    if 0 in sizes.values():
+        raise CollapseError(f"the model {head!r} has a size or sets of 0; each is a count of 1 or more")
+    model = parts["model"] if parts else head
+    kind = interaction_class(model)
+    known = model_settings(kind)
+    given = {**sizes, **dict(parse_word(known, word, of=model) for word in words), **settings}
+    require_known(known, given, of=model)
+    if given.get("interactions") == "aligned" and not kind.has_projections():
+        raise CollapseError(f"{model} has no projections W_i->j whose norms could be aligned")
+    common = {key: given.pop(key) for key in _COMMON if key in given}
+    return ModelConfig(model=model, interaction=kind.config_class(**given), **common)
+
+
+def model_settings(kind: "type[Interaction]") -> tuple[Setting, ...]:
+    """Return the interaction's own settings, then those of every model.
+
+    Parameters
+    ----------
+    kind : type of Interaction
+        The interaction.
+
+    Returns
+    -------
+    tuple of Setting
+        What `model_config` takes for it.
+    """
+    common = (item for item in settings_of(ModelConfig) if item.name in _COMMON)
+    return (*settings_of(kind.config_class), *common)

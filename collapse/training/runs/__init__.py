@@ -1,0 +1,1 @@
+"""One run: its configuration, its loop, and the folder it lives in."""
