@@ -1,10 +1,14 @@
 """Batches cover every row once."""
 
+from pathlib import Path
+
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.training.runs.batches import batch_bounds, epoch_order
+from collapse.training.data.prepared import open_prepared
+from collapse.training.runs.batches import batch_bounds, batches, epoch_order
 
 
 @given(rows=st.integers(1, 400), batch_size=st.integers(2, 50))
@@ -21,3 +25,14 @@ def test_the_order_is_a_permutation_that_seed_and_epoch_fix(seed: int, epoch: in
     assert sorted(order) == list(rows)
     assert np.array_equal(order, epoch_order(rows, seed, epoch))
     assert not np.array_equal(order, epoch_order(rows, seed, epoch + 1))
+
+
+def test_batches_go_to_another_device(small_data: Path) -> None:
+    """To one without memory, which every machine has."""
+    data, rows = open_prepared(small_data), np.array([5, 1, 7, 2, 9])
+    found = list(batches(data, rows, batch_bounds(5, 3), torch.device("meta")))
+    assert [ids_BN.shape for ids_BN, _ in found] == [(3, 3), (2, 3)]
+    assert {tensor.device.type for batch in found for tensor in batch} == {"meta"}
+    here = list(batches(data, rows, batch_bounds(5, 3), torch.device("cpu")))
+    assert torch.cat([ids_BN for ids_BN, _ in here]).tolist() == data.ids[rows].tolist()
+    assert torch.cat([labels_B for _, labels_B in here]).tolist() == data.labels[rows].tolist()

@@ -63,6 +63,18 @@ class TestFusedEmbedding:
         torch.testing.assert_close(seen[-1], gradient)
         torch.testing.assert_close(embedding.weight.grad, gradient + 1)
 
+    def test_hooks_are_called_where_a_tensor_is_given_too(self) -> None:
+        embedding = FusedEmbedding(self.cardinalities, [4], sets=1)
+        embedding.weight.grad = torch.zeros_like(embedding.weight)
+        seen: list[Tensor] = []
+        hook = embedding.weight.register_post_accumulate_grad_hook(lambda weight: seen.append(weight.grad.clone()))  # type: ignore[no-untyped-call, union-attr]
+        embedding(self.ids(), embedding.weight.grad)[0].square().sum().backward()
+        hook.remove()
+        assert len(seen) == 1
+        torch.testing.assert_close(embedding.weight.grad, seen[0])
+        embedding(self.ids(), embedding.weight.grad)[0].square().sum().backward()
+        torch.testing.assert_close(embedding.weight.grad, 2 * seen[0])
+
     def test_each_set_starts_xavier_uniform_over_its_block(self) -> None:
         torch.manual_seed(0)
         embedding = FusedEmbedding([500, 700], [8], sets=3)

@@ -39,8 +39,7 @@ def _option(item: Setting) -> Decorator:
     return click.option(
         f"--{item.flag}",
         type=click.Choice(item.choices) if item.choices else item.kind,
-        show_default=written(item.default),
-        help=item.help,
+        help=f"{item.help}  [default: {written(item.default)}]",
     )
 
 

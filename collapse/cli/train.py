@@ -24,13 +24,12 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     return [CompletionItem(name) for name in model_names() if name.startswith(incomplete)]
 
 
-@click.command(name="train", context_settings={"show_default": True})
+@click.command(name="train")
 @click.option(
     "--model",
     shell_complete=_complete,
-    show_default="dcnv2",
     help="One of `collapse models`, alone or with its size and settings (dcnv2, dcnv2-10x4, "
-    "dcnv2-10,cross_layers=8), or module:Class of your own.",
+    "dcnv2-10,cross_layers=8), or module:Class of your own.  [default: dcnv2]",
 )
 @click.option(
     "-c",
@@ -42,15 +41,14 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
 @click.option(
     "--scale",
     type=click.IntRange(min=1),
-    show_default="1",
-    help="Enlarge the embedding size this many times: single-embedding (SE) scaling.",
+    help="Enlarge the embedding size this many times: single-embedding (SE) scaling.  [default: 1]",
 )
 @setting_options(ModelConfig, leave_out=("model",))
 @setting_options(RunConfig)
 @setting_options(OptimiserConfig)
 @setting_options(Seeds)
-@click.option("--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.")
-@click.option("--threads", type=click.IntRange(min=1), show_default="all cores", help="Threads on the CPU.")
+@click.option("--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.  [default: auto]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU.  [default: one a core]")
 @click.option("--force", is_flag=True, help="Take bf16 even where it is slower than float32.")
 @click.option(
     "--config",

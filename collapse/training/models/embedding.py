@@ -46,10 +46,10 @@ class FusedEmbedding(nn.Module):
         ids_BN : Tensor
             Row of its own field's table for every field, shape (B, N), int32.
         gradient : Tensor, optional
-            A tensor of the shape of `weight`, to which the backward pass adds what it would return for it;
-            autograd then gets nothing, and neither hooks of `weight` nor `torch.autograd.grad` see its gradient.
-            The stock way makes and clears a gradient of the whole table in every step; on a CPU the page faults of
-            that cost more than all the arithmetic of a cross layer.
+            A tensor of the shape of `weight`, such as its `grad`, to which the backward pass adds what autograd
+            would; `torch.autograd.grad` then sees nothing of it. The stock way makes and clears a gradient of the
+            whole table in every step; on a CPU the page faults of that cost more than all the arithmetic of a
+            cross layer. A `weight` with hooks goes the stock way, so that they are called.
 
         Returns
         -------
@@ -57,11 +57,14 @@ class FusedEmbedding(nn.Module):
             One tensor a set, shape (B, N, C).
         """
         rows_BN = ids_BN + self.offsets
-        if gradient is not None and torch.is_grad_enabled():
+        if gradient is not None and torch.is_grad_enabled() and not self._has_hooks():
             e_BNC: Tensor = _GatherInto.apply(self.weight, rows_BN, gradient)  # type: ignore[no-untyped-call]
         else:
             e_BNC = F.embedding(rows_BN, self.weight)
         return e_BNC.chunk(self.sets, dim=-1)
+
+    def _has_hooks(self) -> bool:
+        return bool(self.weight._backward_hooks or self.weight._post_accumulate_grad_hooks)  # noqa: SLF001
 
 
 class _GatherInto(torch.autograd.Function):

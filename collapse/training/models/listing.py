@@ -8,6 +8,7 @@ import torch
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
+from collapse.training.settings import Setting
 
 CRITEO_FIELDS, CRITEO_ROWS = 39, 1_080_000
 
@@ -63,10 +64,19 @@ def describe_model(model: str) -> dict[str, Any]:
         "parameters": parameters,
         "embedding_share": embeddings / parameters,
         "settings": [
-            {"name": item.name, "default": item.default, "choices": list(item.choices), "help": item.help}
+            {
+                "name": item.name,
+                "default": _default(item, config),
+                "choices": list(item.choices),
+                "help": item.help,
+            }
             for item in model_settings(kind)
         ],
     }
+
+
+def _default(item: Setting, config: ModelConfig) -> Any:
+    return config.embedding_size if item.name == "embedding_size" else item.default
 
 
 def count_parameters(config: ModelConfig) -> tuple[int, int]:
