@@ -67,7 +67,7 @@ class TestFusedEmbedding:
         embedding = FusedEmbedding(self.cardinalities, [4], sets=1)
         embedding.weight.grad = torch.zeros_like(embedding.weight)
         seen: list[Tensor] = []
-        hook = embedding.weight.register_post_accumulate_grad_hook(lambda weight: seen.append(weight.grad.clone()))  # type: ignore[no-untyped-call, union-attr]
+        hook = embedding.weight.register_post_accumulate_grad_hook(lambda weight: seen.append(weight.grad.clone()))  # type: ignore[no-untyped-call]
         embedding(self.ids(), embedding.weight.grad)[0].square().sum().backward()
         hook.remove()
         assert len(seen) == 1

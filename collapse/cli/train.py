@@ -83,6 +83,7 @@ def command(**options: Any) -> None:
       collapse train --config runs/me4/config.json --init-seed 1 --out runs/me4-1
       collapse train --resume --out runs/me4
     """
+    from collapse.training.runs.cpu import keep_freed_memory
     from collapse.training.runs.folder import RunFolder, read_config
     from collapse.training.runs.run import Run
 
@@ -102,6 +103,7 @@ def command(**options: Any) -> None:
         import torch
 
         torch.set_num_threads(options["threads"])
+    keep_freed_memory()
     run = Run(config, folder, options["device"], force=options["force"])
     rows = len(run.split.train)
     click.echo(f"{config.label} on {run.data.schema.name}: {rows:,} training rows, {run.device}, {folder}")

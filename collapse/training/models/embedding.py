@@ -63,6 +63,22 @@ class FusedEmbedding(nn.Module):
             e_BNC = F.embedding(rows_BN, self.weight)
         return e_BNC.chunk(self.sets, dim=-1)
 
+    def clear(self, gradient: Tensor, ids_BN: Tensor) -> None:
+        """Set a gradient of `weight` to zero, of which one batch's rows alone are other than zero.
+
+        Parameters
+        ----------
+        gradient : Tensor
+            What `forward` was given.
+        ids_BN : Tensor
+            The batch that was looked up.
+        """
+        if self._has_hooks():
+            # They may have changed it anywhere.
+            gradient.zero_()
+        else:
+            gradient.index_fill_(0, (ids_BN + self.offsets).reshape(-1).long(), 0.0)
+
     def _has_hooks(self) -> bool:
         return bool(self.weight._backward_hooks or self.weight._post_accumulate_grad_hooks)  # noqa: SLF001
 

@@ -146,21 +146,20 @@ class Trainer:
                 yield
 
     def _owned_gradient(self) -> Tensor | None:
-        """Return the gradient of the embedding on a CPU, where it is kept and added to; None elsewhere."""
-        if self.device.type != "cpu":
-            return None
-        weight = self.model.embedding.weight
-        weight.grad = torch.zeros_like(weight)
-        return weight.grad
+        """Return the gradient of the embedding on a CPU, kept from step to step and all zero between; or None."""
+        return torch.zeros_like(self.model.embedding.weight) if self.device.type == "cpu" else None
 
     def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
-        self.optimiser.zero_grad(set_to_none=self._table_gradient is None)
+        self.optimiser.zero_grad()
+        self.model.embedding.weight.grad = self._table_gradient
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits_B = self.model(ids_BN, self._table_gradient)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
         penalty = self.model.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        if self._table_gradient is not None:
+            self.model.embedding.clear(self._table_gradient, ids_BN)
         return torch.stack([loss.detach(), torch.zeros_like(loss) if penalty is None else penalty.detach()])
 
     def _means(self) -> dict[str, str]:

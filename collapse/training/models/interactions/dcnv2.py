@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from collapse.checkpoint import MapsKey
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
+from collapse.training.models.layers import beyond_a_vector, padded
 from collapse.training.models.regularisers import block_norms, unitary_penalty
 from collapse.training.settings import count, positive
 
@@ -64,11 +65,14 @@ class CrossNetwork(Interaction):
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h = x_L, shape (B, N K)."""
-        x_0 = x = e_BNK.flatten(1)
+        width = self.widths["h"]
+        more = beyond_a_vector(width)
+        x_0 = x = padded(e_BNK.flatten(1), 0, more)
         for W, layer in zip(self.projections(), self.layers, strict=True):
+            y = F.linear(x, padded(W, more, more), padded(layer.bias, more))  # type: ignore[arg-type]
             # In place: a fused addcmul would cost its backward pass two products more.
-            x = (x_0 * F.linear(x, W, layer.bias)).add_(x)  # type: ignore[arg-type]
-        return {"h": x}
+            x = (x_0 * y).add_(x)
+        return {"h": x[:, :width]}
 
     def projections(self) -> list[Tensor]:
         """Return W of every layer, each W_ij times its n_ij where there are n_ij."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from collapse.checkpoint import MapsKey
 from collapse.training.models.config import InteractionConfig
@@ -78,6 +79,7 @@ class _FieldAwareProducts(torch.autograd.Function):
         return h.unsqueeze(1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (e_BNTK,) = ctx.saved_tensors
         into = torch.empty_like(e_BNTK)
