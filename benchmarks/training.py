@@ -5,7 +5,8 @@ a stock `nn.Embedding`, the interaction as its formula reads, the default Adam, 
 model on the same rows in float32 with exact Adam; ours also with bfloat16 products. Bursts of steps of all ways
 alternate in time, the first step of a burst left out; printed are the medians, their ratio to the twin's speed,
 and their share of the float32 bound: the flops of our products at the machine's own rate, and the bytes of Adam
-and of the embeddings at its copy rate.
+and of the embeddings at its copy rate. Where FuxiCTR is installed (``pip install fuxictr``), its DCNv2 stands in
+the table too.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ from collapse.training.runs.loop import Trainer
 from tests.twins import TWINS, make_plain, usual_cross
 
 TWIN = "plain twin"
+USUAL = (TWIN, "fuxictr")
 FIELDS, TABLE_ROWS, LARGEST, SMALLEST = 39, 1_080_000, 190_000, 4
 
 
@@ -147,7 +150,7 @@ def alternate(ways: dict[str, Iterator[None]], rounds: int, burst: int = 3) -> d
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            keep_freed_memory(keep=name != TWIN)
+            keep_freed_memory(keep=name not in USUAL)
             next(way)
             start = time.perf_counter()
             for _ in range(burst):
@@ -198,6 +201,10 @@ def measure(model: ModelConfig, rounds: int, *, bf16: bool) -> None:
         TWIN: plain_steps(ids, labels, cardinalities, config),
         "float32": our_steps(ids, labels, cardinalities, config),
     }
+    if model.model == "dcnv2" and model.sets == 1 and find_spec("fuxictr") is not None:
+        from benchmarks.fuxictr_dcnv2 import fuxictr_steps
+
+        ways["fuxictr"] = fuxictr_steps(ids, labels, cardinalities, config)
     if bf16:
         ways["bf16"] = our_steps(ids, labels, cardinalities, replace(config, precision="bf16"))
     with fast_float32_products() as through_onednn:

@@ -1,0 +1,96 @@
+"""Every model on whole flights, SE and ME, at its base size and four times that: ``python -m benchmarks.flights``.
+
+The paper's settings, at the stopping rule's end. Runs that are finished in the folder are not trained again, one
+that was stopped goes on, so that it can be called again and again with ``--minutes``. Printed as Markdown, and
+written as ``flights.csv``: test AUC and logloss of the best epoch, mean information abundance over the fields and
+its share of a random matrix's, and training rows a second.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from collapse.analysis.diagnosis import diagnose
+from collapse.errors import CollapseError
+from collapse.files import read_json
+from collapse.training.models.registry import model_config, model_names
+from collapse.training.runs.config import RunConfig, Seeds
+from collapse.training.runs.cpu import keep_freed_memory
+from collapse.training.runs.run import Run
+
+SCALE, SEEDED, SEEDS = 4, ("dcnv2", "dnn"), 3
+SLOWEST = ("xdeepfm", "autoint")
+
+
+def planned() -> list[RunConfig]:
+    """Return the runs, the first seed of all before the others and slow models last."""
+    models = sorted(model_names(), key=lambda model: (model in SLOWEST, model))
+    names = []
+    for model in models:
+        K = model_config(model).embedding_size
+        names += [f"{model}-{K}", f"{model}-{SCALE * K}", f"{model}-{K}x{SCALE}"]
+    return [
+        RunConfig(model=model_config(name), seeds=Seeds(initialisation=seed, order=seed))
+        for seed in range(SEEDS)
+        for name in names
+        if seed == 0 or name.startswith(SEEDED)
+    ]
+
+
+def train(config: RunConfig, folder: Path) -> None:
+    """Train one run, or what is left of it."""
+    begun = (folder / "config.json").exists()
+    result = Run(config, folder).train(resume=begun)
+    if not result.already:
+        print(f"{config.label}: test AUC {result.test.auc:.5f}", flush=True)
+
+
+def record(config: RunConfig, folder: Path) -> dict[str, object]:
+    """Return a finished run's row."""
+    manifest = read_json(folder / "manifest.json")
+    fields = diagnose(folder / "best.pt")
+    return {
+        "model": config.model.name,
+        "seed": config.seeds.order,
+        "test_auc": manifest["test"]["auc"],
+        "test_logloss": manifest["test"]["logloss"],
+        "mean_ia": fields["ia"].mean(),
+        "mean_ia_normalised": fields["ia_normalised"].mean(),
+        "best_epoch": manifest["best_epoch"],
+        "rows_per_second": manifest["rows_per_second"],
+    }
+
+
+def main() -> None:
+    """Train what the time allows, and print what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/flights"), help="the runs' folders go below this one"
+    )
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
+    parser.add_argument("--only", nargs="*", default=[], help="models to train; all by default")
+    options = parser.parse_args()
+    keep_freed_memory()
+    start = time.monotonic()
+    for config in planned():
+        if time.monotonic() - start > 60 * options.minutes:
+            break
+        if not options.only or config.model.model in options.only:
+            train(config, options.runs / config.label)
+    finished = [
+        record(config, folder)
+        for config in planned()
+        if (folder := options.runs / config.label).joinpath("manifest.json").exists()
+        and read_json(folder / "manifest.json")["status"] == "finished"
+    ]
+    if not finished:
+        raise CollapseError(f"no run in {options.runs} is finished")
+    table = pd.DataFrame(finished)
+    table.to_csv(options.runs / "flights.csv", index=False, lineterminator="\n")
+    print(table.to_string(index=False, float_format="{:.5g}".format))
+
+
+if __name__ == "__main__":
+    main()
