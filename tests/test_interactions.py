@@ -331,6 +331,28 @@ def test_a_model_overfits_a_small_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_a_model_takes_bf16_products(model: str) -> None:
+    """Under autocast, loss and gradients are those of float32 up to bfloat16's precision."""
+    torch.manual_seed(0)
+    network = MultiEmbeddingModel([9] * 4, zero_dropout(model_config(model, embedding_size=3, sets=2)))
+    with torch.no_grad():
+        network.embedding.weight.mul_(2)
+    ids_BN, labels_B = torch.randint(0, 9, (64, 4), dtype=torch.int32), torch.rand(64).round()
+    found = []
+    for enabled in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            logits_B = network(ids_BN)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert network.embedding.weight.grad is not None
+        found.append((loss.item(), network.embedding.weight.grad))
+    (exact, exact_grad), (rough, rough_grad) = found
+    assert rough == pytest.approx(exact, rel=0.02)
+    assert torch.nn.functional.cosine_similarity(exact_grad.flatten(), rough_grad.flatten(), dim=0) > 0.98
+
+
+@pytest.mark.parametrize("model", MODELS)
 @given(seed=st.integers(0, 99))
 def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
     """M copies of an SE model are its ME model: the mean over sets changes nothing."""

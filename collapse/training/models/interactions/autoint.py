@@ -92,7 +92,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, all_four: Tensor, heads: int) -> Tensor:
         attended, weights = [], []
         for q_BNA, k_BNA, v_BNA, r_BNA in _heads(all_four, heads):
-            weights_BNN = torch.softmax(q_BNA @ k_BNA.mT, dim=2)
+            weights_BNN = torch.softmax(q_BNA @ k_BNA.mT, dim=2).to(all_four.dtype)
             attended.append(torch.baddbmm(r_BNA, weights_BNN, v_BNA))
             weights.append(weights_BNN)
         ctx.heads = heads
