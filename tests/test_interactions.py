@@ -4,6 +4,7 @@ Shapes: B batch, N fields, K embedding size, M sets.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from collapse.training.models import interactions
 from collapse.training.models.config import MLPConfig, ModelConfig
 from collapse.training.models.heads import BilinearFusion, TowerAndLogit
 from collapse.training.models.interaction import Interaction
@@ -49,6 +51,8 @@ def perturbed(module: Module) -> Module:
 
 
 def test_every_registered_model_has_a_twin() -> None:
+    files = Path(interactions.__path__[0]).glob("[a-z]*.py")
+    assert MODELS == sorted(path.stem for path in files)
     assert set(MODELS) <= set(model_names())
 
 
