@@ -52,7 +52,7 @@ def perturbed(module: Module) -> Module:
 
 def test_every_registered_model_has_a_twin() -> None:
     files = Path(interactions.__path__[0]).glob("[a-z]*.py")
-    assert MODELS == sorted(path.stem for path in files)
+    assert sorted(path.stem for path in files) == MODELS
     assert set(MODELS) <= set(model_names())
 
 
