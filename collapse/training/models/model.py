@@ -78,7 +78,7 @@ class MultiEmbeddingModel(nn.Module):
             h = self.interactions[m % self.copies](e_BNC)
             projections = self.projections[m % self.copies]
             sets.append({s: projections[s](h_s) for s, h_s in h.items()})  # type: ignore[index]
-        z = sets[0] if len(sets) == 1 else {s: torch.stack([of[s] for of in sets]).mean(0) for s in sets[0]}
+        z = sets[0] if len(sets) == 1 else {s: _mean([of[s] for of in sets]) for s in sets[0]}
         logits: Tensor = self.head(z)
         return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
 
@@ -90,6 +90,14 @@ class MultiEmbeddingModel(nn.Module):
             aligned = [alignment_penalty(W_sets, self.interactions[0].n_fields) for W_sets in layers]  # type: ignore[arg-type]
             terms.append(self.config.alignment_weight * torch.stack(aligned).sum())
         return torch.stack(terms).sum() if terms else None
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """Add up in place and divide once; a stack would be written, read, and its gradient spread out again."""
+    total = tensors[0] + tensors[1]
+    for tensor in tensors[2:]:
+        total += tensor
+    return total.div_(len(tensors))
 
 
 def _layout(cardinalities: Sequence[int], columns: int, sets: int, interactions: Sequence[Interaction]) -> Layout:
