@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
+from collapse.training.models.layers import beyond_a_vector, padded
 from collapse.training.settings import count
 
 
@@ -48,11 +49,12 @@ class XDeepFM(Interaction):
 
         One product with all of W, then one with the layer before: the (B, P N, K) products are never formed.
         """
-        e_BKN = e_BNK.mT.contiguous()
-        x_BKP = e_BKN
+        more = beyond_a_vector(self.n_fields)
+        x_BKP = e_BKN = padded(e_BNK.mT, more).contiguous()
         sums = []
         for layer in self.layers:
             W_HPN = layer.weight.unflatten(1, (-1, self.n_fields))  # type: ignore[operator]
+            W_HPN = padded(W_HPN, x_BKP.shape[2] - W_HPN.shape[1], more)
             mixed_BKHP = (e_BKN @ W_HPN.flatten(0, 1).T).unflatten(2, W_HPN.shape[:2])
             x_BKP = torch.relu((mixed_BKHP @ x_BKP.unsqueeze(3)).squeeze(3) + layer.bias)
             sums.append(x_BKP.sum(1))
