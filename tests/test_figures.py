@@ -119,6 +119,30 @@ def test_two_seeds_of_one_model_are_two_colours(display: type[Display], factored
     assert names[:2] == ["dcnv2-4, order seed 0", "dcnv2-4, order seed 1"]
     colours = {line.get_color() for line in made.axes_[0].get_lines()}
     assert len(colours) == 2
+    assert {line.get_linestyle() for line in made.axes_[0].get_lines()} <= {"-", "None"}
+
+
+@pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
+def test_long_labels_leave_room_for_the_drawing(
+    display: type[Display], factored: Factored, tmp_path: Path
+) -> None:
+    """Wrapped, and fewer side by side: the legend is inside the figure, and saving it gives no warning."""
+    (first,) = factored("dcnv2-4")
+    name = "dcnv2-4x2,interactions=aligned,cross_layers=8,regularised=lambda,penalty_weight=0.0001"
+    settings = {**first.tables.settings, "seeds.order": "1"}
+    runs = [
+        replace(first, tables=replace(first.tables, name=name, settings=each))
+        for each in (first.tables.settings, settings)
+    ]
+    made = display.from_checkpoints(runs)
+    made.save(tmp_path)
+    figure = made.figure_
+    assert figure is not None
+    legend = made.axes_[0].get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert made.axes_[0].get_position().height > 0.2
 
 
 class TestSubEmbeddings:

@@ -128,7 +128,7 @@ class Display(ABC):
             if axes is None:
                 figure = Figure(figsize=self.size, layout="constrained")
                 axes = list(figure.subplot_mosaic(self.mosaic).values())
-                figure.supxlabel(self.caption, fontsize=6, color=style.REFERENCE)
+                figure.supxlabel(style.wrapped(self.caption, self.size[0]), fontsize=6, color=style.REFERENCE)
             self.axes_ = list(axes)
             self.figure_ = axes[0].get_figure(root=True)
             self.draw(self.axes_)

@@ -34,7 +34,7 @@ class SpectrumDisplay(Display):
         sizes = self.table.groupby("label", sort=False)["columns"].first().sort_values(kind="stable")
         handles = []
         for (label, size), colour in zip(sizes.items(), style.colours(len(sizes)), strict=True):
-            dashes: Literal["--", "-"] = "--" if len(sizes) > 1 and size == sizes.iloc[0] else "-"
+            dashes: Literal["--", "-"] = "--" if size < sizes.iloc[-1] and size == sizes.iloc[0] else "-"
             for _, line in self.table[self.table["label"] == label].groupby("field", sort=False):
                 ax.plot(line["k"], line["sigma_normalised"], color=colour, linestyle=dashes, alpha=0.5, lw=0.7)
             handles.append(Line2D([], [], color=colour, linestyle=dashes, label=str(label)))

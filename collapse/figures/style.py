@@ -1,5 +1,6 @@
 """The house style: readable at a column's width, colour-blind safe."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,10 @@ REFERENCE = "0.45"
 """Grey of whatever is compared with."""
 
 
+_CHARACTERS_AN_INCH, _HANDLE = 15, 6
+"""Of a legend's text, and how many of them its handle takes the room of."""
+
+
 def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     """Put a legend above the axes, where it hides nothing.
 
@@ -44,10 +49,17 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     handles : sequence of Artist
         What it names, each with a label.
     columns : int
-        How many stand side by side at the most.
+        How many stand side by side at the most; fewer where their labels are long, and the longest are wrapped.
     """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    room = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
+    labels = [textwrap.fill(str(handle.get_label()), room - _HANDLE) for handle in handles]
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    columns = max(1, min(columns, room // (longest + _HANDLE)))
     ax.legend(
         handles=handles,
+        labels=labels,
         loc="lower left",
         bbox_to_anchor=(0, 1),
         borderaxespad=0.3,
@@ -70,3 +82,21 @@ def colours(count: int) -> list[tuple[float, float, float]]:
     """
     palette = sns.color_palette("colorblind") if count <= 10 else sns.color_palette("viridis", count)
     return [(float(r), float(g), float(b)) for r, g, b in palette[:count]]
+
+
+def wrapped(caption: str, width: float) -> str:
+    """Wrap every line of a caption.
+
+    Parameters
+    ----------
+    caption : str
+        The lines.
+    width : float
+        The figure's width in inches.
+
+    Returns
+    -------
+    str
+        Lines that fit into it at the caption's size.
+    """
+    return "\n".join(textwrap.fill(line, int(20 * width)) for line in caption.splitlines())
