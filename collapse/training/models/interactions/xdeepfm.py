@@ -55,7 +55,7 @@ class XDeepFM(Interaction):
         for layer in self.layers:
             W_HPN = layer.weight.unflatten(1, (-1, self.n_fields))  # type: ignore[operator]
             W_HPN = padded(W_HPN, x_BKP.shape[2] - W_HPN.shape[1], more)
-            mixed_BKHP = (e_BKN @ W_HPN.flatten(0, 1).T).unflatten(2, W_HPN.shape[:2])
+            mixed_BKHP = (e_BKN @ W_HPN.flatten(0, 1).T).view(*x_BKP.shape[:2], *W_HPN.shape[:2])
             x_BKP = torch.relu((mixed_BKHP @ x_BKP.unsqueeze(3)).squeeze(3) + layer.bias)
             sums.append(x_BKP.sum(1))
         return {"deep": e_BNK.flatten(1), "explicit": torch.cat(sums, dim=1)}
