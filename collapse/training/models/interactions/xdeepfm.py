@@ -53,7 +53,8 @@ class XDeepFM(Interaction):
         x_BKP = e_BKN = padded(e_BNK.mT, more).contiguous()
         sums = []
         for layer in self.layers:
-            W_HPN = layer.weight.unflatten(1, (-1, self.n_fields))  # type: ignore[operator]
+            assert isinstance(layer, nn.Linear)
+            W_HPN = layer.weight.view(layer.out_features, -1, self.n_fields)
             W_HPN = padded(W_HPN, x_BKP.shape[2] - W_HPN.shape[1], more)
             mixed_BKHP = (e_BKN @ W_HPN.flatten(0, 1).T).view(*x_BKP.shape[:2], *W_HPN.shape[:2])
             x_BKP = torch.relu((mixed_BKHP @ x_BKP.unsqueeze(3)).squeeze(3) + layer.bias)
