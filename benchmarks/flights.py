@@ -7,6 +7,7 @@ its share of a random matrix's, and training rows a second.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -70,14 +71,14 @@ def main() -> None:
         "--runs", type=Path, default=Path("runs/flights"), help="the runs' folders go below this one"
     )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after this time")
-    parser.add_argument("--only", nargs="*", default=[], help="models to train; all by default")
+    parser.add_argument("--only", nargs="*", default=[], help="models, or names with sizes; all by default")
     options = parser.parse_args()
     keep_freed_memory()
     start = time.monotonic()
     for config in planned():
         if time.monotonic() - start > 60 * options.minutes:
             break
-        if not options.only or config.model.model in options.only:
+        if not options.only or {config.model.model, config.model.name} & set(options.only):
             train(config, options.runs / config.label)
     finished = [
         record(config, folder)
@@ -93,4 +94,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CollapseError as error:
+        sys.exit(str(error))
