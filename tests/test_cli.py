@@ -75,6 +75,7 @@ class TestTrain:
         words = ["--scale", 2, "--embedding-size", 2, "--epochs", 1, "--order-seed", 7, "-c", "depth=2"]
         assert collapse("train", "--data", small_data, *words)[0] == 0
         assert Path("runs/small-dcnv2-4,depth=2,epochs=1,order_seed=7/best.pt").exists()
+        assert "already finished" in collapse("train", "--resume", "--data", small_data, *words)[1]
 
     @pytest.mark.parametrize(
         ("words", "name"),
@@ -122,6 +123,9 @@ class TestTrain:
         assert code == 0
         assert out.startswith("dnn-4x2,hidden=9,epochs=1,init_seed=3 on small")
         assert json.loads((tmp_path / "b" / "manifest.json").read_text())["threads"] == 1
+        assert json.loads((tmp_path / "b" / "config.json").read_text())["model"]["embedding_size"] == 4
+        scaled = ["--config", tmp_path / "a" / "config.json", "--scale", 2, "--out", tmp_path / "c"]
+        assert collapse("train", *scaled)[1].startswith("dnn-20x2,epochs=1 on small")
         words = [tmp_path / "a" / "best.pt", tmp_path / "b" / "best.pt"]
         code, out, _ = collapse("analyze", *words, "--figure", 2, "--out", tmp_path)
         assert code == 0

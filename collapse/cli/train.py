@@ -89,16 +89,13 @@ def command(**options: Any) -> None:
 
     if options["resume"] and options["config_file"]:
         raise click.UsageError("--resume takes the settings from --out: leave out --config")
-    if options["resume"] and not options["out"]:
-        raise click.UsageError("--resume needs --out, the folder of the run to go on with")
     own_model = _model_alone(options["model"])
-    base = RunConfig()
-    if options["config_file"]:
-        base = read_config(options["config_file"], own_model=own_model)
-    elif options["resume"]:
-        base = RunFolder(options["out"]).read_config(own_model=own_model)
+    file = options["config_file"]
+    base = read_config(file, own_model=own_model) if file else RunConfig()
+    folder: Path = options["out"] or _default_folder(_applied(base, options))
+    if options["resume"]:
+        base = RunFolder(folder).read_config(own_model=own_model)
     config = _applied(base, options)
-    folder: Path = options["out"] or Path("runs") / f"{Path(config.data).name}-{config.label.replace(':', '.')}"
     if options["threads"]:
         import torch
 
@@ -115,6 +112,10 @@ def command(**options: Any) -> None:
         f"test AUC {result.test.auc:.5f}, test logloss {result.test.logloss:.5f}"
     )
     click.echo(f"next: collapse analyze {folder / 'best.pt'}")
+
+
+def _default_folder(config: RunConfig) -> Path:
+    return Path("runs") / f"{Path(config.data).name}-{config.label.replace(':', '.')}"
 
 
 def _model_alone(text: str | None) -> str | None:
@@ -142,7 +143,7 @@ def _model(base: ModelConfig, options: dict[str, Any]) -> ModelConfig:
     changed = named(ModelConfig, {**options, "model": None})
     start = model_config(name)
     if options["scale"]:
-        size = changed.get("embedding_size") or model_config(text or "dcnv2").embedding_size
+        size = changed.get("embedding_size") or model_config(text or start.model).embedding_size
         changed["embedding_size"] = size * options["scale"]
     known = model_settings(interaction_class(start.model))
     changed |= dict(parse_word(known, word, of=start.model) for word in options["words"])
