@@ -99,6 +99,14 @@ def test_the_fusion_is_its_formula(B: int, H: int, seed: int) -> None:
     torch.testing.assert_close(fusion({"first": z_1, "second": z_2}), torch.cat(expected))
 
 
+def test_the_fusion_starts_small_or_at_zero() -> None:
+    """Of standardised streams, z_1^T W_3 z_2 has the variance 2 at the start, whatever their size."""
+    torch.manual_seed(0)
+    W_3 = BilinearFusion({}, FinalMLPConfig(hidden=300)).W_3
+    assert W_3.std().item() == pytest.approx((2 / (300**2 + 1)) ** 0.5, rel=0.02)
+    assert not BilinearFusion({}, FinalMLPConfig(hidden=300, fusion_start="zero")).W_3.any()
+
+
 def test_a_tower_beside_a_logit_is_their_sum() -> None:
     torch.manual_seed(0)
     config = MLPConfig(hidden=4, dropout=0.0)

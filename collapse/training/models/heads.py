@@ -85,7 +85,8 @@ class BilinearFusion(Head):
         self.w = nn.Linear(2 * config.hidden, 1)
         self.W_3 = nn.Parameter(torch.zeros(config.hidden, config.hidden))
         if config.fusion_start == "xavier":
-            nn.init.xavier_uniform_(self.W_3)
+            # FinalMLP's own start: W_3 as one column, which keeps z_1^T W_3 z_2 at the size of one product.
+            nn.init.xavier_normal_(self.W_3.detach().view(-1, 1))
 
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003

@@ -21,7 +21,7 @@ class FinalMLPConfig(MLPConfig):
     feature_selection: bool = True
     """Whether each stream has gates over its input; the paper's code has none."""
     fusion_start: Literal["xavier", "zero"] = "xavier"
-    """How the fusion's matrix W_3 starts; in the paper's code at zero."""
+    """How the fusion's matrix W_3 starts: xavier-normal as one column of numbers; in the paper's code at zero."""
 
 
 class FinalMLP(Interaction):
