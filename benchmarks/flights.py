@@ -15,10 +15,10 @@ import pandas as pd
 
 from collapse.analysis.diagnosis import diagnose
 from collapse.errors import CollapseError
-from collapse.files import read_json
 from collapse.training.models.registry import model_config, model_names
 from collapse.training.runs.config import RunConfig, Seeds
 from collapse.training.runs.cpu import keep_freed_memory
+from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.run import Run
 
 SCALE, SEEDED, SEEDS = 4, ("dcnv2", "dnn"), 3
@@ -42,16 +42,15 @@ def planned() -> list[RunConfig]:
 
 def train(config: RunConfig, folder: Path) -> None:
     """Train one run, or what is left of it."""
-    begun = (folder / "config.json").exists()
-    result = Run(config, folder).train(resume=begun)
+    result = Run(config, folder).train(resume=RunFolder(folder).config.exists())
     if not result.already:
         print(f"{config.label}: test AUC {result.test.auc:.5f}", flush=True)
 
 
-def record(config: RunConfig, folder: Path) -> dict[str, object]:
+def record(config: RunConfig, folder: RunFolder) -> dict[str, object]:
     """Return a finished run's row."""
-    manifest = read_json(folder / "manifest.json")
-    fields = diagnose(folder / "best.pt")
+    manifest = folder.read_manifest()
+    fields = diagnose(folder.best)
     return {
         "model": config.model.name,
         "seed": config.seeds.order,
@@ -83,8 +82,7 @@ def main() -> None:
     finished = [
         record(config, folder)
         for config in planned()
-        if (folder := options.runs / config.label).joinpath("manifest.json").exists()
-        and read_json(folder / "manifest.json")["status"] == "finished"
+        if (folder := RunFolder(options.runs / config.label)).read_manifest().get("status") == "finished"
     ]
     if not finished:
         raise CollapseError(f"no run in {options.runs} is finished")

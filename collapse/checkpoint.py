@@ -45,6 +45,11 @@ class TableKey:
     columns: Span
     """The table's columns in it: an embedding size of its own."""
 
+    @property
+    def size(self) -> int:
+        """The number of its columns."""
+        return self.columns[1] - self.columns[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class MapsKey:
@@ -74,6 +79,11 @@ class Layout:
     def of_field(self, field: int) -> tuple[TableKey, ...]:
         """Return the tables of one field in the order of the sets."""
         return tuple(sorted((item for item in self.tables if item.field == field), key=lambda item: item.set))
+
+    def sizes(self, set_: int) -> tuple[int, ...]:
+        """Return the columns of every field's table of one set, in the order of the fields."""
+        of_set = sorted((item for item in self.tables if item.set == set_), key=lambda item: item.field)
+        return tuple(item.size for item in of_set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +187,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
+def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the settings of a nested configuration by dotted names, such as ``seeds.order``."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= flat_config(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
 def _canonical(value: Any) -> Any:
     """Rebuild containers and share equal strings, so that equal contents give equal bytes."""
     if isinstance(value, str):
@@ -263,7 +281,7 @@ def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
         raise ValueError(f"it has field maps of set {maps.set}, which is not there")
     if (maps.weight is None) is (maps.columns is None):
         raise ValueError("its field maps are a matrix or a choice of columns, and not both")
-    sizes = [size_of(checkpoint.layout.of_field(i)[maps.set]) for i in range(N)]
+    sizes = checkpoint.layout.sizes(maps.set)
     expected = {} if maps.weight is None else {maps.weight: (sum(sizes),) * 2}
     expected |= {} if maps.factors is None else {maps.factors: (N, N)}
     for key, shape in expected.items():
@@ -275,11 +293,6 @@ def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
         for i, row in enumerate(maps.columns):
             if any(block is not None and not 0 <= block[0] < block[1] <= sizes[i] for block in row):
                 raise ValueError(f"its field maps take columns that field {checkpoint.fields[i]!r} does not have")
-
-
-def size_of(table: TableKey) -> int:
-    """Return the number of a table's columns."""
-    return table.columns[1] - table.columns[0]
 
 
 def _shape(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
@@ -19,6 +20,7 @@ from collapse.analysis.readers.native import read_native
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
+from collapse.tables import TableSet
 from collapse.training.models import registry
 from collapse.training.models.interactions.dcnv2 import CrossConfig
 from collapse.training.models.model import MultiEmbeddingModel
@@ -231,15 +233,20 @@ class TestAModelOfOnesOwn:
 class TestFieldMaps:
     """E_i A_ij is what the forward pass multiplies."""
 
-    @pytest.mark.parametrize("name", ["dcnv2-3x2", "dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor"])
-    def test_of_a_cross_layer(self, name: str, small_data: Path, tmp_path: Path) -> None:
-        """(x_1 - x_0) / x_0 - b is W x_0: block j of it is the sum over i of e_i A_ij."""
-        config = RunConfig(data=str(small_data), model=model_config(f"{name},cross_layers=1"), epochs=1)
+    def trained(self, name: str, small_data: Path, tmp_path: Path) -> tuple[MultiEmbeddingModel, TableSet, Tensor]:
+        """Return a trained model, what is read of its checkpoint, and a batch of ids."""
+        config = RunConfig(data=str(small_data), model=model_config(name), epochs=1)
         Run(config, tmp_path, "cpu").train()
         model = MultiEmbeddingModel((6, 41, 301), config.model)
         model.load_state_dict(dict(load_checkpoint(tmp_path / "best.pt").state_dict))
         tables = read_native(tmp_path / "best.pt")
         ids_BN = torch.tensor([[0, 1, 2], [4, 30, 299], [1, 0, 7]], dtype=torch.int32)
+        return model, tables, ids_BN
+
+    @pytest.mark.parametrize("name", ["dcnv2-3x2", "dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor"])
+    def test_of_a_cross_layer(self, name: str, small_data: Path, tmp_path: Path) -> None:
+        """(x_1 - x_0) / x_0 - b is W x_0: block j of it is the sum over i of e_i A_ij."""
+        model, tables, ids_BN = self.trained(f"{name},cross_layers=1", small_data, tmp_path)
         for m, e_BNK in enumerate(model.embedding(ids_BN)):
             (maps,) = (each for each in tables.layer(0) if each.set == m)
             x_0 = e_BNK.flatten(1)
@@ -252,12 +259,7 @@ class TestFieldMaps:
     @pytest.mark.parametrize("name", ["ffm-3", "ffm-3x2,linear=true"])
     def test_of_ffm(self, name: str, small_data: Path, tmp_path: Path) -> None:
         """H is the sum over i < j of <E_i A_ij, E_j A_ji>."""
-        config = RunConfig(data=str(small_data), model=model_config(name), epochs=1)
-        Run(config, tmp_path, "cpu").train()
-        model = MultiEmbeddingModel((6, 41, 301), config.model)
-        model.load_state_dict(dict(load_checkpoint(tmp_path / "best.pt").state_dict))
-        tables = read_native(tmp_path / "best.pt")
-        ids_BN = torch.tensor([[0, 1, 2], [4, 30, 299], [1, 0, 7]], dtype=torch.int32)
+        model, tables, ids_BN = self.trained(name, small_data, tmp_path)
         for m, e_BNC in enumerate(model.embedding(ids_BN)):
             (maps,) = (each for each in tables.layer(0) if each.set == m)
             subs = [maps.sub_embeddings(i, table.set(m)[ids_BN[:, i]]) for i, table in enumerate(tables)]

@@ -21,7 +21,7 @@ from collapse.training.models.interactions.finalmlp import FinalMLPConfig
 from collapse.training.models.listing import count_parameters
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class, model_config, model_names
-from tests.twins import TWINS
+from tests.twins import TWINS, give_every_set
 
 MODELS = sorted(TWINS)
 VARIANTS = [
@@ -371,12 +371,7 @@ def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
     torch.manual_seed(seed)
     single = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3)).eval()
     multi = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3, sets=3)).eval()
-    with torch.no_grad():
-        multi.embedding.weight.copy_(single.embedding.weight.repeat(1, 3))
-    for m in range(3):
-        multi.interactions[m].load_state_dict(single.interactions[0].state_dict())
-        multi.projections[m].load_state_dict(single.projections[0].state_dict())
-    multi.head.load_state_dict(single.head.state_dict())
+    give_every_set(multi, single)
     ids_BN = torch.stack([torch.randint(0, D, (6,)) for D in (4, 5, 3)], dim=1).int()
     torch.testing.assert_close(multi(ids_BN), single(ids_BN))
 

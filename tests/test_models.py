@@ -14,7 +14,7 @@ from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
-from tests.twins import cross
+from tests.twins import cross, give_every_set
 
 
 class TestFusedEmbedding:
@@ -121,12 +121,7 @@ class TestMultiEmbeddingModel:
         config = model_config(embedding_size=3, hidden=7)
         single = MultiEmbeddingModel([4, 5], config).eval()
         multi = MultiEmbeddingModel([4, 5], model_config(embedding_size=3, hidden=7, sets=3)).eval()
-        with torch.no_grad():
-            multi.embedding.weight.copy_(single.embedding.weight.repeat(1, 3))
-        for m in range(3):
-            multi.interactions[m].load_state_dict(single.interactions[0].state_dict())
-            multi.projections[m].load_state_dict(single.projections[0].state_dict())
-        multi.head.load_state_dict(single.head.state_dict())
+        give_every_set(multi, single)
         ids_BN = torch.tensor([[0, 4], [3, 1]], dtype=torch.int32)
         torch.testing.assert_close(multi(ids_BN), single(ids_BN))
 

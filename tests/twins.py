@@ -123,6 +123,16 @@ TWINS: dict[str, Twin] = {
 }
 
 
+def give_every_set(multi: Any, single: Any) -> None:
+    """Let every set of a multi-embedding model hold the weights of a single-embedding one."""
+    with torch.no_grad():
+        multi.embedding.weight.copy_(single.embedding.weight.repeat(1, len(multi.interactions)))
+    for interaction, projection in zip(multi.interactions, multi.projections, strict=True):
+        interaction.load_state_dict(single.interactions[0].state_dict())
+        projection.load_state_dict(single.projections[0].state_dict())
+    multi.head.load_state_dict(single.head.state_dict())
+
+
 def make_plain(interaction: Interaction, twin: Twin) -> None:
     """Let the twin take the place of the interaction's own forward pass."""
     interaction.forward = lambda e_BNC: twin(interaction, e_BNC)  # type: ignore[method-assign]

@@ -45,5 +45,5 @@ def _option(item: Setting) -> Decorator:
 
 def named(kind: type[Settings], options: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `kind` whose options were named, with their values."""
-    values = {item.name: options.get(item.flag.replace("-", "_")) for item in settings_of(kind)}
+    values = {item.name: options.get(item.key) for item in settings_of(kind)}
     return {name: value for name, value in values.items() if value is not None}

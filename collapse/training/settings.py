@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import docstring_parser
@@ -79,6 +80,11 @@ class Setting:
     help: str
     """Its docstring."""
 
+    @property
+    def key(self) -> str:
+        """The option's name as a word: what sentences, labels and the option's value go by."""
+        return _key(self.flag)
+
     def parsed(self, text: str) -> Any:
         """Read a value as `written` writes it.
 
@@ -106,7 +112,7 @@ class Settings:
         hints = get_type_hints(type(self))
         for item in fields(self):
             value, hint = getattr(self, item.name), hints[item.name]
-            name = _flag(item).replace("-", "_")
+            name = _key(_flag(item))
             if get_origin(hint) is Literal:
                 known = get_args(hint)
                 require(value in known, f"{name} is {value!r}; it is one of {', '.join(known)}")
@@ -124,7 +130,7 @@ class Settings:
     def differing(self) -> dict[str, Any]:
         """Return the settings that are not at their defaults, by option; nested ones are left out."""
         return {
-            item.flag.replace("-", "_"): getattr(self, item.name)
+            item.key: getattr(self, item.name)
             for item in settings_of(type(self))
             if getattr(self, item.name) != item.default
         }
@@ -143,7 +149,7 @@ def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
     tuple of Setting
         One a field, in the order of declaration.
     """
-    hints, docs = get_type_hints(kind), _field_docs(kind)
+    hints, docs = get_type_hints(kind), _field_docs(kind)  # type: ignore[arg-type]
     found = []
     for item in fields(kind):
         hint = hints[item.name]
@@ -205,6 +211,11 @@ def _flag(item: Field[Any]) -> str:
     return item.metadata.get("flag") or item.name.replace("_", "-")
 
 
+def _key(flag: str) -> str:
+    return flag.replace("-", "_")
+
+
+@cache
 def _field_docs(kind: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):

@@ -1,6 +1,6 @@
 """Reading this project's own checkpoints: their layout says which tensor is what."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.checkpoint import Checkpoint, TableKey, load_checkpoint, size_of
+from collapse.checkpoint import Checkpoint, TableKey, flat_config, load_checkpoint
 from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
 
@@ -32,13 +32,14 @@ def read_native(path: Path) -> TableSet:
         If the file is missing, damaged, or no checkpoint of this project.
     """
     checkpoint = load_checkpoint(path)
+    settings = {**flat_config(checkpoint.config), "epoch": checkpoint.results["epoch"]}
     return TableSet(
         name=checkpoint.name,
         source=str(path),
         tables=tuple(_tables(checkpoint)),
         field_maps=tuple(_field_maps(checkpoint)),
         description=_description(checkpoint),
-        settings={**_settings(checkpoint.config), "epoch": str(checkpoint.results["epoch"])},
+        settings={key: str(value) for key, value in settings.items()},
     )
 
 
@@ -49,7 +50,7 @@ def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
         yield EmbeddingTable(
             field=field,
             E=_side_by_side(checkpoint, keys),
-            sizes=tuple(size_of(key) for key in keys),
+            sizes=tuple(key.size for key in keys),
             row_counts=row_counts,
         )
 
@@ -78,7 +79,7 @@ def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
             layer=maps.layer,
             set=maps.set,
             W=_array(checkpoint, maps.weight),
-            sizes=tuple(size_of(checkpoint.layout.of_field(i)[maps.set]) for i in range(len(checkpoint.fields))),
+            sizes=checkpoint.layout.sizes(maps.set),
             factors=None if maps.factors is None else _array(checkpoint, maps.factors),
         )
 
@@ -90,10 +91,3 @@ def _description(checkpoint: Checkpoint) -> dict[str, str]:
         "epoch": str(checkpoint.results["epoch"]),
         "seeds": "/".join(f"{seeds[key]}" for key in ("split", "initialisation", "order")),
     }
-
-
-def _settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in nested.items():
-        flat |= _settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: str(value)}
-    return flat

@@ -4,12 +4,13 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import filelock
 
+from collapse.checkpoint import flat_config
 from collapse.errors import CollapseError
 from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
 from collapse.training.runs.config import RunConfig
@@ -162,13 +163,6 @@ def difference(theirs: RunConfig, ours: RunConfig) -> str | None:
     str or None
         The setting with both values; None if there is no difference.
     """
-    a, b = _flat(asdict(theirs)), _flat(asdict(ours))
+    a, b = flat_config(theirs.as_dict()), flat_config(ours.as_dict())
     differing = (key for key in [*a, *b] if a.get(key) != b.get(key))
     return next((f"{key} is {a.get(key)!r} there and {b.get(key)!r} here" for key in differing), None)
-
-
-def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
