@@ -3,7 +3,9 @@
 Shapes: N fields, K embedding size, M sets, D rows.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from collapse.analysis.factors import factorise
 from collapse.analysis.labels import labels
 from collapse.analysis.spectrum import spectra
 from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
-from collapse.analysis.verdicts import verdict
+from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
 from collapse.errors import CollapseError
 from collapse.field_maps import ColumnMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
@@ -226,7 +228,7 @@ class TestDiagnose:
         tables = TableSet(name="n", source="", tables=(EmbeddingTable(field="f", E=np.zeros((9, 2)), sizes=(2,)),))
         record = diagnose(tables).iloc[0]
         assert (record["ia"], record["k99"], record["near_zero"]) == (0, 0, 1)
-        assert record["verdict"] == "empty: every entry is zero"
+        assert record["verdict"] == "not judged: every entry is zero"
 
     @pytest.mark.parametrize("wrong", [{"rows": "some"}, {"near_zero": -1}, {"draws": 0}])
     def test_choices_are_checked(self, wrong: dict[str, object]) -> None:
@@ -235,17 +237,35 @@ class TestDiagnose:
 
 
 class TestVerdict:
+    """The measure that decides, and the fields that cannot be judged."""
+
+    evidence = Evidence(ia_normalised=0.2, first_share=0.61, rows=100, columns=10, near_zero=0.0, is_zero=False)
+
     @pytest.mark.parametrize(
         ("ia_normalised", "word"), [(0.0, "collapsed"), (0.29, "collapsed"), (0.3, "partly"), (0.6, "spread out")]
     )
     def test_degrees(self, ia_normalised: float, word: str) -> None:
-        words = verdict(ia_normalised=ia_normalised, k99=2, max_rank=10, columns=10, near_zero=0)
+        words = verdict(replace(self.evidence, ia_normalised=ia_normalised))
         assert words.startswith(word)
-        assert words.endswith("99 % of its energy in 2 of 10 directions")
+        assert words.endswith(f"IA is {ia_normalised:.0%} of random, the first direction takes 61% of the energy")
 
     def test_few_rows_and_near_zero_rows_are_named(self) -> None:
-        words = verdict(ia_normalised=0.2, k99=2, max_rank=4, columns=10, near_zero=0.75)
-        assert words.endswith("2 of 4 directions, as many as it has rows; 75% of its rows are near zero")
+        words = verdict(replace(self.evidence, rows=4, near_zero=0.75))
+        assert words.endswith("of the energy; it has 4 rows; 75% of its rows are near zero")
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"rows": 1}, "1 row cannot tell directions apart"),
+            ({"rows": 2}, "2 rows cannot tell directions apart"),
+            ({"columns": 1}, "a single column has a single direction"),
+            ({"is_zero": True}, "every entry is zero"),
+        ],
+    )
+    def test_what_cannot_be_judged_says_why(self, change: dict[str, Any], reason: str) -> None:
+        evidence = replace(self.evidence, **change)
+        assert degree(evidence) is Degree.NOT_JUDGED
+        assert verdict(evidence) == f"not judged: {reason}"
 
 
 class TestSpectra:

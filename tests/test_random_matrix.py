@@ -1,4 +1,6 @@
-"""The random baseline: Bartlett's factor has the law of a plain draw."""
+"""The random baseline: the bidiagonal draw has the law of a plain one, and of Bartlett's factor."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.random_matrix import bartlett_factors, random_abundance
+from collapse.analysis.measures.random_matrix import (
+    random_abundance,
+    random_spectra,
+    weighted_random_abundance,
+)
 
 
 def plain_draws(D: int, K: int, draws: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.floating]]:
@@ -29,9 +35,61 @@ def test_the_whole_spectrum_has_the_law_of_plain_draws() -> None:
     """Each mean singular value within five standard errors."""
     draws, D, K = 2000, 30, 5
     plain = np.linalg.svd(np.random.default_rng(3).standard_normal((draws, D, K)), compute_uv=False)
-    ours = np.linalg.svd(bartlett_factors(D, K, draws=draws, seed=4), compute_uv=False)
+    ours = np.stack(list(random_spectra(D, K, draws=draws, seed=4)))
     error = plain.std(axis=0) * np.sqrt(2 / draws)
     assert (np.abs(ours.mean(axis=0) - plain.mean(axis=0)) < 5 * error).all()
+
+
+@pytest.mark.parametrize(("D", "K"), [(100_000, 20), (40, 40), (7, 3)])
+def test_it_has_the_law_of_bartletts_factor(D: int, K: int) -> None:
+    """Means and spreads of all singular values; the factor needs no D rows, so long tables are tried too."""
+    draws = 600
+    generator = np.random.default_rng(5)
+    factors = np.triu(generator.standard_normal((draws, K, K)), 1)
+    factors[:, np.arange(K), np.arange(K)] = np.sqrt(generator.chisquare(D - np.arange(K), (draws, K)))
+    twin = np.linalg.svd(factors, compute_uv=False)
+    ours = np.stack(list(random_spectra(D, K, draws=draws, seed=6)))
+    error = twin.std(axis=0) * np.sqrt(2 / draws)
+    assert (np.abs(ours.mean(axis=0) - twin.mean(axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(ours.std(axis=0), twin.std(axis=0), rtol=0.2)
+
+
+class TestWeightedRows:
+    """Few rows are drawn one by one, many small ones as a Wishart matrix."""
+
+    @pytest.mark.parametrize("D", [5, 40, 3000])
+    def test_it_has_the_mean_of_plain_draws(self, D: int) -> None:
+        draws, K = 300, 4
+        weights = 1 / np.arange(1, D + 1) ** 0.5
+        matrices = np.random.default_rng(0).standard_normal((draws, D, K)) * np.sqrt(weights)[:, None]
+        plain = abundance_of_spectrum(np.linalg.svd(matrices, compute_uv=False))
+        ours = weighted_random_abundance(weights, K, draws=draws, seed=1)
+        assert abs(ours.mean - plain.mean()) < 5 * plain.std() * np.sqrt(2 / draws)
+
+    def test_equal_weights_are_none(self) -> None:
+        ours, twin = (
+            weighted_random_abundance(np.full(2000, 3.0), 8, draws=400),
+            random_abundance(2000, 8, draws=400),
+        )
+        assert ours.mean == pytest.approx(twin.mean, rel=2e-3)
+
+    def test_rows_of_weight_zero_do_not_enter(self) -> None:
+        weights = np.repeat([2.0, 0.0], 30)
+        assert weighted_random_abundance(weights, 3) == weighted_random_abundance(weights[:30], 3)
+
+    def test_nothing_to_draw_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="cannot be drawn"):
+            weighted_random_abundance(np.zeros(3), 2)
+
+
+def test_memory_does_not_grow_with_the_draws() -> None:
+    """K = 4096 takes no (K, K) matrix, however many draws there are."""
+    tracemalloc.start()
+    for _ in random_spectra(10_000, 2000, draws=3, seed=0):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2000**2 * 8 / 10
 
 
 @given(D=st.integers(1, 10**6), K=st.integers(1, 40), seed=st.integers(0, 9))

@@ -1,15 +1,20 @@
-"""Singular values by two streaming passes equal a float64 SVD."""
+"""Singular values by streaming passes equal a float64 SVD."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
+from collapse.analysis.measures import row_stream
 from collapse.analysis.measures import spectra as module
-from collapse.analysis.measures.spectra import factor, singular_values
+from collapse.analysis.measures.spectra import decompose, singular_values
 from tests.strategies import Known, known_tables, orthonormal, table_of_spectrum
 
 
@@ -31,7 +36,8 @@ def test_the_tail_is_right_to_1e_9_at_a_millionth_of_the_largest(D: int, K: int)
 def test_the_factor_stands_for_the_table_under_every_map(known: Known, columns: int, seed: int) -> None:
     """R A has the singular values of E A."""
     D, K = known.E.shape
-    R = factor(known.E)
+    spectrum = decompose(known.E)
+    R = spectrum.scale * spectrum.factor
     assert R.shape == (min(D, K), K)
     A = np.random.default_rng(seed).standard_normal((K, columns))
     ours, twin = (np.linalg.svd(M @ A, compute_uv=False) for M in (R, known.E))
@@ -64,17 +70,125 @@ def test_every_floating_type_is_decomposed_in_float64(dtype: type[Any], D: int) 
     np.testing.assert_allclose(singular_values(E), twin, rtol=1e-10)
 
 
-@given(known_tables(), st.sampled_from([1, 70, 5000, 10**6]))
-def test_chunks_change_nothing_beyond_rounding(known: Known, entries: int) -> None:
+@given(known_tables(), st.sampled_from([1, 70, 5000, 10**6]), st.sampled_from([1, 8, 40, 100]))
+def test_chunks_change_nothing_beyond_rounding(known: Known, entries: int, wide: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_CHUNK_ENTRIES", entries)
+        patch.setattr(row_stream, "_ENTRIES", (entries, entries))
         patch.setattr(module, "_DIRECT_ROWS", 0)
+        patch.setattr(module, "_WIDE", wide)
         np.testing.assert_allclose(singular_values(known.E), known.sigma, rtol=1e-8, atol=1e-13)
 
 
-def test_the_same_table_gives_the_same_bits() -> None:
+@given(known_tables())
+def test_the_vectors_are_orthonormal_and_belong_to_the_values(known: Known) -> None:
+    spectrum = decompose(known.E)
+    np.testing.assert_allclose(spectrum.V.T @ spectrum.V, np.eye(len(spectrum.values)), atol=1e-12)
+    lengths = np.linalg.norm(known.E @ spectrum.V, axis=0)
+    np.testing.assert_allclose(lengths, spectrum.sigma, rtol=1e-7, atol=1e-13)
+
+
+class TestDeepSpectra:
+    """Each pass sees a thousand times further down."""
+
+    @pytest.mark.parametrize("lowest", [1e-2, 1e-6, 1e-9])
+    def test_passes(self, lowest: float) -> None:
+        E = table_of_spectrum(5000, 20, np.geomspace(1, lowest, 20), seed=0)
+        with mock.patch.object(module, "_gram", wraps=module._gram) as gram:
+            sigma = singular_values(E)
+        # What is above is right to 1e-9; below 1e-6 rounding of float64 itself shows, relative to sigma_max.
+        np.testing.assert_allclose(sigma, np.geomspace(1, lowest, 20), rtol=1e-9, atol=1e-15)
+        passes = [call.args[1].shape[1] for call in gram.call_args_list]
+        assert passes[0] == 20
+        assert len(passes) == {1e-2: 1, 1e-6: 2, 1e-9: 3}[lowest]
+        assert passes == sorted(passes, reverse=True)
+
+    def test_a_rank_that_is_lacking_costs_one_narrow_pass(self) -> None:
+        E = table_of_spectrum(5000, 20, np.where(np.arange(20) < 17, 1.0, 0.0), seed=0)
+        with mock.patch.object(module, "_gram", wraps=module._gram) as gram:
+            assert singular_values(E)[17:].max() < 1e-14
+        assert [call.args[1].shape[1] for call in gram.call_args_list] == [20, 3]
+
+
+class TestWeights:
+    """diag(w)^1/2 E."""
+
+    @given(known_tables(), st.integers(0, 99))
+    def test_they_weight_the_rows(self, known: Known, seed: int) -> None:
+        weights = np.random.default_rng(seed).integers(0, 4, len(known.E)).astype(float)
+        weights[0] += 1
+        weighted = np.sqrt(weights)[:, None] * known.E
+        twin = np.linalg.svd(weighted, compute_uv=False)
+        ours = singular_values(known.E, weights=weights)
+        assert len(ours) == min(np.count_nonzero(weights), known.E.shape[1])
+        np.testing.assert_allclose(ours, twin[: len(ours)], rtol=1e-8, atol=1e-13)
+
+    def test_zero_and_one_choose_rows(self) -> None:
+        E = np.random.default_rng(0).standard_normal((5000, 8))
+        chosen = np.arange(5000) % 3 == 0
+        np.testing.assert_allclose(singular_values(E, weights=chosen), singular_values(E[chosen]), rtol=1e-10)
+
+    @pytest.mark.parametrize("weights", [[1.0], [-1.0, 1, 1], [0.0, 0, 0], [np.nan, 1, 1]])
+    def test_wrong_ones_are_refused(self, weights: list[float]) -> None:
+        with pytest.raises(ValueError, match="weights"):
+            singular_values(np.ones((3, 2)), weights=np.array(weights))
+
+
+class TestOrigins:
+    """A table is what has a shape and gives its rows by slices."""
+
+    E = table_of_spectrum(6000, 8, np.geomspace(1, 1e-4, 8), seed=0).astype(np.float32)
+
+    def test_a_torch_tensor(self) -> None:
+        tensor = torch.nn.Parameter(torch.from_numpy(self.E))
+        np.testing.assert_array_equal(singular_values(tensor), singular_values(self.E))
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_half_types_of_torch(self, dtype: torch.dtype) -> None:
+        tensor = torch.from_numpy(self.E).to(dtype)
+        twin = np.linalg.svd(tensor.double().numpy(), compute_uv=False)
+        np.testing.assert_allclose(singular_values(tensor), twin, rtol=1e-9)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    def test_a_tensor_on_a_device(self) -> None:
+        tensor = torch.from_numpy(self.E).cuda()
+        np.testing.assert_allclose(singular_values(tensor), singular_values(self.E), rtol=1e-9)
+
+    def test_shards(self) -> None:
+        class Shards:
+            shape = (6000, 8)
+
+            def __getitem__(self, rows: slice) -> Any:
+                return np.concatenate([TestOrigins.E[:2500], TestOrigins.E[2500:]])[rows]
+
+        np.testing.assert_array_equal(singular_values(Shards()), singular_values(self.E))
+
+    @pytest.mark.parametrize("layout", ["F", "columns", "reversed"])
+    def test_any_memory_order(self, layout: str) -> None:
+        laid = {
+            "F": np.asfortranarray(self.E),
+            "columns": np.hstack([self.E, self.E])[:, 8:],
+            "reversed": self.E[::-1][::-1],
+        }[layout]
+        np.testing.assert_array_equal(singular_values(laid), singular_values(self.E))
+
+
+def test_extra_memory_is_below_a_twentieth_of_the_table() -> None:
+    E = table_of_spectrum(3000, 20, np.geomspace(1, 1e-6, 20), seed=0).astype(np.float32)
+    E = np.tile(E, (200, 1))
+    singular_values(E)
+    tracemalloc.start()
+    singular_values(E)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < E.nbytes / 20
+
+
+def test_the_same_table_gives_the_same_bits_whatever_the_threads() -> None:
     E = np.random.default_rng(0).standard_normal((20_000, 12)).astype(np.float32)
-    assert singular_values(E).tobytes() == singular_values(E).tobytes()
+    found = singular_values(E)
+    assert found.tobytes() == singular_values(E).tobytes()
+    with threadpool_limits(1):
+        assert found.tobytes() == singular_values(E).tobytes()
 
 
 def test_a_memory_mapped_file_works_as_it_is(tmp_path: Path) -> None:

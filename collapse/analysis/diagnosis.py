@@ -8,24 +8,44 @@ import pandas as pd
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
-from collapse.analysis.measures.abundance import abundance_of_spectrum, directions_for_energy
-from collapse.analysis.measures.random_matrix import random_abundance
+from collapse.analysis.measures import dimensions
+from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.precision import numerical_rank, rounding_noise
+from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
 from collapse.analysis.readers import load
-from collapse.analysis.verdicts import verdict
+from collapse.analysis.verdicts import Evidence, degree, verdict
 from collapse.tables import TableSet
 
 COLUMNS = {
     "field": "the field's name",
     "cardinality": "rows of its table, D",
     "rows_seen": "rows looked up in training",
+    "rows_entered": "rows that entered",
     "near_zero": "share of rows with almost no norm",
     "ia": "information abundance, sum sigma / max sigma",
-    "ia_random": "the same of a random normal matrix of the same shape, on average",
+    "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
+    "ia_random_low": "the 2.5th percentile of that",
+    "ia_random_high": "the 97.5th percentile of that",
     "ia_normalised": "ia / ia_random",
     "ia_per_k": "ia / columns of the table",
+    "effective_rank": "exp of the entropy of sigma / sum sigma (RankMe)",
+    "stable_rank": "sum sigma^2 / max sigma^2",
+    "participation_ratio": "(sum sigma^2)^2 / sum sigma^4",
+    "first_share": "share of the energy sum sigma^2 that the first direction takes",
+    "k90": "directions that hold 90 % of the energy",
+    "k95": "directions that hold 95 % of the energy",
     "k99": "directions that hold 99 % of the energy",
-    "verdict": "the same in words",
+    "above_bulk": "directions above the Marchenko-Pastur bulk of the table",
+    "rank": "directions above the rounding noise of the table's type",
+    "noise": "that rounding noise / max sigma",
+    "anisotropy": "mean cosine of two rows",
+    "degree": "collapsed, partly collapsed, spread out, or not judged",
+    "verdict": "the same with the reason",
 }
+"""The columns of `diagnose`, with what they hold."""
+
+
+_SHARES = (0.90, 0.95, 0.99)
 
 
 def diagnose(checkpoint: str | Path | TableSet, *, choices: Choices | None = None) -> pd.DataFrame:
@@ -78,25 +98,51 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
 
 
 def _record(table: FactoredTable, choices: Choices) -> dict[str, Any]:
-    columns = table.R.shape[1]
-    ia = float(abundance_of_spectrum(table.sigma))
-    ia_random = random_abundance(table.rows, columns, draws=choices.draws, seed=choices.seed).mean
-    k99 = int(directions_for_energy(table.sigma, share=0.99))
+    D, K = table.rows, table.columns
+    sigma = table.spectrum.values
+    ia = float(abundance_of_spectrum(sigma))
+    random = _random(table, choices)
+    first_share = float(dimensions.first_direction_share(sigma))
+    evidence = Evidence(
+        ia_normalised=ia / random.mean,
+        first_share=first_share,
+        rows=D,
+        columns=K,
+        near_zero=table.of_rows.near_zero,
+        is_zero=ia == 0,
+    )
+    noise = rounding_noise(sigma, D, K, eps=table.eps)
     return {
         "field": table.field,
         "cardinality": table.cardinality,
         "rows_seen": table.rows_seen,
-        "near_zero": table.near_zero,
+        "rows_entered": D,
+        "near_zero": table.of_rows.near_zero,
         "ia": ia,
-        "ia_random": ia_random,
-        "ia_normalised": ia / ia_random,
-        "ia_per_k": ia / columns,
-        "k99": k99,
-        "verdict": verdict(
-            ia_normalised=ia / ia_random,
-            k99=k99,
-            max_rank=len(table.sigma),
-            columns=columns,
-            near_zero=table.near_zero,
-        ),
+        "ia_random": random.mean,
+        "ia_random_low": random.low,
+        "ia_random_high": random.high,
+        "ia_normalised": ia / random.mean,
+        "ia_per_k": ia / K,
+        "effective_rank": float(dimensions.effective_rank(sigma)),
+        "stable_rank": float(dimensions.stable_rank(sigma)),
+        "participation_ratio": float(dimensions.participation_ratio(sigma)),
+        "first_share": first_share,
+        **{
+            f"k{percent}": int(dimensions.directions_for_energy(sigma, share=percent / 100))
+            for percent in (90, 95, 99)
+        },
+        "above_bulk": int(dimensions.directions_above_bulk(sigma, D, K)),
+        "rank": numerical_rank(sigma, D, K, eps=table.eps),
+        "noise": noise / sigma[0] if ia else 0.0,
+        "anisotropy": table.of_rows.anisotropy,
+        "degree": str(degree(evidence)),
+        "verdict": verdict(evidence),
     }
+
+
+def _random(table: FactoredTable, choices: Choices) -> RandomAbundance:
+    draws, seed = choices.draws, choices.seed
+    if table.weights is None or choices.rows == "seen":
+        return random_abundance(table.rows, table.columns, draws=draws, seed=seed)
+    return weighted_random_abundance(table.weights, table.columns, draws=draws, seed=seed)

@@ -1,6 +1,6 @@
-"""One pass over each table; every measure after it works on a small factor.
+"""A few passes over each table; every measure after them works on its small spectrum.
 
-Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R = min(D, M K).
+Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R = min(D, M K) singular values.
 """
 
 from collections.abc import Iterator
@@ -11,30 +11,43 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.measures.rows import near_zero_share
-from collapse.analysis.measures.spectra import factor
+from collapse.analysis.measures.precision import machine_epsilon
+from collapse.analysis.measures.rows import RowMeasures, row_measures
+from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FactoredTable:
-    """A table's factor R with R^T R = E^T E, and what else its one pass gave."""
+    """A table's singular values and vectors, and what else its passes gave."""
 
     field: str
     """The field's name."""
     cardinality: int
     """All rows of the table, D."""
     rows: int
-    """The rows that entered the factor."""
+    """The rows that entered, those of positive weight."""
+    weights: NDArray[np.float64] | None
+    """Their weights, shape (D,); None if all rows entered alike."""
     rows_seen: int | None
     """The rows looked up in training; None if the checkpoint does not tell."""
-    near_zero: float
-    """The share of near-zero rows among those that entered."""
-    R: NDArray[np.floating]
-    """The factor, shape (min(rows, M K), M K): singular values and right singular vectors are those of E."""
-    sigma: NDArray[np.floating]
-    """The singular values, descending, shape (min(rows, M K),)."""
+    of_rows: RowMeasures
+    """What the rows that entered tell by themselves."""
+    spectrum: Spectrum
+    """Singular values and right singular vectors, R of them."""
+    eps: float
+    """The machine epsilon of the table's type."""
+
+    @property
+    def columns(self) -> int:
+        """All columns of the table, M K."""
+        return len(self.spectrum.V)
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """The singular values, descending, shape (R,)."""
+        return self.spectrum.sigma
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,23 +94,29 @@ def factorise(tables: TableSet, choices: Choices) -> FactoredTables:
 
 
 def _factored(table: EmbeddingTable, source: str, choices: Choices) -> FactoredTable:
-    E = table.E
-    if choices.rows == "seen":
-        if table.row_counts is None:
-            raise CollapseError(f"{source} does not tell which rows were seen in training: use all rows")
-        E = E[table.row_counts > 0]
-        if not len(E):
-            raise CollapseError(f"no row of field {table.field!r} of {source} was seen in training: use all rows")
+    weights = _weights(table, source, choices)
     try:
-        R = factor(E)
+        spectrum = decompose(table.E, weights=weights)
+        of_rows = row_measures(table.E, weights=weights, tolerance=choices.near_zero)
     except ValueError as error:
         raise CollapseError(f"field {table.field!r} of {source}: {error}") from error
     return FactoredTable(
         field=table.field,
         cardinality=table.cardinality,
-        rows=len(E),
+        rows=table.cardinality if weights is None else int(np.count_nonzero(weights)),
+        weights=weights,
         rows_seen=None if table.row_counts is None else int(np.count_nonzero(table.row_counts)),
-        near_zero=near_zero_share(E, tolerance=choices.near_zero),
-        R=R,
-        sigma=np.linalg.svd(R, compute_uv=False),
+        of_rows=of_rows,
+        spectrum=spectrum,
+        eps=machine_epsilon(table.E.dtype),
     )
+
+
+def _weights(table: EmbeddingTable, source: str, choices: Choices) -> NDArray[np.float64] | None:
+    if choices.rows == "all":
+        return None
+    if table.row_counts is None:
+        raise CollapseError(f"{source} does not tell which rows were seen in training: use all rows")
+    if not table.row_counts.any():
+        raise CollapseError(f"no row of field {table.field!r} of {source} was seen in training: use all rows")
+    return np.asarray(table.row_counts > 0 if choices.rows == "seen" else table.row_counts, dtype=np.float64)

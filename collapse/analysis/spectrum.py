@@ -29,7 +29,7 @@ def spectra(factored: FactoredTables) -> pd.DataFrame:
                     "cardinality": table.cardinality,
                     "k": np.arange(1, len(table.sigma) + 1),
                     "sigma": table.sigma,
-                    "sigma_normalised": normalised_spectrum(table.sigma),
+                    "sigma_normalised": normalised_spectrum(table.spectrum.values),
                 }
             )
             for table in factored

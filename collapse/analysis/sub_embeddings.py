@@ -65,7 +65,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     ia = np.stack([_of_source(factored, maps, i) for i in range(len(tables))])
     i, j = (index.ravel() for index in np.indices(ia.shape))
     names = np.array(tables.fields)
-    ia_raw = np.array([abundance_of_spectrum(table.sigma) for table in factored])
+    ia_raw = np.array([abundance_of_spectrum(table.spectrum.values) for table in factored])
     return pd.DataFrame(
         {"source": names[i], "target": names[j], "ia": ia.ravel(), "ia_source": ia_raw[i], "ia_target": ia_raw[j]}
     )
@@ -73,7 +73,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
 
 def _of_source(factored: FactoredTables, maps: Sequence[FieldMaps], i: int) -> NDArray[np.floating]:
     """Return IA(E_i^{->j}) for every j, NaN where there is none."""
-    table, R = factored.tables.tables[i], factored.factors[i].R
+    table, R = factored.tables.tables[i], factored.factors[i].spectrum.factor
     of_sets = [each.sub_embeddings(i, table.columns_of_set(R, each.set)) for each in maps]
     ia = np.full(len(factored.tables), np.nan)
     same_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.floating]]]] = {}

@@ -1,42 +1,77 @@
 """A field's numbers in words."""
 
-COLLAPSED, PARTLY = 0.3, 0.6
+from dataclasses import dataclass
+from enum import StrEnum
+
+FEWEST_ROWS = 3
 
 
-def verdict(*, ia_normalised: float, k99: int, max_rank: int, columns: int, near_zero: float) -> str:
-    """Say how far a field's embeddings are collapsed.
+class Degree(StrEnum):
+    """How far a field is collapsed: by IA / E[IA(random)], below 0.3, below 0.6, and above.
+
+    The two thresholds are this project's; the paper compares curves and sets none.
+    """
+
+    COLLAPSED = "collapsed"
+    PARTLY = "partly collapsed"
+    SPREAD = "spread out"
+    NOT_JUDGED = "not judged"
+
+
+_BELOW = {Degree.COLLAPSED: 0.3, Degree.PARTLY: 0.6}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on."""
+
+    ia_normalised: float
+    """IA / E[IA(random)] of the table (Appendix I); NaN where it has none."""
+    first_share: float
+    """The share of the energy that the first direction takes."""
+    rows: int
+    """The rows that entered."""
+    columns: int
+    """Columns of the table, M K."""
+    near_zero: float
+    """Share of near-zero rows."""
+    is_zero: bool
+    """Whether every entry that entered is zero."""
+
+
+def degree(evidence: Evidence) -> Degree:
+    """Return how far a field's embeddings are collapsed."""
+    if evidence.is_zero or evidence.rows < FEWEST_ROWS or evidence.columns < 2:
+        return Degree.NOT_JUDGED
+    return next((each for each, below in _BELOW.items() if evidence.ia_normalised < below), Degree.SPREAD)
+
+
+def verdict(evidence: Evidence) -> str:
+    """Say how far a field's embeddings are collapsed, in the measure that decides.
 
     Parameters
     ----------
-    ia_normalised : float
-        IA / E[IA(random)] of the table (Appendix I).
-    k99 : int
-        Directions that hold 99 % of the energy.
-    max_rank : int
-        Directions that there can be, min(D, M K).
-    columns : int
-        Columns of the table, M K.
-    near_zero : float
-        Share of near-zero rows.
+    evidence : Evidence
+        The field's numbers.
 
     Returns
     -------
     str
-        "collapsed" below 0.3, "partly collapsed" below 0.6, else "spread out", each with the reason. The two
-        thresholds are this project's; the paper compares curves and sets none.
+        The degree, with the reason: how much is left of the IA of a random table of its shape, and how much of the
+        energy the first direction takes. A field that cannot be judged says why: every entry is zero, fewer rows
+        than three, or a single column.
     """
-    if k99 == 0:
-        return "empty: every entry is zero"
-    degree = (
-        "collapsed"
-        if ia_normalised < COLLAPSED
-        else "partly collapsed"
-        if ia_normalised < PARTLY
-        else "spread out"
-    )
-    words = f"{degree}: 99 % of its energy in {k99} of {max_rank} directions"
-    if max_rank < columns:
-        words += ", as many as it has rows"
-    if near_zero >= 0.5:
-        words += f"; {near_zero:.0%} of its rows are near zero"
+    found = degree(evidence)
+    if found is Degree.NOT_JUDGED:
+        if evidence.is_zero:
+            return f"{found}: every entry is zero"
+        if evidence.columns < 2:
+            return f"{found}: a single column has a single direction"
+        return f"{found}: {evidence.rows} row{'s' * (evidence.rows > 1)} cannot tell directions apart"
+    words = f"{found}: IA is {evidence.ia_normalised:.0%} of random, "
+    words += f"the first direction takes {evidence.first_share:.0%} of the energy"
+    if evidence.rows < evidence.columns:
+        words += f"; it has {evidence.rows} rows"
+    if evidence.near_zero >= 0.5:
+        words += f"; {evidence.near_zero:.0%} of its rows are near zero"
     return words

@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
+    from collapse.analysis.choices import Rows
     from collapse.analysis.factors import FactoredTables
 
 _HEADINGS = {
@@ -36,9 +37,9 @@ _HEADINGS = {
 )
 @click.option(
     "--rows",
-    type=click.Choice(["all", "seen"]),
+    type=click.Choice(["all", "seen", "frequency"]),
     default="all",
-    help="Rows that enter a spectrum: all, or those looked up in training.",
+    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
@@ -46,7 +47,7 @@ def command(
     checkpoints: tuple[Path, ...],
     figures: tuple[str, ...],
     out: Path | None,
-    rows: str,
+    rows: "Rows",
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -84,7 +85,7 @@ def command(
         from collapse.figures.registry import display_of
 
         kinds = [display_of(number) for number in figures]
-    choices = Choices(rows="seen" if rows == "seen" else "all")
+    choices = Choices(rows=rows)
     factored = [factorise(load(path), choices) for path in checkpoints]
     displays = [kind.from_checkpoints(factored) for kind in kinds]
     _print_tables(factored, as_json=as_json, as_csv=as_csv)
@@ -147,11 +148,13 @@ def _as_text(factored: "FactoredTables", frame: "pd.DataFrame") -> str:
         "random": "{:.2f}".format,
         "IA/random": "{:.2f}".format,
     }
-    collapsed = int(frame["verdict"].str.startswith("collapsed").sum())
+    collapsed = int((frame["degree"] == "collapsed").sum())
     summary = (
         f"{collapsed} of {len(frame)} fields are collapsed; mean IA {frame['ia'].mean():.2f}, "
         f"{frame['ia_normalised'].mean():.0%} of random on average; {factored.choices.rows} rows entered; "
         "the worst first"
     )
-    lines = text.to_string(index=False, formatters=formatters, justify="left")
+    lines = "\n".join(
+        line.rstrip() for line in text.to_string(index=False, formatters=formatters, justify="left").splitlines()
+    )
     return f"{tables.source}: {tables.name}, {shape} ({described})\n{summary}\n\n{lines}\n"

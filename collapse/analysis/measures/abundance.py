@@ -1,20 +1,22 @@
-"""Information abundance (Definition 3.1), and what else a spectrum tells."""
+"""Information abundance (Definition 3.1)."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.analysis.measures.spectra import singular_values
+from collapse.analysis.measures.spectra import decompose
 
 
-def information_abundance(E: NDArray[Any]) -> float:
+def information_abundance(E: Any, *, weights: NDArray[Any] | None = None) -> float:
     """Information abundance of a table, IA(E) = ||sigma||_1 / ||sigma||_inf.
 
     Parameters
     ----------
     E : (D, K) array
-        The table, floating.
+        The table, as `singular_values` takes it.
+    weights : (D,) array, optional
+        Weights of the rows, from 0.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def information_abundance(E: NDArray[Any]) -> float:
     >>> round(information_abundance(np.ones((4, 4))), 6)
     1.0
     """
-    return float(abundance_of_spectrum(singular_values(E)))
+    return float(abundance_of_spectrum(decompose(E, weights=weights).values))
 
 
 def abundance_of_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -76,23 +78,3 @@ def normalised_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     largest = sigma[..., :1]
     normalised: NDArray[np.floating] = np.divide(sigma, largest, out=np.zeros_like(sigma), where=largest > 0)
     return normalised
-
-
-def directions_for_energy(sigma: NDArray[np.floating], *, share: float = 0.99) -> NDArray[np.intp]:
-    """Least number of directions that hold a share of the energy sum sigma^2.
-
-    Parameters
-    ----------
-    sigma : (..., R) array
-        Singular values, descending along the last axis.
-    share : float
-        The share, from 0 exclusive to 1.
-
-    Returns
-    -------
-    (...) array of int
-        From 1 to R; 0 where all singular values are zero. All equal and share 1 give R, rank one gives 1.
-    """
-    held = np.cumsum(normalised_spectrum(sigma) ** 2, axis=-1)
-    total = held[..., -1:]
-    return np.where(total[..., 0] > 0, np.count_nonzero(held < share * total, axis=-1) + 1, 0)

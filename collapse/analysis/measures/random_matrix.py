@@ -1,10 +1,13 @@
 """What a random normal matrix of the same shape would have, E[IA(randn)] of Appendix I."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 
@@ -46,41 +49,107 @@ def random_abundance(D: int, K: int, *, draws: int = 64, seed: int = 0) -> Rando
 
     Notes
     -----
-    By Bartlett's decomposition the triangular factor of a normal (D, K) matrix, D >= K, has on its diagonal the
-    roots of chi^2 numbers of D, D - 1, .. degrees of freedom and above it standard normal ones, all independent.
-    Its spectrum has the law of the whole matrix's, at a cost without D.
+    Orthogonal maps reduce a normal (D, K) matrix, D >= K, to a bidiagonal one whose entries are independent: on
+    the diagonal the roots of chi^2 numbers of D, D - 1, .. degrees of freedom, above it those of K - 1, K - 2, ..
+    So the spectrum's law costs K numbers and K^2 operations a draw, without D and without any (K, K) matrix; the
+    draws come one after another.
 
     References
     ----------
-    Bartlett, On the theory of statistical regression, Proc. R. Soc. Edinburgh 53, 1933.
+    Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab. 13, 1985; Dumitriu and
+    Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. Bartlett's triangular factor (1933), which
+    has K^2 / 2 random numbers, is the reference in the tests.
     """
     if min(D, K, draws) < 1:
         raise ValueError(f"a matrix of shape ({D}, {K}) cannot be drawn {draws} times")
-    sigma = np.linalg.svd(bartlett_factors(max(D, K), min(D, K), draws=draws, seed=seed), compute_uv=False)
-    abundance = abundance_of_spectrum(sigma)
+    return _summary(random_spectra(D, K, draws=draws, seed=seed))
+
+
+def weighted_random_abundance(weights: NDArray[Any], K: int, *, draws: int = 64, seed: int = 0) -> RandomAbundance:
+    """Draw the information abundance of random normal matrices whose rows are weighted.
+
+    Parameters
+    ----------
+    weights : (D,) array
+        The weights w of the rows, from 0; the matrices are diag(w)^1/2 G, as `singular_values` weights a table.
+    K : int
+        Columns.
+    draws : int
+        How many matrices.
+    seed : int
+        The seed of the draws.
+
+    Returns
+    -------
+    RandomAbundance
+        Mean and a 95 % band; with equal weights those of `random_abundance`.
+
+    Raises
+    ------
+    ValueError
+        If no weight is positive, or the number of columns or draws is below 1.
+
+    Notes
+    -----
+    The Gram matrix is sum_d w_d g_d g_d^T. The rows of largest weight are drawn one by one, 4 K of them or more;
+    the many small ones together are drawn as a Wishart matrix a W_n of the same mean and variance, a n = sum w and
+    a^2 n = sum w^2, n >= 4 K (Satterthwaite, Biometrics Bulletin 2, 1946). Where there are fewer, all are drawn.
+    """
+    weights = np.sort(np.asarray(weights, dtype=np.float64)[np.asarray(weights) > 0])[::-1]
+    if min(len(weights), K, draws) < 1:
+        raise ValueError(f"a matrix of {len(weights)} weighted rows and {K} columns cannot be drawn {draws} times")
+    single = 4 * K
+    while single < len(weights) and _degrees(weights[single:]) < 4 * K:
+        single *= 2
+    return _summary(_weighted_spectra(weights[:single], weights[single:], K, draws=draws, seed=seed))
+
+
+def _degrees(weights: NDArray[np.float64]) -> float:
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def _weighted_spectra(
+    single: NDArray[np.float64], rest: NDArray[np.float64], K: int, *, draws: int, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    generator, roots = np.random.default_rng(seed), np.sqrt(single)[:, None]
+    for _ in range(draws):
+        rows = roots * generator.standard_normal((len(single), K))
+        if len(rest):
+            factor = np.triu(generator.standard_normal((K, K)), 1)
+            factor[np.diag_indices(K)] = np.sqrt(generator.chisquare(_degrees(rest) - np.arange(K)))
+            rows = np.vstack([rows, np.sqrt((rest @ rest) / rest.sum()) * factor])
+        yield np.asarray(np.linalg.svd(rows, compute_uv=False), dtype=np.float64)
+
+
+def _summary(spectra: Iterable[NDArray[np.float64]]) -> RandomAbundance:
+    abundance = [float(abundance_of_spectrum(sigma)) for sigma in spectra]
     low, high = np.percentile(abundance, [2.5, 97.5])
-    return RandomAbundance(mean=float(abundance.mean()), low=float(low), high=float(high))
+    return RandomAbundance(mean=float(np.mean(abundance)), low=float(low), high=float(high))
 
 
-def bartlett_factors(D: int, K: int, *, draws: int, seed: int) -> NDArray[np.float64]:
-    """Draw triangular factors of normal (D, K) matrices.
+def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw the singular values of standard normal matrices.
 
     Parameters
     ----------
     D, K : int
-        Rows and columns, D >= K.
+        Rows and columns.
     draws : int
-        How many.
+        How many matrices.
     seed : int
-        The seed.
+        The seed of the draws.
 
-    Returns
-    -------
-    (draws, K, K) array
-        Upper triangular, each with the singular values' law of a standard normal (D, K) matrix.
+    Yields
+    ------
+    (min(D, K),) float64 array
+        Singular values, descending.
     """
     generator = np.random.default_rng(seed)
-    factors = np.triu(generator.standard_normal((draws, K, K)), 1)
-    diagonal = np.arange(K)
-    factors[:, diagonal, diagonal] = np.sqrt(generator.chisquare(D - diagonal, (draws, K)))
-    return factors
+    D, K = max(D, K), min(D, K)
+    for _ in range(draws):
+        diagonal = generator.chisquare(np.arange(D, D - K, -1))
+        above = generator.chisquare(np.arange(K - 1, 0, -1)) if K > 1 else np.zeros(0)
+        # B^T B of the bidiagonal matrix B is tridiagonal.
+        squares = diagonal + np.concatenate([[0.0], above])
+        L = linalg.eigvalsh_tridiagonal(squares, np.sqrt(diagonal[:-1] * above), check_finite=False)
+        yield np.sqrt(np.maximum(L[::-1], 0))

@@ -1,10 +1,11 @@
-"""Singular values of tables of any length, exact, in two streaming passes.
+"""Singular values of tables of any length, exact, streamed.
 
-Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
+Shapes: D rows of a table (cardinality), K columns, R = min(D, K), or the rows of positive weight and K.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,21 +13,54 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-_THREADS = 2
-_CHUNK_ENTRIES = 2**17
+from collapse.analysis.measures.row_stream import RowStream
+
 _DIRECT_ROWS = 512
 _SQUARES = 1e-250, 1e250
-_SECOND_PASS_BELOW = 1e-6
-_CLIP = 1e-15
+_TAIL = 1e-6
+_NOISE = 1e-26
+_WIDE = 40
+_PARTIAL_SUMS = 4
 
 
-def singular_values(E: NDArray[Any]) -> NDArray[np.floating]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spectrum:
+    """Singular values and right singular vectors of a table, E = U diag(sigma) V^T."""
+
+    values: NDArray[np.float64]
+    """sigma / scale, descending, shape (R,)."""
+    V: NDArray[np.float64]
+    """The right singular vectors, orthonormal columns, shape (K, R)."""
+    scale: float = 1.0
+    """A power of two; 1 unless squares of the entries over- or underflow."""
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """The singular values, descending, shape (R,); infinite where a double cannot hold them."""
+        with np.errstate(over="ignore"):
+            return self.values * self.scale
+
+    @property
+    def factor(self) -> NDArray[np.float64]:
+        """The matrix R = diag(values) V^T, shape (R, K): scale^2 R^T R = E^T E.
+
+        R A has the singular values of E A / scale for every A, so what is asked of a long table can be asked of
+        its factor.
+        """
+        factor: NDArray[np.float64] = self.values[:, None] * self.V.T
+        return factor
+
+
+def singular_values(E: Any, *, weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Singular values of a table, in float64 whatever the table's type.
 
     Parameters
     ----------
     E : (D, K) array
-        The table, floating, in memory or memory-mapped.
+        The table, floating: an array, a memory-mapped file, a torch tensor on any device, or anything that has a
+        shape and gives its rows by slices.
+    weights : (D,) array, optional
+        Weights of the rows, from 0; those of diag(weights)^1/2 E are returned.
 
     Returns
     -------
@@ -40,109 +74,141 @@ def singular_values(E: NDArray[Any]) -> NDArray[np.floating]:
 
     See Also
     --------
-    factor : What they are computed from, with the accuracy.
+    decompose : How they are computed, and how exactly.
     """
-    return np.linalg.svd(factor(E), compute_uv=False)
+    return decompose(E, weights=weights).sigma
 
 
-def factor(E: NDArray[Any]) -> NDArray[np.floating]:
-    """Reduce a table to a small matrix with the same Gram matrix, R^T R = E^T E.
-
-    The factor has the table's singular values and right singular vectors, and R A has the singular values of E A
-    for every A, so what is asked of a long table can be asked of its factor.
+def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
+    """Decompose a table in as many streaming passes as its spectrum needs: one, or two for a deep one.
 
     Parameters
     ----------
     E : (D, K) array
-        The table, floating, in memory or memory-mapped.
+        The table, as `singular_values` takes it.
+    weights : (D,) array, optional
+        Weights of the rows, from 0.
 
     Returns
     -------
-    (R, K) float64 array
-        The factor, R = min(D, K); determined up to an orthogonal map from the left.
+    Spectrum
+        Singular values and right singular vectors.
 
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
+        If `E` is no matrix of numbers, the weights do not fit it, or a row holds NaN or infinity; the message
+        names the row.
 
     Notes
     -----
-    The first pass accumulates G = E^T E in float64 and takes V L V^T = G. Squaring loses what lies below
-    1e-8 sigma_max and blurs what lies near it, so where min L / max L < 1e-6 a second pass accumulates the Gram
-    matrix S of Y = E V L^-1/2, whose columns are nearly orthonormal; with S = Q S' Q^T the factor is
-    S'^1/2 Q^T L^1/2 V^T. Singular values down to 1e-6 sigma_max are then right to 1e-9 of themselves. What lies
-    below 1e-15 sigma_max is rounding. Rows are read in chunks of fixed bounds, on two threads with sums of their
-    own, so a table gives the same numbers every time. A table with hardly more rows than columns is decomposed
-    directly.
+    A pass accumulates G = E^T E in float64 and takes V L V^T = G. Squaring blurs what is small, so of its
+    directions those with L >= 1e-6 max L are kept; a next pass streams Y = E V_T for the T directions below, whose
+    Gram matrix is small throughout and so tells them apart, and so on until what is left is below 1e-13 sigma_max,
+    the rounding of float64 itself. E has no row space outside of V, and V_T is orthogonal to what was kept, so the
+    values of all passes are those of E.
+
+    Singular values down to 1e-6 sigma_max are right to 1e-9 of themselves. A table in a shorter type has a noise
+    floor of its own, which no decomposition can see below: `rounding_noise`.
+
+    Chunks are read in fixed bounds into a fixed number of sums, so a table gives the same numbers every time,
+    whatever the number of threads. A table with hardly more rows than columns is decomposed directly.
     """
-    E = np.asarray(E)
-    if E.ndim != 2 or E.size == 0:
-        raise ValueError(f"a table has rows and columns, and this has shape {E.shape}")
-    if not np.issubdtype(E.dtype, np.floating):
-        raise ValueError(f"a table holds floating-point numbers, and this holds {E.dtype}")
-    D, K = E.shape
+    stream = RowStream(E, weights)
+    D, K = stream.shape
     if max(4 * K, _DIRECT_ROWS) >= D:
-        return _direct(E)
+        return _direct(stream)
     scale = 1.0
-    G = _gram(E, lambda chunk: chunk)
+    G = _gram(stream, np.eye(K), scale)
     if not _SQUARES[0] < np.diagonal(G).max() < _SQUARES[1]:
-        scale = _scale(E)
-        G = _gram(E, lambda chunk: chunk / scale)
-    L, V = np.linalg.eigh(G)
-    if L[-1] == 0:
-        return np.zeros((K, K))
-    root: NDArray[np.float64] = np.sqrt(np.maximum(L, _CLIP * L[-1]))
-    if L[0] >= _SECOND_PASS_BELOW * L[-1]:
-        return np.asarray(scale * root[:, None] * V.T)
-    whiten = V / root
-    S, Q = np.linalg.eigh(_gram(E, lambda chunk: (chunk if scale == 1 else chunk / scale) @ whiten))
-    return np.asarray(scale * np.sqrt(np.maximum(S, 0))[:, None] * Q.T @ (root[:, None] * V.T))
+        scale = _scale(max(float(np.abs(chunk).max()) for _, chunk in stream.arrays()))
+        G = _gram(stream, np.eye(K), scale)
+    values: list[NDArray[np.float64]] = []
+    vectors: list[NDArray[np.float64]] = []
+    basis, noise = np.eye(K), 0.0
+    while True:
+        L, Q = (ordered[..., ::-1] for ordered in np.linalg.eigh(G))
+        noise = noise or _NOISE * L[0]
+        kept = int(np.count_nonzero(_TAIL * L[0] <= L)) if L[0] > noise else len(L)
+        values.append(np.sqrt(np.maximum(L[:kept], 0)))
+        vectors.append(basis @ Q[:, :kept])
+        if kept == len(L):
+            break
+        basis = basis @ Q[:, kept:]
+        G = _gram(stream, basis, scale)
+    # The smallest that a pass keeps and the largest that the next one finds may change places by rounding.
+    found, V = np.concatenate(values), np.hstack(vectors)
+    order = np.argsort(-found, kind="stable")
+    return Spectrum(values=found[order][: stream.rank_bound], V=V[:, order[: stream.rank_bound]], scale=scale)
 
 
-def _direct(E: NDArray[Any]) -> NDArray[np.floating]:
-    exact = E.astype(np.float64)
-    _scale(exact)
-    return exact if len(exact) <= exact.shape[1] else np.linalg.qr(exact).R
+def _direct(stream: RowStream) -> Spectrum:
+    exact = np.concatenate([chunk for _, chunk in stream.arrays()])
+    scale = _scale(float(np.abs(exact).max()))
+    _, values, Vt = np.linalg.svd(exact / scale, full_matrices=False)
+    return Spectrum(values=values[: stream.rank_bound], V=Vt.T[:, : stream.rank_bound], scale=scale)
 
 
-def _gram(E: NDArray[Any], transform: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sum transform(chunk)^T transform(chunk) over the chunks of E, symmetric."""
-    rows = _chunk_rows(E)
+def _scale(largest: float) -> float:
+    """Return a power of two near the largest entry, 1 for a table of zeros."""
+    return float(2.0 ** np.clip(np.frexp(largest)[1], -1021, 1023)) if largest else 1.0
+
+
+def _gram(stream: RowStream, basis: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """Sum (chunk B)^T (chunk B) / scale^2 over the chunks, B the basis."""
+    D, K = stream.shape
+    identity = len(basis) == basis.shape[1]
+    # Sums of their own for threads, while they are few bytes beside the table.
+    sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(stream.starts))
+    F = max(1, _WIDE // basis.shape[1])
 
     @np.errstate(all="ignore")  # what over- or underflows is seen on the diagonal, and done again to scale
-    def partial(first: int) -> NDArray[np.float64]:
-        total = np.zeros((E.shape[1],) * 2)
-        for start in range(first * rows, len(E), _THREADS * rows):
-            chunk = transform(E[start : start + rows].astype(np.float64))
-            # NumPy knows a product with its own transpose, and lets the other thread run meanwhile.
-            total += chunk.T @ chunk
-        return total
+    def partial(first: int) -> Any:
+        total: Any = 0.0
+        for start in stream.starts[first::sums]:
+            chunk = stream.chunk(start)
+            if scale != 1:
+                chunk = chunk / scale
+            if not isinstance(chunk, np.ndarray):
+                Y = chunk if identity else chunk @ chunk.new_tensor(basis)
+                total = total + Y.T @ Y
+                continue
+            total = total + _wide_product(chunk if identity else chunk @ basis, F)
+        return _fold(total, F) if isinstance(total, np.ndarray) else total.cpu().numpy()
 
-    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
-        totals = list(pool.map(partial, range(_THREADS)))
+    threads = min(sums, _blas_threads())
+    with (
+        _blas().limit(limits=1, user_api="blas") if threads > 1 else nullcontext(),
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        totals = list(pool.map(partial, range(sums)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sum(totals, axis=0))
 
 
-def _scale(E: NDArray[Any]) -> float:
-    """Return a power of two near max |E|, 1 for a table of zeros; refuse NaN and infinity."""
-    largest, rows = 0.0, _chunk_rows(E)
-    for start in range(0, len(E), rows):
-        magnitudes = np.abs(E[start : start + rows].astype(np.float64)).max(axis=1)
-        if not np.isfinite(magnitudes).all():
-            row = start + int(np.flatnonzero(~np.isfinite(magnitudes))[0])
-            raise ValueError(f"row {row} holds NaN or infinity")
-        largest = max(largest, float(magnitudes.max()))
-    return float(2.0 ** np.clip(np.frexp(largest)[1], -1021, 1023)) if largest else 1.0
+def _wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
+    """Multiply Y^T Y with F rows side by side, which `_fold` adds up: a product library is slow on ten columns."""
+    whole = len(Y) - len(Y) % F
+    wide = Y[:whole].reshape(-1, F * Y.shape[1])
+    # NumPy knows a product with its own transpose, and lets the other thread run meanwhile.
+    product = wide.T @ wide
+    if whole < len(Y):
+        rest = Y[whole:]
+        product[: Y.shape[1], : Y.shape[1]] += rest.T @ rest
+    return np.asarray(product)
 
 
-def _chunk_rows(E: NDArray[Any]) -> int:
-    # A chunk in float64 stays in a core's second-level cache.
-    return max(1, _CHUNK_ENTRIES // int(E.shape[1]))
+def _fold(product: NDArray[np.float64], F: int) -> NDArray[np.float64]:
+    """Add the diagonal blocks up."""
+    columns = len(product) // F
+    return np.asarray(np.einsum("fafb->ab", product.reshape(F, columns, F, columns)))
 
 
 @cache
 def _blas() -> ThreadpoolController:
     # Finding the loaded libraries takes milliseconds, so it is done once.
     return ThreadpoolController()
+
+
+def _blas_threads() -> int:
+    return max((library["num_threads"] for library in _blas().info() if library["user_api"] == "blas"), default=1)

@@ -1,0 +1,82 @@
+"""What rounding a table to its type leaves behind, and the rank that stands above it.
+
+Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+ABOVE_NOISE = 4.0
+"""A direction counts towards the rank if its singular value is above this times the rounding noise."""
+
+
+def rounding_noise(sigma: NDArray[np.floating], D: int, K: int, *, eps: float) -> float:
+    """Spectral norm of what rounding a table to its type adds to it: the noise floor of its singular values.
+
+    Parameters
+    ----------
+    sigma : (R,) array
+        Its singular values.
+    D, K : int
+        Its rows and columns.
+    eps : float
+        The machine epsilon of the type that its entries were last rounded to, as `machine_epsilon` gives it.
+
+    Returns
+    -------
+    float
+        eps / (2 sqrt 3) rms(E) (sqrt D + sqrt K), from 0 for a table of zeros.
+
+    Notes
+    -----
+    An entry x is rounded by an error that is uniform within half a spacing, at most eps |x| / 2, so of standard
+    deviation eps |x| / (2 sqrt 3) at most. A matrix of independent entries of standard deviation s has a spectral
+    norm of about s (sqrt D + sqrt K). The rule max(D, K) eps sigma_1, usual for square matrices of float64, grows
+    with D in place of sqrt D and throws true directions of long float32 tables away: 12 % of sigma_1 at D = 10^6.
+    """
+    if not len(sigma) or sigma[0] == 0:
+        return 0.0
+    # Over the largest, so that no square overflows.
+    rms = float(sigma[0]) * float(np.sqrt(np.sum((sigma / sigma[0]) ** 2) / (D * K)))
+    return float(eps / (2 * np.sqrt(3)) * rms * (np.sqrt(D) + np.sqrt(K)))
+
+
+def numerical_rank(sigma: NDArray[np.floating], D: int, K: int, *, eps: float) -> int:
+    """Count the singular values that stand above what rounding leaves behind.
+
+    Parameters
+    ----------
+    sigma : (R,) array
+        Singular values, descending.
+    D, K : int
+        The table's rows and columns.
+    eps : float
+        The machine epsilon of the table's type.
+
+    Returns
+    -------
+    int
+        From 0, for a table of zeros, to R: those above `ABOVE_NOISE` times `rounding_noise`, and above what the
+        decomposition itself rounds, K eps_64 sigma_1.
+    """
+    if not len(sigma) or sigma[0] == 0:
+        return 0
+    floor = max(ABOVE_NOISE * rounding_noise(sigma, D, K, eps=eps), K * np.finfo(np.float64).eps * float(sigma[0]))
+    return int(np.count_nonzero(sigma > floor))
+
+
+def machine_epsilon(dtype: object) -> float:
+    """Machine epsilon of a NumPy or torch floating type, the spacing of numbers at 1.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype, type or torch.dtype
+        The type.
+
+    Returns
+    -------
+    float
+        2^-7 for bfloat16, 2^-10 for float16, 2^-23 for float32, 2^-52 for float64.
+    """
+    name = str(dtype).removeprefix("torch.") if "torch" in str(dtype) else np.dtype(dtype).name  # type: ignore[call-overload]
+    return 2.0**-7 if name == "bfloat16" else float(np.finfo(name).eps)

@@ -1,0 +1,118 @@
+"""Tables of any origin, as float64 chunks of their rows.
+
+Shapes: D rows of a table (cardinality), K columns.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ENTRIES = 2**12, 2**17
+_CHUNKS = 180
+_NAN = "holds NaN or infinity"
+
+
+class RowStream:
+    """The rows of a table, a chunk at a time.
+
+    Parameters
+    ----------
+    E : (D, K) array
+        Anything that has a ``shape`` and gives its rows by slices: a NumPy array or a memory-mapped file, a torch
+        tensor on any device, shards behind a class of your own. Floating.
+    weights : (D,) array, optional
+        Weights of the rows, from 0: the Gram matrix becomes sum_d w_d e_d e_d^T. 0 and 1 choose rows, counts
+        weight them by frequency.
+
+    Raises
+    ------
+    ValueError
+        If `E` is no matrix of numbers, or the weights do not fit it, are negative or all zero.
+    """
+
+    def __init__(self, E: Any, weights: NDArray[Any] | None = None) -> None:
+        if not hasattr(E, "shape"):
+            E = np.asarray(E)
+        if len(E.shape) != 2 or 0 in E.shape:
+            raise ValueError(f"a table has rows and columns, and this has shape {tuple(E.shape)}")
+        if not _is_floating(E[:1]):
+            raise ValueError(f"a table holds floating-point numbers, and this holds {E[:1].dtype}")
+        self.E = E
+        self.shape: tuple[int, int] = (int(E.shape[0]), int(E.shape[1]))
+        self.weights = None if weights is None else self._checked(weights)
+
+    def _checked(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != self.shape[:1]:
+            raise ValueError(f"a table of {self.shape[0]} rows cannot have weights of shape {weights.shape}")
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise ValueError("weights of rows are finite, from 0, and not all 0")
+        return weights
+
+    @property
+    def rank_bound(self) -> int:
+        """The most singular values that can differ from zero."""
+        D, K = self.shape
+        return min(D if self.weights is None else int(np.count_nonzero(self.weights)), K)
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """A chunk that stays in a core's cache, and small beside the table."""
+        D, K = self.shape
+        return max(1, int(np.clip(D * K // _CHUNKS, *_ENTRIES)) // K)
+
+    @property
+    def starts(self) -> range:
+        """The first row of every chunk."""
+        return range(0, self.shape[0], self.rows_per_chunk)
+
+    def chunk(self, start: int, rows: int | None = None) -> Any:
+        """Return rows as float64, times the roots of their weights.
+
+        Parameters
+        ----------
+        start : int
+            The first row.
+        rows : int, optional
+            How many; by default a chunk.
+
+        Returns
+        -------
+        (rows, K) array
+            C-contiguous, a copy: NumPy's; torch's if the table lies on a device.
+        """
+        stop = start + (self.rows_per_chunk if rows is None else rows)
+        chunk = self.E[start:stop]
+        if hasattr(chunk, "detach"):
+            chunk = chunk.detach().double().contiguous()
+            chunk = chunk.numpy() if chunk.device.type == "cpu" else chunk
+        else:
+            chunk = np.asarray(chunk).astype(np.float64, order="C")
+        if self.weights is None:
+            return chunk
+        roots: Any = np.sqrt(self.weights[start:stop])[:, None]
+        return chunk * (roots if isinstance(chunk, np.ndarray) else chunk.new_tensor(roots))
+
+    def arrays(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield the first row and the rows of every chunk, in memory.
+
+        Raises
+        ------
+        ValueError
+            If a row holds NaN or infinity; the message names it.
+        """
+        for start in self.starts:
+            chunk = self.chunk(start)
+            array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
+            if not np.isfinite(array).all():
+                row = start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+                raise ValueError(f"row {row} {_NAN}")
+            yield start, array
+
+
+def _is_floating(rows: Any) -> bool:
+    if hasattr(rows, "detach"):
+        return bool(rows.is_floating_point())
+    return np.issubdtype(np.asarray(rows).dtype, np.floating)

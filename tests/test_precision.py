@@ -1,0 +1,65 @@
+"""The noise floor of a type is what rounding to it does, and the rank rule stands on it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collapse.analysis.measures.precision import machine_epsilon, numerical_rank, rounding_noise
+from collapse.analysis.measures.spectra import singular_values
+from tests.strategies import table_of_spectrum
+
+TYPES = [torch.bfloat16, torch.float16, torch.float32]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("D", "K"), [(200, 200), (5000, 16), (100, 3)])
+def test_rounding_leaves_that_noise(dtype: torch.dtype, D: int, K: int) -> None:
+    """Its measured spectral norm is below the formula's, and within a factor of two."""
+    E = np.random.default_rng(0).standard_normal((D, K))
+    rounded = torch.from_numpy(E).to(dtype).double().numpy()
+    measured = np.linalg.norm(rounded - E, 2)
+    stated = rounding_noise(np.linalg.svd(E, compute_uv=False), D, K, eps=machine_epsilon(dtype))
+    assert stated / 2 < measured < stated
+
+
+@given(
+    D=st.sampled_from([3, 30, 700, 6000]),
+    K=st.sampled_from([2, 5, 12]),
+    rank=st.integers(1, 12),
+    low=st.floats(0, 3),
+    dtype=st.sampled_from([*TYPES, torch.float64]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_the_rank_survives_rounding(D: int, K: int, rank: int, low: float, dtype: torch.dtype, seed: int) -> None:
+    """A table of a known rank has it in every type, while its smallest direction stands above the noise."""
+    R = min(D, K)
+    rank = min(rank, R)
+    sigma = np.where(np.arange(R) < rank, np.geomspace(1, 10**-low, R), 0)
+    rounded = torch.from_numpy(table_of_spectrum(D, K, sigma, seed)).to(dtype)
+    noise = rounding_noise(sigma, D, K, eps=machine_epsilon(dtype))
+    if sigma[rank - 1] > 8 * noise:
+        assert numerical_rank(singular_values(rounded), D, K, eps=machine_epsilon(dtype)) == rank
+
+
+def test_true_directions_of_long_tables_count() -> None:
+    """At D = 10^6 in float32, where max(D, K) eps sigma_1 is 12 % of sigma_1."""
+    sigma = np.array([1.0, 0.5, 1e-2, 1e-3, 1e-5])
+    assert numerical_rank(sigma, 10**6, 5, eps=machine_epsilon(np.float32)) == 5
+    assert np.count_nonzero(sigma > 10**6 * machine_epsilon(np.float32)) == 2
+
+
+def test_extremes() -> None:
+    assert numerical_rank(np.zeros(3), 9, 3, eps=1e-7) == 0
+    assert numerical_rank(np.ones(3), 9, 3, eps=1e-7) == 3
+    assert rounding_noise(np.zeros(3), 9, 3, eps=1e-7) == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exponent"),
+    [(torch.bfloat16, -7), (np.float16, -10), (torch.float16, -10), (np.dtype("f4"), -23), ("float64", -52)],
+)
+def test_machine_epsilon(dtype: object, exponent: int) -> None:
+    assert machine_epsilon(dtype) == 2.0**exponent
