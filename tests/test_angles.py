@@ -1,13 +1,27 @@
 """Principal angles and diversity: extremes, symmetry, invariance, and where Appendix F errs."""
 
+from itertools import product
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
 
-from collapse.analysis.measures.angles import diversity, principal_cosines
-from tests.strategies import orthonormal
+from collapse.analysis.measures.angles import ColumnSpaces, diversity, principal_angles, principal_cosines
+from collapse.analysis.measures.precision import machine_epsilon, rounding_noise
+from collapse.analysis.measures.random_matrix import random_diversity
+from tests.strategies import orthonormal, table_of_spectrum
+
+
+def svd_cosines(A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
+    """Multiply float64 bases of full rank: the slow twin."""
+    bases = [np.linalg.svd(X, full_matrices=False)[0] for X in (A, B)]
+    return np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
+
 
 sets = st.tuples(st.integers(1, 40), st.integers(1, 6), st.integers(0, 999))
 
@@ -101,8 +115,111 @@ class TestPrincipalCosines:
         np.testing.assert_allclose(principal_cosines(A, A), [1, 0], atol=1e-15)
         assert not principal_cosines(np.zeros((3, 2)), A).any()
 
+    def test_two_sets_of_zeros_have_no_angle(self) -> None:
+        assert not principal_cosines(np.zeros((3, 2)), np.zeros((3, 2))).any()
+        assert principal_angles(np.zeros((3, 2)), np.zeros((3, 2))).shape == (0,)
+
+    @pytest.mark.parametrize(("D", "K"), [(600, 8), (5000, 8), (40, 8)])
+    def test_deep_sets_agree_with_a_float64_svd(self, D: int, K: int) -> None:
+        """Sigma down to 1e-8 of the largest: cosines right to 1e-8, where float32 SVDs are lost."""
+        A = table_of_spectrum(D, K, np.geomspace(1, 1e-8, K), seed=0)
+        B = table_of_spectrum(D, K, np.geomspace(1, 1e-8, K), seed=5) + 0.5 * A
+        np.testing.assert_allclose(principal_cosines(A, B), svd_cosines(A, B), atol=1e-8)
+
+    @pytest.mark.parametrize("exponent", [-1000, -300, 300, 1000])
+    def test_scales_change_nothing(self, exponent: int) -> None:
+        A, B = pair(600, 4, 0)
+        np.testing.assert_allclose(
+            principal_cosines(np.ldexp(A, exponent), B), principal_cosines(A, B), atol=1e-12
+        )
+
+    def test_complex_sets_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="floating-point"):
+            principal_cosines(np.ones((3, 2), dtype=complex), np.ones((3, 2)))
+
     def test_bad_input_is_refused(self) -> None:
         with pytest.raises(ValueError, match="the same rows"):
             principal_cosines(np.ones((3, 2)), np.ones((4, 2)))
         with pytest.raises(ValueError, match="NaN"):
             principal_cosines(np.full((3, 2), np.nan), np.ones((3, 2)))
+
+
+class TestRankDeficientSets:
+    """What rounding leaves behind is no direction."""
+
+    @given(
+        D=st.sampled_from([12, 60, 700, 3000]),
+        rank=st.integers(1, 9),
+        dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+        seed=st.integers(0, 999),
+    )
+    @settings(max_examples=60)
+    def test_a_set_against_itself(self, D: int, rank: int, dtype: type[Any], seed: int) -> None:
+        """A set of rank 3 in ten columns has 1 - 3 / 10 with itself, in whatever type it is stored."""
+        generator = np.random.default_rng(seed)
+        A = (generator.standard_normal((D, rank)) @ generator.standard_normal((rank, 10))).astype(dtype)
+        spectrum = np.linalg.svd(A.astype(float), compute_uv=False)
+        noise = rounding_noise(spectrum, D, 10, eps=machine_epsilon(dtype))
+        if rank <= D and spectrum[rank - 1] > 10 * noise:
+            assert diversity(A, A) == pytest.approx(1 - rank / 10, abs=1e-9)
+
+    def test_unrelated_ones(self) -> None:
+        """Rounding to float32 shifts nothing, as it did by 0.10 in the median under max(D, K) eps sigma_1."""
+        generator = np.random.default_rng(0)
+        A, B = (generator.standard_normal((50, 3)) @ generator.standard_normal((3, 10)) for _ in range(2))
+        rounded = diversity(A.astype(np.float32), B.astype(np.float32))
+        assert rounded == pytest.approx(diversity(A, B), abs=1e-6)
+
+
+class TestPrincipalAngles:
+    """Small ones by the sine."""
+
+    @given(
+        D=st.sampled_from([12, 700, 3000]),
+        exponents=st.lists(st.floats(-9, 0), min_size=1, max_size=4),
+        seed=st.integers(0, 99),
+    )
+    @settings(max_examples=50)
+    def test_known_angles(self, D: int, exponents: list[float], seed: int) -> None:
+        angles = np.sort(np.pi / 2 * 10.0 ** np.array(exponents))
+        K = len(angles)
+        U = orthonormal(D, 2 * K, seed)
+        B = U[:, :K] * np.cos(angles) + U[:, K:] * np.sin(angles)
+        mixed = B @ (orthonormal(K, K, seed) * np.linspace(1, 2, K))
+        np.testing.assert_allclose(principal_angles(U[:, :K], mixed), angles, rtol=1e-5, atol=1e-13)
+
+    @given(D=st.integers(9, 60), K=st.integers(1, 4), L=st.integers(1, 4), seed=st.integers(0, 999))
+    def test_they_are_scipys(self, D: int, K: int, L: int, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        A, B = generator.standard_normal((D, K)), generator.standard_normal((D, L))
+        np.testing.assert_allclose(principal_angles(A, B), np.sort(subspace_angles(A, B)), atol=1e-10)
+
+
+class TestColumnSpaces:
+    """All pairs of several sets at once."""
+
+    @pytest.mark.parametrize("D", [30, 4000])
+    def test_every_pair_is_a_float64_svd(self, D: int) -> None:
+        generator = np.random.default_rng(0)
+        sets = [generator.standard_normal((D, K)) for K in (3, 5, 4, 5)]
+        spaces = ColumnSpaces(sets)
+        for m, n in product(range(4), repeat=2):
+            np.testing.assert_allclose(spaces.cosines(m, n), svd_cosines(sets[m], sets[n]), atol=1e-12)
+
+    def test_torch_sets(self) -> None:
+        A, B = (torch.from_numpy(X) for X in pair(900, 4, 0))
+        np.testing.assert_allclose(principal_cosines(A, B), svd_cosines(A.numpy(), B.numpy()), atol=1e-12)
+
+
+@pytest.mark.parametrize(("D", "K"), [(3, 5), (5, 5), (7, 5), (10, 5), (200, 5), (1, 1), (2, 1)])
+def test_the_random_reference_has_the_mean_of_plain_draws(D: int, K: int) -> None:
+    draws = 400
+    generator = np.random.default_rng(0)
+    plain = [diversity(*generator.standard_normal((2, D, K))) for _ in range(draws)]
+    error = np.std(plain) * np.sqrt(2 / draws)
+    assert abs(random_diversity(D, K, draws=draws) - np.mean(plain)) <= 5 * error + 1e-9
+
+
+def test_an_unknown_divisor_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of K, rank"):
+        diversity(np.ones((3, 2)), np.ones((3, 2)), divisor="D")  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ class TestDeepSpectra:
     @pytest.mark.parametrize("lowest", [1e-2, 1e-6, 1e-9])
     def test_passes(self, lowest: float) -> None:
         E = table_of_spectrum(5000, 20, np.geomspace(1, lowest, 20), seed=0)
-        with mock.patch.object(module, "_gram", wraps=module._gram) as gram:
+        with mock.patch.object(module, "gram", wraps=module.gram) as gram:
             sigma = singular_values(E)
         # What is above is right to 1e-9; below 1e-6 rounding of float64 itself shows, relative to sigma_max.
         np.testing.assert_allclose(sigma, np.geomspace(1, lowest, 20), rtol=1e-9, atol=1e-15)
@@ -104,7 +104,7 @@ class TestDeepSpectra:
 
     def test_a_rank_that_is_lacking_costs_one_narrow_pass(self) -> None:
         E = table_of_spectrum(5000, 20, np.where(np.arange(20) < 17, 1.0, 0.0), seed=0)
-        with mock.patch.object(module, "_gram", wraps=module._gram) as gram:
+        with mock.patch.object(module, "gram", wraps=module.gram) as gram:
             assert singular_values(E)[17:].max() < 1e-14
         assert [call.args[1].shape[1] for call in gram.call_args_list] == [20, 3]
 

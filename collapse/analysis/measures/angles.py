@@ -1,18 +1,137 @@
-"""Principal angles between embedding sets, and the diversity made of them (Section 5.3, Appendix F)."""
+"""Principal angles between embedding sets, and the diversity made of them (Section 5.3, Appendix F).
 
-from typing import Any, Literal
+Shapes: D rows of a table (cardinality), C_m columns of set m, r_m its rank.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.analysis.measures.precision import machine_epsilon, numerical_rank
+from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.spectra import Spectrum, decompose, gram, threads_for
 
-def principal_cosines(A: NDArray[Any], B: NDArray[Any]) -> NDArray[np.float64]:
+Divisor = Literal["K", "rank"]
+
+
+class ColumnSpaces:
+    """The column spaces of several sets of one field.
+
+    Two streaming passes a set and one for all together, without any (D, C) matrix: with E_m = U_m diag(sigma)
+    V_m^T and P_m = V_m / sigma, the sets [E_1 P_1 .. E_M P_M] = [U_1 .. U_M] have the Gram matrix of all U_m^T
+    U_n. What P_m leaves of rounding is taken out by the Cholesky factors of its diagonal blocks.
+
+    A direction belongs to a span if it stands above the rounding noise of the set's type: `numerical_rank`.
+
+    Parameters
+    ----------
+    sets : sequence of (D, C_m) arrays
+        The sets, as `singular_values` takes tables.
+
+    Raises
+    ------
+    ValueError
+        If the sets have no common rows, are no tables of numbers, or hold NaN or infinity.
+    """
+
+    def __init__(self, sets: Sequence[Any]) -> None:
+        shapes = [tuple(E.shape) for E in sets]
+        if len({shape[0] for shape in shapes}) != 1 or any(len(shape) != 2 for shape in shapes):
+            raise ValueError(f"sets of one field have the same rows, and these have shapes {shapes}")
+        self.shapes = shapes
+        spectra = [decompose(E) for E in sets]
+        self.ranks = [
+            numerical_rank(spectrum.values, *shape, eps=machine_epsilon(E[:1].dtype))
+            for spectrum, shape, E in zip(spectra, shapes, sets, strict=True)
+        ]
+        """The rank r_m of every set."""
+        self._stream = RowStream(_SideBySide(sets, [spectrum.scale for spectrum in spectra]))
+        self._whiten = [_whitening(spectrum, rank) for spectrum, rank in zip(spectra, self.ranks, strict=True)]
+        with threads_for(sum(self.ranks)) as threads:
+            G = gram(self._stream, _block_diagonal(self._whiten), threads=threads)
+        ends = np.cumsum(self.ranks)
+        self._blocks = [slice(end - rank, end) for end, rank in zip(ends, self.ranks, strict=True)]
+        inverses = [np.linalg.inv(np.linalg.cholesky(G[block, block])) for block in self._blocks]
+        self._whiten = [P @ inverse.T for P, inverse in zip(self._whiten, inverses, strict=True)]
+        spread = _block_diagonal(inverses)
+        self._inner = spread @ G @ spread.T
+
+    def inner(self, m: int, n: int) -> NDArray[np.float64]:
+        """Return U_m^T U_n, shape (r_m, r_n)."""
+        return self._inner[self._blocks[m], self._blocks[n]]
+
+    def cosines(self, m: int, n: int) -> NDArray[np.float64]:
+        """Return the cosines of the principal angles of two sets, descending, shape (min(D, C_m, C_n),).
+
+        A direction that a rank-deficient set lacks makes no angle and counts as 0.
+        """
+        cosines = np.zeros(min(self.shapes[m][0], self.shapes[m][1], self.shapes[n][1]))
+        found = np.linalg.svd(self.inner(m, n), compute_uv=False)
+        cosines[: len(found)] = np.clip(found, 0, 1)
+        return cosines
+
+    def angles(self, m: int, n: int) -> NDArray[np.float64]:
+        """Return the principal angles of two sets in radians, ascending, shape (min(r_m, r_n),).
+
+        Those below 45 degrees by their sines, the singular values of U_n - U_m U_m^T U_n, in a pass of its own: a
+        cosine near 1 tells nothing of a small angle (Knyazev and Argentati, SIAM J. Sci. Comput. 23, 2002).
+        """
+        if self.ranks[m] < self.ranks[n]:
+            m, n = n, m
+        C = self.inner(m, n)
+        _, cosines, Vt = np.linalg.svd(C, full_matrices=False)
+        angles = np.arccos(np.clip(cosines, 0, 1))
+        small = int(np.count_nonzero(cosines > np.sqrt(0.5)))
+        if small:
+            directions = Vt[:small].T
+            blocks = [np.zeros((shape[1], small)) for shape in self.shapes]
+            blocks[n] = self._whiten[n] @ directions
+            blocks[m] = blocks[m] - self._whiten[m] @ (C @ directions)
+            with threads_for(small) as threads:
+                sines = np.linalg.eigvalsh(gram(self._stream, np.vstack(blocks), threads=threads))
+            angles[:small] = np.arcsin(np.sqrt(np.clip(sines, 0, 1)))
+        return np.asarray(angles)
+
+
+class _SideBySide:
+    """Sets of one field as one table, each over a scale of its own."""
+
+    def __init__(self, sets: Sequence[Any], scales: Sequence[float]) -> None:
+        self.sets, self.scales = sets, scales
+        self.shape = (sets[0].shape[0], sum(E.shape[1] for E in sets))
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        streams = [RowStream(E[rows]) for E in self.sets]
+        chunks = []
+        for stream, scale in zip(streams, self.scales, strict=True):
+            stream.scale = scale
+            chunk = stream.chunk(0, stream.shape[0])
+            chunks.append(chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy())
+        return np.hstack(chunks)
+
+
+def _whitening(spectrum: Spectrum, rank: int) -> NDArray[np.float64]:
+    return np.asarray(spectrum.V[:, :rank] / spectrum.values[:rank])
+
+
+def _block_diagonal(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    whole = np.zeros(tuple(np.sum([block.shape for block in blocks], axis=0)))
+    row, column = 0, 0
+    for block in blocks:
+        whole[row : row + block.shape[0], column : column + block.shape[1]] = block
+        row, column = row + block.shape[0], column + block.shape[1]
+    return whole
+
+
+def principal_cosines(A: Any, B: Any) -> NDArray[np.float64]:
     """Cosines of the principal angles between the column spaces of two tables.
 
     Parameters
     ----------
     A, B : (D, K) and (D, L) arrays
-        Two sets of one field, floating, with the same rows.
+        Two sets of one field, floating, with the same rows, as `singular_values` takes tables.
 
     Returns
     -------
@@ -23,31 +142,45 @@ def principal_cosines(A: NDArray[Any], B: NDArray[Any]) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If the tables have no common rows, or hold NaN or infinity.
+        If the tables have no common rows, are no tables of real numbers, or hold NaN or infinity.
 
     Notes
     -----
-    The cosines are the singular values of U_A^T U_B. A direction belongs to a span if its singular value is above
-    max(D, K) eps times the largest.
+    The cosines are the singular values of U_A^T U_B. A direction belongs to a span if it stands above what
+    rounding to the table's type leaves behind: `numerical_rank`.
     """
-    A, B = np.asarray(A, dtype=np.float64), np.asarray(B, dtype=np.float64)
-    if A.ndim != 2 or B.ndim != 2 or len(A) != len(B):
-        raise ValueError(f"sets of one field have the same rows, and these have shapes {A.shape} and {B.shape}")
-    if not (np.isfinite(A).all() and np.isfinite(B).all()):
-        raise ValueError("a set holds NaN or infinity")
-    found = np.linalg.svd(_basis(A).T @ _basis(B), compute_uv=False)
-    cosines = np.zeros(min(len(A), A.shape[1], B.shape[1]))
-    cosines[: len(found)] = np.clip(found, 0, 1)
-    return cosines
+    return ColumnSpaces([_table(A), _table(B)]).cosines(0, 1)
 
 
-def diversity(A: NDArray[Any], B: NDArray[Any], *, divisor: Literal["K", "rank"] = "K") -> float:
+def principal_angles(A: Any, B: Any) -> NDArray[np.float64]:
+    """Principal angles between the column spaces of two tables, in radians.
+
+    Parameters
+    ----------
+    A, B : (D, K) and (D, L) arrays
+        Two sets of one field, floating, with the same rows, as `singular_values` takes tables.
+
+    Returns
+    -------
+    (min(rank A, rank B),) float64 array
+        Ascending, from 0 (a common direction) to pi / 2 (orthogonal). Small ones are right to some eps / sigma_min
+        of the sets, as they are taken by the sine.
+
+    Raises
+    ------
+    ValueError
+        If the tables have no common rows, are no tables of real numbers, or hold NaN or infinity.
+    """
+    return ColumnSpaces([_table(A), _table(B)]).angles(0, 1)
+
+
+def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
     """Diversity of two sets, div = 1 - ||cos phi||_1 / K (Section 5.3).
 
     Parameters
     ----------
     A, B : (D, K) arrays
-        Two sets of one field, floating.
+        Two sets of one field, floating, as `singular_values` takes tables.
     divisor : {"K", "rank"}
         ``K`` is the paper's. Where D < K it is never 0: every cosine is 1 and div = 1 - D / K. ``rank`` divides by
         min(D, K), the angles that there can be.
@@ -55,20 +188,47 @@ def diversity(A: NDArray[Any], B: NDArray[Any], *, divisor: Literal["K", "rank"]
     Returns
     -------
     float
-        From 0, for the same span of full rank, to 1, for orthogonal spans; symmetric.
+        From 0, for the same span of full rank, to 1, for orthogonal spans; symmetric. A set of rank r < K has
+        1 - r / K with itself: what it lacks makes no angle.
 
     Raises
     ------
     ValueError
-        If the sets differ in shape, or hold NaN or infinity.
+        If the sets differ in shape, are no tables of real numbers, hold NaN or infinity, or the divisor is
+        unknown.
     """
-    if np.shape(A) != np.shape(B):
-        raise ValueError(f"sets have one shape, and these have {np.shape(A)} and {np.shape(B)}")
-    cosines = principal_cosines(A, B)
-    angles = np.shape(A)[1] if divisor == "K" else len(cosines)
-    return float(1 - cosines.sum() / angles)
+    A, B = _table(A), _table(B)
+    if tuple(A.shape) != tuple(B.shape):
+        raise ValueError(f"sets have one shape, and these have {tuple(A.shape)} and {tuple(B.shape)}")
+    return diversity_of_cosines(principal_cosines(A, B), int(A.shape[1]), divisor=divisor)
 
 
-def _basis(A: NDArray[np.float64]) -> NDArray[np.float64]:
-    U, sigma, _ = np.linalg.svd(A, full_matrices=False)
-    return U[:, sigma > max(A.shape) * np.finfo(np.float64).eps * sigma[0]]
+def diversity_of_cosines(cosines: NDArray[np.float64], K: int, *, divisor: Divisor = "K") -> float:
+    """Diversity of two sets of K columns with given cosines of their principal angles.
+
+    Parameters
+    ----------
+    cosines : (min(D, K),) array
+        The cosines.
+    K : int
+        The columns of a set.
+    divisor : {"K", "rank"}
+        As in `diversity`.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the divisor is unknown.
+    """
+    if divisor not in get_args(Divisor):
+        raise ValueError(f"the divisor is {divisor!r}; it is one of {', '.join(get_args(Divisor))}")
+    return float(1 - cosines.sum() / (K if divisor == "K" else len(cosines)))
+
+
+def _table(E: Any) -> Any:
+    return E if hasattr(E, "shape") else np.asarray(E)

@@ -153,3 +153,51 @@ def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
         squares = diagonal + np.concatenate([[0.0], above])
         L = linalg.eigvalsh_tridiagonal(squares, np.sqrt(diagonal[:-1] * above), check_finite=False)
         yield np.sqrt(np.maximum(L[::-1], 0))
+
+
+@lru_cache(maxsize=4096)
+def random_diversity(D: int, K: int, *, draws: int = 64, seed: int = 0) -> float:
+    """Draw the mean diversity of two random normal sets, the paper's div = 1 - ||cos phi||_1 / K (Figure 10a).
+
+    Parameters
+    ----------
+    D, K : int
+        Rows and columns of either set.
+    draws : int
+        How many pairs.
+    seed : int
+        The seed of the draws.
+
+    Returns
+    -------
+    float
+        From 1 - D / K where D <= K, as every cosine is 1, towards 1 as D / K grows.
+
+    Raises
+    ------
+    ValueError
+        If a size or the number of draws is below 1.
+
+    Notes
+    -----
+    In a basis of the first span the second is a normal matrix of K rows above one of D - K, so the squares of the
+    cosines have the law of the eigenvalues of W_1 (W_1 + W_2)^-1, Wishart matrices of K and D - K degrees of
+    freedom (the multivariate beta law; Muirhead, Aspects of Multivariate Statistical Theory, 1982, Section 3.3).
+    W_2 needs D - K >= K; below that two spans have 2 K - D common directions, and the angles of their complements.
+    """
+    if min(D, K, draws) < 1:
+        raise ValueError(f"sets of shape ({D}, {K}) cannot be drawn {draws} times")
+    common = min(D, K) if D <= K else max(0, 2 * K - D)
+    free = 0 if D <= K else min(K, D - K)
+    generator = np.random.default_rng(seed)
+    sums = [_random_cosines(D, free, generator).sum() + common for _ in range(draws if free else 1)]
+    return float(1 - np.mean(sums) / K)
+
+
+def _random_cosines(D: int, K: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the cosines of two random K-dimensional spans of D >= 2 K dimensions."""
+    top = generator.standard_normal((K, K))
+    below = np.triu(generator.standard_normal((K, K)), 1)
+    below[np.diag_indices(K)] = np.sqrt(generator.chisquare(D - K - np.arange(K)))
+    stacked: NDArray[np.float64] = np.linalg.qr(np.vstack([top, below])).Q
+    return np.asarray(np.linalg.svd(stacked[:K], compute_uv=False), dtype=np.float64)

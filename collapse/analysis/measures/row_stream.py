@@ -42,6 +42,8 @@ class RowStream:
         self.E = E
         self.shape: tuple[int, int] = (int(E.shape[0]), int(E.shape[1]))
         self.weights = None if weights is None else self._checked(weights)
+        self.scale = 1.0
+        """What every chunk is divided by, a power of two."""
 
     def _checked(self, weights: NDArray[Any]) -> NDArray[np.float64]:
         weights = np.asarray(weights, dtype=np.float64)
@@ -69,7 +71,7 @@ class RowStream:
         return range(0, self.shape[0], self.rows_per_chunk)
 
     def chunk(self, start: int, rows: int | None = None) -> Any:
-        """Return rows as float64, times the roots of their weights.
+        """Return rows as float64, times the roots of their weights, over the scale.
 
         Parameters
         ----------
@@ -90,6 +92,8 @@ class RowStream:
             chunk = chunk.numpy() if chunk.device.type == "cpu" else chunk
         else:
             chunk = np.asarray(chunk).astype(np.float64, order="C")
+        if self.scale != 1:
+            chunk = chunk / self.scale
         if self.weights is None:
             return chunk
         roots: Any = np.sqrt(self.weights[start:stop])[:, None]

@@ -3,8 +3,9 @@
 Shapes: D rows of a table (cardinality), K columns, R = min(D, K), or the rows of positive weight and K.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ _TAIL = 1e-6
 _NOISE = 1e-26
 _WIDE = 40
 _PARTIAL_SUMS = 4
+_OWN_THREADS = 512
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,18 +113,22 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
     Singular values down to 1e-6 sigma_max are right to 1e-9 of themselves. A table in a shorter type has a noise
     floor of its own, which no decomposition can see below: `rounding_noise`.
 
-    Chunks are read in fixed bounds into a fixed number of sums, so a table gives the same numbers every time,
-    whatever the number of threads. A table with hardly more rows than columns is decomposed directly.
+    Chunks are read in fixed bounds into a fixed number of sums, so a table of up to 512 columns gives the same
+    numbers every time, whatever the number of threads. A table with hardly more rows than columns is decomposed
+    directly.
     """
     stream = RowStream(E, weights)
     D, K = stream.shape
-    if max(4 * K, _DIRECT_ROWS) >= D:
-        return _direct(stream)
-    scale = 1.0
-    G = _gram(stream, np.eye(K), scale)
+    with threads_for(K) as threads:
+        return _direct(stream) if max(4 * K, _DIRECT_ROWS) >= D else _streamed(stream, threads)
+
+
+def _streamed(stream: RowStream, threads: int) -> Spectrum:
+    K = stream.shape[1]
+    G = gram(stream, np.eye(K), threads=threads)
     if not _SQUARES[0] < np.diagonal(G).max() < _SQUARES[1]:
-        scale = _scale(max(float(np.abs(chunk).max()) for _, chunk in stream.arrays()))
-        G = _gram(stream, np.eye(K), scale)
+        stream.scale = _scale(max(float(np.abs(chunk).max()) for _, chunk in stream.arrays()))
+        G = gram(stream, np.eye(K), threads=threads)
     values: list[NDArray[np.float64]] = []
     vectors: list[NDArray[np.float64]] = []
     basis, noise = np.eye(K), 0.0
@@ -135,11 +141,11 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
         if kept == len(L):
             break
         basis = basis @ Q[:, kept:]
-        G = _gram(stream, basis, scale)
+        G = gram(stream, basis, threads=threads)
     # The smallest that a pass keeps and the largest that the next one finds may change places by rounding.
     found, V = np.concatenate(values), np.hstack(vectors)
-    order = np.argsort(-found, kind="stable")
-    return Spectrum(values=found[order][: stream.rank_bound], V=V[:, order[: stream.rank_bound]], scale=scale)
+    order = np.argsort(-found, kind="stable")[: stream.rank_bound]
+    return Spectrum(values=found[order], V=V[:, order], scale=stream.scale)
 
 
 def _direct(stream: RowStream) -> Spectrum:
@@ -154,10 +160,27 @@ def _scale(largest: float) -> float:
     return float(2.0 ** np.clip(np.frexp(largest)[1], -1021, 1023)) if largest else 1.0
 
 
-def _gram(stream: RowStream, basis: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """Sum (chunk B)^T (chunk B) / scale^2 over the chunks, B the basis."""
+def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDArray[np.float64]:
+    """Add up the Gram matrix of a table under a map, (E B)^T (E B), in one pass.
+
+    Parameters
+    ----------
+    stream : RowStream
+        The table E, (D, K).
+    basis : (K, T) array
+        The map B; the identity costs nothing.
+    threads : int
+        How many chunks are multiplied at once.
+
+    Returns
+    -------
+    (T, T) float64 array
+        Symmetric; not finite where a row is not, or where squares overflow.
+    """
     D, K = stream.shape
-    identity = len(basis) == basis.shape[1]
+    if not basis.shape[1]:
+        return np.zeros((0, 0))
+    identity = basis.shape == (K, K) and bool((basis == np.eye(K)).all())
     # Sums of their own for threads, while they are few bytes beside the table.
     sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(stream.starts))
     F = max(1, _WIDE // basis.shape[1])
@@ -167,8 +190,6 @@ def _gram(stream: RowStream, basis: NDArray[np.float64], scale: float) -> NDArra
         total: Any = 0.0
         for start in stream.starts[first::sums]:
             chunk = stream.chunk(start)
-            if scale != 1:
-                chunk = chunk / scale
             if not isinstance(chunk, np.ndarray):
                 Y = chunk if identity else chunk @ chunk.new_tensor(basis)
                 total = total + Y.T @ Y
@@ -176,11 +197,7 @@ def _gram(stream: RowStream, basis: NDArray[np.float64], scale: float) -> NDArra
             total = total + _wide_product(chunk if identity else chunk @ basis, F)
         return _fold(total, F) if isinstance(total, np.ndarray) else total.cpu().numpy()
 
-    threads = min(sums, _blas_threads())
-    with (
-        _blas().limit(limits=1, user_api="blas") if threads > 1 else nullcontext(),
-        ThreadPoolExecutor(threads) as pool,
-    ):
+    with ThreadPoolExecutor(min(sums, threads)) as pool:
         totals = list(pool.map(partial, range(sums)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sum(totals, axis=0))
@@ -204,11 +221,32 @@ def _fold(product: NDArray[np.float64], F: int) -> NDArray[np.float64]:
     return np.asarray(np.einsum("fafb->ab", product.reshape(F, columns, F, columns)))
 
 
+@contextmanager
+def threads_for(columns: int) -> Iterator[int]:
+    """Choose between threads of our own over chunks and the product library's within a product.
+
+    The library's wait spinning for more work while ours compute, so that one of both kinds has to be alone: ours
+    up to 512 columns.
+
+    Parameters
+    ----------
+    columns : int
+        The columns of the table.
+
+    Yields
+    ------
+    int
+        How many threads of our own to use.
+    """
+    if columns > _OWN_THREADS:
+        yield 1
+        return
+    threads = max(library["num_threads"] for library in _blas().info() if library["user_api"] == "blas")
+    with _blas().limit(limits=1, user_api="blas"):
+        yield threads
+
+
 @cache
 def _blas() -> ThreadpoolController:
     # Finding the loaded libraries takes milliseconds, so it is done once.
     return ThreadpoolController()
-
-
-def _blas_threads() -> int:
-    return max((library["num_threads"] for library in _blas().info() if library["user_api"] == "blas"), default=1)
