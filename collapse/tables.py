@@ -19,16 +19,17 @@ class EmbeddingTable:
 
     field: str
     """The field's name."""
-    E: NDArray[Any]
-    """The sets concatenated along the columns, as in Figure 8b: shape (D, sum_m C_m), floating."""
+    E: Any
+    """The sets concatenated along the columns, as in Figure 8b: shape (D, sum_m C_m), floating; an array, or what
+    has a shape and gives rows and columns by slices, such as a tensor on a device."""
     sizes: tuple[int, ...]
     """The columns C_m of every set: its embedding size K; of FFM (N - 1) K, as Appendix H counts."""
     row_counts: NDArray[np.int64] | None = None
     """How often each row was looked up in training, shape (D,); None if the checkpoint does not tell."""
 
     def __post_init__(self) -> None:
-        if self.E.ndim != 2 or self.E.shape[0] < 1 or self.E.shape[1] < 1:
-            raise ValueError(f"the table of field {self.field!r} has shape {self.E.shape}, not (D, K)")
+        if len(self.E.shape) != 2 or self.E.shape[0] < 1 or self.E.shape[1] < 1:
+            raise ValueError(f"the table of field {self.field!r} has shape {tuple(self.E.shape)}, not (D, K)")
         if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) != self.E.shape[1]:
             raise ValueError(
                 f"the {self.E.shape[1]} columns of field {self.field!r} are not sets of {self.sizes} columns"
@@ -46,11 +47,11 @@ class EmbeddingTable:
         """The number of sets, M."""
         return len(self.sizes)
 
-    def set(self, m: int) -> NDArray[Any]:
+    def set(self, m: int) -> Any:
         """Return set m, from 0, as a view of shape (D, C_m)."""
         return self.columns_of_set(self.E, m)
 
-    def columns_of_set(self, X: NDArray[Any], m: int) -> NDArray[Any]:
+    def columns_of_set(self, X: Any, m: int) -> Any:
         """Return the columns of set m of anything that has the table's columns, such as a factor of it."""
         start = sum(self.sizes[:m])
         return X[:, start : start + self.sizes[m]]

@@ -5,7 +5,7 @@ Shapes: N fields, K embedding size, M sets, D rows.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import factorise
 from collapse.analysis.labels import labels
 from collapse.analysis.spectrum import spectra
-from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
+from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
 from collapse.errors import CollapseError
 from collapse.field_maps import ColumnMaps, ProjectionMaps
@@ -113,13 +113,33 @@ class TestSubEmbeddings:
         pairs = sub_embedding_abundance(factored)
         matrix = pairs["ia"].to_numpy().reshape(4, 4)
         raw = pairs["ia_source"].to_numpy().reshape(4, 4)[:, 0]
-        for by, axis in (("source", 1), ("target", 0)):
+        sides: tuple[tuple[Side, int], ...] = (("source", 1), ("target", 0))
+        for by, axis in sides:
             sums, correlation = co_influence(pairs, by)
             order = np.argsort(raw)
             np.testing.assert_allclose(sums["ia"], raw[order])
             np.testing.assert_allclose(sums["sum"], matrix.sum(axis=axis)[order])
             assert correlation.pearson == pytest.approx(stats.pearsonr(raw, matrix.sum(axis=axis))[0])
             assert correlation.spearman == pytest.approx(stats.spearmanr(raw, matrix.sum(axis=axis))[0])
+
+    def test_p_values_are_those_of_permutations(self) -> None:
+        """Small for sums that follow the abundances, and for sums without relation anything from 0 to 1."""
+        fields = [f"f{i}" for i in range(12)]
+        ia = np.linspace(1, 5, 12)
+        noise = np.random.default_rng(0).permutation(12)
+        pairs = pd.DataFrame(
+            [
+                {"source": a, "target": b, "ia": x + z, "ia_source": x, "ia_target": y}
+                for a, x in zip(fields, ia, strict=True)
+                for b, y, z in zip(fields, ia, noise, strict=True)
+            ]
+        )
+        follows, unrelated = (co_influence(pairs, by, permutations=999)[1] for by in get_args(Side))
+        assert follows.pearson == pytest.approx(1)
+        assert follows.spearman_p <= 0.005
+        assert unrelated.pearson_p > 0.05
+        with pytest.raises(ValueError, match="source or target"):
+            co_influence(pairs, "both")  # type: ignore[arg-type]
 
     def test_one_field_has_no_correlation(self) -> None:
         pairs = sub_embedding_abundance(factorise(table_set([5], 2, 1, seed=0), Choices()))

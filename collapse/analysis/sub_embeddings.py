@@ -4,7 +4,9 @@ Shapes: N fields, M sets, R rows of a table's factor.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,15 @@ from scipy import stats
 
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.spectra import threads_for
 from collapse.errors import CollapseError
 from collapse.field_maps import FieldMaps
+from collapse.tables import TableSet
+
+Side = Literal["source", "target"]
+
+# Decompositions of fewer columns are too short for threads to pay.
+_WIDE = 32
 
 
 def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.DataFrame:
@@ -47,6 +56,38 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     formed: each pair costs one small decomposition of R_i A_ij.
     """
     tables = factored.tables
+    maps = maps_of_layer(tables, layer)
+    columns = max(table.columns for table in factored)
+    with threads_for(columns) as threads, ThreadPoolExecutor(threads if columns >= _WIDE else 1) as pool:
+        ia = np.stack(list(pool.map(lambda i: _of_source(factored, maps, i), range(len(tables)))))
+    i, j = (index.ravel() for index in np.indices(ia.shape))
+    names = np.array(tables.fields)
+    ia_raw = np.array([abundance_of_spectrum(table.spectrum.values) for table in factored])
+    return pd.DataFrame(
+        {"source": names[i], "target": names[j], "ia": ia.ravel(), "ia_source": ia_raw[i], "ia_target": ia_raw[j]}
+    )
+
+
+def maps_of_layer(tables: TableSet, layer: int) -> tuple[FieldMaps, ...]:
+    """Return the field maps of one layer, a set each, or say what would have them.
+
+    Parameters
+    ----------
+    tables : TableSet
+        A checkpoint, as `load` reads it.
+    layer : int
+        The layer, from 0.
+
+    Returns
+    -------
+    tuple of FieldMaps
+        In the order of the sets.
+
+    Raises
+    ------
+    CollapseError
+        If the model has no field maps in that layer, or they hold NaN or infinity.
+    """
     maps = tables.layer(layer)
     if not maps:
         layers = sorted({each.layer for each in tables.field_maps})
@@ -62,13 +103,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
             raise CollapseError(
                 f"the projections of layer {layer}, set {each.set} of {tables.source} {error}"
             ) from error
-    ia = np.stack([_of_source(factored, maps, i) for i in range(len(tables))])
-    i, j = (index.ravel() for index in np.indices(ia.shape))
-    names = np.array(tables.fields)
-    ia_raw = np.array([abundance_of_spectrum(table.spectrum.values) for table in factored])
-    return pd.DataFrame(
-        {"source": names[i], "target": names[j], "ia": ia.ravel(), "ia_source": ia_raw[i], "ia_target": ia_raw[j]}
-    )
+    return maps
 
 
 def _of_source(factored: FactoredTables, maps: Sequence[FieldMaps], i: int) -> NDArray[np.floating]:
@@ -93,11 +128,17 @@ class Correlation:
 
     pearson: float
     """Pearson's r; NaN if one side is constant."""
+    pearson_p: float
+    """The share of permutations of the fields whose r is as far from 0, from 1 / (permutations + 1)."""
     spearman: float
     """Spearman's rank correlation; NaN if one side is constant."""
+    spearman_p: float
+    """The same of Spearman's."""
 
 
-def co_influence(pairs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, Correlation]:
+def co_influence(
+    pairs: pd.DataFrame, by: Side, *, permutations: int = 9999, seed: int = 0
+) -> tuple[pd.DataFrame, Correlation]:
     """Sum the abundances of sub-embeddings over one side, as in Figures 3b and 3c.
 
     Parameters
@@ -107,6 +148,10 @@ def co_influence(pairs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, Correlatio
     by : {"source", "target"}
         The field that is kept: ``source`` gives sum_j IA(E_i^{->j}) for every i, ``target`` gives
         sum_i IA(E_i^{->j}) for every j.
+    permutations : int
+        Random permutations for the p-values.
+    seed : int
+        Their seed.
 
     Returns
     -------
@@ -114,13 +159,29 @@ def co_influence(pairs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, Correlatio
         ``field``, ``ia`` = IA(E_i) of the raw table, ``sum``; ascending by ``ia``.
     correlation : Correlation
         Of ``ia`` and ``sum``. The paper does not say which correlation factor it prints; both are given.
+
+    Raises
+    ------
+    ValueError
+        If `by` is neither side.
     """
+    if by not in get_args(Side):
+        raise ValueError(f"sums are by {' or '.join(get_args(Side))}, and not by {by!r}")
     grouped = pairs.groupby(by, sort=False)
     sums = pd.DataFrame({"ia": grouped[f"ia_{by}"].first(), "sum": grouped["ia"].sum()})
     sums = sums.rename_axis("field").reset_index().sort_values("ia", kind="stable", ignore_index=True)
-    if sums["ia"].nunique() < 2 or sums["sum"].nunique() < 2:
-        return sums, Correlation(pearson=float("nan"), spearman=float("nan"))
-    return sums, Correlation(
-        pearson=float(stats.pearsonr(sums["ia"], sums["sum"]).statistic),
-        spearman=float(stats.spearmanr(sums["ia"], sums["sum"]).statistic),
-    )
+    x, y = sums["ia"].to_numpy(), sums["sum"].to_numpy()
+    pearson, pearson_p = _permuted(x, y, permutations, seed)
+    spearman, spearman_p = _permuted(stats.rankdata(x), stats.rankdata(y), permutations, seed)
+    return sums, Correlation(pearson=pearson, pearson_p=pearson_p, spearman=spearman, spearman_p=spearman_p)
+
+
+def _permuted(
+    x: NDArray[np.floating], y: NDArray[np.floating], permutations: int, seed: int
+) -> tuple[float, float]:
+    """Return Pearson's r and its two-sided permutation p-value; NaN where one side is constant."""
+    if len(np.unique(x)) < 2 or len(np.unique(y)) < 2:
+        return float("nan"), float("nan")
+    method = stats.PermutationMethod(n_resamples=permutations, rng=np.random.default_rng(seed))
+    found = stats.pearsonr(x, y, method=method)
+    return float(found.statistic), float(found.pvalue)

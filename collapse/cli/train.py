@@ -49,6 +49,21 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
 @setting_options(Seeds)
 @click.option("--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU.  [default: one a core]")
+@click.option(
+    "--monitor",
+    "monitors",
+    multiple=True,
+    default=["abundance"],
+    type=click.Choice(["abundance", "co-influence", "none"]),
+    help="What else to keep along the training, a CSV each: every field's information abundance, or the "
+    "correlations of Figure 3. Repeatable.  [default: abundance]",
+)
+@click.option(
+    "--monitor-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Look after so many steps too.  [default: at the start and after every epoch]",
+)
 @click.option("--force", is_flag=True, help="Take bf16 even where it is slower than float32.")
 @click.option(
     "--config",
@@ -66,8 +81,9 @@ def command(**options: Any) -> None:
     """Train a model and keep its best checkpoint.
 
     Without options: DCNv2 with the paper's settings on 327,346 real flights, about a minute on two cores. The
-    run's folder gets config.json, metrics.csv (a row an epoch), best.pt (the checkpoint of the best validation
-    AUC), last.pt (to resume from) and manifest.json (test results, versions, hashes, timings).
+    run's folder gets config.json, metrics.csv (a row an epoch), abundance.csv (every field's information
+    abundance along the training), best.pt (the checkpoint of the best validation AUC), last.pt (to resume from)
+    and manifest.json (test results, versions, hashes, timings).
 
     Ctrl-C saves and stops; a run killed at any moment goes on with --resume and ends with the same numbers, bit
     for bit on a CPU. A finished run is not trained again.
@@ -83,6 +99,7 @@ def command(**options: Any) -> None:
       collapse train --config runs/me4/config.json --init-seed 1 --out runs/me4-1
       collapse train --resume --out runs/me4
     """
+    from collapse.analysis.monitors import MONITORS
     from collapse.training.runs.cpu import keep_freed_memory
     from collapse.training.runs.folder import RunFolder, read_config
     from collapse.training.runs.run import Run
@@ -101,7 +118,14 @@ def command(**options: Any) -> None:
 
         torch.set_num_threads(options["threads"])
     keep_freed_memory()
-    run = Run(config, folder, options["device"], force=options["force"])
+    run = Run(
+        config,
+        folder,
+        options["device"],
+        force=options["force"],
+        monitors=[MONITORS[name]() for name in options["monitors"] if name != "none"],
+        every=options["monitor_every"],
+    )
     rows = len(run.split.train)
     click.echo(f"{config.label} on {run.data.schema.name}: {rows:,} training rows, {run.device}, {folder}")
     result = run.train(resume=options["resume"], report=_report)

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.sub_embeddings import co_influence, sub_embedding_abundance
+from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.display import Display
 
@@ -50,7 +50,7 @@ class SubEmbeddingDisplay(Display):
         self._sums(by_source, "source", r"(b)  $\sum_j \mathrm{IA}(E_i^{\to j})$", "field i")
         self._sums(by_target, "target", r"(c)  $\sum_i \mathrm{IA}(E_i^{\to j})$", "field j")
 
-    def _sums(self, ax: Axes, by: str, title: str, label: str) -> None:
+    def _sums(self, ax: Axes, by: Side, title: str, label: str) -> None:
         sums, correlation = co_influence(self.table, by)
         places = range(len(sums))
         ax.plot(places, sums["sum"], color=style.REFERENCE, lw=0.6, zorder=1)

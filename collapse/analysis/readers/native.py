@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from collapse.checkpoint import Checkpoint, TableKey, flat_config, load_checkpoint
@@ -31,11 +32,28 @@ def read_native(path: Path) -> TableSet:
     CollapseError
         If the file is missing, damaged, or no checkpoint of this project.
     """
-    checkpoint = load_checkpoint(path)
+    return tables_of(load_checkpoint(path), source=str(path))
+
+
+def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
+    """Take the tables and the field maps from a checkpoint in memory.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The checkpoint.
+    source : str
+        Where it is from.
+
+    Returns
+    -------
+    TableSet
+        Views of its tensors.
+    """
     settings = {**flat_config(checkpoint.config), "epoch": checkpoint.results["epoch"]}
     return TableSet(
         name=checkpoint.name,
-        source=str(path),
+        source=source,
         tables=tuple(_tables(checkpoint)),
         field_maps=tuple(_field_maps(checkpoint)),
         description=_description(checkpoint),
@@ -55,17 +73,24 @@ def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
         )
 
 
-def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> NDArray[Any]:
+def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> Any:
     """Return the sets of one field, as a view where they lie side by side in one tensor."""
     first, last = keys[0], keys[-1]
     adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
     if adjacent:
-        return _array(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
+        return _table(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
     return np.hstack([_array(checkpoint, key.key)[slice(*key.rows), slice(*key.columns)] for key in keys])
 
 
+def _table(checkpoint: Checkpoint, key: str) -> Any:
+    """Return a tensor as it is where NumPy has no view of it: on a device, or in bfloat16."""
+    tensor = checkpoint.state_dict[key].detach()
+    return tensor if tensor.device.type != "cpu" or tensor.dtype is torch.bfloat16 else tensor.numpy()
+
+
 def _array(checkpoint: Checkpoint, key: str) -> NDArray[Any]:
-    array: NDArray[Any] = checkpoint.state_dict[key].detach().numpy()
+    tensor = checkpoint.state_dict[key].detach().cpu()
+    array: NDArray[Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
     return array
 
 

@@ -81,19 +81,11 @@ class RunFolder:
 
     def read_metrics(self) -> list[dict[str, str]]:
         """Read the rows of the metrics as text; empty where there are none yet."""
-        if not self.metrics.exists():
-            return []
-        with explained("read", self.metrics), self.metrics.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return read_rows(self.metrics)
 
     def write_metrics(self, rows: list[dict[str, str]]) -> None:
         """Write all rows of the metrics, whole or not at all."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [item.name for item in fields(EpochResult)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        with atomic_write(self.metrics) as file:
-            file.write(text.getvalue().encode())
+        write_rows(self.metrics, [item.name for item in fields(EpochResult)], rows)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -119,6 +111,24 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table's rows as text; none where there is no file."""
+    if not path.exists():
+        return []
+    with explained("read", path), path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    """Write a table, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:

@@ -82,6 +82,12 @@ class Trainer:
         waited = self.epochs_done - self.best_epoch
         return self.epochs_done >= self.config.epochs or waited >= self.config.patience
 
+    @property
+    def step(self) -> int:
+        """Steps since the run began."""
+        batch_size = self.config.optimiser.batch_size
+        return self.epochs_done * len(batch_bounds(len(self.split.train), batch_size)) + self._steps_done
+
     def train_epoch(self, after_step: Callable[[], None]) -> EpochResult:
         """Train one epoch, or the rest of one that was begun, and evaluate.
 

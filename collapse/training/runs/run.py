@@ -1,7 +1,7 @@
 """One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from collapse.training.runs.evaluate import Evaluation, evaluate
 from collapse.training.runs.folder import RunFolder, difference
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.monitor import Monitor, MonitorFile
 from collapse.training.runs.versions import versions
 
 _SAVE_SECONDS = 600.0
@@ -65,6 +66,10 @@ class Run:
         ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
     force : bool
         Train in bf16 even where that is slower than float32.
+    monitors : sequence of Monitor
+        What to keep along the training, at the start and after every epoch.
+    every : int, optional
+        Let the monitors look after this many steps of the run, too.
 
     Raises
     ------
@@ -72,8 +77,18 @@ class Run:
         If the data cannot be opened, is too small to split, the device is not there, or bf16 is slower on it.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, device: str = "auto", *, force: bool = False) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        device: str = "auto",
+        *,
+        force: bool = False,
+        monitors: Sequence[Monitor] = (),
+        every: int | None = None,
+    ) -> None:
         self.config = config
+        self._monitors, self._every = monitors, every
         self.folder = RunFolder(folder)
         self.device = _device(device)
         if config.precision == "bf16" and not force:
@@ -141,6 +156,17 @@ class Run:
                 f"{self.folder.metrics} has {len(rows)} epochs and {self.folder.last.name} has "
                 f"{trainer.epochs_done}: put the file back, or start anew in another --out"
             )
+        kept = [MonitorFile(self.folder.path, monitor) for monitor in self._monitors]
+
+        def look(only: Sequence[MonitorFile] = kept) -> None:
+            for file in only:
+                checkpoint = self._checkpoint(trainer, counts, {"epoch": trainer.epochs_done})
+                file.look(checkpoint, epoch=trainer.epochs_done, step=trainer.step)
+
+        for file in kept:
+            file.go_back(trainer.step)
+        if trainer.step == 0:
+            look([file for file in kept if file.empty])
         saved = time.monotonic()
 
         def save_last() -> None:
@@ -151,6 +177,8 @@ class Run:
             saved = time.monotonic()
 
         def after_step() -> None:
+            if self._every and trainer.step % self._every == 0:
+                look()
             if request or time.monotonic() - saved > _SAVE_SECONDS:
                 save_last()
             if request.signal is not None:
@@ -164,6 +192,7 @@ class Run:
                 save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
             rows.append({key: str(value) for key, value in values.items()})
             self.folder.write_metrics(rows)
+            look()
             save_last()
             report(result)
         return self._test(trainer, rows, time.perf_counter() - start)

@@ -1,0 +1,83 @@
+"""Diversity of a checkpoint's sets, of an SE table split into sets, and of random ones (Section 5.3, Figure 10).
+
+Shapes: N fields, M sets, K columns of a set, D rows of a table (cardinality).
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.measures.angles import ColumnSpaces, diversity_of_cosines
+from collapse.analysis.measures.random_matrix import random_diversity
+from collapse.errors import CollapseError
+from collapse.tables import EmbeddingTable, TableSet
+
+
+def set_diversity(tables: TableSet, *, split: int | None = None, choices: Choices | None = None) -> pd.DataFrame:
+    """Return the mean diversity of every field's sets over all pairs of them.
+
+    Parameters
+    ----------
+    tables : TableSet
+        A checkpoint, as `load` reads it.
+    split : int, optional
+        Take the table of a single-embedding model as this many sets of consecutive columns, of equal size.
+    choices : Choices, optional
+        Draws and seed of the random reference; all rows enter, as in the paper.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a field: ``field``, ``cardinality``, ``sets`` M, ``columns`` K of a set, ``div`` = 1 - ||cos phi||_1
+        / K, ``div_rank`` with min(D, K) in place of K, and ``div_random``, what ``div`` is of random normal sets.
+
+    Raises
+    ------
+    CollapseError
+        If there is one set alone and no `split`, the columns cannot be split so, the sets differ in size, or a
+        table holds NaN or infinity.
+    """
+    return pd.DataFrame.from_records(list(_records(tables, split, choices or Choices())))
+
+
+def _records(tables: TableSet, split: int | None, choices: Choices) -> Iterator[dict[str, Any]]:
+    for table in tables:
+        sets = _sets(table, tables, split)
+        D, K = sets[0].shape
+        try:
+            spaces = ColumnSpaces(sets)
+        except ValueError as error:
+            raise CollapseError(f"field {table.field!r} of {tables.source}: {error}") from error
+        cosines = [spaces.cosines(m, n) for m, n in combinations(range(len(sets)), 2)]
+        yield {
+            "field": table.field,
+            "cardinality": table.cardinality,
+            "sets": len(sets),
+            "columns": K,
+            "div": float(np.mean([diversity_of_cosines(each, K) for each in cosines])),
+            "div_rank": float(np.mean([diversity_of_cosines(each, K, divisor="rank") for each in cosines])),
+            "div_random": random_diversity(D, K, draws=choices.draws, seed=choices.seed),
+        }
+
+
+def _sets(table: EmbeddingTable, tables: TableSet, split: int | None) -> list[Any]:
+    if table.sets > 1:
+        if len(set(table.sizes)) > 1:
+            raise CollapseError(f"the sets of field {table.field!r} of {tables.source} differ in size")
+        return [table.set(m) for m in range(table.sets)]
+    if split is None:
+        raise CollapseError(
+            f"{tables.source} ({tables.name}) has one set: diversity needs a multi-embedding checkpoint, or a "
+            "number of sets to split the table into"
+        )
+    columns = table.E.shape[1]
+    if split < 2 or columns % split:
+        raise CollapseError(
+            f"the {columns} columns of field {table.field!r} of {tables.source} cannot be split into {split} sets"
+        )
+    size = columns // split
+    return [table.E[:, m * size : (m + 1) * size] for m in range(split)]

@@ -1,0 +1,57 @@
+"""What a training run can be asked to keep along its way (Figure 4's view of a real model).
+
+A monitor takes the model as a checkpoint in memory, and returns rows; the run writes them beside its metrics.
+"""
+
+from dataclasses import asdict
+from typing import Any, get_args
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.factors import factorise
+from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.random_matrix import random_abundance
+from collapse.analysis.measures.spectra import decompose
+from collapse.analysis.readers.native import tables_of
+from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
+from collapse.checkpoint import Checkpoint
+
+
+class AbundanceMonitor:
+    """Information abundance of every field: ``field``, ``ia``, ``ia_normalised``; all rows of a table enter."""
+
+    name = "abundance"
+
+    def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Measure every field."""
+        return [self._row(table) for table in tables_of(checkpoint)]
+
+    def _row(self, table: Any) -> dict[str, Any]:
+        ia = float(abundance_of_spectrum(decompose(table.E).values))
+        return {"field": table.field, "ia": ia, "ia_normalised": ia / random_abundance(*table.E.shape).mean}
+
+
+class CoInfluenceMonitor:
+    """Pearson's and Spearman's correlation of Figures 3b and 3c, in a layer; nothing without field maps.
+
+    Parameters
+    ----------
+    layer : int
+        The layer, from 0.
+    """
+
+    name = "co-influence"
+
+    def __init__(self, layer: int = 0) -> None:
+        self.layer = layer
+
+    def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Correlate over either side: ``by`` (source or target) and the columns of `Correlation`."""
+        tables = tables_of(checkpoint)
+        if not tables.layer(self.layer):
+            return []
+        pairs = sub_embedding_abundance(factorise(tables, Choices()), layer=self.layer)
+        return [{"by": by, **asdict(co_influence(pairs, by)[1])} for by in get_args(Side)]
+
+
+MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor)}
+"""The monitors by name."""

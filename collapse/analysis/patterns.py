@@ -1,0 +1,57 @@
+"""Interaction patterns of a checkpoint: the norm of every field map, set by set (Section 5.3, Figure 10b).
+
+Shapes: N fields, M sets.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.measures.patterns import pattern_divergence, unitary_distance
+from collapse.analysis.sub_embeddings import maps_of_layer
+from collapse.tables import TableSet
+
+
+def interaction_patterns(tables: TableSet, *, layer: int = 0) -> pd.DataFrame:
+    """Measure every field map A_ij of one layer; of DCNv2 A_ij = W_{i->j}^T, of regularised DCNv2 n_ij times that.
+
+    Parameters
+    ----------
+    tables : TableSet
+        A checkpoint, as `load` reads it.
+    layer : int
+        The layer, from 0.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a set and pair: ``set`` from 0, ``source`` (field i), ``target`` (field j), ``norm`` =
+        ||W_{i->j}^(m)||_F, ``unitary_distance`` from 0 for a multiple of a unitary map. ``attrs`` holds the
+        ``divergence`` of the patterns across the sets.
+
+    Raises
+    ------
+    CollapseError
+        If the model has no field maps in that layer, or they hold NaN or infinity.
+    """
+    frame = pd.DataFrame.from_records(list(_records(tables, layer)))
+    shape = (tables.sets, len(tables), len(tables))
+    frame.attrs["divergence"] = pattern_divergence(frame["norm"].to_numpy().reshape(shape))
+    return frame
+
+
+def _records(tables: TableSet, layer: int) -> Iterator[dict[str, Any]]:
+    for maps in maps_of_layer(tables, layer):
+        for i, source in enumerate(tables.fields):
+            of_source = maps.sub_embeddings(i, np.eye(maps.columns(i)))
+            for target, A in zip(tables.fields, of_source, strict=True):
+                sigma = np.full(1, np.nan) if A is None else np.linalg.svd(A, compute_uv=False)
+                yield {
+                    "set": maps.set,
+                    "source": source,
+                    "target": target,
+                    "norm": float(np.sqrt((sigma**2).sum())),
+                    "unitary_distance": float("nan") if A is None else float(unitary_distance(sigma)),
+                }
