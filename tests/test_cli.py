@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars
 import pytest
 
 from tests.conftest import Collapse
@@ -222,9 +223,10 @@ class TestAnalyze:
         assert (code, err) == (0, "")
         lines = out.splitlines()
         assert "dcnv2-4, K = 4" in lines[0]
-        assert "of 3 fields are collapsed" in lines[1]
-        assert lines[3].split()[:3] == ["field", "D", "seen"]
-        shares = [float(line.split()[6]) for line in lines[4:7]]
+        assert lines[1].startswith("all rows, uncentred; random: 64 draws, seed 0")
+        assert "of 3 fields are collapsed" in lines[2]
+        assert lines[4].split()[:3] == ["field", "D", "seen"]
+        shares = [float(line.split()[6]) for line in lines[5:8]]
         assert shares == sorted(shares)
 
     def test_json_has_a_record_a_field_and_the_choices(self, checkpoint: Path, collapse: Collapse) -> None:
@@ -260,10 +262,75 @@ class TestAnalyze:
         assert out.count("of 3 fields are collapsed") == 3
         assert (tmp_path / "new" / "folder" / "figure-1b.png").stat().st_size > 10_000
 
+    def test_measures_are_chosen_and_sorted_by(self, checkpoint: Path, collapse: Collapse) -> None:
+        records = json.loads(collapse("analyze", checkpoint, "--json")[1])["fields"]
+        out = collapse("analyze", checkpoint, "--measure", "first_share", "--measure", "effective_rank")[1]
+        lines = out.splitlines()
+        assert lines[4].split() == ["field", "D", "first_share", "effective_rank", "verdict"]
+        worst = sorted(records, key=lambda record: -record["first_share"])
+        assert [line.split()[0] for line in lines[5:8]] == [record["field"] for record in worst]
+
+    def test_two_checkpoints_are_compared_field_by_field(
+        self, trained: dict[str, Path], collapse: Collapse
+    ) -> None:
+        words = ["analyze", trained["dcnv2-8"], "--against", trained["dcnv2-4"]]
+        code, out, _ = collapse(*words)
+        assert code == 0
+        assert f"{trained['dcnv2-8']} against {trained['dcnv2-4']}: ia_normalised is lower in" in out
+        found = json.loads(collapse(*words, "--json")[1])
+        assert [each["model"] for each in found["checkpoints"]] == ["dcnv2-8"]
+        other = json.loads(collapse("analyze", trained["dcnv2-4"], "--json")[1])
+        for here, there, both in zip(found["fields"], other["fields"], found["against"], strict=True):
+            assert both["field"] == here["field"]
+            assert both["ia_difference"] == pytest.approx(here["ia"] - there["ia"])
+
+    def test_markdown_and_parquet_have_the_same_fields(
+        self, checkpoint: Path, tmp_path: Path, collapse: Collapse
+    ) -> None:
+        records = json.loads(collapse("analyze", checkpoint, "--json")[1])["fields"]
+        out = collapse("analyze", checkpoint, "--markdown", "--parquet", tmp_path / "fields.parquet")[1]
+        rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| ")]
+        assert {row[0].removeprefix("| ") for row in rows[2:]} == {record["field"] for record in records}
+        assert len({len(row) for row in rows}) == 1
+        frame = polars.read_parquet(tmp_path / "fields.parquet")
+        assert frame["ia"].to_list() == pytest.approx([record["ia"] for record in records])
+        assert frame["checkpoint"].to_list() == [str(checkpoint)] * 3
+
+    @pytest.mark.parametrize(
+        ("condition", "code"),
+        [
+            ("ia_normalised < 0", 0),
+            ("ia_normalised >= 0", 1),
+            ("ia > 1 and not degree == 'nothing'", 1),
+            ("cardinality * 2 < 0 or near_zero > 1", 0),
+        ],
+    )
+    def test_a_pipeline_can_fail_on_a_condition(
+        self, condition: str, code: int, checkpoint: Path, collapse: Collapse
+    ) -> None:
+        found, _, err = collapse("analyze", checkpoint, "--fail-if", condition)
+        assert found == code
+        assert err == (f"{condition}: colour, shape, customer\n" if code else "")
+
+    def test_timing_goes_to_standard_error(self, checkpoint: Path, collapse: Collapse) -> None:
+        code, out, err = collapse("analyze", checkpoint, "--timing", "--json")
+        assert code == 0
+        json.loads(out)
+        assert [line.split()[0] for line in err.splitlines()][1:3] == ["reading", "spectra"]
+
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
             (["--figure", "99"], "there is no figure '99'"),
+            (["--measure", "beauty"], "there is no measure 'beauty'; there are cardinality, "),
+            (["--fail-if", "beauty < 1"], "names 'beauty'; there are field, "),
+            (["--fail-if", "ia"], "neither true nor false"),
+            (["--fail-if", "ia <"], "cannot be read"),
+            (["--fail-if", "__import__('os').getcwd() == ''"], "cannot be read"),
+            (["--fail-if", "(1).__class__ == 1"], "cannot be read"),
+            (["--fail-if", "9**9**9**9 < ia"], "cannot be read"),
+            (["--fail-if", "field < 3"], "cannot be read"),
+            (["--layer", "9", "--figure", "3"], "no field maps W_i->j in layer 9, its layers are 0 to 3"),
             (["--json", "--csv"], "choose one"),
             (["nowhere.pt"], "cannot read nowhere.pt: no such file"),
         ],

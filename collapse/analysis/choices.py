@@ -21,6 +21,8 @@ class Choices:
     """Random matrices drawn for E[IA(random)]."""
     seed: int = 0
     """Their seed."""
+    layer: int = 0
+    """The layer, from 0, whose field maps enter; the paper takes the first."""
 
     def __post_init__(self) -> None:
         if self.rows not in get_args(Rows):

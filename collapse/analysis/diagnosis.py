@@ -45,6 +45,9 @@ COLUMNS = {
 """The columns of `diagnose`, with what they hold."""
 
 
+MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "verdict"))
+"""Those of them that are numbers."""
+
 _SHARES = (0.90, 0.95, 0.99)
 
 

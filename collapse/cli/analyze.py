@@ -1,28 +1,18 @@
 """`collapse analyze`."""
 
-import json
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from collapse.cli import report
+from collapse.cli.conditions import failing
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from collapse.analysis.choices import Rows
-    from collapse.analysis.factors import FactoredTables
-
-_HEADINGS = {
-    "field": "field",
-    "cardinality": "D",
-    "rows_seen": "seen",
-    "near_zero": "near 0",
-    "ia": "IA",
-    "ia_random": "random",
-    "ia_normalised": "IA/random",
-    "k99": "k99",
-    "verdict": "verdict",
-}
 
 
 @click.command(name="analyze", context_settings={"show_default": True})
@@ -41,15 +31,48 @@ _HEADINGS = {
     default="all",
     help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
 )
+@click.option(
+    "--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps in Figures 3 and 10b."
+)
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="NAME",
+    help="Show this measure instead, and sort by the first; repeatable. `--json` has them all.",
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="CKPT",
+    help="Compare the first checkpoint with this one, field by field.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option("--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file.")
+@click.option(
+    "--fail-if",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Exit with code 1 if this holds for a field, such as 'ia_normalised < 0.3 and k99 < 5'; repeatable.",
+)
+@click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
 def command(
     checkpoints: tuple[Path, ...],
     figures: tuple[str, ...],
     out: Path | None,
     rows: "Rows",
+    layer: int,
+    measures: tuple[str, ...],
+    against: Path | None,
     as_json: bool,
     as_csv: bool,
+    as_markdown: bool,
+    parquet: Path | None,
+    conditions: tuple[str, ...],
+    timing: bool,
 ) -> None:
     """Say which fields of a checkpoint collapsed, and draw the paper's figures from it.
 
@@ -61,7 +84,11 @@ def command(
       IA         information abundance: sum of singular values / the largest
       random     IA of a random normal matrix of the same shape, on average
       IA/random  how much of that is left: the lower, the more collapsed
-      k99        directions that hold 99 % of the energy
+
+    \b
+    Other measures, for --measure and --fail-if:
+      ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
+      k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
 
     The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
     numbers behind it as CSV beside them.
@@ -71,90 +98,100 @@ def command(
       collapse analyze runs/first/best.pt
       collapse analyze runs/first/best.pt --figure 2 --figure 3
       collapse analyze runs/base/best.pt runs/se4/best.pt --figure 1b --out pictures
+      collapse analyze runs/me4/best.pt --against runs/se4/best.pt
       collapse analyze runs/first/best.pt --json > fields.json
+      collapse analyze new.pt --fail-if "ia_normalised < 0.3"
     """
+    stopwatch = Stopwatch()
+    import pandas as pd
+
     from collapse.analysis.choices import Choices
+    from collapse.analysis.comparison import compare
+    from collapse.analysis.diagnosis import MEASURES, diagnose_factored
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
     from collapse.errors import CollapseError
 
-    if as_json and as_csv:
-        raise CollapseError("--json and --csv both print to standard output: choose one")
+    forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
+    if len(forms) > 1:
+        raise CollapseError(f"--{forms[0]} and --{forms[1]} both print to standard output: choose one")
+    form = forms[0] if forms else "text"
+    for measure in measures:
+        if measure not in MEASURES:
+            raise CollapseError(f"there is no measure {measure!r}; there are {', '.join(MEASURES)}")
     kinds = []
     if figures:
         from collapse.figures.registry import display_of
 
         kinds = [display_of(number) for number in figures]
-    choices = Choices(rows=rows)
-    factored = [factorise(load(path), choices) for path in checkpoints]
+    choices = Choices(rows=rows, layer=layer)
+    stopwatch.lap("start-up")
+    loaded = [load(path) for path in (*checkpoints, *([against] if against else []))]
+    stopwatch.lap("reading")
+    factored = [factorise(tables, choices) for tables in loaded]
+    stopwatch.lap("spectra")
+    frames = [diagnose_factored(each) for each in factored]
+    comparison = compare(frames[0], frames[-1], measures or ("ia_normalised", "ia")) if against else None
+    if against:
+        del factored[-1], frames[-1]
+    stopwatch.lap("measures and random baseline")
+    # Every figure is computed before anything is printed: what cannot be drawn is refused first.
     displays = [kind.from_checkpoints(factored) for kind in kinds]
-    _print_tables(factored, as_json=as_json, as_csv=as_csv)
+    hits = {condition: [failing(frame, condition) for frame in frames] for condition in conditions}
+    fields = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
+    fields = fields.reset_index(level=0, names="checkpoint")
+    fields.attrs = frames[0].attrs
+    if form == "json":
+        click.echo(report.as_json(factored, fields, comparison))
+    elif form == "csv":
+        printed = fields if comparison is None else comparison
+        click.echo(printed.to_csv(index=False, lineterminator="\n"), nl=False)
+    else:
+        write = report.as_markdown if form == "markdown" else report.as_text
+        for each, frame in zip(factored, frames, strict=True):
+            click.echo(write(each, frame, measures))
+        if comparison is not None:
+            here, there = str(checkpoints[0]), str(against)
+            click.echo(report.compared_as_text(comparison, measures or ("ia_normalised", "ia"), here, there))
+    if parquet:
+        report.write_parquet(fields, parquet)
+        click.echo(f"wrote {parquet}", err=form != "text")
+    stopwatch.lap("printing")
     for display in displays:
         for path in display.save(out or checkpoints[0].parent):
-            click.echo(f"wrote {path}", err=as_json or as_csv)
+            click.echo(f"wrote {path}", err=form != "text")
+    stopwatch.lap("figures")
+    if timing:
+        click.echo(stopwatch.told(), err=True)
+    _fail(hits)
 
 
-def _print_tables(factored: "list[FactoredTables]", *, as_json: bool, as_csv: bool) -> None:
-    import pandas as pd
-
-    from collapse.analysis.diagnosis import diagnose_factored
-
-    frames = {tables.tables.source: diagnose_factored(tables) for tables in factored}
-    if as_json:
-        click.echo(json.dumps(_as_json(factored, frames), indent=2, allow_nan=False))
-    elif as_csv:
-        joined = pd.concat(frames, names=["checkpoint"]).reset_index("checkpoint")
-        click.echo(joined.to_csv(index=False, lineterminator="\n"), nl=False)
-    else:
-        for tables, frame in zip(factored, frames.values(), strict=True):
-            click.echo(_as_text(tables, frame))
-
-
-def _as_json(factored: "list[FactoredTables]", frames: "dict[str, pd.DataFrame]") -> dict[str, Any]:
-    return {
-        "checkpoints": [
-            {
-                "checkpoint": tables.tables.source,
-                "model": tables.tables.name,
-                "sets": tables.tables.sets,
-                "embedding_sizes": list(tables.tables.sizes),
-                **tables.tables.description,
-            }
-            for tables in factored
-        ],
-        "choices": next(iter(frames.values())).attrs["choices"],
-        "fields": [
-            {"checkpoint": source, **record}
-            for source, frame in frames.items()
-            for record in json.loads(frame.to_json(orient="records", double_precision=15))
-        ],
+def _fail(hits: "dict[str, list[pd.DataFrame]]") -> None:
+    found = {
+        condition: [str(field) for frame in frames for field in frame["field"]]
+        for condition, frames in hits.items()
     }
+    for condition, names in found.items():
+        if names:
+            click.echo(f"{condition}: {', '.join(names)}", err=True)
+    if any(found.values()):
+        raise click.exceptions.Exit(1)
 
 
-def _as_text(factored: "FactoredTables", frame: "pd.DataFrame") -> str:
-    tables = factored.tables
-    worst = frame.sort_values("ia_normalised", kind="stable")
-    described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
-    size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
-    shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
-    text = worst[list(_HEADINGS)].rename(columns=_HEADINGS)
-    for column in ("field", "verdict"):
-        text[column] = text[column].str.ljust(text[column].str.len().max())
-    formatters = {
-        "D": "{:,}".format,
-        "seen": "{:,}".format,
-        "near 0": "{:.0%}".format,
-        "IA": "{:.2f}".format,
-        "random": "{:.2f}".format,
-        "IA/random": "{:.2f}".format,
-    }
-    collapsed = int((frame["degree"] == "collapsed").sum())
-    summary = (
-        f"{collapsed} of {len(frame)} fields are collapsed; mean IA {frame['ia'].mean():.2f}, "
-        f"{frame['ia_normalised'].mean():.0%} of random on average; {factored.choices.rows} rows entered; "
-        "the worst first"
-    )
-    lines = "\n".join(
-        line.rstrip() for line in text.to_string(index=False, formatters=formatters, justify="left").splitlines()
-    )
-    return f"{tables.source}: {tables.name}, {shape} ({described})\n{summary}\n\n{lines}\n"
+class Stopwatch:
+    """What took how long."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self._laps[name] = now - self._last
+        self._last = now
+
+    def told(self) -> str:
+        """Return a line a stage, and the whole."""
+        laps = {**self._laps, "all": self._last - self._start}
+        return "\n".join(f"{name:30s} {seconds:8.3f} s" for name, seconds in laps.items())

@@ -24,8 +24,8 @@ class SubEmbeddingDisplay(Display):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every pair's abundance in the first layer."""
-        return sub_embedding_abundance(checkpoint)
+        """Compute every pair's abundance."""
+        return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the heatmap and the two sums."""
