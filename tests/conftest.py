@@ -45,6 +45,7 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         model_config(embedding_size=4),
         model_config(embedding_size=8),
         model_config(embedding_size=4, sets=2),
+        model_config("ffm-2"),
     ]
     for config in configs:
         Run(RunConfig(data=str(small_data), model=config, epochs=2), folder / config.name, "cpu").train()

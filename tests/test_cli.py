@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars
 import pytest
 
@@ -25,7 +26,14 @@ def checkpoint(trained: dict[str, Path], tmp_path: Path) -> Path:
 class TestHelp:
     @pytest.mark.parametrize(
         "arguments",
-        [["--help"], ["train", "-h"], ["analyze", "--help"], ["prepare", "--help"], ["models", "--help"]],
+        [
+            ["--help"],
+            ["train", "-h"],
+            ["analyze", "--help"],
+            ["prepare", "--help"],
+            ["models", "--help"],
+            ["toy", "--help"],
+        ],
     )
     def test_it_teaches(self, arguments: list[str], collapse: Collapse) -> None:
         code, out, _ = collapse(*arguments)
@@ -217,6 +225,25 @@ def test_threads_wait_without_spinning_unless_the_user_has_chosen(monkeypatch: p
         assert done.stdout.splitlines()[-1] == (policy or "passive")
 
 
+class TestToy:
+    """The toy experiment with its settings as options."""
+
+    words = ("toy", "--cardinality", 20, "--iterations", 10, "--every", 5, "--seeds", 2)
+
+    def test_it_prints_both_cases_and_draws(self, tmp_path: Path, collapse: Collapse) -> None:
+        code, out, err = collapse(*self.words, "--out", tmp_path)
+        assert (code, err) == (0, "")
+        assert [line.split(":")[0] for line in out.splitlines()[1:3]] == ["small", "large"]
+        assert (tmp_path / "figure-4.png").exists()
+        rows = list(csv.DictReader(collapse(*self.words, "--csv")[1].splitlines()))
+        assert len(rows) == 2 * 2 * 3
+
+    def test_bad_settings_are_refused(self, collapse: Collapse) -> None:
+        code, _, err = collapse("toy", "--seeds", 0)
+        assert code == 2
+        assert "seeds is 0; it is a count of 1 or more" in err
+
+
 class TestAnalyze:
     def test_a_table_with_the_worst_first(self, checkpoint: Path, collapse: Collapse) -> None:
         code, out, err = collapse("analyze", checkpoint)
@@ -341,6 +368,26 @@ class TestAnalyze:
         assert err.startswith("Error: ")
         assert err.count("\n") == 1
         assert sentence in err
+
+    def test_figure_11_takes_a_text_model(self, checkpoint: Path, tmp_path: Path, collapse: Collapse) -> None:
+        np.save(tmp_path / "text.npy", np.random.default_rng(0).standard_normal((40, 6)))
+        words = ["--figure", "11", "--text-model", tmp_path / "text.npy", "--out", tmp_path]
+        assert collapse("analyze", checkpoint, *words)[0] == 0
+        rows = list(csv.DictReader((tmp_path / "figure-11.csv").open()))
+        assert {row["label"] for row in rows} == {"dcnv2-4", "text"}
+
+    def test_table_2_has_a_row_a_model(self, trained: dict[str, Path], collapse: Collapse) -> None:
+        words = [trained["dcnv2-4"], trained["dcnv2-4x2"], trained["dcnv2-8"]]
+        out = collapse("analyze", *words, "--table", "2")[1]
+        assert "| model | data | 4 | 8 | 8, ME |" in out
+        (row,) = [line for line in out.splitlines() if line.startswith("| dcnv2 | small |")]
+        means = [
+            np.mean(
+                [field["ia"] for field in json.loads(collapse("analyze", trained[name], "--json")[1])["fields"]]
+            )
+            for name in ("dcnv2-4", "dcnv2-8", "dcnv2-4x2")
+        ]
+        assert [float(cell) for cell in row.split("|")[3:6]] == pytest.approx(means, abs=0.005)
 
     def test_no_checkpoint_at_all(self, collapse: Collapse) -> None:
         code, _, err = collapse("analyze")

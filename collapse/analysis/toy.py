@@ -3,7 +3,7 @@
 Shapes: S seeds, D_1 = D_2 and D_3 rows of the three tables, K embedding size.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,38 +13,31 @@ from torch import Tensor
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.errors import CollapseError
+from collapse.settings import Settings, count, positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToySettings:
+class ToySettings(Settings):
     """The experiment's settings, Appendix G's by default."""
 
-    cardinality: int = 100
+    cardinality: int = count(100)
     """D_1 = D_2."""
-    small: int = 3
+    small: int = count(3)
     """D_3 of the case in which E_3 has low information abundance."""
-    large: int = 100
+    large: int = count(100)
     """D_3 of the other."""
-    embedding_size: int = 10
+    embedding_size: int = count(10)
     """K. The paper gives none; 10 is its base size, between the two D_3."""
-    learning_rate: float = 1.0
+    learning_rate: float = positive(1.0)
     """Of full-batch gradient descent on the mean binary cross-entropy."""
-    iterations: int = 5000
+    iterations: int = count(5000)
     """How many steps."""
-    every: int = 50
+    every: int = count(50)
     """Steps between two measurements."""
-    seeds: int = 5
+    seeds: int = count(5)
     """Independent repetitions."""
-    first_seed: int = 0
+    first_seed: int = count(0, at_least=0)
     """The seed of the first; each next has the next."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < (0 if name in ("first_seed", "iterations") else 1) and name != "learning_rate":
-                raise CollapseError(f"{name} is {value}, and has to be at least 1")
-        if not self.learning_rate > 0:
-            raise CollapseError(f"learning_rate is {self.learning_rate}, and has to be above 0")
 
 
 def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="analyze", context_settings={"show_default": True})
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CKPT...")
 @click.option(
-    "--figure", "figures", multiple=True, metavar="N", help="Draw figure 1b, 2 or 3 of the paper; repeatable."
+    "--figure", "figures", multiple=True, metavar="N", help="Draw this figure of the paper, see below; repeatable."
 )
 @click.option(
     "--out",
@@ -47,6 +47,17 @@ if TYPE_CHECKING:
     metavar="CKPT",
     help="Compare the first checkpoint with this one, field by field.",
 )
+@click.option(
+    "--table",
+    "paper_table",
+    type=click.Choice(["2"]),
+    help="Print the row of this table of the paper: mean IA by size.",
+)
+@click.option(
+    "--text-model",
+    type=click.Path(path_type=Path),
+    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
@@ -67,6 +78,8 @@ def command(
     layer: int,
     measures: tuple[str, ...],
     against: Path | None,
+    paper_table: str | None,
+    text_model: Path | None,
     as_json: bool,
     as_csv: bool,
     as_markdown: bool,
@@ -90,6 +103,14 @@ def command(
       ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
       k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
 
+    \b
+    Figures:
+      1b singular values of every field      3, 3a, 3b, 3c sub-embeddings (DCNv2, FFM), 14 the same of an FFM
+      2  abundance against random tables     9  sums of sub-embeddings, 16 heatmaps with marginal bars
+      4  the toy experiment                  5a, 6a, 8b abundance, checkpoint against checkpoint
+      11 a text model's token table          10a, 10d diversity of the sets, 10b interaction patterns
+      15 IA / K against K
+
     The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
     numbers behind it as CSV beside them.
 
@@ -110,6 +131,8 @@ def command(
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
+    from collapse.analysis.readers.text import read_token_table
+    from collapse.analysis.sizes import abundance_by_size
     from collapse.errors import CollapseError
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
@@ -136,7 +159,14 @@ def command(
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
     # Every figure is computed before anything is printed: what cannot be drawn is refused first.
-    displays = [kind.from_checkpoints(factored) for kind in kinds]
+    texts = (
+        [factorise(read_token_table(text_model), Choices())]
+        if any(each.needs_text_model for each in kinds)
+        else []
+    )
+    displays = [
+        kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored) for kind in kinds
+    ]
     hits = {condition: [failing(frame, condition) for frame in frames] for condition in conditions}
     fields = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
     fields = fields.reset_index(level=0, names="checkpoint")
@@ -150,6 +180,8 @@ def command(
         write = report.as_markdown if form == "markdown" else report.as_text
         for each, frame in zip(factored, frames, strict=True):
             click.echo(write(each, frame, measures))
+        if paper_table is not None:
+            click.echo(report.markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
             here, there = str(checkpoints[0]), str(against)
             click.echo(report.compared_as_text(comparison, measures or ("ia_normalised", "ia"), here, there))

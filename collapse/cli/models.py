@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from collapse.training.settings import written
+from collapse.settings import written
 
 
 @click.command(name="models")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from collapse.training.settings import Setting, Settings, settings_of, written
+from collapse.settings import Setting, Settings, settings_of, written
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -126,22 +126,24 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
             text[column] = table[column].map("{:.2e}".format if column == "noise" else "{:.2f}".format)
         else:
             text[column] = table[column].astype(str)
-    short = {
-        column: str(column).rpartition("_")[2]
-        for column in table
-        if str(column).endswith(("_against", "_difference"))
-    }
-    return text.rename(columns=_HEADINGS | short)
+    compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
+    return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
 
 
 def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
     """Write the same as a Markdown table."""
     shown = ["field", "cardinality", *measures] if measures else ["field", *SHOWN]
     text = _formatted(worst_first(fields, measures)[[*shown, "verdict"]])
-    rows = [list(text.columns), ["---"] * text.shape[1], *text.to_numpy().tolist()]
-    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     source, choices = heading(factored).splitlines()
-    return "\n".join([f"**{source}**", "", f"{_summary(factored, fields)}. {choices}.", "", *lines, ""])
+    return "\n".join(
+        [f"**{source}**", "", f"{_summary(factored, fields)}. {choices}.", "", markdown_table(text), ""]
+    )
+
+
+def markdown_table(table: "pd.DataFrame") -> str:
+    """Write a table in Markdown."""
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def as_json(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.options import named, setting_options
+from collapse.settings import parse_word
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
-from collapse.training.settings import parse_word
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -1,7 +1,8 @@
 """What every figure is: a tidy table, and a drawing of nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,26 @@ from collapse.analysis.labels import labels
 from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.files import atomic_write, explained
+
+_MAY_BE_MISSING = {column: [""] for column in ("cardinality", "rows_seen", "ia", "norm", "unitary_distance")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the panels of a figure are arranged."""
+
+    mosaic: str | list[list[str]]
+    """As `matplotlib.figure.Figure.subplot_mosaic` takes it."""
+    size: tuple[float, float]
+    """Width and height in inches."""
+    ratios: Mapping[str, Any] = field(default_factory=dict)
+    """``width_ratios`` and ``height_ratios``, where they are not alike."""
+
+    @property
+    def panels(self) -> list[str]:
+        """The panels' names, in the order in which `Display.plot` takes their axes."""
+        rows = self.mosaic.splitlines() if isinstance(self.mosaic, str) else self.mosaic
+        return [name for name in dict.fromkeys(cell for row in rows for cell in row) if name != "."]
 
 
 class Display(ABC):
@@ -37,8 +58,13 @@ class Display(ABC):
     """Width and height in inches."""
     takes_one: ClassVar[bool] = False
     """Whether it draws one checkpoint alone."""
+    needs_text_model: ClassVar[bool] = False
+    """Whether a text model's token table is to be among its checkpoints."""
+    legend_lines: ClassVar[int] = 1
+    """Lines that a checkpoint takes in its legend; 0 without one."""
     mosaic: ClassVar[str] = "a"
-    """The arrangement of its panels, as `matplotlib.figure.Figure.subplot_mosaic` takes it."""
+    """The arrangement of its panels, as `matplotlib.figure.Figure.subplot_mosaic` takes it; `layout` says so
+    where it depends on the table."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         missing = [column for column in self.columns if column not in table]
@@ -48,6 +74,8 @@ class Display(ABC):
                 + (f"it lacks the column {missing[0]!r}" if missing else "it is empty")
             )
         self.table = table
+        self.derived = self.derive()
+        """What is read off the table, by name: every number that is drawn beside the table's own."""
         self.figure_: Figure | None = None
         self.axes_: list[Axes] = []
 
@@ -70,16 +98,20 @@ class Display(ABC):
         CollapseError
             If the checkpoints cannot serve this figure; the sentence names what would.
         """
+        tables = [
+            with_provenance(cls.compute(checkpoint), checkpoint, label)
+            for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True)
+        ]
+        return cls(pd.concat(tables, ignore_index=True))
+
+    @classmethod
+    def labelled(cls, checkpoints: Sequence[FactoredTables]) -> list[str]:
+        """Return a label each, or refuse more than the figure draws."""
         if cls.takes_one and len(checkpoints) != 1:
             raise CollapseError(
                 f"figure {cls.number} draws one checkpoint, and {len(checkpoints)} were given: name one"
             )
-        names = labels([checkpoint.tables for checkpoint in checkpoints])
-        tables = [
-            with_provenance(cls.compute(checkpoint), checkpoint, label)
-            for checkpoint, label in zip(checkpoints, names, strict=True)
-        ]
-        return cls(pd.concat(tables, ignore_index=True))
+        return labels([checkpoint.tables for checkpoint in checkpoints])
 
     @classmethod
     @abstractmethod
@@ -107,9 +139,17 @@ class Display(ABC):
         """
         try:
             with explained("read", path):
-                return cls(pd.read_csv(path, keep_default_na=False, na_values={"cardinality": [""]}))
+                return cls(pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Compute what is drawn beside the table itself; `save` writes each as a CSV of its own."""
+        return {}
+
+    def layout(self) -> Layout:
+        """Return the arrangement of the panels of this table."""
+        return Layout(mosaic=self.mosaic, size=self.size)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> Self:
         """Draw the table.
@@ -126,13 +166,23 @@ class Display(ABC):
         """
         with mpl.style.context(style.RC):
             if axes is None:
-                figure = Figure(figsize=self.size, layout="constrained")
-                axes = list(figure.subplot_mosaic(self.mosaic).values())
-                figure.supxlabel(style.wrapped(self.caption, self.size[0]), fontsize=6, color=style.REFERENCE)
+                layout = self.layout()
+                caption = style.wrapped(self.caption, layout.size[0])
+                height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
+                figure = Figure(figsize=(layout.size[0], height), layout="constrained")
+                # Rows of names, or a text of single letters: matplotlib's types know the two apart alone.
+                mosaic: Any = layout.mosaic
+                axes = list(figure.subplot_mosaic(mosaic, **layout.ratios).values())
+                figure.supxlabel(caption, fontsize=6, color=style.REFERENCE)
             self.axes_ = list(axes)
             self.figure_ = axes[0].get_figure(root=True)
             self.draw(self.axes_)
         return self
+
+    def _legend_height(self) -> float:
+        """Return the room of a legend that names every checkpoint, beyond the first."""
+        count = self.table["label"].nunique() if "label" in self.table else 1
+        return style.LEGEND_LINE * self.legend_lines * (count - 1)
 
     @abstractmethod
     def draw(self, axes: Sequence[Axes]) -> None:
@@ -148,7 +198,7 @@ class Display(ABC):
         )
 
     def save(self, folder: Path) -> list[Path]:
-        """Draw, and write a PNG, a PDF and the table as CSV, each whole or not at all.
+        """Draw, and write a PNG, a PDF and the tables as CSV, each whole or not at all.
 
         Parameters
         ----------
@@ -158,7 +208,7 @@ class Display(ABC):
         Returns
         -------
         list of Path
-            The three files.
+            The files.
 
         Raises
         ------
@@ -175,9 +225,12 @@ class Display(ABC):
                 # No clock time inside: the same numbers give the same file.
                 metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
                 figure.savefig(file, format=path.suffix[1:], metadata=metadata)
-        with atomic_write(paths[2]) as file:
-            file.write(self.table.to_csv(index=False, lineterminator="\n").encode())
-        return paths
+        numbers = {paths[2]: self.table}
+        numbers |= {folder / f"figure-{self.number}-{name}.csv": table for name, table in self.derived.items()}
+        for path, table in numbers.items():
+            with atomic_write(path) as file:
+                file.write(table.to_csv(index=False, lineterminator="\n").encode())
+        return [*paths[:2], *numbers]
 
 
 PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")

@@ -2,12 +2,46 @@
 
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
+from collapse.figures.abundance_per_k import AbundancePerKDisplay
+from collapse.figures.comparison import DeepAndCrossDisplay, RegularisationDisplay, SetsDisplay
 from collapse.figures.display import Display
+from collapse.figures.diversity import DiversityDisplay, VariantDiversityDisplay
+from collapse.figures.heatmaps import HeatmapsDisplay
+from collapse.figures.marginals import MarginalsDisplay
+from collapse.figures.patterns import PatternDisplay
 from collapse.figures.spectrum import SpectrumDisplay
-from collapse.figures.sub_embeddings import SubEmbeddingDisplay
+from collapse.figures.sub_embeddings import (
+    FFMDisplay,
+    HeatmapDisplay,
+    SourceSumsDisplay,
+    SubEmbeddingDisplay,
+    TargetSumsDisplay,
+)
+from collapse.figures.text_model import TextModelDisplay
+from collapse.figures.toy import ToyDisplay
 
 DISPLAYS: dict[str, type[Display]] = {
-    display.number: display for display in (SpectrumDisplay, AbundanceDisplay, SubEmbeddingDisplay)
+    display.number: display
+    for display in (
+        SpectrumDisplay,
+        AbundanceDisplay,
+        SubEmbeddingDisplay,
+        HeatmapDisplay,
+        SourceSumsDisplay,
+        TargetSumsDisplay,
+        ToyDisplay,
+        RegularisationDisplay,
+        DeepAndCrossDisplay,
+        SetsDisplay,
+        MarginalsDisplay,
+        DiversityDisplay,
+        PatternDisplay,
+        VariantDiversityDisplay,
+        TextModelDisplay,
+        FFMDisplay,
+        AbundancePerKDisplay,
+        HeatmapsDisplay,
+    )
 }
 
 

@@ -11,6 +11,9 @@ from matplotlib.axes import Axes
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
 
+CAPTION_LINE, LEGEND_LINE = 0.11, 0.16
+"""Heights in inches of a line of the caption and of the legend."""
+
 RC: dict[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -54,7 +57,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     figure = ax.get_figure(root=True)
     assert figure is not None
     room = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
-    labels = [textwrap.fill(str(handle.get_label()), room - _HANDLE) for handle in handles]
+    labels = [wrapped_lines(str(handle.get_label()), room - _HANDLE) for handle in handles]
     longest = max(len(line) for label in labels for line in label.splitlines())
     columns = max(1, min(columns, room // (longest + _HANDLE)))
     ax.legend(
@@ -99,4 +102,9 @@ def wrapped(caption: str, width: float) -> str:
     str
         Lines that fit into it at the caption's size.
     """
-    return "\n".join(textwrap.fill(line, int(20 * width)) for line in caption.splitlines())
+    return wrapped_lines(caption, int(20 * width))
+
+
+def wrapped_lines(text: str, characters: int) -> str:
+    """Wrap every line of a text to a number of characters."""
+    return "\n".join(textwrap.fill(line, characters) for line in text.splitlines())

@@ -1,6 +1,7 @@
-"""Figure 3: information abundance of DCNv2's sub-embeddings, and its sums over either side."""
+"""Figures 3 and 14: information abundance of the sub-embeddings of DCNv2 or FFM, and its sums over either side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, get_args
 
 import pandas as pd
 import seaborn as sns
@@ -13,7 +14,10 @@ from collapse.figures.display import Display
 
 
 class SubEmbeddingDisplay(Display):
-    """IA(E_i^{->j}) of every pair (3a), summed over j (3b) and over i (3c); fields by ascending IA(E_i)."""
+    """IA(E_i^{->j}) of every pair (a), summed over j (b) and over i (c); fields by ascending IA(E_i).
+
+    The sums and their correlations with IA(E_i) stand in ``derived``: ``sums`` and ``correlations``.
+    """
 
     number = "3"
     content = "information abundance of the sub-embeddings of every pair of fields, and its sums (a, b, c)"
@@ -21,40 +25,129 @@ class SubEmbeddingDisplay(Display):
     size = (style.PAGE, 4.2)
     takes_one = True
     mosaic = "aab\naac"
+    panels: ClassVar[str] = "abc"
+    """Those that are drawn."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every pair's abundance."""
         return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
 
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Sum over either side, and correlate."""
+        return summed(self.table)
+
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the heatmap and the two sums."""
-        heat, by_source, by_target = axes
-        order = list(self.table.drop_duplicates("source").sort_values("ia_source", kind="stable")["source"])
-        matrix = self.table.pivot_table(index="source", columns="target", values="ia").loc[order, order]
-        sns.heatmap(
-            matrix,
-            ax=heat,
-            cmap=style.HEAT,
-            square=True,
-            xticklabels=1,
-            yticklabels=1,
-            cbar_kws={"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6},
-        )
-        heat.tick_params(labelsize=5, length=1)
-        heat.set(
+        draw: dict[str, Callable[[Axes], None]] = {
+            "a": self._heatmap,
+            "b": lambda ax: self._sums(ax, "source", r"(b)  $\sum_j \mathrm{IA}(E_i^{\to j})$", "field i"),
+            "c": lambda ax: self._sums(ax, "target", r"(c)  $\sum_i \mathrm{IA}(E_i^{\to j})$", "field j"),
+        }
+        for panel, ax in zip(self.panels, axes, strict=True):
+            draw[panel](ax)
+
+    def _heatmap(self, ax: Axes) -> None:
+        draw_heatmap(ax, self.table)
+        ax.set(
             xlabel="field j, by ascending IA",
             ylabel="field i, by ascending IA",
             title=r"(a)  $\mathrm{IA}(E_i^{\to j})$",
         )
-        self._sums(by_source, "source", r"(b)  $\sum_j \mathrm{IA}(E_i^{\to j})$", "field i")
-        self._sums(by_target, "target", r"(c)  $\sum_i \mathrm{IA}(E_i^{\to j})$", "field j")
 
     def _sums(self, ax: Axes, by: Side, title: str, label: str) -> None:
-        sums, correlation = co_influence(self.table, by)
+        sums = self.derived["sums"].query("by == @by")
+        correlation = self.derived["correlations"].set_index("by").loc[by]
         places = range(len(sums))
         ax.plot(places, sums["sum"], color=style.REFERENCE, lw=0.6, zorder=1)
         ax.scatter(places, sums["sum"], c=sums["sum"], cmap=style.HEAT, edgecolors=style.REFERENCE, lw=0.4, s=16)
-        ax.set_title(f"{title}\nPearson {correlation.pearson:.2f}, Spearman {correlation.spearman:.2f}")
+        ax.set_title(
+            f"{title}\nPearson {correlation['pearson']:.2f} (p {correlation['pearson_p']:.2g})\n"
+            f"Spearman {correlation['spearman']:.2f} (p {correlation['spearman_p']:.2g})"
+        )
         ax.set(xlabel=f"{label}, by ascending IA", xticks=[], xlim=(-0.6, len(sums) - 0.4))
         ax.grid(visible=True, axis="y")
+
+
+class HeatmapDisplay(SubEmbeddingDisplay):
+    """The heatmap of Figure 3 alone."""
+
+    number = "3a"
+    content = "the heatmap of Figure 3 alone"
+    size = (4.6, 4.2)
+    mosaic = "a"
+    panels = "a"
+
+
+class SourceSumsDisplay(SubEmbeddingDisplay):
+    """Figure 3's sums over j alone."""
+
+    number = "3b"
+    content = "Figure 3's sums over j alone"
+    size = (style.COLUMN, 2.4)
+    mosaic = "b"
+    panels = "b"
+
+
+class TargetSumsDisplay(SubEmbeddingDisplay):
+    """Figure 3's sums over i alone."""
+
+    number = "3c"
+    content = "Figure 3's sums over i alone"
+    size = (style.COLUMN, 2.4)
+    mosaic = "c"
+    panels = "c"
+
+
+class FFMDisplay(SubEmbeddingDisplay):
+    """Figure 3 of an FFM, whose sub-embeddings are blocks of columns."""
+
+    number = "14"
+    content = "Figure 3 of an FFM"
+
+
+def draw_heatmap(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
+    """Draw IA(E_i^{->j}) of every pair, fields by ascending IA(E_i).
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to.
+    table : pandas.DataFrame
+        The pairs of one checkpoint.
+    **options : Any
+        More for `seaborn.heatmap`.
+    """
+    order = field_order(table)
+    matrix = table.pivot_table(index="source", columns="target", values="ia", dropna=False).loc[order, order]
+    usual: dict[str, Any] = {"cbar_kws": {"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6}, "square": True}
+    sns.heatmap(matrix, ax=ax, cmap=style.HEAT, xticklabels=1, yticklabels=1, **(usual | options))
+    ax.tick_params(labelsize=5, length=1)
+
+
+def field_order(table: pd.DataFrame) -> list[str]:
+    """Return the fields by ascending IA(E_i)."""
+    return list(table.drop_duplicates("source").sort_values("ia_source", kind="stable")["source"])
+
+
+def summed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Sum the abundances of every checkpoint over either side, and correlate the sums with IA(E_i).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Pairs of any number of checkpoints, told apart by ``label``.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``sums``: ``label``, ``by``, ``field``, ``ia``, ``sum``; ``correlations``: ``label``, ``by``, and the
+        coefficients of Pearson and Spearman with their permutation p-values.
+    """
+    sums, correlations = [], []
+    for label, pairs in table.groupby("label", sort=False):
+        for by in get_args(Side):
+            of_side, correlation = co_influence(pairs, by)
+            sums.append(of_side.assign(label=label, by=by)[["label", "by", "field", "ia", "sum"]])
+            correlations.append({"label": label, "by": by, **vars(correlation)})
+    return {"sums": pd.concat(sums, ignore_index=True), "correlations": pd.DataFrame(correlations)}

@@ -6,7 +6,7 @@ The defaults are the settings of Section 5.2 and Appendix C.2.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from collapse.training.settings import Settings, count, positive, require, setting, share, written
+from collapse.settings import Settings, count, positive, require, setting, share, written
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from collapse.settings import Setting
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
-from collapse.training.settings import Setting
 
 CRITEO_FIELDS, CRITEO_ROWS = 39, 1_080_000
 

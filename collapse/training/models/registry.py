@@ -14,8 +14,8 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from collapse.errors import CollapseError
+from collapse.settings import Setting, parse_word, require_known, settings_of
 from collapse.training.models.config import VARIANTS, ModelConfig
-from collapse.training.settings import Setting, parse_word, require_known, settings_of
 
 if TYPE_CHECKING:
     from collapse.training.models.interaction import Interaction

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from collapse.errors import CollapseError
+from collapse.settings import Settings, count, not_negative, positive, setting, written
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import model_config
-from collapse.training.settings import Settings, count, not_negative, positive, setting, written
 
 
 @dataclass(frozen=True, kw_only=True)

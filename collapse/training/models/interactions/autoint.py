@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from collapse.settings import count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.layers import beyond_a_vector, padded
-from collapse.training.settings import count
 
 
 @dataclass(frozen=True, kw_only=True)

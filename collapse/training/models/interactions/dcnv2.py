@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from collapse.checkpoint import MapsKey
+from collapse.settings import count, positive
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.layers import beyond_a_vector, padded
 from collapse.training.models.regularisers import block_norms, unitary_penalty
-from collapse.training.settings import count, positive
 
 
 @dataclass(frozen=True, kw_only=True)

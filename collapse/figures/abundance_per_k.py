@@ -1,0 +1,48 @@
+"""Figure 15: IA / K against K."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.factors import FactoredTables
+from collapse.figures import style
+from collapse.figures.display import Display
+
+
+class AbundancePerKDisplay(Display):
+    """Information abundance over the embedding size, a line a field and their mean; a checkpoint a size."""
+
+    number = "15"
+    content = "IA / K of every field against K"
+    columns = ("label", "embedding_size", "field", "cardinality", "ia_per_k")
+    size = (style.COLUMN, 2.8)
+    legend_lines = 0
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every field's IA / K, K the columns of its table."""
+        columns = [table.columns for table in checkpoint]
+        return diagnose_factored(checkpoint).assign(embedding_size=columns)
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return the means over the fields, by size."""
+        means = self.table.groupby(["embedding_size", "label"])[["ia_per_k", "ia_normalised"]].mean()
+        return {"means": means.reset_index()}
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a thin line a field and a thick one for the mean."""
+        (ax,) = axes
+        of_size = self.table.groupby(["field", "embedding_size"], sort=True)["ia_per_k"].mean().reset_index()
+        for _, line in of_size.groupby("field", sort=False):
+            field = ax.plot(
+                line["embedding_size"], line["ia_per_k"], ".-", color=style.REFERENCE, alpha=0.3, lw=0.6
+            )
+        field[0].set_label("a field")
+        means = self.derived["means"].groupby("embedding_size")["ia_per_k"].mean()
+        mean = ax.plot(means.index, means, "o-", color=style.colours(1)[0], ms=4, label="mean of the fields")
+        ax.set(xlabel="embedding size K", ylabel="information abundance / K", ylim=(0, 1.02))
+        ax.set_xticks(list(means.index))
+        ax.grid(visible=True, axis="y")
+        style.legend_above(ax, [*field, *mean], columns=2)

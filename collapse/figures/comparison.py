@@ -1,0 +1,72 @@
+"""Figures 5a, 6a and 8b: information abundance of every field, checkpoint against checkpoint."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.factors import FactoredTables
+from collapse.figures import style
+from collapse.figures.display import Display
+
+
+class ComparisonDisplay(Display):
+    """IA(E_i) of every field, a line a checkpoint, fields by ascending cardinality."""
+
+    columns = ("label", "field", "cardinality", "ia")
+    size = (style.PAGE, 3.2)
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every field's abundance."""
+        return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return every checkpoint's mean over the fields."""
+        return {"means": self.table.groupby("label", sort=False)[["ia", "ia_normalised"]].mean().reset_index()}
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a line a checkpoint, its mean in the legend."""
+        (ax,) = axes
+        means = self.derived["means"].set_index("label")
+        fields = self.table.drop_duplicates("field").sort_values("cardinality", kind="stable")
+        place = {name: x for x, name in enumerate(fields["field"])}
+        handles = []
+        for label, colour in zip(means.index, style.colours(len(means)), strict=True):
+            of_label = self.table[self.table["label"] == label]
+            name = f"{label} (mean {means.loc[label, 'ia']:.2f})"
+            handles += ax.plot(
+                of_label["field"].map(place), of_label["ia"], "o-", color=colour, ms=2.5, lw=0.7, label=name
+            )
+        ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
+        ax.set_xticks(list(place.values()), ticks, rotation=90)
+        ax.set(
+            xlabel="field and its cardinality, ascending",
+            ylabel="information abundance",
+            ylim=(0, None),
+            xlim=(-0.6, len(fields) - 0.4),
+        )
+        ax.grid(visible=True, axis="y")
+        style.legend_above(ax, handles, columns=4)
+
+
+class RegularisationDisplay(ComparisonDisplay):
+    """Standard against regularised DCNv2."""
+
+    number = "5a"
+    content = "information abundance of every field, standard against regularised DCNv2"
+
+
+class DeepAndCrossDisplay(ComparisonDisplay):
+    """DNN against DCNv2."""
+
+    number = "6a"
+    content = "information abundance of every field, DNN against DCNv2"
+
+
+class SetsDisplay(ComparisonDisplay):
+    """SE against ME, the sets of a field side by side."""
+
+    number = "8b"
+    content = "information abundance of every field, single- against multi-embedding"

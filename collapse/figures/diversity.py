@@ -1,0 +1,79 @@
+"""Figures 10a and 10d: diversity of the sets, beside an SE table split into sets and random sets."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.diversity import set_diversity
+from collapse.analysis.factors import FactoredTables
+from collapse.errors import CollapseError
+from collapse.figures import style
+from collapse.figures.display import Display, with_provenance
+
+
+class DiversityDisplay(Display):
+    """Mean diversity over pairs of sets and fields, a bar a checkpoint; the fields as points.
+
+    A single-embedding checkpoint is split into sets of consecutive columns, as many as the first multi-embedding
+    one beside it has; alone it is refused.
+    """
+
+    number = "10a"
+    content = "mean diversity of the sets: an SE table split into sets, ME, random"
+    columns = ("label", "field", "sets", "columns", "div", "div_rank", "div_random")
+    size = (style.COLUMN, 2.8)
+    legend_lines = 0
+
+    @classmethod
+    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> "DiversityDisplay":
+        """Compute the diversity of every field; see the class for single-embedding checkpoints."""
+        split = next((each.tables.sets for each in checkpoints if each.tables.sets > 1), None)
+        tables = []
+        for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True):
+            if split is None:
+                raise CollapseError(
+                    f"figure {cls.number} needs a multi-embedding checkpoint: `collapse train --sets 4` makes one"
+                )
+            diversity = set_diversity(checkpoint.tables, split=split, choices=checkpoint.choices)
+            is_split = checkpoint.tables.sets == 1
+            named = f"{label} split into {split}" if is_split else label
+            tables.append(with_provenance(diversity, checkpoint, named))
+        return cls(pd.concat(tables, ignore_index=True))
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute the diversity of a multi-embedding checkpoint."""
+        return set_diversity(checkpoint.tables, choices=checkpoint.choices)
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return every checkpoint's mean over the fields."""
+        measures = ["div", "div_rank", "div_random"]
+        return {"means": self.table.groupby("label", sort=False)[measures].mean().reset_index()}
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a bar a checkpoint, its fields, and the level of random sets."""
+        (ax,) = axes
+        means = self.derived["means"]
+        rows = zip(means["label"], means["div"], means["div_random"], style.colours(len(means)), strict=True)
+        for x, (label, div, random, colour) in enumerate(rows):
+            of_label = self.table[self.table["label"] == label]
+            ax.bar(x, div, color=colour, width=0.6, alpha=0.6)
+            ax.plot([x] * len(of_label), of_label["div"], "o", color=colour, ms=2, mfc="none", mew=0.5)
+            ax.hlines(random, x - 0.4, x + 0.4, color=style.REFERENCE, ls="--", lw=1)
+            ax.text(x, 0.02, f"{div:.2f}", ha="center", va="bottom", fontsize=7)
+        level = ax.plot([], [], color=style.REFERENCE, ls="--", label="random sets of the same shape")
+        fields = ax.plot([], [], "o", color=style.REFERENCE, ms=2, mfc="none", mew=0.5, label="a field")
+        ax.set_xticks(
+            range(len(means)), [style.wrapped(str(each), 2.4 / max(3, len(means))) for each in means["label"]]
+        )
+        ax.set(ylabel=r"mean div $= 1 - \|\cos\phi\|_1 / K$", ylim=(0, 1.02), xlim=(-0.6, len(means) - 0.4))
+        ax.grid(visible=True, axis="y")
+        style.legend_above(ax, [*level, *fields], columns=2)
+
+
+class VariantDiversityDisplay(DiversityDisplay):
+    """Separate, shared and norm-aligned interactions."""
+
+    number = "10d"
+    content = "mean diversity of the sets with separate, shared and norm-aligned interactions"

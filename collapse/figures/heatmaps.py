@@ -1,0 +1,67 @@
+"""Figure 16: heatmaps of IA(E_i^{->j}) with marginal bars, checkpoint beside checkpoint."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.factors import FactoredTables
+from collapse.analysis.sub_embeddings import sub_embedding_abundance
+from collapse.figures import style
+from collapse.figures.display import Display, Layout
+from collapse.figures.sub_embeddings import draw_heatmap, field_order, summed
+
+_ACROSS = 2
+
+
+class HeatmapsDisplay(Display):
+    """A heatmap a checkpoint, one scale of colours for all; above it its sums over i, beside it those over j."""
+
+    number = "16"
+    content = "heatmaps of the sub-embeddings with marginal bars, such as standard and regularised DCNv2"
+    columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
+    size = (style.PAGE, 3.8)
+    legend_lines = 0
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every pair's abundance."""
+        return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Sum over either side, and correlate."""
+        return summed(self.table)
+
+    def layout(self) -> Layout:
+        """Return two checkpoints a row, each of a heatmap and two bars."""
+        count = self.table["label"].nunique()
+        across = min(_ACROSS, count)
+        mosaic = []
+        for first in range(0, count, across):
+            there = [n for n in range(first, first + across) if n < count]
+            rest = ["."] * (2 * (across - len(there)))
+            mosaic.append([cell for n in there for cell in (f"top{n}", ".")] + rest)
+            mosaic.append([cell for n in there for cell in (f"heat{n}", f"side{n}")] + rest)
+        ratios = {"width_ratios": [5, 1] * across, "height_ratios": [1, 5] * (len(mosaic) // 2)}
+        return Layout(mosaic=mosaic, size=(3.5 * across, 2.2 * len(mosaic)), ratios=ratios)
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw each checkpoint on its three axes."""
+        named = dict(zip(self.layout().panels, axes, strict=True))
+        sums = self.derived["sums"]
+        over_i = self.derived["correlations"].query("by == 'target'").set_index("label")["pearson"]
+        low, high = self.table["ia"].min(), self.table["ia"].max()
+        most = sums["sum"].max() * 1.02
+        for number, (label, pairs) in enumerate(self.table.groupby("label", sort=False)):
+            heat, top, side = (named[f"{part}{number}"] for part in ("heat", "top", "side"))
+            draw_heatmap(heat, pairs, vmin=low, vmax=high, cbar=False, square=False)
+            heat.set(xlabel="field j, by ascending IA", ylabel="field i, by ascending IA")
+            places = [place + 0.5 for place in range(len(field_order(pairs)))]
+            of_label = sums[sums["label"] == label].set_index(["by", "field"])["sum"]
+            colour = style.colours(1)[0]
+            top.bar(places, of_label["target"].loc[field_order(pairs)], color=colour)
+            side.barh(places, of_label["source"].loc[field_order(pairs)], color=colour)
+            top.set(xlim=heat.get_xlim(), ylim=(0, most), xticks=[])
+            side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[])
+            side.tick_params(axis="x", rotation=90)
+            top.set_title(f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i[label]:.2f}")

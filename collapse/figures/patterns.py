@@ -1,0 +1,68 @@
+"""Figure 10b: interaction patterns ||W_{i->j}^{(m)}||_F, a heatmap a set."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from collapse.analysis.factors import FactoredTables
+from collapse.analysis.patterns import interaction_patterns
+from collapse.figures import style
+from collapse.figures.display import Display, Layout
+
+_ACROSS = 4
+
+
+class PatternDisplay(Display):
+    """||W_{i->j}^{(m)}||_F of every pair, one scale of colours for all sets."""
+
+    number = "10b"
+    content = "interaction patterns: the norm of every field map, a heatmap a set"
+    columns = ("set", "source", "target", "norm", "divergence")
+    size = (style.PAGE, 2.2)
+    takes_one = True
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every map's norm."""
+        frame = interaction_patterns(checkpoint.tables, layer=checkpoint.choices.layer)
+        return frame.assign(divergence=frame.attrs["divergence"])
+
+    @property
+    def caption(self) -> str:
+        """The same, with the divergence of the patterns."""
+        return f"{super().caption}; divergence of the patterns {self.table['divergence'].iloc[0]:.3f}"
+
+    def layout(self) -> Layout:
+        """Return some sets a row."""
+        sets = [str(each) for each in self.table["set"].unique()]
+        across = min(_ACROSS, len(sets))
+        rows = math.ceil(len(sets) / across)
+        cells = sets + ["."] * (rows * across - len(sets))
+        mosaic = [cells[start : start + across] for start in range(0, len(cells), across)]
+        return Layout(mosaic=mosaic, size=(max(style.COLUMN, 1.75 * across), 2.2 * rows + 0.4))
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a heatmap a set."""
+        fields = list(self.table["source"].unique())
+        low, high = self.table["norm"].min(), self.table["norm"].max()
+        for number, (ax, (m, of_set)) in enumerate(zip(axes, self.table.groupby("set", sort=True), strict=False)):
+            matrix = of_set.pivot_table(index="target", columns="source", values="norm", dropna=False)
+            last = number == len(axes) - 1
+            sns.heatmap(
+                matrix.loc[fields, fields],
+                ax=ax,
+                cmap=style.HEAT,
+                vmin=low,
+                vmax=high,
+                square=True,
+                xticklabels=[],
+                yticklabels=[],
+                cbar=last,
+                cbar_kws={"label": r"$\|W_{i\to j}^{(m)}\|_F$", "shrink": 0.7} if last else None,
+            )
+            ax.set(
+                xlabel="field i", ylabel="field j" if number % _ACROSS == 0 else "", title=f"set {int(str(m)) + 1}"
+            )

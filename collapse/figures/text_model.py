@@ -1,0 +1,71 @@
+"""Figure 11: normalised singular values of a text model's token table against a recommender's tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.factors import FactoredTables
+from collapse.analysis.spectrum import spectra
+from collapse.figures import style
+from collapse.figures.display import Display
+
+_FLOOR = 1e-4
+
+
+class TextModelDisplay(Display):
+    """sigma_k / sigma_1 against k / R, a thin line a field, the mean over the fields dashed."""
+
+    number = "11"
+    content = "normalised singular values of a text model's token table against a recommender's tables"
+    columns = ("label", "field", "k", "place", "sigma_normalised")
+    size = (style.COLUMN, 2.8)
+    needs_text_model = True
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every table's spectrum."""
+        frame = spectra(checkpoint)
+        return frame.assign(place=frame["k"] / frame.groupby("field")["k"].transform("max"))
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Average over the fields at places from 0 to 1, their spectra interpolated between singular values."""
+        places = np.linspace(0, 1, 101)
+        means = []
+        for label, of_label in self.table.groupby("label", sort=False):
+            lines = [
+                np.interp(places, field["place"], field["sigma_normalised"])
+                for _, field in of_label.groupby("field")
+            ]
+            means.append(
+                pd.DataFrame({"label": label, "place": places, "sigma_normalised_mean": np.mean(lines, axis=0)})
+            )
+        return {"means": pd.concat(means, ignore_index=True)}
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw the lines."""
+        (ax,) = axes
+        labels = list(self.table["label"].unique())
+        handles = []
+        for label, colour in zip(labels, style.colours(len(labels)), strict=True):
+            of_label = self.table[self.table["label"] == label]
+            single = of_label["field"].nunique() == 1
+            for _, line in of_label.groupby("field", sort=False):
+                alpha, width = (1, 1.2) if single else (0.3, 0.6)
+                drawn = ax.plot(line["place"], line["sigma_normalised"], color=colour, alpha=alpha, lw=width)
+            if not single:
+                mean = self.derived["means"].query("label == @label")
+                drawn = ax.plot(mean["place"], mean["sigma_normalised_mean"], "--", color=colour, lw=1.5)
+            drawn[0].set_label(str(label) if single else f"{label}, mean")
+            handles += drawn
+        lowest = max(_FLOOR, self.table.loc[self.table["sigma_normalised"] > 0, "sigma_normalised"].min() / 1.5)
+        ax.set(
+            xlabel="k / number of singular values",
+            ylabel=r"$\sigma_k / \sigma_1$",
+            yscale="log",
+            ylim=(lowest, 1.3),
+            xlim=(0, 1),
+        )
+        ax.grid(visible=True)
+        style.legend_above(ax, handles, columns=1)

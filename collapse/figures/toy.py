@@ -1,0 +1,78 @@
+"""Figure 4: IA(E_1) along the toy experiment, with a low-rank and with a full-rank partner."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.analysis.factors import FactoredTables
+from collapse.analysis.toy import ToySettings, toy_experiment
+from collapse.figures import style
+from collapse.figures.display import Display
+
+
+class ToyDisplay(Display):
+    """IA(E_1) against the iteration, a case a colour: the mean over the seeds and their range."""
+
+    number = "4"
+    content = "the toy experiment: IA(E_1) along training, with a small and with a large third field"
+    columns = ("case", "cardinality_3", "seed", "iteration", "ia", "ia_random")
+    size = (style.COLUMN, 2.6)
+
+    @classmethod
+    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> "ToyDisplay":  # noqa: ARG003
+        """Run the experiment with Appendix G's settings; it needs no checkpoint."""
+        settings = ToySettings()
+        return cls.from_table(toy_experiment(settings), settings)
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, settings: ToySettings) -> "ToyDisplay":
+        """Take the experiment's measurements.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            What `toy_experiment` returned.
+        settings : ToySettings
+            Its settings, for the caption.
+
+        Returns
+        -------
+        ToyDisplay
+            Ready to be drawn.
+        """
+        return cls(table.assign(**{f"setting_{key}": value for key, value in vars(settings).items()}))
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:  # noqa: ARG003
+        """Run the experiment with Appendix G's settings."""
+        return toy_experiment()
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return mean, least and greatest IA over the seeds."""
+        grouped = self.table.groupby(["case", "cardinality_3", "iteration"], sort=False)["ia"]
+        return {"seeds": grouped.agg(["mean", "min", "max"]).reset_index()}
+
+    @property
+    def caption(self) -> str:
+        """The settings."""
+        settings = self.table.filter(regex="^setting_").iloc[0]
+        return ", ".join(f"{str(name).removeprefix('setting_')} {value:g}" for name, value in settings.items())
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a line and a band a case, and the level of a random table."""
+        (ax,) = axes
+        cases = list(self.derived["seeds"].groupby(["case", "cardinality_3"], sort=False))
+        handles = []
+        for ((case, D_3), of_case), colour in zip(cases, style.colours(len(cases)), strict=True):
+            x = of_case["iteration"]
+            ax.fill_between(x, of_case["min"], of_case["max"], color=colour, alpha=0.2, lw=0)
+            handles += ax.plot(x, of_case["mean"], color=colour, label=f"{case}: $D_3$ = {D_3}")
+        handles.append(
+            ax.axhline(
+                self.table["ia_random"].iloc[0], color=style.REFERENCE, ls="--", lw=0.8, label="random table"
+            )
+        )
+        ax.set(xlabel="iteration", ylabel=r"$\mathrm{IA}(E_1)$", xlim=(0, self.table["iteration"].max()))
+        ax.grid(visible=True)
+        style.legend_above(ax, handles, columns=3)
