@@ -277,8 +277,9 @@ class TestAnalyze:
         assert code == 0
         json.loads(out)
         names = {f"figure-{number}.{end}" for number in ("1b", "2", "3") for end in ("png", "pdf", "csv")}
+        names |= {"figure-3-sums.csv", "figure-3-correlations.csv"}
         assert names == {path.name for path in checkpoint.parent.iterdir()} - {"best.pt"}
-        assert err.count("wrote ") == 9
+        assert err.count("wrote ") == 11
 
     def test_several_checkpoints_are_compared(
         self, trained: dict[str, Path], tmp_path: Path, collapse: Collapse
@@ -373,7 +374,7 @@ class TestAnalyze:
         np.save(tmp_path / "text.npy", np.random.default_rng(0).standard_normal((40, 6)))
         words = ["--figure", "11", "--text-model", tmp_path / "text.npy", "--out", tmp_path]
         assert collapse("analyze", checkpoint, *words)[0] == 0
-        rows = list(csv.DictReader((tmp_path / "figure-11.csv").open()))
+        rows = csv.DictReader((tmp_path / "figure-11.csv").read_text().splitlines())
         assert {row["label"] for row in rows} == {"dcnv2-4", "text"}
 
     def test_table_2_has_a_row_a_model(self, trained: dict[str, Path], collapse: Collapse) -> None:

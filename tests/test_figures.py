@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.readers import load
-from collapse.analysis.toy import ToySettings
+from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.display import PROVENANCE, Display

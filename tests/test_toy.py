@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from collapse.analysis.toy import ToySettings, _draw, toy_experiment
+from collapse.analysis.toy import _draw, toy_experiment
+from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 
 SMALL = ToySettings(cardinality=12, small=2, large=9, embedding_size=4, iterations=20, every=10, seeds=2)

@@ -3,8 +3,6 @@
 Shapes: S seeds, D_1 = D_2 and D_3 rows of the three tables, K embedding size.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import torch
@@ -13,31 +11,7 @@ from torch import Tensor
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.settings import Settings, count, positive
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToySettings(Settings):
-    """The experiment's settings, Appendix G's by default."""
-
-    cardinality: int = count(100)
-    """D_1 = D_2."""
-    small: int = count(3)
-    """D_3 of the case in which E_3 has low information abundance."""
-    large: int = count(100)
-    """D_3 of the other."""
-    embedding_size: int = count(10)
-    """K. The paper gives none; 10 is its base size, between the two D_3."""
-    learning_rate: float = positive(1.0)
-    """Of full-batch gradient descent on the mean binary cross-entropy."""
-    iterations: int = count(5000)
-    """How many steps."""
-    every: int = count(50)
-    """Steps between two measurements."""
-    seeds: int = count(5)
-    """Independent repetitions."""
-    first_seed: int = count(0, at_least=0)
-    """The seed of the first; each next has the next."""
+from collapse.analysis.toy_settings import ToySettings
 
 
 def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.analysis.toy import ToySettings, toy_experiment
+from collapse.analysis.toy_settings import ToySettings
 from collapse.cli.options import named, setting_options
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def command(out: Path | None, as_csv: bool, **options: Any) -> None:
       collapse toy --seeds 10 --embedding-size 20 --out pictures
       collapse toy --csv > toy.csv
     """
+    from collapse.analysis.toy import toy_experiment
+
     settings = ToySettings(**named(ToySettings, options))
     frame = toy_experiment(settings)
     if as_csv:

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.toy import ToySettings, toy_experiment
+from collapse.analysis.toy import toy_experiment
+from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
 from collapse.figures.display import Display
 
