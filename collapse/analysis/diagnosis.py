@@ -7,13 +7,14 @@ from typing import Any
 import pandas as pd
 
 from collapse.analysis.choices import Choices
+from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.precision import numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
 from collapse.analysis.readers import load
-from collapse.analysis.verdicts import Evidence, degree, verdict
+from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
 from collapse.tables import TableSet
 
 COLUMNS = {
@@ -94,13 +95,22 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     pandas.DataFrame
         As from `diagnose`.
     """
-    records = [_record(table, factored.choices) for table in factored]
+    since = _since(factored)
+    records = [_record(table, factored.choices, since.get(table.field)) for table in factored]
     frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype({"rows_seen": "Int64"})
     frame.attrs["choices"] = asdict(factored.choices)
     return frame
 
 
-def _record(table: FactoredTable, choices: Choices) -> dict[str, Any]:
+def _since(factored: FactoredTables) -> dict[str, int]:
+    """Return since when fields have been collapsed, where the run kept it of the rows that entered here."""
+    tables, epoch = factored.tables, factored.tables.description.get("epoch", "")
+    if factored.choices.rows != "all" or not epoch.isdecimal():
+        return {}
+    return below_since(tables.source, int(epoch), COLLAPSED_BELOW)
+
+
+def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[str, Any]:
     D, K = table.rows, table.columns
     sigma = table.spectrum.values
     ia = float(abundance_of_spectrum(sigma))
@@ -113,6 +123,7 @@ def _record(table: FactoredTable, choices: Choices) -> dict[str, Any]:
         columns=K,
         near_zero=table.of_rows.near_zero,
         is_zero=ia == 0,
+        since=since,
     )
     noise = rounding_noise(sigma, D, K, eps=table.eps)
     return {

@@ -1,5 +1,6 @@
-"""Optimisation dynamics from a run's metrics: training loss and validation AUC by epoch (Section 4.2)."""
+"""What a run kept along its training: loss and AUC by epoch (Section 4.2), and every field's abundance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pandas as pd
 from collapse.errors import CollapseError
 from collapse.files import explained
 
+HISTORY = "abundance.csv"
+"""What `collapse.analysis.monitors.AbundanceMonitor` writes beside a run's checkpoints."""
 COLUMNS = ("epoch", "train_loss", "validation_auc", "validation_logloss")
 
 
@@ -30,12 +33,53 @@ def dynamics(folder: str | Path) -> pd.DataFrame:
         If the file cannot be read, or lacks a column.
     """
     path = Path(folder) / "metrics.csv" if Path(folder).is_dir() else Path(folder)
+    return _table(path, COLUMNS)
+
+
+def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[str, int]:
+    """Tell since which epoch every field's IA has been below a share of random, if the checkpoint's run kept it.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        The checkpoint; the run's history lies beside it.
+    epoch : int
+        The epoch that it holds; what came after does not count.
+    threshold : float
+        The share, of IA / E[IA(random)].
+
+    Returns
+    -------
+    dict of str to int
+        The first epoch, from 0, the start, from which on a field has stayed below; only fields that end below it.
+        Empty without a history.
+
+    Raises
+    ------
+    CollapseError
+        If the history cannot be read, or lacks a column.
+    """
+    path = Path(checkpoint).parent / HISTORY
+    if not path.is_file():
+        return {}
+    history = _table(path, ("epoch", "step", "field", "ia_normalised"))
+    history = history[history["epoch"] <= epoch].sort_values("step", kind="stable")
+    found = {}
+    for field, of_field in history.groupby("field", sort=False):
+        above = of_field.loc[of_field["ia_normalised"] >= threshold, "step"].max()
+        below = of_field if pd.isna(above) else of_field[of_field["step"] > above]
+        if len(below):
+            found[str(field)] = int(below["epoch"].iloc[0])
+    return found
+
+
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         with explained("read", path):
             frame = pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CollapseError(f"{path} is no table of metrics: {error}") from error
-    missing = [column for column in COLUMNS if column not in frame]
+        raise CollapseError(f"{path} is no table of a run's: {error}") from error
+    missing = [column for column in columns if column not in frame]
     if missing:
-        raise CollapseError(f"{path} lacks the column {missing[0]!r} of a run's metrics")
+        raise CollapseError(f"{path} lacks the column {missing[0]!r}")
     return frame

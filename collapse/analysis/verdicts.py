@@ -18,7 +18,8 @@ class Degree(StrEnum):
     NOT_JUDGED = "not judged"
 
 
-_BELOW = {Degree.COLLAPSED: 0.3, Degree.PARTLY: 0.6}
+COLLAPSED_BELOW = 0.3
+_BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: 0.6}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Evidence:
     """Share of near-zero rows."""
     is_zero: bool
     """Whether every entry that entered is zero."""
+    since: int | None = None
+    """The epoch since which it has been collapsed, 0 for the start; None if the run does not tell."""
 
 
 def degree(evidence: Evidence) -> Degree:
@@ -58,8 +61,8 @@ def verdict(evidence: Evidence) -> str:
     -------
     str
         The degree, with the reason: how much is left of the IA of a random table of its shape, and how much of the
-        energy the first direction takes. A field that cannot be judged says why: every entry is zero, fewer rows
-        than three, or a single column.
+        energy the first direction takes; and since when, if the run tells. A field that cannot be judged says why:
+        every entry is zero, fewer rows than three, or a single column.
     """
     found = degree(evidence)
     if found is Degree.NOT_JUDGED:
@@ -68,7 +71,10 @@ def verdict(evidence: Evidence) -> str:
         if evidence.columns < 2:
             return f"{found}: a single column has a single direction"
         return f"{found}: {evidence.rows} row{'s' * (evidence.rows > 1)} cannot tell directions apart"
-    words = f"{found}: IA is {evidence.ia_normalised:.0%} of random, "
+    since = ""
+    if found is Degree.COLLAPSED and evidence.since is not None:
+        since = f" since epoch {evidence.since}" if evidence.since else " from the start"
+    words = f"{found}{since}: IA is {evidence.ia_normalised:.0%} of random, "
     words += f"the first direction takes {evidence.first_share:.0%} of the energy"
     if evidence.rows < evidence.columns:
         words += f"; it has {evidence.rows} rows"

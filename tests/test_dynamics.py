@@ -1,0 +1,74 @@
+"""What a run kept along its training."""
+
+from pathlib import Path
+
+import pytest
+
+from collapse import diagnose
+from collapse.analysis.choices import Choices
+from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.dynamics import below_since, dynamics
+from collapse.analysis.factors import factorise
+from collapse.analysis.readers import load
+from collapse.errors import CollapseError
+
+HISTORY = """epoch,step,field,ia,ia_normalised
+0,0,always,2,0.2
+0,0,late,8,0.8
+0,0,back,2,0.2
+1,5,always,2,0.1
+1,5,late,2,0.2
+1,5,back,2,0.5
+2,10,always,2,0.1
+2,10,late,2,0.2
+2,10,back,9,0.9
+3,15,back,1,0.1
+"""
+
+
+def test_metrics_are_read_from_a_folder(trained: dict[str, Path]) -> None:
+    folder = trained["dcnv2-4"].parent
+    frame = dynamics(folder)
+    assert frame["epoch"].tolist() == [1, 2]
+    assert frame.equals(dynamics(folder / "metrics.csv"))
+
+
+def test_bad_metrics_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(CollapseError, match="no such file"):
+        dynamics(tmp_path)
+    (tmp_path / "metrics.csv").write_text("epoch,train_loss\n1,0.5\n")
+    with pytest.raises(CollapseError, match="lacks the column 'validation_auc'"):
+        dynamics(tmp_path)
+    (tmp_path / "metrics.csv").write_text("")
+    with pytest.raises(CollapseError, match="is no table"):
+        dynamics(tmp_path)
+
+
+class TestBelowSince:
+    """The epoch from which on a field stays below."""
+
+    def test_epochs(self, tmp_path: Path) -> None:
+        (tmp_path / "abundance.csv").write_text(HISTORY)
+        assert below_since(tmp_path / "best.pt", 2, 0.3) == {"always": 0, "late": 1}
+        assert below_since(tmp_path / "best.pt", 3, 0.3) == {"always": 0, "late": 1, "back": 3}
+        assert below_since(tmp_path / "best.pt", 0, 0.3) == {"always": 0, "back": 0}
+
+    def test_without_a_history(self, tmp_path: Path) -> None:
+        assert below_since(tmp_path / "best.pt", 2, 0.3) == {}
+
+    def test_it_shows_in_the_verdict(self, trained: dict[str, Path], tmp_path: Path) -> None:
+        """Of the rows that the run measured alone."""
+        path = tmp_path / "best.pt"
+        path.write_bytes(trained["dcnv2-8"].read_bytes())
+        rows = "".join(f"{epoch},{epoch},customer,1,{0.9 - 0.8 * epoch}\n" for epoch in (0, 1, 2))
+        (tmp_path / "abundance.csv").write_text("epoch,step,field,ia,ia_normalised\n" + rows)
+        tables = load(path)
+        E = tables.tables[2].E
+        E[:] = 0.01 * E
+        E[0] = 100
+        (customer,) = diagnose(tables).query("field == 'customer'")["verdict"]
+        assert customer.startswith("collapsed since epoch 1: IA is")
+        (customer,) = diagnose_factored(factorise(tables, Choices(rows="seen"))).query("field == 'customer'")[
+            "verdict"
+        ]
+        assert "since" not in customer
