@@ -11,7 +11,6 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.abundance import abundance_of_spectrum
@@ -167,6 +166,8 @@ def co_influence(
     """
     if by not in get_args(Side):
         raise ValueError(f"sums are by {' or '.join(get_args(Side))}, and not by {by!r}")
+    from scipy import stats  # half a second to import, which a diagnosis without correlations need not wait for
+
     grouped = pairs.groupby(by, sort=False)
     sums = pd.DataFrame({"ia": grouped[f"ia_{by}"].first(), "sum": grouped["ia"].sum()})
     sums = sums.rename_axis("field").reset_index().sort_values("ia", kind="stable", ignore_index=True)
@@ -180,6 +181,8 @@ def _permuted(
     x: NDArray[np.floating], y: NDArray[np.floating], permutations: int, seed: int
 ) -> tuple[float, float]:
     """Return Pearson's r and its two-sided permutation p-value; NaN where one side is constant."""
+    from scipy import stats
+
     if len(np.unique(x)) < 2 or len(np.unique(y)) < 2:
         return float("nan"), float("nan")
     method = stats.PermutationMethod(n_resamples=permutations, rng=np.random.default_rng(seed))

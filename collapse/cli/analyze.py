@@ -131,7 +131,6 @@ def command(
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
-    from collapse.analysis.readers.text import read_token_table
     from collapse.analysis.sizes import abundance_by_size
     from collapse.errors import CollapseError
 
@@ -159,11 +158,11 @@ def command(
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
     # Every figure is computed before anything is printed: what cannot be drawn is refused first.
-    texts = (
-        [factorise(read_token_table(text_model), Choices())]
-        if any(each.needs_text_model for each in kinds)
-        else []
-    )
+    texts = []
+    if any(kind.needs_text_model for kind in kinds):
+        from collapse.analysis.readers.text import read_token_table
+
+        texts.append(factorise(read_token_table(text_model), Choices()))
     displays = [
         kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored) for kind in kinds
     ]

@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from collapse.analysis.measures.precision import machine_epsilon, numerical_rank
 from collapse.analysis.measures.row_stream import RowStream
-from collapse.analysis.measures.spectra import Spectrum, decompose, gram, threads_for
+from collapse.analysis.measures.spectra import decompose, gram, threads_for
 
 Divisor = Literal["K", "rank"]
 
@@ -47,16 +48,25 @@ class ColumnSpaces:
             for spectrum, shape, E in zip(spectra, shapes, sets, strict=True)
         ]
         """The rank r_m of every set."""
-        self._stream = RowStream(_SideBySide(sets, [spectrum.scale for spectrum in spectra]))
-        self._whiten = [_whitening(spectrum, rank) for spectrum, rank in zip(spectra, self.ranks, strict=True)]
-        with threads_for(sum(self.ranks)) as threads:
-            G = gram(self._stream, _block_diagonal(self._whiten), threads=threads)
+        self._sets, self._scales = sets, [spectrum.scale for spectrum in spectra]
+        whiten = [
+            spectrum.V[:, :rank] / spectrum.values[:rank]
+            for spectrum, rank in zip(spectra, self.ranks, strict=True)
+        ]
+        G = self._gram(_SideBySide(sets, self._scales, whiten))
         ends = np.cumsum(self.ranks)
         self._blocks = [slice(end - rank, end) for end, rank in zip(ends, self.ranks, strict=True)]
         inverses = [np.linalg.inv(np.linalg.cholesky(G[block, block])) for block in self._blocks]
-        self._whiten = [P @ inverse.T for P, inverse in zip(self._whiten, inverses, strict=True)]
-        spread = _block_diagonal(inverses)
+        self._whiten = [P @ inverse.T for P, inverse in zip(whiten, inverses, strict=True)]
+        spread = linalg.block_diag(*inverses)
         self._inner = spread @ G @ spread.T
+
+    def _gram(self, table: Any) -> NDArray[np.float64]:
+        columns = table.shape[1]
+        if not columns:
+            return np.zeros((0, 0))
+        with threads_for(columns) as threads:
+            return gram(RowStream(table), np.eye(columns), threads=threads)
 
     def inner(self, m: int, n: int) -> NDArray[np.float64]:
         """Return U_m^T U_n, shape (r_m, r_n)."""
@@ -86,43 +96,43 @@ class ColumnSpaces:
         small = int(np.count_nonzero(cosines > np.sqrt(0.5)))
         if small:
             directions = Vt[:small].T
-            blocks = [np.zeros((shape[1], small)) for shape in self.shapes]
-            blocks[n] = self._whiten[n] @ directions
-            blocks[m] = blocks[m] - self._whiten[m] @ (C @ directions)
-            with threads_for(small) as threads:
-                sines = np.linalg.eigvalsh(gram(self._stream, np.vstack(blocks), threads=threads))
+            maps = [-self._whiten[m] @ (C @ directions), self._whiten[n] @ directions]
+            rest = _Sum([self._sets[m], self._sets[n]], [self._scales[m], self._scales[n]], maps)
+            sines = np.linalg.eigvalsh(self._gram(rest))
             angles[:small] = np.arcsin(np.sqrt(np.clip(sines, 0, 1)))
         return np.asarray(angles)
 
 
 class _SideBySide:
-    """Sets of one field as one table, each over a scale of its own."""
+    """[E_1 P_1 .. E_M P_M] as a table, each set over a scale of its own."""
 
-    def __init__(self, sets: Sequence[Any], scales: Sequence[float]) -> None:
-        self.sets, self.scales = sets, scales
-        self.shape = (sets[0].shape[0], sum(E.shape[1] for E in sets))
+    def __init__(self, sets: Sequence[Any], scales: Sequence[float], maps: Sequence[NDArray[np.float64]]) -> None:
+        self.sets, self.scales, self.maps = sets, scales, maps
+        self.shape = (sets[0].shape[0], sum(P.shape[1] for P in maps))
 
-    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
-        streams = [RowStream(E[rows]) for E in self.sets]
-        chunks = []
-        for stream, scale in zip(streams, self.scales, strict=True):
+    def parts(self, rows: slice) -> list[NDArray[np.float64]]:
+        """Return the rows of every E_m P_m."""
+        found = []
+        for E, scale, P in zip(self.sets, self.scales, self.maps, strict=True):
+            stream = RowStream(E[rows])
             stream.scale = scale
             chunk = stream.chunk(0, stream.shape[0])
-            chunks.append(chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy())
-        return np.hstack(chunks)
+            found.append((chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()) @ P)
+        return found
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        return np.hstack(self.parts(rows))
 
 
-def _whitening(spectrum: Spectrum, rank: int) -> NDArray[np.float64]:
-    return np.asarray(spectrum.V[:, :rank] / spectrum.values[:rank])
+class _Sum(_SideBySide):
+    """E_1 P_1 + .. + E_M P_M as a table."""
 
+    def __init__(self, sets: Sequence[Any], scales: Sequence[float], maps: Sequence[NDArray[np.float64]]) -> None:
+        super().__init__(sets, scales, maps)
+        self.shape = (sets[0].shape[0], maps[0].shape[1])
 
-def _block_diagonal(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    whole = np.zeros(tuple(np.sum([block.shape for block in blocks], axis=0)))
-    row, column = 0, 0
-    for block in blocks:
-        whole[row : row + block.shape[0], column : column + block.shape[1]] = block
-        row, column = row + block.shape[0], column + block.shape[1]
-    return whole
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        return np.asarray(sum(self.parts(rows)))
 
 
 def principal_cosines(A: Any, B: Any) -> NDArray[np.float64]:

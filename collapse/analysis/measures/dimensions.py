@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import integrate, optimize, special
 
 from collapse.analysis.measures.abundance import normalised_spectrum
 
@@ -32,7 +31,8 @@ def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     relative = normalised_spectrum(sigma)
     shares = relative / np.maximum(relative.sum(axis=-1, keepdims=True), 1)
-    return _of_spectrum(np.exp(special.entr(shares).sum(axis=-1)), sigma)
+    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return _of_spectrum(np.exp(-(shares * logarithms).sum(axis=-1)), sigma)
 
 
 def stable_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -151,6 +151,8 @@ def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArra
 @lru_cache(maxsize=4096)
 def _bulk_median(aspect: float) -> float:
     """Return the median of the Marchenko-Pastur law of a ratio of sizes, 0 < aspect <= 1, and variance 1."""
+    from scipy import integrate, optimize
+
     low, high = (1 - np.sqrt(aspect)) ** 2, (1 + np.sqrt(aspect)) ** 2
 
     def above_half(quantile: float) -> float:

@@ -150,8 +150,9 @@ def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
         diagonal = generator.chisquare(np.arange(D, D - K, -1))
         above = generator.chisquare(np.arange(K - 1, 0, -1)) if K > 1 else np.zeros(0)
         # B^T B of the bidiagonal matrix B is tridiagonal.
-        squares = diagonal + np.concatenate([[0.0], above])
-        L = linalg.eigvalsh_tridiagonal(squares, np.sqrt(diagonal[:-1] * above), check_finite=False)
+        squares, beside = diagonal + np.concatenate([[0.0], above]), np.sqrt(diagonal[:-1] * above)
+        L, failed = linalg.lapack.dsterf(squares, beside) if K > 1 else (squares, 0)
+        assert not failed
         yield np.sqrt(np.maximum(L[::-1], 0))
 
 

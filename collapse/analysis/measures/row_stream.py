@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ENTRIES = 2**12, 2**17
+_ENTRIES = 2**15, 2**17
 _CHUNKS = 180
-_NAN = "holds NaN or infinity"
 
 
 class RowStream:
@@ -61,9 +60,9 @@ class RowStream:
 
     @property
     def rows_per_chunk(self) -> int:
-        """A chunk that stays in a core's cache, and small beside the table."""
+        """A chunk that stays in a core's cache and is small beside a long table, but not shorter than wide."""
         D, K = self.shape
-        return max(1, int(np.clip(D * K // _CHUNKS, *_ENTRIES)) // K)
+        return max(1, min(K, D // _CHUNKS), int(np.clip(D * K // _CHUNKS, *_ENTRIES)) // K)
 
     @property
     def starts(self) -> range:
@@ -99,21 +98,27 @@ class RowStream:
         roots: Any = np.sqrt(self.weights[start:stop])[:, None]
         return chunk * (roots if isinstance(chunk, np.ndarray) else chunk.new_tensor(roots))
 
-    def arrays(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield the first row and the rows of every chunk, in memory.
+    def array(self, start: int) -> NDArray[np.float64]:
+        """Return a chunk as NumPy's, its numbers checked.
 
         Raises
         ------
         ValueError
             If a row holds NaN or infinity; the message names it.
         """
-        for start in self.starts:
-            chunk = self.chunk(start)
-            array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
-            if not np.isfinite(array).all():
-                row = start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-                raise ValueError(f"row {row} {_NAN}")
-            yield start, array
+        chunk = self.chunk(start)
+        array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
+        # A sum is finite where all terms are, unless it overflows: cheaper to look at first.
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(array.sum())
+        if not finite and not np.isfinite(array).all():
+            row = start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+            raise ValueError(f"row {row} holds NaN or infinity")
+        return array
+
+    def arrays(self) -> Iterator[NDArray[np.float64]]:
+        """Yield all chunks by `array`."""
+        return map(self.array, self.starts)
 
 
 def _is_floating(rows: Any) -> bool:

@@ -3,6 +3,7 @@
 Shapes: D rows of a table (cardinality), K columns.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.spectra import SQUARES, threads_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +51,35 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
     ValueError
         If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
     """
-    norms, direction, counted = [], np.zeros(E.shape[1]), 0
+    stream = RowStream(E)
     enters = None if weights is None else np.asarray(weights) > 0
-    for start, chunk in RowStream(E).arrays():
-        if enters is not None:
-            chunk = chunk[enters[start : start + len(chunk)]]
-        # Scaled by the largest entry of the row, so that no square over- or underflows.
-        largest = np.abs(chunk).max(axis=1, initial=0)
-        units = chunk[largest > 0] / largest[largest > 0, None]
-        lengths = np.sqrt(np.einsum("dk,dk->d", units, units))
-        direction += (1 / lengths) @ units
-        counted += len(units)
-        of_chunk = np.zeros(len(chunk))
-        of_chunk[largest > 0] = largest[largest > 0] * lengths
-        norms.append(of_chunk)
-    all_norms = np.concatenate(norms)
+
+    def measured(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        chunk = stream.array(start)
+        return _of_chunk(chunk if enters is None else chunk[enters[start : start + len(chunk)]])
+
+    with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
+        norms, directions, counts = zip(*pool.map(measured, stream.starts), strict=True)
+    all_norms, direction, counted = np.concatenate(norms), np.sum(directions, axis=0), sum(counts)
     greatest = all_norms.max(initial=0)
     pairs = counted * (counted - 1)
     return RowMeasures(
         near_zero=float(np.mean(all_norms < tolerance * greatest)) if greatest > 0 else 1.0,
         anisotropy=float((direction @ direction - counted) / pairs) if pairs else float("nan"),
     )
+
+
+def _of_chunk(chunk: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return the norms of the rows, the sum of the unit vectors along them, and how many are not zero."""
+    with np.errstate(all="ignore"):
+        squares = np.einsum("dk,dk->d", chunk, chunk)
+    if ((squares > SQUARES[0]) & (squares < SQUARES[1])).all():
+        norms = np.sqrt(squares)
+        return norms, (1 / norms) @ chunk, len(chunk)
+    # Scaled by the largest entry of the row where a square over- or underflows, or is zero.
+    largest = np.abs(chunk).max(axis=1, initial=0)
+    scaled = chunk[largest > 0] / largest[largest > 0, None]
+    lengths = np.sqrt(np.einsum("dk,dk->d", scaled, scaled))
+    norms = np.zeros(len(chunk))
+    norms[largest > 0] = largest[largest > 0] * lengths
+    return norms, (1 / lengths) @ scaled, len(scaled)

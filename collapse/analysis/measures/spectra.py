@@ -17,7 +17,8 @@ from threadpoolctl import ThreadpoolController
 from collapse.analysis.measures.row_stream import RowStream
 
 _DIRECT_ROWS = 512
-_SQUARES = 1e-250, 1e250
+SQUARES = 1e-250, 1e250
+"""Sums of squares between these neither over- nor underflow."""
 _TAIL = 1e-6
 _NOISE = 1e-26
 _WIDE = 40
@@ -126,8 +127,8 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
 def _streamed(stream: RowStream, threads: int) -> Spectrum:
     K = stream.shape[1]
     G = gram(stream, np.eye(K), threads=threads)
-    if not _SQUARES[0] < np.diagonal(G).max() < _SQUARES[1]:
-        stream.scale = _scale(max(float(np.abs(chunk).max()) for _, chunk in stream.arrays()))
+    if not SQUARES[0] < np.diagonal(G).max() < SQUARES[1]:
+        stream.scale = _scale(max(float(np.abs(chunk).max()) for chunk in stream.arrays()))
         G = gram(stream, np.eye(K), threads=threads)
     values: list[NDArray[np.float64]] = []
     vectors: list[NDArray[np.float64]] = []
@@ -149,7 +150,7 @@ def _streamed(stream: RowStream, threads: int) -> Spectrum:
 
 
 def _direct(stream: RowStream) -> Spectrum:
-    exact = np.concatenate([chunk for _, chunk in stream.arrays()])
+    exact = np.concatenate(list(stream.arrays()))
     scale = _scale(float(np.abs(exact).max()))
     _, values, Vt = np.linalg.svd(exact / scale, full_matrices=False)
     return Spectrum(values=values[: stream.rank_bound], V=Vt.T[:, : stream.rank_bound], scale=scale)
