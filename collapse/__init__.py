@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import diagnose
     from collapse.analysis.measures.abundance import information_abundance
-    from collapse.analysis.measures.angles import diversity, principal_cosines
+    from collapse.analysis.measures.angles import diversity, principal_angles, principal_cosines
     from collapse.analysis.measures.random_matrix import random_abundance
     from collapse.analysis.measures.spectra import singular_values
     from collapse.analysis.readers import load
@@ -29,6 +29,7 @@ _HOMES = {
     "diversity": "collapse.analysis.measures.angles",
     "information_abundance": "collapse.analysis.measures.abundance",
     "load": "collapse.analysis.readers",
+    "principal_angles": "collapse.analysis.measures.angles",
     "principal_cosines": "collapse.analysis.measures.angles",
     "random_abundance": "collapse.analysis.measures.random_matrix",
     "singular_values": "collapse.analysis.measures.spectra",
@@ -44,6 +45,7 @@ __all__ = [
     "diversity",
     "information_abundance",
     "load",
+    "principal_angles",
     "principal_cosines",
     "random_abundance",
     "singular_values",

@@ -82,6 +82,20 @@ class TestContract:
         for first, second in zip(paths, again, strict=True):
             assert first.read_bytes() == second.read_bytes()
 
+    def test_all_that_is_drawn_is_within_its_axes(self, display: type[Display], made: Display) -> None:
+        for ax in made.plot().axes_:
+            left, right = sorted(ax.get_xlim())
+            low, high = sorted(ax.get_ylim())
+            lowest = -np.inf if ax.get_yscale() == "log" else low
+            for line in ax.get_lines():
+                xy = np.asarray(line.get_xydata())
+                if line.get_transform() != ax.transData or not len(xy):
+                    continue
+                assert (xy[:, 0] >= left - 1e-9).all()
+                assert (xy[:, 0] <= right + 1e-9).all()
+                assert (xy[:, 1] >= lowest - 1e-9).all()
+                assert (xy[:, 1] <= high + 1e-9).all()
+
     def test_drawing_computes_nothing(self, display: type[Display], made: Display) -> None:
         """What is drawn was computed when the display was made."""
         made.derive = None  # type: ignore[assignment, method-assign]

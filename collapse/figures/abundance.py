@@ -29,8 +29,7 @@ class AbundanceDisplay(Display):
         """Draw a point a field and model, and the random level as a short line above it."""
         (ax,) = axes
         labels = list(self.table["label"].unique())
-        fields = self.table.drop_duplicates("field").sort_values("cardinality", kind="stable")
-        place = {field: x for x, field in enumerate(fields["field"])}
+        place = style.cardinality_axis(ax, self.table)
         width = 0.8 / len(labels)
         handles: list[Artist] = []
         for number, (label, colour) in enumerate(zip(labels, style.colours(len(labels)), strict=True)):
@@ -46,13 +45,5 @@ class AbundanceDisplay(Display):
                 label="random matrix of the same shape",
             )
             handles += ax.plot(x, ia, "o", color=colour, ms=3, label=str(label))
-        ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
-        ax.set_xticks(list(place.values()), ticks, rotation=90)
-        ax.set(
-            xlabel="field and its cardinality, ascending",
-            ylabel="information abundance",
-            ylim=(0, None),
-            xlim=(-0.6, len(fields) - 0.4),
-        )
-        ax.grid(visible=True, axis="y")
+        ax.set_ylim(bottom=0)
         style.legend_above(ax, [*handles, level], columns=5)

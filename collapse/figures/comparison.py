@@ -30,8 +30,7 @@ class ComparisonDisplay(Display):
         """Draw a line a checkpoint, its mean in the legend."""
         (ax,) = axes
         means = self.derived["means"].set_index("label")
-        fields = self.table.drop_duplicates("field").sort_values("cardinality", kind="stable")
-        place = {name: x for x, name in enumerate(fields["field"])}
+        place = style.cardinality_axis(ax, self.table)
         handles = []
         for label, colour in zip(means.index, style.colours(len(means)), strict=True):
             of_label = self.table[self.table["label"] == label]
@@ -39,15 +38,7 @@ class ComparisonDisplay(Display):
             handles += ax.plot(
                 of_label["field"].map(place), of_label["ia"], "o-", color=colour, ms=2.5, lw=0.7, label=name
             )
-        ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
-        ax.set_xticks(list(place.values()), ticks, rotation=90)
-        ax.set(
-            xlabel="field and its cardinality, ascending",
-            ylabel="information abundance",
-            ylim=(0, None),
-            xlim=(-0.6, len(fields) - 0.4),
-        )
-        ax.grid(visible=True, axis="y")
+        ax.set_ylim(bottom=0)
         style.legend_above(ax, handles, columns=4)
 
 

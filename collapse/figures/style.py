@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -68,6 +69,33 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
         borderaxespad=0.3,
         ncols=min(len(handles), columns),
     )
+
+
+def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
+    """Put the fields along the x axis, by ascending cardinality, and information abundance along the y axis.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    table : pandas.DataFrame
+        The columns ``field`` and ``cardinality`` among others.
+
+    Returns
+    -------
+    dict of str to int
+        The place of every field.
+    """
+    fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
+    ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
+    ax.set_xticks(range(len(fields)), ticks, rotation=90)
+    ax.set(
+        xlabel="field and its cardinality, ascending",
+        ylabel="information abundance",
+        xlim=(-0.6, len(fields) - 0.4),
+    )
+    ax.grid(visible=True, axis="y")
+    return {str(field): x for x, field in enumerate(fields["field"])}
 
 
 def colours(count: int) -> list[tuple[float, float, float]]:
