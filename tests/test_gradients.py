@@ -1,12 +1,18 @@
 """The gradient split of Section 4.1 sums to the gradient that autograd gives."""
 
+from itertools import combinations
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collapse.analysis.gradient_split import split_gradient
 from collapse.analysis.measures.gradients import gradient_split
+from collapse.errors import CollapseError
+from tests.test_analysis import table_set
 
 
 @given(
@@ -63,3 +69,41 @@ def test_a_direction_that_is_lacking_has_no_alpha() -> None:
 def test_ids_outside_of_a_table_are_refused() -> None:
     with pytest.raises(ValueError, match="outside of its table of 3 rows"):
         gradient_split({"f": np.ones((3, 2))}, {"f": np.array([3])}, np.ones(1))
+
+
+class TestOverACheckpoint:
+    """Under FM, on a batch, the terms sum to the gradient that autograd gives."""
+
+    @pytest.mark.parametrize("sets", [1, 3])
+    def test_it_sums_to_autograds_gradient(self, sets: int) -> None:
+        tables = table_set([3, 9, 700], 4, sets, seed=0)
+        generator = np.random.default_rng(1)
+        ids = np.stack([generator.integers(table.cardinality, size=50) for table in tables], axis=1)
+        labels = generator.integers(2, size=50)
+        weights = [torch.tensor(table.E, dtype=torch.float64, requires_grad=True) for table in tables]
+        e = [weight[ids[:, i]] for i, weight in enumerate(weights)]
+        logits = torch.stack([(a * b).sum(1) for a, b in combinations(e, 2)]).sum(0)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).double())
+        loss.backward()  # type: ignore[no-untyped-call]
+        field = tables.fields[0]
+        for row in range(3):
+            frame = split_gradient(tables, ids, labels, field=field, row=row)
+            assert weights[0].grad is not None
+            np.testing.assert_allclose(frame.attrs["gradient"], weights[0].grad[row].numpy(), atol=1e-8)
+            assert set(frame["field"]) == set(tables.fields) - {field}
+            np.testing.assert_allclose(frame["weight"], frame["alpha"] * frame["sigma"])
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"field": "beauty"}, "has no field 'beauty'"),
+            ({"row": 3}, "has 3 rows and no row 3"),
+            ({"ids": np.zeros((5, 2), int)}, "does not fit 3 fields"),
+            ({"ids": np.array([[0, 9, 0]] * 5)}, "outside of its table"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, change: dict[str, Any], message: str) -> None:
+        tables = table_set([3, 9, 700], 4, 1, seed=0)
+        usual: dict[str, Any] = {"ids": np.zeros((5, 3), int), "field": tables.fields[0], "row": 0, **change}
+        with pytest.raises(CollapseError, match=message):
+            split_gradient(tables, usual["ids"], np.zeros(5), field=usual["field"], row=usual["row"])
