@@ -64,4 +64,8 @@ class HeatmapsDisplay(Display):
             top.set(xlim=heat.get_xlim(), ylim=(0, most), xticks=[])
             side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[])
             side.tick_params(axis="x", rotation=90)
+            mappable = heat.collections[0]
             top.set_title(f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i[label]:.2f}")
+        figure = axes[0].get_figure(root=True)
+        assert figure is not None
+        figure.colorbar(mappable, ax=list(axes), shrink=0.4, label=r"$\mathrm{IA}(E_i^{\to j})$")
