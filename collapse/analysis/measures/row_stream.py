@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ENTRIES = 2**15, 2**17
-_CHUNKS = 180
+_CHUNKS = 110
 
 
 class RowStream:

@@ -182,20 +182,24 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
     if not basis.shape[1]:
         return np.zeros((0, 0))
     identity = basis.shape == (K, K) and bool((basis == np.eye(K)).all())
+    # What a map makes of a chunk takes room too.
+    rows = stream.rows_per_chunk if identity else max(1, stream.rows_per_chunk * K // (K + basis.shape[1]))
+    starts = range(0, D, rows)
     # Sums of their own for threads, while they are few bytes beside the table.
-    sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(stream.starts))
+    sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(starts))
     F = max(1, _WIDE // basis.shape[1])
+
+    def of_chunk(start: int) -> Any:
+        chunk = stream.chunk(start, rows)
+        if isinstance(chunk, np.ndarray):
+            return _wide_product(chunk if identity else chunk @ basis, F)
+        Y = chunk if identity else chunk @ chunk.new_tensor(basis)
+        return Y.T @ Y
 
     @np.errstate(all="ignore")  # what over- or underflows is seen on the diagonal, and done again to scale
     def partial(first: int) -> Any:
-        total: Any = 0.0
-        for start in stream.starts[first::sums]:
-            chunk = stream.chunk(start)
-            if not isinstance(chunk, np.ndarray):
-                Y = chunk if identity else chunk @ chunk.new_tensor(basis)
-                total = total + Y.T @ Y
-                continue
-            total = total + _wide_product(chunk if identity else chunk @ basis, F)
+        # Chunk by chunk in a function of its own, so that one is gone before the next is made.
+        total: Any = sum(of_chunk(start) for start in starts[first::sums])
         return _fold(total, F) if isinstance(total, np.ndarray) else total.cpu().numpy()
 
     with ThreadPoolExecutor(min(sums, threads)) as pool:
