@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
@@ -180,6 +180,7 @@ class TestPrincipalAngles:
         seed=st.integers(0, 99),
     )
     @settings(max_examples=50)
+    @example(D=12, exponents=[-1.0, -7.0, -7.0], seed=0)
     def test_known_angles(self, D: int, exponents: list[float], seed: int) -> None:
         angles = np.sort(np.pi / 2 * 10.0 ** np.array(exponents))
         K = len(angles)

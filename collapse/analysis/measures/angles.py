@@ -98,8 +98,8 @@ class ColumnSpaces:
             directions = Vt[:small].T
             maps = [-self._whiten[m] @ (C @ directions), self._whiten[n] @ directions]
             rest = _Sum([self._sets[m], self._sets[n]], [self._scales[m], self._scales[n]], maps)
-            sines = np.linalg.eigvalsh(self._gram(rest))
-            angles[:small] = np.arcsin(np.sqrt(np.clip(sines, 0, 1)))
+            # By the passes of a decomposition: one Gram matrix would blur small sines beside greater ones.
+            angles[:small] = np.arcsin(np.clip(decompose(rest).sigma[::-1], 0, 1))
         return np.asarray(angles)
 
 
