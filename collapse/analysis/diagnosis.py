@@ -49,8 +49,6 @@ COLUMNS = {
 MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "verdict"))
 """Those of them that are numbers."""
 
-_SHARES = (0.90, 0.95, 0.99)
-
 
 def diagnose(checkpoint: str | Path | TableSet, *, choices: Choices | None = None) -> pd.DataFrame:
     """Measure how far every field of a checkpoint is collapsed.

@@ -153,7 +153,8 @@ def command(
     factored = [factorise(tables, choices) for tables in loaded]
     stopwatch.lap("spectra")
     frames = [diagnose_factored(each) for each in factored]
-    comparison = compare(frames[0], frames[-1], measures or ("ia_normalised", "ia")) if against else None
+    compared = measures or ("ia_normalised", "ia")
+    comparison = compare(frames[0], frames[-1], compared) if against else None
     if against:
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
@@ -183,7 +184,7 @@ def command(
             click.echo(report.markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
             here, there = str(checkpoints[0]), str(against)
-            click.echo(report.compared_as_text(comparison, measures or ("ia_normalised", "ia"), here, there))
+            click.echo(report.compared_as_text(comparison, compared, here, there))
     if parquet:
         report.write_parquet(fields, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")

@@ -43,9 +43,13 @@ def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequen
     str
         Some lines.
     """
-    shown = ["field", "cardinality", *measures] if measures else ["field", *SHOWN]
-    table = worst_first(fields, measures)[[*shown, "verdict"]]
-    return f"{heading(factored)}\n{_summary(factored, fields)}\n\n{_aligned(table)}\n"
+    return f"{heading(factored)}\n{_summary(factored, fields)}\n\n{_aligned(_shown(fields, measures))}\n"
+
+
+def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
+    """Return the columns that people read, the worst field first."""
+    shown = ("cardinality", *measures) if measures else SHOWN
+    return worst_first(fields, measures)[["field", *shown, "verdict"]]
 
 
 def worst_first(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -132,8 +136,7 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
 
 def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
     """Write the same as a Markdown table."""
-    shown = ["field", "cardinality", *measures] if measures else ["field", *SHOWN]
-    text = _formatted(worst_first(fields, measures)[[*shown, "verdict"]])
+    text = _formatted(_shown(fields, measures))
     source, choices = heading(factored).splitlines()
     return "\n".join(
         [f"**{source}**", "", f"{_summary(factored, fields)}. {choices}.", "", markdown_table(text), ""]

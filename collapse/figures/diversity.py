@@ -29,12 +29,12 @@ class DiversityDisplay(Display):
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> "DiversityDisplay":
         """Compute the diversity of every field; see the class for single-embedding checkpoints."""
         split = next((each.tables.sets for each in checkpoints if each.tables.sets > 1), None)
+        if split is None:
+            raise CollapseError(
+                f"figure {cls.number} needs a multi-embedding checkpoint: `collapse train --sets 4` makes one"
+            )
         tables = []
         for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True):
-            if split is None:
-                raise CollapseError(
-                    f"figure {cls.number} needs a multi-embedding checkpoint: `collapse train --sets 4` makes one"
-                )
             diversity = set_diversity(checkpoint.tables, split=split, choices=checkpoint.choices)
             is_split = checkpoint.tables.sets == 1
             named = f"{label} split into {split}" if is_split else label

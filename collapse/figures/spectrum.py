@@ -12,8 +12,6 @@ from collapse.analysis.spectrum import spectra
 from collapse.figures import style
 from collapse.figures.display import Display
 
-_FLOOR = 1e-4
-
 
 class SpectrumDisplay(Display):
     """One line a field and checkpoint, sigma_k / sigma_1 against k; dashed for the smallest of several sizes."""
@@ -43,8 +41,7 @@ class SpectrumDisplay(Display):
             ylabel=r"$\sigma_k\,/\,\sigma_1$",
             yscale="log",
         )
-        positive = self.table.loc[self.table["sigma_normalised"] > 0, "sigma_normalised"]
-        ax.set_ylim(max(float(positive.min()) / 1.5, _FLOOR), 1.3)
+        ax.set_ylim(*style.spectrum_limits(self.table["sigma_normalised"]))
         ax.set_xlim(1, float(sizes.max()))
         ax.grid(visible=True)
         style.legend_above(ax, handles, columns=3)

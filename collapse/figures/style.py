@@ -39,6 +39,7 @@ REFERENCE = "0.45"
 """Grey of whatever is compared with."""
 
 
+_SPECTRUM_FLOOR = 1e-4
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
 """Of a legend's text, and how many of them its handle takes the room of."""
 
@@ -96,6 +97,12 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     )
     ax.grid(visible=True, axis="y")
     return {str(field): x for x, field in enumerate(fields["field"])}
+
+
+def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:
+    """Return limits for a logarithmic axis of sigma_k / sigma_1: down to the least above 0, to 1e-4 at most."""
+    least = float(sigma_normalised[sigma_normalised > 0].min())
+    return max(least / 1.5, _SPECTRUM_FLOOR), 1.3
 
 
 def colours(count: int) -> list[tuple[float, float, float]]:

@@ -11,8 +11,6 @@ from collapse.analysis.spectrum import spectra
 from collapse.figures import style
 from collapse.figures.display import Display
 
-_FLOOR = 1e-4
-
 
 class TextModelDisplay(Display):
     """sigma_k / sigma_1 against k / R, a thin line a field, the mean over the fields dashed."""
@@ -59,12 +57,11 @@ class TextModelDisplay(Display):
                 drawn = ax.plot(mean["place"], mean["sigma_normalised_mean"], "--", color=colour, lw=1.5)
             drawn[0].set_label(str(label) if single else f"{label}, mean")
             handles += drawn
-        lowest = max(_FLOOR, self.table.loc[self.table["sigma_normalised"] > 0, "sigma_normalised"].min() / 1.5)
         ax.set(
             xlabel="k / number of singular values",
             ylabel=r"$\sigma_k / \sigma_1$",
             yscale="log",
-            ylim=(lowest, 1.3),
+            ylim=style.spectrum_limits(self.table["sigma_normalised"]),
             xlim=(0, 1),
         )
         ax.grid(visible=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from collapse.analysis.measures.precision import machine_epsilon, numerical_rank
-from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.row_stream import RowStream, as_table, in_memory
 from collapse.analysis.measures.spectra import decompose, gram, threads_for
 
 Divisor = Literal["K", "rank"]
@@ -116,8 +116,7 @@ class _SideBySide:
         for E, scale, P in zip(self.sets, self.scales, self.maps, strict=True):
             stream = RowStream(E[rows])
             stream.scale = scale
-            chunk = stream.chunk(0, stream.shape[0])
-            found.append((chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()) @ P)
+            found.append(in_memory(stream.chunk(0, stream.shape[0])) @ P)
         return found
 
     def __getitem__(self, rows: slice) -> NDArray[np.float64]:
@@ -159,7 +158,7 @@ def principal_cosines(A: Any, B: Any) -> NDArray[np.float64]:
     The cosines are the singular values of U_A^T U_B. A direction belongs to a span if it stands above what
     rounding to the table's type leaves behind: `numerical_rank`.
     """
-    return ColumnSpaces([_table(A), _table(B)]).cosines(0, 1)
+    return ColumnSpaces([as_table(A), as_table(B)]).cosines(0, 1)
 
 
 def principal_angles(A: Any, B: Any) -> NDArray[np.float64]:
@@ -181,7 +180,7 @@ def principal_angles(A: Any, B: Any) -> NDArray[np.float64]:
     ValueError
         If the tables have no common rows, are no tables of real numbers, or hold NaN or infinity.
     """
-    return ColumnSpaces([_table(A), _table(B)]).angles(0, 1)
+    return ColumnSpaces([as_table(A), as_table(B)]).angles(0, 1)
 
 
 def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
@@ -207,7 +206,7 @@ def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
         If the sets differ in shape, are no tables of real numbers, hold NaN or infinity, or the divisor is
         unknown.
     """
-    A, B = _table(A), _table(B)
+    A, B = as_table(A), as_table(B)
     if tuple(A.shape) != tuple(B.shape):
         raise ValueError(f"sets have one shape, and these have {tuple(A.shape)} and {tuple(B.shape)}")
     return diversity_of_cosines(principal_cosines(A, B), int(A.shape[1]), divisor=divisor)
@@ -238,7 +237,3 @@ def diversity_of_cosines(cosines: NDArray[np.float64], K: int, *, divisor: Divis
     if divisor not in get_args(Divisor):
         raise ValueError(f"the divisor is {divisor!r}; it is one of {', '.join(get_args(Divisor))}")
     return float(1 - cosines.sum() / (K if divisor == "K" else len(cosines)))
-
-
-def _table(E: Any) -> Any:
-    return E if hasattr(E, "shape") else np.asarray(E)

@@ -112,12 +112,14 @@ def _weighted_spectra(
     single: NDArray[np.float64], rest: NDArray[np.float64], K: int, *, draws: int, seed: int
 ) -> Iterator[NDArray[np.float64]]:
     generator, roots = np.random.default_rng(seed), np.sqrt(single)[:, None]
+    if len(rest):
+        degrees, root_scale = _degrees(rest) - np.arange(K), np.sqrt((rest @ rest) / rest.sum())
     for _ in range(draws):
         rows = roots * generator.standard_normal((len(single), K))
         if len(rest):
             factor = np.triu(generator.standard_normal((K, K)), 1)
-            factor[np.diag_indices(K)] = np.sqrt(generator.chisquare(_degrees(rest) - np.arange(K)))
-            rows = np.vstack([rows, np.sqrt((rest @ rest) / rest.sum()) * factor])
+            factor[np.diag_indices(K)] = np.sqrt(generator.chisquare(degrees))
+            rows = np.vstack([rows, root_scale * factor])
         yield np.asarray(np.linalg.svd(rows, compute_uv=False), dtype=np.float64)
 
 

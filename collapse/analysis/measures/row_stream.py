@@ -32,8 +32,7 @@ class RowStream:
     """
 
     def __init__(self, E: Any, weights: NDArray[Any] | None = None) -> None:
-        if not hasattr(E, "shape"):
-            E = np.asarray(E)
+        E = as_table(E)
         if len(E.shape) != 2 or 0 in E.shape:
             raise ValueError(f"a table has rows and columns, and this has shape {tuple(E.shape)}")
         if not _is_floating(E[:1]):
@@ -106,8 +105,7 @@ class RowStream:
         ValueError
             If a row holds NaN or infinity; the message names it.
         """
-        chunk = self.chunk(start)
-        array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
+        array = in_memory(self.chunk(start))
         # A sum is finite where all terms are, unless it overflows: cheaper to look at first.
         with np.errstate(all="ignore"):
             finite = np.isfinite(array.sum())
@@ -119,6 +117,17 @@ class RowStream:
     def arrays(self) -> Iterator[NDArray[np.float64]]:
         """Yield all chunks by `array`."""
         return map(self.array, self.starts)
+
+
+def as_table(E: Any) -> Any:
+    """Return what has a shape as it is, and anything else, such as lists of rows, as an array."""
+    return E if hasattr(E, "shape") else np.asarray(E)
+
+
+def in_memory(chunk: Any) -> NDArray[np.float64]:
+    """Return a chunk, or what was made of chunks, as NumPy's, from whatever device."""
+    array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
+    return array
 
 
 def _is_floating(rows: Any) -> bool:

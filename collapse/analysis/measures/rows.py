@@ -25,8 +25,7 @@ class RowMeasures:
     anisotropy: float
     """Mean cosine of two different rows, both not zero: 1 where all point the same way, 0 on average for
     independent directions, at least -1 / (D - 1). NaN with fewer than two such rows. Ethayarajh, How contextual
-    are
-    contextualized word representations, EMNLP 2019, Section 4.1, over all pairs in place of a sample."""
+    are contextualized word representations, EMNLP 2019, Section 4.1, over all pairs in place of a sample."""
 
 
 def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: float = 1e-3) -> RowMeasures:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.row_stream import RowStream, in_memory
 
 _DIRECT_ROWS = 512
 SQUARES = 1e-250, 1e250
@@ -200,7 +200,7 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
     def partial(first: int) -> Any:
         # Chunk by chunk in a function of its own, so that one is gone before the next is made.
         total: Any = sum(of_chunk(start) for start in starts[first::sums])
-        return _fold(total, F) if isinstance(total, np.ndarray) else total.cpu().numpy()
+        return _fold(total, F) if isinstance(total, np.ndarray) else in_memory(total)
 
     with ThreadPoolExecutor(min(sums, threads)) as pool:
         totals = list(pool.map(partial, range(sums)))

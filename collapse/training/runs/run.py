@@ -159,8 +159,8 @@ class Run:
         kept = [MonitorFile(self.folder.path, monitor) for monitor in self._monitors]
 
         def look(only: Sequence[MonitorFile] = kept) -> None:
+            checkpoint = self._checkpoint(trainer, counts, {"epoch": trainer.epochs_done})
             for file in only:
-                checkpoint = self._checkpoint(trainer, counts, {"epoch": trainer.epochs_done})
                 file.look(checkpoint, epoch=trainer.epochs_done, step=trainer.step)
 
         for file in kept:
