@@ -38,7 +38,7 @@ from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
 from collapse.training.runs.cpu import fast_float32_products, keep_freed_memory, refuse_slow_bf16
 from collapse.training.runs.loop import Trainer
-from tests.twins import TWINS, make_plain, usual_cross
+from tests.twins import TWINS, make_plain, usual_cross, usual_ffm
 
 TWIN = "plain twin"
 USUAL = (TWIN, "fuxictr")
@@ -106,7 +106,7 @@ def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbedding
     """Build the twin: our model with all that is fast about it taken out."""
     model = MultiEmbeddingModel(cardinalities, config)
     model.embedding = PlainEmbedding(model.embedding, config.embedding_size)  # type: ignore[assignment]
-    twin = {**TWINS, "dcnv2": usual_cross}[config.model]
+    twin = {**TWINS, "dcnv2": usual_cross, "ffm": usual_ffm}[config.model]
     for interaction in model.interactions:
         make_plain(interaction, twin)  # type: ignore[arg-type]
     for module in list(model.modules()):
@@ -198,7 +198,7 @@ def measure(model: ModelConfig, rounds: int, *, bf16: bool) -> None:
     config = RunConfig(model=model, optimiser=OptimiserConfig())
     # The twin of FFM takes 24 GB at Criteo's shape: 38 tables, their gradients, moments, and Adam's intermediate
     # values.
-    cardinalities = criteo_cardinalities(0.25 if model.model == "ffm" else 1)
+    cardinalities = criteo_cardinalities(1 / 16 if model.model == "ffm" else 1)
     ids, labels = zipf_rows(200_000, cardinalities)
     ways = {
         TWIN: plain_steps(ids, labels, cardinalities, config),

@@ -75,6 +75,14 @@ def ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     return {"logit": sum(products, e_BNC.new_zeros(len(e_BNC), 1))}
 
 
+def usual_ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
+    """Write FFM as it usually is: a lookup of all fields for every target field, of which each pair takes a slice."""
+    N = network.n_fields
+    parts = e_BNC.view(*e_BNC.shape[:2], N - 1, network.K).unbind(2)
+    products = [parts[j - 1][:, i] * parts[i][:, j] for i, j in combinations(range(N), 2)]
+    return {"logit": torch.stack(products, dim=1).sum((1, 2)).unsqueeze(1)}
+
+
 def xdeepfm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
     """Form the (B, P N, K) products of every CIN layer."""
     x_BPK, sums = e_BNC, []

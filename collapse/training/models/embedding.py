@@ -61,7 +61,8 @@ class FusedEmbedding(nn.Module):
             e_BNC: Tensor = _GatherInto.apply(self.weight, rows_BN, gradient)  # type: ignore[no-untyped-call]
         else:
             e_BNC = F.embedding(rows_BN, self.weight)
-        return e_BNC.chunk(self.sets, dim=-1)
+        # The gradient of one chunk is a copy of its own.
+        return (e_BNC,) if self.sets == 1 else e_BNC.chunk(self.sets, dim=-1)
 
     def clear(self, gradient: Tensor, ids_BN: Tensor) -> None:
         """Set a gradient of `weight` to zero, of which one batch's rows alone are other than zero.

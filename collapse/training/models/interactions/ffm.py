@@ -1,6 +1,6 @@
 """Field-aware factorization machine: a table of its own for every pair of fields (Appendix H).
 
-Shapes: B batch, N fields, K embedding size a target field, T = N - 1 target fields.
+Shapes: B batch, N fields, K embedding size a target field, T = N - 1 target fields, S = N T sub-embeddings.
 """
 
 from dataclasses import dataclass
@@ -35,10 +35,14 @@ class FFM(Interaction):
     reference: ClassVar[str] = "Juan et al., RecSys 2016"
     config_class = FFMConfig
     head_class = PlainSum
+    partners: Tensor
 
     def __init__(self, n_fields: int, embedding_size: int, config: FFMConfig) -> None:
         super().__init__(n_fields, embedding_size, config)
         self.widths = {"logit": 1}
+        i, j = (~torch.eye(n_fields, dtype=torch.bool, device="cpu")).nonzero(as_tuple=True)
+        # Sub-embedding e_i^{->j} is number i T + j - (j > i) of a row; in that order, these are the e_j^{->i}.
+        self.register_buffer("partners", j * (n_fields - 1) + i - (i > j).long(), persistent=False)
 
     @classmethod
     def columns(cls, n_fields: int, embedding_size: int) -> int:
@@ -62,35 +66,22 @@ class FFM(Interaction):
 
     def forward(self, e_BNC: Tensor) -> dict[str, Tensor]:
         """Return h, shape (B, 1)."""
-        e_BNTK = e_BNC.view(*e_BNC.shape[:2], self.n_fields - 1, self.K)
-        h: Tensor = _FieldAwareProducts.apply(e_BNTK)  # type: ignore[no-untyped-call]
+        e_BSK = e_BNC.reshape(len(e_BNC), -1, self.K)
+        h: Tensor = _FieldAwareProducts.apply(e_BSK, self.partners)  # type: ignore[no-untyped-call]
         return {"logit": h}
 
 
 class _FieldAwareProducts(torch.autograd.Function):
-    """The sum over pairs, on views: autograd would keep, and clear, one whole tensor a slice."""
+    """2 h = <E, E'> with E' having e_j^{->i} where E has e_i^{->j}, so that the gradient of h is E' itself."""
 
     @staticmethod
-    def forward(ctx: Any, e_BNTK: Tensor) -> Tensor:
-        ctx.save_for_backward(e_BNTK)
-        h = e_BNTK.new_zeros(len(e_BNTK))
-        for forth, back in _FieldAwareProducts._pairs(e_BNTK):
-            h += (forth * back).sum((1, 2))
-        return h.unsqueeze(1)
+    def forward(ctx: Any, e_BSK: Tensor, partners_S: Tensor) -> Tensor:
+        partner_BSK = e_BSK.index_select(1, partners_S)
+        ctx.save_for_backward(partner_BSK)
+        return (e_BSK.flatten(1).unsqueeze(1) @ partner_BSK.flatten(1).unsqueeze(2)).squeeze(2) / 2
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (e_BNTK,) = ctx.saved_tensors
-        into = torch.empty_like(e_BNTK)
-        g_B11 = gradients[0].unsqueeze(2)
-        pairs = zip(_FieldAwareProducts._pairs(e_BNTK), _FieldAwareProducts._pairs(into), strict=True)
-        for (forth, back), (into_forth, into_back) in pairs:
-            torch.mul(back, g_B11, out=into_forth)
-            torch.mul(forth, g_B11, out=into_back)
-        return into
-
-    @staticmethod
-    def _pairs(e_BNTK: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return e_i^{->j} and e_j^{->i} for all j > i, field i after field i."""
-        return [(e_BNTK[:, i, i:], e_BNTK[:, i + 1 :, i]) for i in range(e_BNTK.shape[1] - 1)]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (partner_BSK,) = ctx.saved_tensors
+        return (partner_BSK.flatten(1) * gradients[0]).view_as(partner_BSK), None
