@@ -31,7 +31,7 @@ from collapse.training.runs.loop import EpochResult
 from collapse.training.runs.run import Run, RunStopped
 from tests.conftest import Collapse
 from tests.test_run import train
-from tests.twins import TWINS
+from tests.twins import TWINS, streams
 
 OWN = '''
 from dataclasses import dataclass
@@ -251,7 +251,7 @@ class TestFieldMaps:
             (maps,) = (each for each in tables.layer(0) if each.set == m)
             x_0 = e_BNK.flatten(1)
             network = model.interactions[m]
-            multiplied = (network(e_BNK)["h"] - x_0) / x_0 - network.layers[0].bias  # type: ignore[index, union-attr]
+            multiplied = (streams(network, e_BNK)["h"] - x_0) / x_0 - network.layers[0].bias  # type: ignore[index, union-attr]
             rows = [table.set(m)[ids_BN[:, i]] for i, table in enumerate(tables)]
             subs = [np.hstack(maps.sub_embeddings(i, E)) for i, E in enumerate(rows)]  # type: ignore[arg-type]
             np.testing.assert_allclose(multiplied.detach().numpy(), np.sum(subs, axis=0), rtol=2e-3, atol=1e-4)

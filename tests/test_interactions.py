@@ -21,7 +21,7 @@ from collapse.training.models.interactions.finalmlp import FinalMLPConfig
 from collapse.training.models.listing import count_parameters
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class, model_config, model_names
-from tests.twins import TWINS, give_every_set
+from tests.twins import TWINS, give_every_set, streams
 
 MODELS = sorted(TWINS)
 VARIANTS = [
@@ -65,19 +65,18 @@ def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, see
     interaction = perturbed(build_interaction(N, zero_dropout(config)))
     columns = interaction.columns(N, K)
     e_BNC = torch.randn(B, N, columns, dtype=torch.float64, requires_grad=True)
-    ours, twin = interaction(e_BNC), TWINS[config.model](interaction, e_BNC)
-    assert {s: h.shape for s, h in ours.items()} == {s: (B, width) for s, width in interaction.widths.items()}
+    ours, twin = streams(interaction, e_BNC), TWINS[config.model](interaction, e_BNC)
     torch.testing.assert_close(ours, twin)
     wanted = [e_BNC, *interaction.parameters()]
     weights = {s: torch.randn_like(h) for s, h in ours.items()}
     gradients = [
         torch.autograd.grad(
-            sum(((h * weights[s]).sum() for s, h in streams.items()), torch.zeros(())),
+            sum(((h * weights[s]).sum() for s, h in outputs.items()), torch.zeros(())),
             wanted,
             allow_unused=True,
             materialize_grads=True,
         )
-        for streams in (ours, twin)
+        for outputs in (ours, twin)
     ]
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
 
@@ -151,7 +150,7 @@ class TestFieldPermutation:
         torch.manual_seed(seed)
         ipnn = build_interaction(N, model_config("ipnn", embedding_size=K))
         e_BNK = torch.randn(3, N, K, dtype=torch.float64)
-        before, after = ipnn(e_BNK)["h"][:, N * K :], ipnn(fields_of(e_BNK)[1])["h"][:, N * K :]
+        before, after = (streams(ipnn, e)["h"][:, N * K :] for e in (e_BNK, fields_of(e_BNK)[1]))
         torch.testing.assert_close(after.sort(1).values, before.sort(1).values)
 
     @pytest.mark.parametrize("model", ["dcnv2", "nfwfm"])
@@ -168,9 +167,9 @@ class TestFieldPermutation:
             for key, value in interaction.state_dict().items()
         }
         other.load_state_dict(state)
-        before, after = interaction(e_BNK)["h"], other(moved)["h"]
+        before, after = streams(interaction, e_BNK)["h"], streams(other, moved)["h"]
         if model == "dcnv2":
-            before = before.unflatten(1, (N, K))[:, order].flatten(1)
+            before = before.view(-1, N, K)[:, order].flatten(1)
         torch.testing.assert_close(after, before)
 
     @staticmethod
@@ -247,8 +246,8 @@ class TestLinearInteractionsOfAllSets:
             for m, network in enumerate(sets):
                 W_NMKNMK[:, m, :, :, m] = network.get_parameter(f"layers.{layer}.weight").detach().view(N, K, N, K)
             single.get_parameter(f"layers.{layer}.weight").data = W_NMKNMK.view(N * M * K, N * M * K)
-        all_sets = torch.stack([sets[m](e_BNMK[:, :, m])["h"].view(3, N, K) for m in range(M)], dim=2)
-        torch.testing.assert_close(all_sets.flatten(1), single(e_BNMK.flatten(2))["h"])
+        all_sets = torch.stack([streams(sets[m], e_BNMK[:, :, m])["h"].view(3, N, K) for m in range(M)], dim=2)
+        torch.testing.assert_close(all_sets.flatten(1), streams(single, e_BNMK.flatten(2))["h"])
 
     @given(N=st.integers(2, 5), K=sizes, M=sizes, seed=st.integers(0, 99))
     def test_fm(self, N: int, K: int, M: int, seed: int) -> None:
@@ -379,16 +378,18 @@ def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_no_tensor_of_a_step_has_all_pairs_and_all_directions(model: str) -> None:
     """No activation grows as B N^2 K; an FFM embedding does by its nature."""
-    N, K, B = 24, 16, 8
+    N, K, B = 48, 16, 11
     network = MultiEmbeddingModel([9] * N, model_config(model, embedding_size=K))
     kept: list[int] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        kept.append(tensor.numel())
+        # No parameter has 11 or 22 rows.
+        if tensor.shape and tensor.shape[0] % B == 0:
+            kept.append(tensor.numel())
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(torch.zeros(B, N, dtype=torch.int32))
-    parameters = max(parameter.numel() for parameter in network.parameters())
+    assert kept
     if model != "ffm":
-        assert max(kept) < max(B * N * N * K // 2, parameters + 1)
+        assert max(kept) < B * N * N * K // 2

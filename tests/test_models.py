@@ -112,7 +112,7 @@ class TestMultiEmbeddingModel:
         twin = cross(model.interactions[0], e_BNK)["h"]
         torch.testing.assert_close(model(ids_BN), plain(twin).squeeze(1))
         kinds = [type(layer).__name__ for layer in plain]
-        assert kinds[:4] == ["Linear", "BatchNorm1d", "ReLU", "Dropout"]
+        assert kinds[:4] == ["OpenLinear", "BatchNorm1d", "ReLU", "Dropout"]
         assert [layer.out_features for layer in plain.modules() if isinstance(layer, nn.Linear)] == [7, 7, 1]
 
     def test_sets_are_averaged_before_the_tower(self) -> None:

@@ -76,7 +76,7 @@ def ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def usual_ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Write FFM as it usually is: a lookup of all fields for every target field, of which each pair takes a slice."""
+    """Write FFM as it usually is: a lookup of all fields for every target field, sliced pair after pair."""
     N = network.n_fields
     parts = e_BNC.view(*e_BNC.shape[:2], N - 1, network.K).unbind(2)
     products = [parts[j - 1][:, i] * parts[i][:, j] for i, j in combinations(range(N), 2)]
@@ -129,6 +129,17 @@ TWINS: dict[str, Twin] = {
     "nfwfm": nfwfm,
     "xdeepfm": xdeepfm,
 }
+
+
+def streams(interaction: Any, e_BNC: Tensor) -> dict[str, Tensor]:
+    """Return an interaction's streams without the zeros that it may have appended, which are looked at."""
+    found = interaction(e_BNC)
+    assert set(found) == set(interaction.widths)
+    for stream, width in interaction.widths.items():
+        assert found[stream].shape[0] == len(e_BNC)
+        assert found[stream].shape[1] >= width
+        assert not found[stream][:, width:].any()
+    return {stream: found[stream][:, :width] for stream, width in interaction.widths.items()}
 
 
 def give_every_set(multi: Any, single: Any) -> None:

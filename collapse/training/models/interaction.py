@@ -54,7 +54,7 @@ class Interaction(nn.Module, ABC):
         Returns
         -------
         dict of str to Tensor
-            The streams h_s by name, each of shape (B, widths[s]).
+            The streams h_s by name, each of shape (B, widths[s]); one that feeds an MLP may go on with zeros.
         """
 
     @classmethod

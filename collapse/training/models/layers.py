@@ -39,6 +39,14 @@ def padded(tensor: Tensor, *more: int) -> Tensor:
     return F.pad(tensor, pads) if any(more) else tensor
 
 
+class OpenLinear(nn.Linear):
+    """A linear layer whose input may go on with zeros, which an interaction appended for its own products."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return `input` W^T + b, shape (B, H)."""
+        return F.linear(input, padded(self.weight, input.shape[-1] - self.in_features), self.bias)
+
+
 def hidden_layer(inputs: int, config: MLPConfig) -> nn.Sequential:
     """Build one hidden layer: linear, batch normalisation, ReLU, dropout.
 
@@ -52,10 +60,10 @@ def hidden_layer(inputs: int, config: MLPConfig) -> nn.Sequential:
     Returns
     -------
     nn.Sequential
-        From (B, inputs) to (B, H).
+        From (B, inputs), or more columns that are zero, to (B, H).
     """
     return nn.Sequential(
-        nn.Linear(inputs, config.hidden),
+        OpenLinear(inputs, config.hidden),
         nn.BatchNorm1d(config.hidden),
         nn.ReLU(inplace=True),
         Dropout(config.dropout),

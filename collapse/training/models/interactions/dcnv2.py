@@ -64,15 +64,14 @@ class CrossNetwork(Interaction):
             self.factors = nn.ParameterList(torch.ones(n_fields, n_fields) for _ in layers)
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return h = x_L, shape (B, N K)."""
-        width = self.widths["h"]
-        more = beyond_a_vector(width)
+        """Return h = x_L, shape (B, N K), and zeros up to whole vectors, which the next product is faster with."""
+        more = beyond_a_vector(self.widths["h"])
         x_0 = x = padded(e_BNK.flatten(1), 0, more)
         for W, layer in zip(self.projections(), self.layers, strict=True):
             y = F.linear(x, padded(W, more, more), padded(layer.bias, more))  # type: ignore[arg-type]
             # In place: a fused addcmul would cost its backward pass two products more.
             x = (x_0 * y).add_(x)
-        return {"h": x[:, :width]}
+        return {"h": x}
 
     def projections(self) -> list[Tensor]:
         """Return W of every layer, each W_ij times its n_ij where there are n_ij."""
