@@ -1,19 +1,24 @@
 """xDeepFM: a compressed interaction network (CIN) beside a DNN.
 
-Shapes: B batch, N fields, K embedding size, H maps of a layer, P maps of the layer before it.
+Shapes: B batch, N fields, K embedding size, H maps of a layer, P maps of the layer before it,
+R = B K columns.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from collapse.settings import count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.layers import beyond_a_vector, padded
+
+_COLUMNS = 2560
+"""Columns at a time on a CPU: what is made of them stays in its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +50,54 @@ class XDeepFM(Interaction):
         self.layers = nn.ModuleList(nn.Linear(n_fields * P, config.maps) for P in inputs)
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return the embeddings, shape (B, N K), and the sums of all maps, shape (B, L H).
+        """Return the embeddings, shape (B, N K), and the sums of all maps, shape (B, L H)."""
+        at_a_time = max(_COLUMNS // self.K, 1) if e_BNK.device.type == "cpu" else len(e_BNK)
+        weights = self._padded_weights()
+        maps = torch.cat([self._maps(part, weights) for part in torch.split(e_BNK, at_a_time)])
+        return {"deep": e_BNK.flatten(1), "explicit": maps}
 
-        One product with all of W, then one with the layer before: the (B, P N, K) products are never formed.
-        """
+    def _padded_weights(self) -> list[Tensor]:
+        """Return W of every layer, shape (H, P, N), P and N being N up to whole vectors where they are N."""
         more = beyond_a_vector(self.n_fields)
-        x_BKP = e_BKN = padded(e_BNK.mT, more).contiguous()
-        sums = []
-        for layer in self.layers:
+        weights = []
+        for number, layer in enumerate(self.layers):
             assert isinstance(layer, nn.Linear)
             W_HPN = layer.weight.view(layer.out_features, -1, self.n_fields)
-            W_HPN = padded(W_HPN, x_BKP.shape[2] - W_HPN.shape[1], more)
-            mixed_BKHP = (e_BKN @ W_HPN.flatten(0, 1).T).view(*x_BKP.shape[:2], *W_HPN.shape[:2])
-            x_BKP = torch.relu((mixed_BKHP @ x_BKP.unsqueeze(3)).squeeze(3) + layer.bias)
-            sums.append(x_BKP.sum(1))
-        return {"deep": e_BNK.flatten(1), "explicit": torch.cat(sums, dim=1)}
+            weights.append(padded(W_HPN, more if number == 0 else 0, more))
+        return weights
+
+    def _maps(self, e_BNK: Tensor, weights: list[Tensor]) -> Tensor:
+        """Return the sums of all maps; a row's directions are columns R = B K that do not mix."""
+        x_PR = e_NR = padded(e_BNK.transpose(0, 1).flatten(1), beyond_a_vector(self.n_fields), 0)
+        sums = []
+        for W_HPN, layer in zip(weights, self.layers, strict=True):
+            products_HR: Tensor = _CompressedProducts.apply(x_PR, e_NR, W_HPN)  # type: ignore[no-untyped-call]
+            x_PR = torch.relu(products_HR + layer.bias.unsqueeze(1))  # type: ignore[operator]
+            sums.append(x_PR.view(-1, len(e_BNK), self.K).sum(2))
+        return torch.cat(sums).T
+
+
+class _CompressedProducts(torch.autograd.Function):
+    """sum_pn W_hpn x_p * e_n as <x, W_h e>: the P N products of a column are never formed.
+
+    W_h e of all h is as large as P H numbers a column; kept for the backward pass it would go through memory four
+    times, and is made again instead.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_PR: Tensor, e_NR: Tensor, W_HPN: Tensor) -> Tensor:
+        mixed_HPR = (W_HPN.flatten(0, 1) @ e_NR).view(*W_HPN.shape[:2], -1)
+        ctx.save_for_backward(*(each.to(mixed_HPR.dtype) for each in (x_PR, e_NR, W_HPN)))
+        return mixed_HPR.mul_(x_PR).sum(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x_PR, e_NR, W_HPN = ctx.saved_tensors
+        W = W_HPN.flatten(0, 1)
+        g_H1R = gradients[0].to(W.dtype).unsqueeze(1)
+        mixed_HPR = (W @ e_NR).view(*W_HPN.shape[:2], -1)
+        into_x = mixed_HPR.mul_(g_H1R).sum(0)
+        spread = torch.mul(g_H1R, x_PR, out=mixed_HPR).flatten(0, 1)
+        into_e: Tensor = W.T.contiguous() @ spread
+        return into_x, into_e, (spread @ e_NR.T).view_as(W_HPN)
