@@ -1,8 +1,9 @@
 """The hidden layers that all MLPs are made of, and sizes that products are fast at.
 
-Shapes: B batch, H hidden units.
+Shapes: B batch, N fields, K embedding size, H hidden units.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,6 +38,25 @@ def padded(tensor: Tensor, *more: int) -> Tensor:
     """
     pads = [pad for size in reversed(more) for pad in (0, size)]
     return F.pad(tensor, pads) if any(more) else tensor
+
+
+def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
+    """Lay out embeddings for interactions that mix fields and leave the directions of a row apart.
+
+    Parameters
+    ----------
+    e_BNK : Tensor
+        Embeddings, shape (B, N, K).
+
+    Returns
+    -------
+    list of Tensor
+        Parts of the batch, each of shape (N, R) with zeros below up to whole vectors: column b K + k has direction
+        k of its row b. On a CPU a part is so small that what is made of it stays in the cache.
+    """
+    _, N, K = e_BNK.shape
+    parts = torch.split(e_BNK, max(2560 // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
+    return [padded(part.transpose(0, 1).flatten(1), beyond_a_vector(N), 0) for part in parts]
 
 
 class OpenLinear(nn.Linear):

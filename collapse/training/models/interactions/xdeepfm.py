@@ -1,7 +1,8 @@
 """xDeepFM: a compressed interaction network (CIN) beside a DNN.
 
 Shapes: B batch, N fields, K embedding size, H maps of a layer, P maps of the layer before it,
-R = B K columns.
+R columns, a direction of a
+row each.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,7 @@ from collapse.settings import count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
-from collapse.training.models.layers import beyond_a_vector, padded
-
-_COLUMNS = 2560
-"""Columns at a time on a CPU: what is made of them stays in its cache."""
+from collapse.training.models.layers import beyond_a_vector, columns_in_cache, padded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +49,8 @@ class XDeepFM(Interaction):
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return the embeddings, shape (B, N K), and the sums of all maps, shape (B, L H)."""
-        at_a_time = max(_COLUMNS // self.K, 1) if e_BNK.device.type == "cpu" else len(e_BNK)
         weights = self._padded_weights()
-        maps = torch.cat([self._maps(part, weights) for part in torch.split(e_BNK, at_a_time)])
+        maps = torch.cat([self._maps(e_NR, weights) for e_NR in columns_in_cache(e_BNK)])
         return {"deep": e_BNK.flatten(1), "explicit": maps}
 
     def _padded_weights(self) -> list[Tensor]:
@@ -66,14 +63,13 @@ class XDeepFM(Interaction):
             weights.append(padded(W_HPN, more if number == 0 else 0, more))
         return weights
 
-    def _maps(self, e_BNK: Tensor, weights: list[Tensor]) -> Tensor:
-        """Return the sums of all maps; a row's directions are columns R = B K that do not mix."""
-        x_PR = e_NR = padded(e_BNK.transpose(0, 1).flatten(1), beyond_a_vector(self.n_fields), 0)
-        sums = []
+    def _maps(self, e_NR: Tensor, weights: list[Tensor]) -> Tensor:
+        """Return the sums of all maps, shape (R / K, L H)."""
+        x_PR, sums = e_NR, []
         for W_HPN, layer in zip(weights, self.layers, strict=True):
             products_HR: Tensor = _CompressedProducts.apply(x_PR, e_NR, W_HPN)  # type: ignore[no-untyped-call]
             x_PR = torch.relu(products_HR + layer.bias.unsqueeze(1))  # type: ignore[operator]
-            sums.append(x_PR.view(-1, len(e_BNK), self.K).sum(2))
+            sums.append(x_PR.view(len(x_PR), -1, self.K).sum(2))
         return torch.cat(sums).T
 
 
