@@ -7,19 +7,16 @@ wrote it. Format 2 says so field by field and set by set; format 1, which knew o
 size and DCNv2's projections, is read too.
 """
 
-import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from collapse.errors import CollapseError
 from collapse.files import atomic_write, explained
+from collapse.torch_file import as_tensors, read_torch_file
 
 FORMAT = "embedding-collapse checkpoint"
 FORMAT_VERSION = 2
@@ -98,12 +95,12 @@ class Checkpoint:
     """The field names, in the model's order."""
     cardinalities: tuple[int, ...]
     """The rows D_i of every field's table."""
-    row_counts: Tensor
+    row_counts: Any
     """How often each row was looked up in one pass over the training rows, shape (sum D_i,), int64."""
     layout: Layout
     """Which tensors are what."""
-    state_dict: Mapping[str, Tensor]
-    """The model's parameters and buffers."""
+    state_dict: Mapping[str, Any]
+    """The model's parameters and buffers: tensors, or arrays where it was read for an analysis."""
     data: Mapping[str, Any]
     """The data set: name, hash, number of rows of each split."""
     results: Mapping[str, Any]
@@ -135,6 +132,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "format_version": FORMAT_VERSION,
         "layout": asdict(checkpoint.layout),
     }
+    import torch
+
     with explained("write", path), atomic_write(path) as file:
         try:
             torch.save(_canonical(content), file)
@@ -145,13 +144,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             raise
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, *, arrays: bool = False) -> Checkpoint:
     """Read a checkpoint, its tensors mapped from the file and not copied.
 
     Parameters
     ----------
     path : Path
         A file that `save_checkpoint` wrote.
+    arrays : bool
+        Whether tensors come as NumPy's arrays, for which torch, slow to start, need not be loaded.
 
     Returns
     -------
@@ -164,7 +165,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         If the file is missing, damaged, not a checkpoint of this project, of a later format, or would have to
         run code to be read.
     """
-    content = _load_plain(path)
+    content = read_torch_file(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
@@ -184,7 +185,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         _check(checkpoint)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
-    return checkpoint
+    if arrays:
+        return checkpoint
+    return replace(
+        checkpoint,
+        row_counts=as_tensors(checkpoint.row_counts),
+        state_dict=as_tensors(checkpoint.state_dict),
+        training_state=as_tensors(checkpoint.training_state),
+    )
 
 
 def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -204,24 +212,6 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_canonical(item) for item in value)
     return value
-
-
-def _load_plain(path: Path) -> Any:
-    if path.is_dir():
-        raise CollapseError(f"{path} is a folder: name the checkpoint in it, such as {path / 'best.pt'}")
-    try:
-        # Opened first, so that a missing or forbidden file is told apart from a damaged one.
-        with explained("read", path), path.open("rb") as file:
-            if file.read(4) != b"PK\x03\x04":
-                raise CollapseError(f"{path} is not a torch checkpoint: it is no zip archive")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CollapseError(
-            f"{path} was refused: it holds objects whose code would have to run to read it; "
-            "ask for a file with the state dict alone"
-        ) from error
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        raise CollapseError(f"{path} is damaged or cut off: {str(error).splitlines()[0]}") from error
 
 
 def _layout(content: Mapping[str, Any]) -> Layout:

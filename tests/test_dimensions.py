@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.dimensions import (
+    bulk_median,
     directions_above_bulk,
     directions_for_energy,
     effective_rank,
@@ -19,6 +20,21 @@ from collapse.analysis.measures.random_matrix import random_spectra
 from tests.strategies import Known, known_tables
 
 COUNTS = [abundance_of_spectrum, effective_rank, stable_rank, participation_ratio]
+
+
+@given(aspect=st.floats(1e-4, 0.99) | st.just(1.0))
+def test_the_bulk_has_its_median_where_its_density_says(aspect: float) -> None:
+    """Half of the Marchenko-Pastur density lies below."""
+    low, high = (1 - np.sqrt(aspect)) ** 2, (1 + np.sqrt(aspect)) ** 2
+
+    def density(t: float) -> float:
+        # x = low + (high - low) sin^2 t takes the root singularities away.
+        x = low + (high - low) * np.sin(t) ** 2
+        return float(((high - low) * np.sin(2 * t)) ** 2 / (4 * np.pi * aspect * x)) if x else 0.0
+
+    angle = np.arcsin(np.sqrt((bulk_median(aspect) - low) / (high - low)))
+    assert integrate.quad(density, 0, angle)[0] == pytest.approx(0.5, abs=1e-7)
+    assert integrate.quad(density, 0, np.pi / 2)[0] == pytest.approx(1, abs=1e-7)
 
 
 class TestCounts:

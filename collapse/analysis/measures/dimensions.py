@@ -3,12 +3,16 @@
 Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collapse.analysis.measures.abundance import normalised_spectrum
+
+_HALVINGS = 50
+"""Of an interval that holds a median: to float64's precision."""
 
 
 def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -143,28 +147,30 @@ def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArra
     """
     long, short = max(D, K), min(D, K)
     relative = normalised_spectrum(sigma)
-    s = np.median(relative, axis=-1, keepdims=True) / np.sqrt(long * _bulk_median(short / long))
+    s = np.median(relative, axis=-1, keepdims=True) / np.sqrt(long * bulk_median(short / long))
     above = relative > s * (np.sqrt(D) + np.sqrt(K))
     return np.where(s[..., 0] > 0, np.count_nonzero(above, axis=-1), 0)
 
 
 @lru_cache(maxsize=4096)
-def _bulk_median(aspect: float) -> float:
+def bulk_median(aspect: float) -> float:
     """Return the median of the Marchenko-Pastur law of a ratio of sizes, 0 < aspect <= 1, and variance 1."""
-    from scipy import integrate, optimize
+    low, high = (1 - math.sqrt(aspect)) ** 2, (1 + math.sqrt(aspect)) ** 2
 
-    low, high = (1 - np.sqrt(aspect)) ** 2, (1 + np.sqrt(aspect)) ** 2
+    def share_below(x: float) -> float:
+        # The law's distribution function in closed form.
+        r = math.sqrt((high - x) / (x - low))
+        share = math.pi * aspect + math.sqrt((high - x) * (x - low))
+        share -= (1 + aspect) * math.atan((r**2 - 1) / (2 * r))
+        if aspect < 1:
+            share += (1 - aspect) * math.atan((low * r**2 - high) / (2 * (1 - aspect) * r))
+        return share / (2 * math.pi * aspect)
 
-    def above_half(quantile: float) -> float:
-        # x = low + (high - low) sin^2 t takes the root singularities of the density away.
-        def density(t: float) -> float:
-            x = low + (high - low) * np.sin(t) ** 2
-            return float(((high - low) * np.sin(2 * t)) ** 2 / (4 * np.pi * aspect * x)) if x else 0.0
-
-        angle = np.arcsin(np.sqrt((quantile - low) / (high - low)))
-        return float(integrate.quad(density, 0, angle)[0] - 0.5)
-
-    return float(optimize.brentq(above_half, low, high, xtol=1e-12))
+    left, right = low, high
+    for _ in range(_HALVINGS):
+        middle = (left + right) / 2
+        left, right = (middle, right) if share_below(middle) < 0.5 else (left, middle)
+    return (left + right) / 2
 
 
 def _of_spectrum(measure: NDArray[np.float64], sigma: NDArray[np.floating]) -> NDArray[np.float64]:

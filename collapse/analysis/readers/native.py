@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from collapse.checkpoint import Checkpoint, TableKey, flat_config, load_checkpoint
@@ -32,7 +31,7 @@ def read_native(path: Path) -> TableSet:
     CollapseError
         If the file is missing, damaged, or no checkpoint of this project.
     """
-    return tables_of(load_checkpoint(path), source=str(path))
+    return tables_of(load_checkpoint(path, arrays=True), source=str(path))
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
@@ -62,7 +61,7 @@ def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") 
 
 
 def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
-    counts = np.split(checkpoint.row_counts.numpy(), np.cumsum(checkpoint.cardinalities)[:-1])
+    counts = np.split(_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
     for i, (field, row_counts) in enumerate(zip(checkpoint.fields, counts, strict=True)):
         keys = checkpoint.layout.of_field(i)
         yield EmbeddingTable(
@@ -79,19 +78,29 @@ def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> Any:
     adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
     if adjacent:
         return _table(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
-    return np.hstack([_array(checkpoint, key.key)[slice(*key.rows), slice(*key.columns)] for key in keys])
+    tensors = checkpoint.state_dict
+    return np.hstack([_array(tensors[key.key])[slice(*key.rows), slice(*key.columns)] for key in keys])
 
 
 def _table(checkpoint: Checkpoint, key: str) -> Any:
     """Return a tensor as it is where NumPy has no view of it: on a device, or in bfloat16."""
-    tensor = checkpoint.state_dict[key].detach()
-    return tensor if tensor.device.type != "cpu" or tensor.dtype is torch.bfloat16 else tensor.numpy()
+    tensor = checkpoint.state_dict[key]
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    tensor = tensor.detach()
+    return tensor if tensor.device.type != "cpu" or _is_bfloat16(tensor) else tensor.numpy()
 
 
-def _array(checkpoint: Checkpoint, key: str) -> NDArray[Any]:
-    tensor = checkpoint.state_dict[key].detach().cpu()
-    array: NDArray[Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+def _array(tensor: Any) -> NDArray[Any]:
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    tensor = tensor.detach().cpu()
+    array: NDArray[Any] = (tensor.float() if _is_bfloat16(tensor) else tensor).numpy()
     return array
+
+
+def _is_bfloat16(tensor: Any) -> bool:
+    return str(tensor.dtype) == "torch.bfloat16"
 
 
 def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
@@ -103,9 +112,9 @@ def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
         yield ProjectionMaps(
             layer=maps.layer,
             set=maps.set,
-            W=_array(checkpoint, maps.weight),
+            W=_array(checkpoint.state_dict[maps.weight]),
             sizes=checkpoint.layout.sizes(maps.set),
-            factors=None if maps.factors is None else _array(checkpoint, maps.factors),
+            factors=None if maps.factors is None else _array(checkpoint.state_dict[maps.factors]),
         )
 
 

@@ -1,0 +1,137 @@
+"""Torch's files without torch: what `torch.load` reads, and nothing else."""
+
+import subprocess
+import sys
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from collapse.errors import CollapseError
+from collapse.torch_file import as_tensors, read_torch_file
+
+TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+TYPES += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    """Compare contents, tensors by type, shape, strides and bits."""
+    if isinstance(theirs, Tensor):
+        assert ours.dtype == theirs.dtype
+        assert ours.stride() == theirs.stride() or not theirs.numel()
+        assert torch.equal(ours, theirs.detach())
+    elif isinstance(theirs, dict):
+        assert list(ours) == list(theirs)
+        for key in theirs:
+            assert_same(ours[key], theirs[key])
+    elif isinstance(theirs, list | tuple):
+        assert len(ours) == len(theirs)
+        for mine, their in zip(ours, theirs, strict=True):
+            assert_same(mine, their)
+    else:
+        assert ours == theirs
+
+
+def read_both(content: Any, path: Path) -> None:
+    torch.save(content, path)
+    assert_same(as_tensors(read_torch_file(path)), torch.load(path, weights_only=True))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@given(shape=st.lists(st.integers(0, 4), max_size=3), seed=st.integers(0, 9))
+def test_a_tensor(
+    dtype: torch.dtype, shape: list[int], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any type and shape; also transposed, and a view of a part, which shares its storage with the whole."""
+    whole = torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (*shape, 3, 5))).to(dtype)
+    content = {"whole": whole, "part": whole[..., 1:, 2:4], "turned": whole.mT}
+    read_both(content, tmp_path_factory.mktemp("tensor") / "a.pt")
+
+
+def test_what_files_hold(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    optimiser = torch.optim.Adam(module.parameters())
+    module(torch.ones(4, 2)).sum().backward()
+    optimiser.step()
+    content = {
+        "plain": [1, 2**70, 0.5, "text", None, True, (1, (2,)), {"a": b"bytes"}],
+        "ordered": OrderedDict(b=1, a=2),
+        "size": torch.Size([2, 3]),
+        "state": module.state_dict(),
+        "parameters": dict(module.named_parameters()),
+        "optimiser": optimiser.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    read_both(content, tmp_path / "a.pt")
+
+
+def test_the_file_keeps_what_it_holds(tmp_path: Path) -> None:
+    torch.save(torch.ones(3), tmp_path / "a.pt")
+    before = (tmp_path / "a.pt").read_bytes()
+    read_torch_file(tmp_path / "a.pt")[:] = 7
+    assert (tmp_path / "a.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [np.ones(3), torch.nn.Linear(1, 1), Path("a"), torch.float32, print, torch.ones(2).to_sparse()],
+    ids=lambda content: type(content).__name__,
+)
+def test_other_names_are_refused(content: Any, tmp_path: Path) -> None:
+    torch.save({"x": content}, tmp_path / "a.pt")
+    with pytest.raises(CollapseError, match="was refused: it holds objects whose code would have to run"):
+        read_torch_file(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("size", (4, 2)), ("storage_offset", 3), ("stride", (9, 1)), ("stride", (-1, 1)), ("size", (-1, 2))],
+)
+def test_a_tensor_beyond_its_record(
+    field: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forged shape, offset or stride shows no byte of its neighbours."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Tensor, field, lambda *_: value)
+        torch.save([torch.zeros(2, 2), torch.ones(99)], tmp_path / "a.pt")
+    with pytest.raises(CollapseError, match="damaged"):
+        read_torch_file(tmp_path / "a.pt")
+
+
+def test_records_that_are_not_whole(tmp_path: Path) -> None:
+    """Compressed, too short, or of another byte order."""
+    torch.save(torch.ones(99), tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+
+    def written(changed: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+        with zipfile.ZipFile(tmp_path / "b.pt", "w", compression) as archive:
+            for name, content in records.items():
+                archive.writestr(name, changed.get(name.rpartition("/")[2], content))
+        return tmp_path / "b.pt"
+
+    assert read_torch_file(written({})).tolist() == [1] * 99
+    with pytest.raises(CollapseError, match="is compressed"):
+        read_torch_file(written({}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(CollapseError, match="record 0 holds fewer than 99 numbers"):
+        read_torch_file(written({"0": b"short"}))
+    with pytest.raises(CollapseError, match="another byte order"):
+        read_torch_file(written({"byteorder": b"big"}))
+
+
+def test_an_analysis_does_not_load_torch(trained: dict[str, Path]) -> None:
+    """Which would take longer than the analysis."""
+    code = (
+        "import sys; sys.argv = ['collapse', 'analyze', sys.argv[1], '--json']\n"
+        "from collapse.cli import group\n"
+        "group(standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, trained["dcnv2-4"]], check=True, capture_output=True)
