@@ -9,7 +9,10 @@ from collapse.analysis.diversity import set_diversity
 from collapse.analysis.factors import FactoredTables
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.figures.display import Display, with_provenance
+from collapse.figures.display import Display, Layout, with_provenance
+
+_BAR = 0.85
+"""Inches a bar: a setting's name fits."""
 
 
 class DiversityDisplay(Display):
@@ -51,6 +54,11 @@ class DiversityDisplay(Display):
         measures = ["div", "div_rank", "div_random"]
         return {"means": self.table.groupby("label", sort=False)[measures].mean().reset_index()}
 
+    def layout(self) -> Layout:
+        """Return a panel that has room for the name below each bar."""
+        bars = self.table["label"].nunique()
+        return Layout(mosaic=self.mosaic, size=(max(style.COLUMN, 0.4 + _BAR * bars), self.size[1]))
+
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a bar a checkpoint, its fields, and the level of random sets."""
         (ax,) = axes
@@ -64,9 +72,8 @@ class DiversityDisplay(Display):
             ax.text(x, 0.02, f"{div:.2f}", ha="center", va="bottom", fontsize=7)
         level = ax.plot([], [], color=style.REFERENCE, ls="--", label="random sets of the same shape")
         fields = ax.plot([], [], "o", color=style.REFERENCE, ms=2, mfc="none", mew=0.5, label="a field")
-        ax.set_xticks(
-            range(len(means)), [style.wrapped(str(each), 2.4 / max(3, len(means))) for each in means["label"]]
-        )
+        room = max(style.COLUMN - 0.6, _BAR * len(means)) / len(means)
+        ax.set_xticks(range(len(means)), [style.wrapped(str(each), room - 0.15) for each in means["label"]])
         ax.set(ylabel=r"mean div $= 1 - \|\cos\phi\|_1 / K$", ylim=(0, 1.02), xlim=(-0.6, len(means) - 0.4))
         ax.grid(visible=True, axis="y")
         style.legend_above(ax, [*level, *fields], columns=2)

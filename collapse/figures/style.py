@@ -1,5 +1,6 @@
 """The house style: readable at a column's width, colour-blind safe."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -141,5 +142,7 @@ def wrapped(caption: str, width: float) -> str:
 
 
 def wrapped_lines(text: str, characters: int) -> str:
-    """Wrap every line of a text to a number of characters."""
-    return "\n".join(textwrap.fill(line, characters) for line in text.splitlines())
+    """Wrap every line of a text to a number of characters, at spaces and between a name's settings."""
+    wrapper = textwrap.TextWrapper(characters)
+    wrapper.wordsep_re = re.compile(r"(\s+)|(?<=[,=])")
+    return "\n".join(wrapper.fill(line) for line in text.splitlines())
