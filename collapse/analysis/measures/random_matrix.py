@@ -11,6 +11,9 @@ from scipy import linalg
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 
+_BLOCK = 2**15
+"""Singular values that are drawn together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RandomAbundance:
@@ -51,8 +54,8 @@ def random_abundance(D: int, K: int, *, draws: int = 64, seed: int = 0) -> Rando
     -----
     Orthogonal maps reduce a normal (D, K) matrix, D >= K, to a bidiagonal one whose entries are independent: on
     the diagonal the roots of chi^2 numbers of D, D - 1, .. degrees of freedom, above it those of K - 1, K - 2, ..
-    So the spectrum's law costs K numbers and K^2 operations a draw, without D and without any (K, K) matrix; the
-    draws come one after another.
+    So the spectrum's law costs K numbers and K^2 operations a draw, without D and without any (K, K) matrix; no
+    more draws are in memory than have some thousand numbers together.
 
     References
     ----------
@@ -62,7 +65,7 @@ def random_abundance(D: int, K: int, *, draws: int = 64, seed: int = 0) -> Rando
     """
     if min(D, K, draws) < 1:
         raise ValueError(f"a matrix of shape ({D}, {K}) cannot be drawn {draws} times")
-    return _summary(random_spectra(D, K, draws=draws, seed=seed))
+    return _summary(_random_blocks(D, K, draws=draws, seed=seed))
 
 
 def weighted_random_abundance(weights: NDArray[Any], K: int, *, draws: int = 64, seed: int = 0) -> RandomAbundance:
@@ -124,7 +127,7 @@ def _weighted_spectra(
 
 
 def _summary(spectra: Iterable[NDArray[np.float64]]) -> RandomAbundance:
-    abundance = [float(abundance_of_spectrum(sigma)) for sigma in spectra]
+    abundance = np.concatenate([np.atleast_1d(abundance_of_spectrum(sigma)) for sigma in spectra])
     low, high = np.percentile(abundance, [2.5, 97.5])
     return RandomAbundance(mean=float(np.mean(abundance)), low=float(low), high=float(high))
 
@@ -146,16 +149,27 @@ def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
     (min(D, K),) float64 array
         Singular values, descending.
     """
+    for block in _random_blocks(D, K, draws=draws, seed=seed):
+        yield from block
+
+
+def _random_blocks(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw some spectra at a time, (n, min(D, K)) each, as many as are no large array."""
     generator = np.random.default_rng(seed)
     D, K = max(D, K), min(D, K)
-    for _ in range(draws):
-        diagonal = generator.chisquare(np.arange(D, D - K, -1))
-        above = generator.chisquare(np.arange(K - 1, 0, -1)) if K > 1 else np.zeros(0)
+    degrees = np.concatenate([np.arange(D, D - K, -1), np.arange(K - 1, 0, -1)])
+    at_a_time = max(1, _BLOCK // K)
+    for first in range(0, draws, at_a_time):
+        drawn = generator.chisquare(degrees, size=(min(at_a_time, draws - first), len(degrees)))
+        diagonal, above = drawn[:, :K], drawn[:, K:]
         # B^T B of the bidiagonal matrix B is tridiagonal.
-        squares, beside = diagonal + np.concatenate([[0.0], above]), np.sqrt(diagonal[:-1] * above)
-        L, failed = linalg.lapack.dsterf(squares, beside) if K > 1 else (squares, 0)
-        assert not failed
-        yield np.sqrt(np.maximum(L[::-1], 0))
+        squares, beside = diagonal.copy(), np.sqrt(diagonal[:, :-1] * above)
+        squares[:, 1:] += above
+        if K > 1:
+            for draw, off in zip(squares, beside, strict=True):
+                draw[:], failed = linalg.lapack.dsterf(draw, off)
+                assert not failed
+        yield np.sqrt(np.maximum(squares[:, ::-1], 0))
 
 
 @lru_cache(maxsize=4096)
