@@ -20,7 +20,7 @@ def test_criteo_from_raw_file_to_summary(tmp_path: Path, collapse: Collapse) -> 
     code, out, err = collapse("prepare", "criteo", source, "-o", tmp_path / "data", "--min-count", 5)
     assert (code, err) == (0, "")
     data = load_data(tmp_path / "data")
-    assert data.manifest["options"] == {"min_count": 5}
+    assert data.manifest["options"] == {"min_count": 5, "vocabulary": "all"}
     D = data.schema.cardinalities
     assert out.splitlines() == [
         f"criteo: 300 rows, {data.labels.mean():.1%} positive (the advertisement was clicked)",

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data import criteo
+from collapse.training.data import criteo, delimited
 from collapse.training.data.criteo import bucketed, prepare_criteo
 from collapse.training.data.prepared import PreparedData
 from tests.criteo_rows import criteo_line, write_criteo
@@ -76,7 +76,8 @@ def test_small_rows_by_hand(tmp_path: Path) -> None:
     raw = (tmp_path / "train.txt").read_bytes()
     expected = {"name": "train.txt", "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
     assert data.manifest["sources"] == [expected]
-    assert data.manifest["options"] == {"min_count": 1}
+    assert data.manifest["options"] == {"min_count": 1, "vocabulary": "all"}
+    assert data.manifest["skipped"] == {"rows": 0, "first": []}
 
 
 def test_every_row_is_read_back(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_blocks_line_ends_and_runs_make_no_difference(tmp_path: Path, monkeypatc
     (tmp_path / "crlf no end.txt").write_bytes((tmp_path / "crlf.txt").read_bytes()[:-1])
     (tmp_path / "zipped.txt.gz").write_bytes(gzip.compress(source.read_bytes(), mtime=0))
     for size in (1 << 24, 1000, 37):
-        monkeypatch.setattr(criteo, "BLOCK_BYTES", size)
+        monkeypatch.setattr(delimited, "BLOCK_BYTES", size)
         for name in ("train.txt", "crlf.txt", "no end.txt", "crlf no end.txt", "zipped.txt.gz"):
             data = prepare_criteo(tmp_path / name, tmp_path / f"{name}-{size}", min_count=2)
             assert data.data_hash == expected.data_hash
@@ -162,7 +163,7 @@ HOSTILE = {
 def test_a_malformed_file_is_refused_with_its_line(
     case: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(criteo, "BLOCK_BYTES", block)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
     raw, sentence = HOSTILE[case]
     source = tmp_path / "train.txt"
     source.write_bytes(raw)
@@ -209,14 +210,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_criteo(tmp_path / "train.txt", rows=20)
-    parsed = criteo._parsed
+    fields = criteo._fields
+    blocks: list[pl.DataFrame] = []
 
-    def changing(block: bytes, line: int, path: Path) -> tuple[pl.DataFrame, pl.Series]:
-        if line == 1:
+    def changing(frame: pl.DataFrame) -> tuple[pl.DataFrame, delimited.Faults]:
+        if not blocks:
             change(source)
-        return parsed(block, line, path)
+        blocks.append(frame)
+        return fields(frame)
 
-    monkeypatch.setattr(criteo, "_parsed", changing)
+    monkeypatch.setattr(criteo, "_fields", changing)
     with pytest.raises(CollapseError, match="train.txt changed while it was read: wait until it is whole"):
         prepare_criteo(source, tmp_path / "data")
     assert names(tmp_path) == ["train.txt"]

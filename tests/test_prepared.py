@@ -73,7 +73,7 @@ def test_a_small_data_set_by_hand(tmp_path: Path) -> None:
     assert data.schema.offsets.tolist() == [0, 3]
     assert data.schema.rows_total == 7
     assert data.manifest["sources"] == [{"name": "tiny.txt", "size": 7, "sha256": "00"}]
-    assert data.manifest["options"] == {"min_count": 2}
+    assert data.manifest["options"] == {"min_count": 2, "vocabulary": "all"}
 
 
 @given(

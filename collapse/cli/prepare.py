@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,12 +32,46 @@ def _min_count(default: int) -> Callable[[Callable[..., None]], Callable[..., No
     return click.option("--min-count", type=click.IntRange(min=1), default=default, show_default=True, help=text)
 
 
+_vocabulary = click.option(
+    "--vocabulary",
+    type=click.Choice(["all", "training"]),
+    default="all",
+    show_default=True,
+    help="Rows whose values are known: all, as in the paper's code, or those of the training split alone, so that "
+    "nothing of the test leaks.",
+)
+_split_seed = click.option(
+    "--split-seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The split of --vocabulary training; `collapse train` then takes this one and no other.",
+)
+_skip_bad = click.option(
+    "--skip-bad",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Leave out up to N malformed rows; the manifest tells how many, and where.",
+)
+
+
+def _raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add what every raw file is prepared with, in the order of their help."""
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        for option in (_overwrite, _skip_bad, _split_seed, _vocabulary, _min_count(min_count), _output):
+            function = option(function)
+        return function
+
+    return add
+
+
 @command.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="TRAIN.TXT")
-@_output
-@_min_count(10)
-@_overwrite
-def criteo(source: Path, output: Path, min_count: int, overwrite: bool) -> None:
+@_raw_file_options(10)
+def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
     """Prepare the Criteo display advertising challenge.
 
     TRAIN.TXT (or train.txt.gz) is the file as Criteo published it: one impression a line and no header; 40
@@ -53,7 +87,38 @@ def criteo(source: Path, output: Path, min_count: int, overwrite: bool) -> None:
     """
     from collapse.training.data.criteo import prepare_criteo
 
-    _tell(prepare_criteo(source, output, min_count=min_count, overwrite=overwrite))
+    split = split_seed if vocabulary == "training" else None
+    _tell(prepare_criteo(source, output, vocabulary_split=split, **options))
+
+
+@command.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="TRAIN.CSV")
+@click.option(
+    "--hour",
+    type=click.Choice(["raw", "split"]),
+    default="raw",
+    show_default=True,
+    help="The hour YYMMDDHH as one field, as in the paper's code, or as two: the day and the hour of the day.",
+)
+@_raw_file_options(4)
+def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
+    """Prepare Avazu's click-through rate challenge.
+
+    TRAIN.CSV (or train.csv.gz) is the file as Avazu published it: a header and 24 columns separated by commas,
+    of which id is left out, click is the label (0 or 1), and the other 22 are categorical.
+
+    \b
+    Examples:
+      collapse prepare avazu train.csv -o data/avazu
+      collapse prepare avazu train.csv.gz -o data/avazu --hour split --vocabulary training
+
+    The published file has 40.4 million rows of ten days; a value seen fewer than 4 times shares its field's
+    out-of-vocabulary row, as in the paper's code.
+    """
+    from collapse.training.data.avazu import prepare_avazu
+
+    split = split_seed if vocabulary == "training" else None
+    _tell(prepare_avazu(source, output, vocabulary_split=split, **options))
 
 
 @command.command()
@@ -80,6 +145,9 @@ def _tell(data: "PreparedData") -> None:
     click.echo(
         f"{schema.name}: {data.rows:,} rows, {data.labels.mean():.1%} positive ({schema.label})\n"
         f"{len(schema.fields)} fields, {schema.rows_total:,} table rows in all, from "
-        f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field\n"
-        f"written to {data.path}"
+        f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field"
     )
+    if rows := data.manifest["skipped"]["rows"]:
+        first = data.manifest["skipped"]["first"][0]
+        click.echo(f"{rows:,} malformed rows skipped, the first on line {first['line']:,}: {first['reason']}")
+    click.echo(f"written to {data.path}")

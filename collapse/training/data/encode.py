@@ -18,8 +18,22 @@ from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files import write_json
-from collapse.training.data.prepared import CHUNK_ROWS, IDS, LABELS, MANIFEST, SCHEMA, VOCABULARY, Source
+from collapse.training.data.delimited import Format, SkippedRows, read_rows
+from collapse.training.data.prepared import (
+    CHUNK_ROWS,
+    IDS,
+    LABELS,
+    MANIFEST,
+    SCHEMA,
+    VOCABULARY,
+    PreparedData,
+    Source,
+    new_prepared,
+    open_prepared,
+)
+from collapse.training.data.raw_file import opened
 from collapse.training.data.schema import FORMAT_VERSION, OOV_ID, Schema
+from collapse.training.data.split import split_rows
 
 VALUES = {"value": pl.String, "count": pl.Int64}
 
@@ -35,6 +49,9 @@ class Encoder:
         The fields in order: name to description, N of them.
     min_count : int
         Values of a field seen in fewer rows share its out-of-vocabulary row, id 0; at least 1.
+    vocabulary_split : int, optional
+        The seed of a split: then rows are counted, and values ordered, in its training rows alone, so that nothing
+        of validation and test rows enters the vocabulary.
 
     Raises
     ------
@@ -45,13 +62,16 @@ class Encoder:
     -----
     The first pass writes provisional codes in the order in which values are first seen; `finish` maps them in
     place to ids ordered by (count descending, value ascending), so that ids depend on the rows alone and not on
-    their order.
+    their order; but for a split, which is one of row numbers.
     """
 
-    def __init__(self, folder: Path, fields: Mapping[str, str], *, min_count: int) -> None:
+    def __init__(
+        self, folder: Path, fields: Mapping[str, str], *, min_count: int, vocabulary_split: int | None = None
+    ) -> None:
         if min_count < 1:
             raise CollapseError(f"the minimum count is {min_count}: it must be at least 1")
         self._min_count = min_count
+        self._vocabulary_split = vocabulary_split
         self._folder = folder
         self._fields = fields
         self._categories = {field: pl.Categories.random() for field in fields}
@@ -85,7 +105,15 @@ class Encoder:
         self._ids.append(codes.to_numpy(order="c"))
         self._labels.append(labels)
 
-    def finish(self, *, name: str, label: str, sources: Sequence[Source]) -> None:
+    def finish(
+        self,
+        *,
+        name: str,
+        label: str,
+        sources: Sequence[Source],
+        options: Mapping[str, Any] | None = None,
+        skipped: Mapping[str, Any] | None = None,
+    ) -> None:
         """Fix the vocabulary and write what is missing of the data set.
 
         Parameters
@@ -96,8 +124,18 @@ class Encoder:
             What a label of 1 means.
         sources : sequence of Source
             The raw files.
+        options : mapping, optional
+            What the source was asked to do, for the manifest, beside what the encoder was.
+        skipped : mapping, optional
+            Malformed rows that were left out, for the manifest.
+
+        Raises
+        ------
+        CollapseError
+            If a split is asked for that leaves no training rows.
         """
-        parts, tables = zip(*(self._vocabulary(field) for field in self._fields), strict=True)
+        counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
+        parts, tables = zip(*(self._vocabulary(field, counts[field]) for field in self._fields), strict=True)
         vocabulary = pl.concat(parts)
         # By way of memory: Polars' own writer hides what the operating system said of a full disk.
         buffer = io.BytesIO()
@@ -114,21 +152,41 @@ class Encoder:
         manifest = {
             "format_version": FORMAT_VERSION,
             "sources": [asdict(source) for source in sources],
-            "options": {"min_count": self._min_count},
+            "options": {"min_count": self._min_count, **self._vocabulary_options(), **(options or {})},
+            "skipped": {"rows": 0, "first": []} if skipped is None else dict(skipped),
             "rows": self.rows,
             "data_hash": self._finish_arrays(vocabulary, tables),
             "libraries": {"numpy": np.__version__, "polars": pl.__version__},
         }
         write_json(self._folder / MANIFEST, manifest)
 
-    def _vocabulary(self, field: str) -> tuple[pl.DataFrame, NDArray[np.int32]]:
+    def _vocabulary_options(self) -> dict[str, Any]:
+        if self._vocabulary_split is None:
+            return {"vocabulary": "all"}
+        return {"vocabulary": "training", "split_seed": self._vocabulary_split}
+
+    def _training_counts(self, seed: int) -> dict[str, NDArray[np.int64]]:
+        """Count every code anew, in the training rows."""
+        training = np.zeros(self.rows, dtype=bool)
+        training[split_rows(self.rows, seed).train] = True
+        if not training.any():
+            raise CollapseError(f"{self.rows} rows leave none to train on, whose values would be the vocabulary")
+        counts = {field: np.zeros_like(of_all) for field, of_all in self._counts.items()}
+        ids = self._ids.finished()
+        for start in range(0, self.rows, CHUNK_ROWS):
+            codes = ids[start : start + CHUNK_ROWS][training[start : start + CHUNK_ROWS]]
+            for n, field in enumerate(self._fields):
+                np.add.at(counts[field], codes[:, n], 1)
+        return counts
+
+    def _vocabulary(self, field: str, deciding: NDArray[np.int64]) -> tuple[pl.DataFrame, NDArray[np.int32]]:
         """Return the field's part of the vocabulary and the id of every provisional code."""
         counts, categories = self._counts[field], self._categories[field]
-        codes = np.flatnonzero(counts >= self._min_count)
+        codes = np.flatnonzero(deciding >= self._min_count)
         values = pl.Series([categories[code] for code in codes.tolist()], dtype=pl.String)
-        kept = pl.DataFrame({"code": codes, "value": values, "count": counts[codes]}).sort(
-            "count", "value", descending=[True, False]
-        )
+        kept = pl.DataFrame(
+            {"code": codes, "value": values, "count": counts[codes], "deciding": deciding[codes]}
+        ).sort("deciding", "value", descending=[True, False])
         table = np.full(len(counts), OOV_ID, dtype=np.int32)
         table[kept["code"].to_numpy()] = np.arange(1, len(kept) + 1)
         oov = pl.DataFrame({"value": [None], "count": [self.rows - kept["count"].sum()]}, schema=VALUES)
@@ -152,6 +210,62 @@ class Encoder:
         ids.flush()
         digest.update(self._labels.finished().data)
         return digest.hexdigest()
+
+
+def prepare_delimited(
+    source: Path,
+    out: Path,
+    form: Format,
+    fields: Mapping[str, str],
+    *,
+    name: str,
+    label: str,
+    min_count: int,
+    vocabulary_split: int | None,
+    skip_bad: int,
+    overwrite: bool,
+    options: Mapping[str, Any] | None = None,
+) -> PreparedData:
+    """Prepare a publisher's text file, plain or gzipped.
+
+    Parameters
+    ----------
+    source, out : Path
+        The raw file and the folder to write.
+    form : Format
+        What the file looks like.
+    fields : mapping of str to str
+        The fields that the format makes, in order: name to description.
+    name, label : str
+        The data set's name, and what a label of 1 means.
+    min_count, vocabulary_split
+        As `Encoder` takes them.
+    skip_bad : int
+        Malformed rows that are left out.
+    overwrite : bool
+        Whether a prepared data set that is there is replaced.
+    options : mapping, optional
+        What else was chosen, for the manifest.
+
+    Returns
+    -------
+    PreparedData
+        The data set, opened.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read, is empty, changes meanwhile, or has more malformed rows than may be skipped; or
+        if `out` cannot be written.
+    """
+    skipped = SkippedRows(source, skip_bad)
+    with opened(source) as raw, new_prepared(out, overwrite=overwrite) as folder:
+        encoder = Encoder(folder, fields, min_count=min_count, vocabulary_split=vocabulary_split)
+        for block, labels in read_rows(raw, form, skipped):
+            encoder.add(block, labels)
+        sources = [raw.finished()]
+        encoder.finish(name=name, label=label, sources=sources, options=options, skipped=skipped.summary())
+    return open_prepared(out)
 
 
 class _GrowingArray:

@@ -97,6 +97,7 @@ class Run:
         self.data = load_data(config.data)
         self.split = split_rows(self.data.rows, config.seeds.split)
         _check_split(self.data, self.split)
+        _check_vocabulary(self.data, config.seeds.split)
 
     def train(self, *, resume: bool = False, report: Callable[[EpochResult], None] = lambda _: None) -> RunResult:
         """Train until the stopping rule ends it, then test the best checkpoint.
@@ -303,6 +304,16 @@ def _device(name: str) -> torch.device:
         return torch.device(name if name != "auto" else "cuda" if available else "cpu")
     except RuntimeError as error:
         raise CollapseError(f"--device {name} is not a device: use auto, cpu or cuda") from error
+
+
+def _check_vocabulary(data: PreparedData, seed: int) -> None:
+    options = data.manifest.get("options", {})
+    made_for = options.get("split_seed") if options.get("vocabulary") == "training" else seed
+    if made_for != seed:
+        raise CollapseError(
+            f"the vocabulary of {data.path} is that of the training rows of split seed {made_for}, and this run's "
+            f"is {seed}: train with --split-seed {made_for}, or prepare the data again"
+        )
 
 
 def _check_split(data: PreparedData, split: Split) -> None:

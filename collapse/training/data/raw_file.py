@@ -1,0 +1,92 @@
+"""A raw file as it is on disk: read in chunks, plain or gzipped, hashed on the way, and watched for changes."""
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from collapse.errors import CollapseError
+from collapse.files import explained
+from collapse.training.data.prepared import Source
+
+
+class RawFile:
+    """The bytes on disk, hashed and counted while they are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("rb", buffering=0)
+        self._stat = os.fstat(self._file.fileno())
+        self._digest = hashlib.sha256()
+        size = self._stat.st_size
+        self._bar = tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None)
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes; none at the end."""
+        data = self._file.read(size) or b""
+        self._digest.update(data)
+        self._bar.update(len(data))
+        return data
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the content, some bytes at a time, unpacked if the file's name ends in ``.gz``.
+
+        Raises
+        ------
+        CollapseError
+            If the system refuses, or the file is no whole gzip file.
+        """
+        stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
+        try:
+            with explained("read", self.path):
+                while chunk := stream.read(size):
+                    yield chunk
+        except (EOFError, zlib.error) as error:
+            raise CollapseError(f"{self.path} is not a whole gzip file: {error}") from error
+
+    def finished(self) -> Source:
+        """Close the file and return what was read.
+
+        Raises
+        ------
+        CollapseError
+            If that is no longer what is on disk.
+        """
+        self.close()
+        with explained("read", self.path):
+            now = self.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
+        return Source(name=self.path.name, size=self._stat.st_size, sha256=self._digest.hexdigest())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._bar.close()
+        self._file.close()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[RawFile]:
+    """Open a raw file and close it at the end.
+
+    Raises
+    ------
+    CollapseError
+        If the system refuses.
+    """
+    with explained("read", path):
+        raw = RawFile(path)
+    with closing(raw):
+        yield raw
