@@ -56,7 +56,7 @@ def values(data: PreparedData, field: str) -> list[str | None]:
 
 
 def content(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+    return {file.name: file.read_bytes() for file in path.iterdir() if not file.name.startswith(".")}
 
 
 def test_small_rows_by_hand(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def prepare(path: Path, rows: Rows, labels: list[int], *, min_count: int, block:
 
 
 def content(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+    return {file.name: file.read_bytes() for file in path.iterdir() if not file.name.startswith(".")}
 
 
 def slow_twin(column: list[str | None], min_count: int) -> tuple[list[int], list[tuple[str | None, int]]]:

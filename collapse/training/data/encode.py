@@ -4,7 +4,6 @@ Memory holds the distinct values and their counts, never the rows: 45.8 million 
 distinct values are encoded in a few gigabytes.
 """
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -30,6 +29,7 @@ from collapse.training.data.prepared import (
     Source,
     new_prepared,
     open_prepared,
+    vocabulary_digest,
 )
 from collapse.training.data.raw_file import opened
 from collapse.training.data.schema import FORMAT_VERSION, OOV_ID, Schema
@@ -195,9 +195,7 @@ class Encoder:
 
     def _finish_arrays(self, vocabulary: pl.DataFrame, tables: Sequence[NDArray[np.int32]]) -> str:
         """Map codes to ids in place; return the hash of everything that the data set tells a model."""
-        digest = hashlib.sha256()
-        for part in vocabulary.iter_slices(CHUNK_ROWS):
-            digest.update(part.write_ndjson().encode())
+        digest = vocabulary_digest(vocabulary)
         offsets = np.cumsum([0, *(len(table) for table in tables[:-1])])
         table = np.concatenate(tables)
         ids = self._ids.finished()

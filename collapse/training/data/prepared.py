@@ -8,9 +8,11 @@
 ``manifest.json``         sources with size and SHA-256, options, rows, data hash, library versions
 ========================  ==================================================================================
 
-Nothing in it depends on the clock, the machine's paths or a hash seed: preparing twice gives the same bytes.
+Nothing in them depends on the clock, the machine's paths or a hash seed: preparing twice gives the same bytes.
+What is hidden beside them (`kept`) does, and can be deleted.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +22,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files import atomic_directory, explained, read_json
+from collapse.training.data.kept import is_checked, mark_checked
 from collapse.training.data.schema import Schema
 
 SCHEMA = "schema.json"
@@ -30,6 +34,7 @@ VOCABULARY = "vocabulary.parquet"
 IDS = "ids.npy"
 LABELS = "labels.npy"
 MANIFEST = "manifest.json"
+FILES = (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST)
 CHUNK_ROWS = 1 << 14
 AGAIN = "prepare the data set again"
 
@@ -130,7 +135,7 @@ def new_prepared(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def open_prepared(path: Path) -> PreparedData:
-    """Open a prepared data set and check it whole, the ids in one pass over the file.
+    """Open a prepared data set and check it whole: ids and labels in a pass, unless they were checked before.
 
     Parameters
     ----------
@@ -148,7 +153,7 @@ def open_prepared(path: Path) -> PreparedData:
         If a file is missing, damaged or of another format version, shapes or types do not fit the schema,
         an id lies outside its field's vocabulary, or a label is neither 0 nor 1.
     """
-    for name in (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST):
+    for name in FILES:
         if not (path / name).is_file():
             raise CollapseError(
                 f"{path} is not a prepared data set, {name} is missing: see `collapse prepare --help`"
@@ -161,9 +166,49 @@ def open_prepared(path: Path) -> PreparedData:
     rows = manifest["rows"]
     ids = _load(path / IDS, np.int32, (rows, len(schema.fields)))
     labels = _load(path / LABELS, np.uint8, (rows,))
-    _check_ids(ids, schema, path / IDS)
-    _check_labels(labels, path / LABELS)
-    return PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
+    data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
+    if not is_checked(path, FILES, data.data_hash):
+        _check_ids(ids, schema, path / IDS)
+        _check_labels(labels, path / LABELS)
+        mark_checked(path, FILES, data.data_hash)
+    return data
+
+
+def verify_prepared(data: PreparedData) -> None:
+    """Read all of a prepared data set and compare it with the hash that was taken as it was written.
+
+    Parameters
+    ----------
+    data : PreparedData
+        The data set.
+
+    Raises
+    ------
+    CollapseError
+        If vocabulary, ids or labels are not what they were, or not what the schema says.
+    """
+    digest = vocabulary_digest(data.vocabulary())
+    with tqdm(total=data.rows, desc="verifying", unit="rows", unit_scale=True, disable=None) as bar:
+        for start in range(0, data.rows, CHUNK_ROWS):
+            chunk = data.ids[start : start + CHUNK_ROWS]
+            digest.update(np.ascontiguousarray(chunk).data)
+            bar.update(len(chunk))
+    digest.update(np.ascontiguousarray(data.labels).data)
+    if digest.hexdigest() != data.data_hash:
+        raise CollapseError(
+            f"{data.path} is not what was written: its vocabulary, ids and labels have the hash "
+            f"{digest.hexdigest()[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {AGAIN}"
+        )
+    _check_ids(data.ids, data.schema, data.path / IDS)
+    _check_labels(data.labels, data.path / LABELS)
+
+
+def vocabulary_digest(vocabulary: pl.DataFrame) -> "hashlib._Hash":
+    """Return the SHA-256 of a vocabulary, to which that of ids and labels is added for the data's hash."""
+    digest = hashlib.sha256()
+    for part in vocabulary.iter_slices(CHUNK_ROWS):
+        digest.update(part.write_ndjson().encode())
+    return digest
 
 
 def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:

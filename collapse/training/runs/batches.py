@@ -91,26 +91,3 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
-
-
-def training_row_counts(data: PreparedData, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count how often one pass over the training rows looks up every row of every table.
-
-    Parameters
-    ----------
-    data : PreparedData
-        Gives the ids.
-    rows : (n,) array
-        The training rows.
-
-    Returns
-    -------
-    (sum D_i,) array
-        The counts, field after field.
-    """
-    counts = np.zeros(sum(data.schema.cardinalities), dtype=np.int64)
-    offsets = np.cumsum([0, *data.schema.cardinalities[:-1]])
-    for start in range(0, len(rows), 2**18):
-        fused = data.ids[rows[start : start + 2**18]] + offsets
-        counts += np.bincount(fused.ravel(), minlength=len(counts))
-    return counts

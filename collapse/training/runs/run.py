@@ -14,8 +14,8 @@ from collapse.errors import CollapseError
 from collapse.files import write_json
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
+from collapse.training.data.row_counts import training_row_counts
 from collapse.training.data.split import Split, split_rows
-from collapse.training.runs.batches import training_row_counts
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.evaluate import Evaluation, evaluate
@@ -145,7 +145,7 @@ class Run:
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
         start = time.perf_counter()
         trainer = Trainer(self.config, self.data, self.split, self.device)
-        counts = torch.from_numpy(training_row_counts(self.data, self.split.train))
+        counts = torch.from_numpy(training_row_counts(self.data, self.config.seeds.split))
         if not self.folder.config.exists():
             # Written once there is a model, so that a folder with it holds a run that can go on.
             write_json(self.folder.config, self.config.as_dict())

@@ -1,0 +1,90 @@
+"""``collapse data``: the built-in data sets, and what a prepared one holds."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collapse.training.data.prepared import PreparedData
+
+
+@click.command(name="data")
+@click.argument("source", required=False, metavar="[NAME|DIR]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a row a field as CSV.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Read all of it and compare with the hash of the manifest; without, a data set that was checked once and "
+    "whose files have kept their size and time is taken as it is.",
+)
+def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) -> None:
+    """List the built-in data sets, or show what a prepared one holds.
+
+    NAME is a built-in data set, which is prepared if it was not; DIR is a folder that `collapse prepare` wrote.
+    Shown are the row of the paper's Table 4 (rows, fields, cardinalities), the share of positive labels, and for
+    every field its cardinality, the share of rows whose value has no row of its own (out of vocabulary), and its
+    most frequent values with their shares.
+
+    \b
+    Examples:
+      collapse data
+      collapse data flights
+      collapse data data/criteo --csv > fields.csv
+      collapse data data/criteo --verify
+    """
+    from collapse.errors import CollapseError
+    from collapse.training.data.catalogue import BUILT_IN, load_data
+    from collapse.training.data.prepared import verify_prepared
+
+    if as_json and as_csv:
+        raise CollapseError("--json and --csv are two forms of one output: name one")
+    if source is None:
+        listed = {name: text for name, (_, text) in BUILT_IN.items()}
+        if as_json:
+            click.echo(json.dumps(listed, indent=2))
+            return
+        for name, text in listed.items():
+            click.echo(f"{name:12s} {text}")
+        click.echo("\n`collapse data NAME` shows one; `collapse prepare --help` tells how to make others")
+        return
+    data = load_data(source)
+    if verify:
+        verify_prepared(data)
+    _show(data, as_json=as_json, as_csv=as_csv, verified=verify)
+
+
+def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) -> None:
+    import polars as pl
+
+    from collapse.training.data.description import fields_table, overview
+
+    told, fields = overview(data), fields_table(data)
+    if as_json:
+        content = told | {"path": str(data.path), "verified": verified, "by_field": fields.to_dicts()}
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    if as_csv:
+        # A list in a cell is JSON.
+        lists = {
+            name: [json.dumps(cell.to_list()) for cell in fields[name]] for name in ("most_frequent", "shares")
+        }
+        click.echo(
+            fields.with_columns(**{name: pl.Series(cells) for name, cells in lists.items()}).write_csv(), nl=False
+        )
+        return
+    options = ", ".join(f"{key} {value}" for key, value in told["options"].items())
+    skipped = f"; {told['skipped']:,} malformed rows skipped" if told["skipped"] else ""
+    click.echo(
+        f"{told['name']}: {told['rows']:,} rows, {told['fields']} fields, sum of cardinalities "
+        f"{told['sum_cardinality']:,}, from {told['min_cardinality']:,} to {told['max_cardinality']:,}\n"
+        f"{told['positive']:.1%} positive ({told['label']}); {options}{skipped}\n"
+        f"{data.path}{', verified: every byte is what was written' if verified else ''}\n"
+    )
+    width = max(len(field) for field in fields["field"])
+    click.echo(f"{'field':{width}s} {'D':>10s} {'unknown':>8s}  most frequent values")
+    for row in fields.iter_rows(named=True):
+        pairs = zip(row["most_frequent"], row["shares"], strict=True)
+        values = ", ".join(f"{value or '(missing)'} {share:.1%}" for value, share in pairs)
+        click.echo(f"{row['field']:{width}s} {row['cardinality']:>10,} {row['out_of_vocabulary']:>8.2%}  {values}")
