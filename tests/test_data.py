@@ -130,7 +130,7 @@ class TestCommand:
         code, out, err = collapse("data")
         assert (code, err) == (0, "")
         assert out.startswith("flights")
-        assert set(json.loads(collapse("data", "--json")[1])) == {"flights"}
+        assert "synthetic-criteo:0.01" in json.loads(collapse("data", "--json")[1])
 
     def test_a_prepared_one(self, tmp_path: Path, collapse: Collapse) -> None:
         source = write_avazu(tmp_path / "train.csv")
@@ -164,4 +164,5 @@ class TestCommand:
         )
         code, _, err = collapse("data", tmp_path / "none")
         assert code == 2
-        assert "is neither a built-in data set (flights) nor the folder of a prepared one" in err
+        assert "is neither a built-in data set (flights, synthetic-" in err
+        assert "nor the folder of a prepared one: see `collapse prepare --help`" in err

@@ -46,7 +46,7 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
             click.echo(json.dumps(listed, indent=2))
             return
         for name, text in listed.items():
-            click.echo(f"{name:12s} {text}")
+            click.echo(f"{name:22s} {text}")
         click.echo("\n`collapse data NAME` shows one; `collapse prepare --help` tells how to make others")
         return
     data = load_data(source)

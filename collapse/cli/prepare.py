@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collapse.cli.options import named, setting_options
+from collapse.training.data.synthetic_settings import SyntheticSettings
+
 if TYPE_CHECKING:
     from collapse.training.data.prepared import PreparedData
 
@@ -138,6 +141,28 @@ def flights(output: Path, min_count: int, overwrite: bool) -> None:
     from collapse.training.data.flights import prepare_flights
 
     _tell(prepare_flights(output, min_count=min_count, overwrite=overwrite))
+
+
+@command.command()
+@_output
+@setting_options(SyntheticSettings)
+@_overwrite
+def synthetic(output: Path, overwrite: bool, **options: Any) -> None:
+    """Draw rows whose truth is known.
+
+    The labels are those of a teacher: some fields have few directions, and hold their partners to as few
+    (Section 4.1). Which, and the best AUC that any model can reach, stands in manifest.json under "teacher".
+    `collapse train --data synthetic-criteo:0.01` draws one into the cache without this command.
+
+    \b
+    Examples:
+      collapse prepare synthetic --scale 0.01 -o data/small
+      collapse prepare synthetic --shape avazu --rows 1000000 --low-rank 2 -o data/million
+    """
+    from collapse.training.data.synthetic import prepare_synthetic
+
+    settings = SyntheticSettings(**named(SyntheticSettings, options))
+    _tell(prepare_synthetic(settings, output, overwrite=overwrite))
 
 
 def _tell(data: "PreparedData") -> None:

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -14,6 +16,10 @@ from collapse.files import explained
 from collapse.training.data import flights
 from collapse.training.data.prepared import PreparedData, open_prepared
 from collapse.training.data.schema import FORMAT_VERSION
+from collapse.training.data.synthetic import parse_synthetic, prepare_synthetic
+from collapse.training.data.synthetic_settings import Published, SyntheticSettings
+
+_OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
 
@@ -24,7 +30,8 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     Parameters
     ----------
     name_or_path : str or Path
-        ``"flights"``, or the folder of a prepared data set; a folder of that name is ``"./flights"``.
+        ``"flights"``; ``"synthetic-criteo"`` or ``"synthetic-avazu"``, with a scale such as ``":0.01"`` behind it;
+        or the folder of a prepared data set; a folder of that name is ``"./flights"``.
 
     Returns
     -------
@@ -40,6 +47,8 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     if str(name_or_path) in BUILT_IN:
         prepare, _ = BUILT_IN[str(name_or_path)]
         return prepare()
+    if (settings := parse_synthetic(str(name_or_path))) is not None:
+        return _synthetic(settings)
     if not Path(name_or_path).is_dir():
         raise CollapseError(
             f"{str(name_or_path)!r} is neither a built-in data set ({', '.join(BUILT_IN)}) nor the folder of a "
@@ -50,22 +59,42 @@ def load_data(name_or_path: str | Path) -> PreparedData:
 
 def _flights() -> PreparedData:
     made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
-    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    return _cached("flights", json.dumps(made_of), flights.prepare_flights)
+
+
+def _synthetic(settings: SyntheticSettings) -> PreparedData:
+    return _cached(
+        settings.name.replace(":", "-"), json.dumps(asdict(settings)), partial(prepare_synthetic, settings)
+    )
+
+
+def _cached(name: str, content: str, prepare: Callable[[Path], object]) -> PreparedData:
+    """Open a data set in the cache, where it is prepared once a content."""
+    digest = hashlib.sha256(content.encode()).hexdigest()
     cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
-    path = cache / f"flights-{FORMAT_VERSION}-{digest[:12]}"
+    path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
     with explained("write", path):
         cache.mkdir(parents=True, exist_ok=True)
         # Of two processes that ask at once, one prepares and the other waits and opens.
         with FileLock(cache / f".{path.name}.lock"):
             if not path.exists():
-                flights.prepare_flights(path)
+                prepare(path)
     return open_prepared(path)
 
 
+def _hundredth(shape: Published) -> SyntheticSettings:
+    return SyntheticSettings(shape=shape, scale=0.01)
+
+
 BUILT_IN: dict[str, tuple[Callable[[], PreparedData], str]] = {
-    "flights": (
-        _flights,
-        "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?",
-    )
+    "flights": (_flights, "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?"),
+    "synthetic-criteo:0.01": (
+        partial(_synthetic, SyntheticSettings(shape="criteo", scale=0.01)),
+        _OF_TEACHER.format(39),
+    ),
+    "synthetic-avazu:0.01": (
+        partial(_synthetic, SyntheticSettings(shape="avazu", scale=0.01)),
+        _OF_TEACHER.format(22),
+    ),
 }
 """Data sets that need no file: what opens each, and a line that tells of it."""

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from collapse.errors import CollapseError
 from collapse.files import write_json
 from collapse.training.data.delimited import Format, SkippedRows, read_rows
+from collapse.training.data.growing import GrowingArray
 from collapse.training.data.prepared import (
     CHUNK_ROWS,
     IDS,
@@ -78,8 +79,8 @@ class Encoder:
         # Polars forgets a mapping that no series uses.
         self._kept = [pl.Series([], dtype=pl.Categorical(c)) for c in self._categories.values()]
         self._counts = {field: np.zeros(0, dtype=np.int64) for field in fields}
-        self._ids = _GrowingArray(folder / IDS, np.int32, (len(fields),))
-        self._labels = _GrowingArray(folder / LABELS, np.uint8, ())
+        self._ids = GrowingArray(folder / IDS, np.int32, (len(fields),))
+        self._labels = GrowingArray(folder / LABELS, np.uint8, ())
 
     @property
     def rows(self) -> int:
@@ -264,34 +265,6 @@ def prepare_delimited(
         sources = [raw.finished()]
         encoder.finish(name=name, label=label, sources=sources, options=options, skipped=skipped.summary())
     return open_prepared(out)
-
-
-class _GrowingArray:
-    """A .npy file that rows are appended to and whose header is put right at the end."""
-
-    def __init__(self, path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-        self.rows = 0
-        self._path = path
-        self._dtype = np.dtype(dtype)
-        self._shape = shape
-        with path.open("wb") as file:
-            self._write_header(file)
-
-    def append(self, values: ArrayLike) -> None:
-        array = np.ascontiguousarray(values, dtype=self._dtype)
-        with self._path.open("ab") as file:
-            file.write(array.data)
-        self.rows += len(array)
-
-    def finished(self) -> "np.memmap[Any, np.dtype[Any]]":
-        with self._path.open("r+b") as file:
-            self._write_header(file)
-        return np.lib.format.open_memmap(self._path, mode="r+")
-
-    def _write_header(self, file: Any) -> None:
-        # NumPy pads headers so that the length of the first axis can grow in place.
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.rows, *self._shape)}
-        np.lib.format.write_array_header_1_0(file, header)
 
 
 def _counted(counts: NDArray[np.int64], codes: NDArray[np.uint32]) -> NDArray[np.int64]:
