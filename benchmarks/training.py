@@ -30,6 +30,7 @@ from collapse.errors import CollapseError
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.schema import Schema
 from collapse.training.data.split import Split
+from collapse.training.data.synthetic_settings import SyntheticSettings
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
@@ -42,21 +43,12 @@ from tests.twins import TWINS, make_plain, usual_cross, usual_ffm
 
 TWIN = "plain twin"
 USUAL = (TWIN, "fuxictr")
-FIELDS, TABLE_ROWS, LARGEST, SMALLEST = 39, 1_080_000, 190_000, 4
+FIELDS, TABLE_ROWS = 39, 1_080_000
 
 
 def criteo_cardinalities(share: float = 1) -> list[int]:
     """Return 39 cardinalities, log-spaced from 4 to 190,000, sum 1.08 M as in Table 4, or a share of that."""
-    largest, total = int(share * LARGEST), int(share * TABLE_ROWS)
-    sizes = np.geomspace(SMALLEST, largest, FIELDS)
-    inner = sizes[1:-1]
-    power = 1.0
-    for _ in range(60):
-        scaled = SMALLEST * (largest / SMALLEST) ** (
-            (np.log(inner / SMALLEST) / np.log(largest / SMALLEST)) ** power
-        )
-        power *= (scaled.sum() + SMALLEST + largest) / total
-    return [SMALLEST, *(int(size) for size in scaled), largest]
+    return SyntheticSettings(shape="criteo", scale=share).cardinalities
 
 
 def zipf_rows(rows: int, cardinalities: list[int]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:

@@ -109,7 +109,7 @@ def test_blocks_line_ends_and_runs_make_no_difference(tmp_path: Path, monkeypatc
     (tmp_path / "no end.txt").write_bytes(source.read_bytes()[:-1])
     (tmp_path / "crlf no end.txt").write_bytes((tmp_path / "crlf.txt").read_bytes()[:-1])
     (tmp_path / "zipped.txt.gz").write_bytes(gzip.compress(source.read_bytes(), mtime=0))
-    for size in (1 << 24, 1000, 37):
+    for size in (1 << 25, 1000, 37):
         monkeypatch.setattr(delimited, "BLOCK_BYTES", size)
         for name in ("train.txt", "crlf.txt", "no end.txt", "crlf no end.txt", "zipped.txt.gz"):
             data = prepare_criteo(tmp_path / name, tmp_path / f"{name}-{size}", min_count=2)
@@ -158,7 +158,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("block", [1 << 24, 100])
+@pytest.mark.parametrize("block", [1 << 25, 100])
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_malformed_file_is_refused_with_its_line(
     case: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

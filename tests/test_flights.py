@@ -132,8 +132,8 @@ def test_an_unknown_data_set_is_refused_with_what_there_is(name: str) -> None:
     with pytest.raises(CollapseError) as caught:
         load_data(name)
     assert str(caught.value) == (
-        f"{name!r} is neither a built-in data set (flights) nor the folder of a prepared one: "
-        "see `collapse prepare --help`"
+        f"{name!r} is neither a built-in data set (flights, synthetic-criteo:0.01, synthetic-avazu:0.01) nor the "
+        "folder of a prepared one: see `collapse prepare --help`"
     )
 
 

@@ -13,6 +13,7 @@ from scipy import special
 from sklearn.metrics import roc_auc_score
 
 from collapse.errors import CollapseError
+from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import verify_prepared
 from collapse.training.data.synthetic import Teacher, parse_synthetic, prepare_synthetic
 from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings, log_spaced
@@ -137,6 +138,21 @@ def test_a_model_finds_the_bound_fields_in_fewer_directions(
         for group in ("free", "bound")
     }
     assert mean["bound"] < 0.75 * mean["free"]
+
+
+@pytest.mark.parametrize("shape", ["criteo", "avazu"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_the_raw_file_holds_the_same_rows(shape: str, ending: str, tmp_path: Path, collapse: Collapse) -> None:
+    """Through the publisher's format and back, every value has one id again and every row its label."""
+    raw = tmp_path / f"train{ending}"
+    size = ("--shape", shape, "--scale", "0.001", "--rows", 2000)
+    assert collapse("prepare", "synthetic", *size, "--raw", raw, "-o", tmp_path / "drawn")[0] == 0
+    assert collapse("prepare", shape, raw, "--min-count", 1, "-o", tmp_path / "read")[0] == 0
+    drawn, read = load_data(tmp_path / "drawn"), load_data(tmp_path / "read")
+    np.testing.assert_array_equal(read.labels, drawn.labels)
+    for n in range(len(drawn.schema.fields)):
+        pairs = set(zip(drawn.ids[:, n].tolist(), read.ids[:, n].tolist(), strict=True))
+        assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 @pytest.mark.parametrize(

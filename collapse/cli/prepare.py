@@ -146,8 +146,14 @@ def flights(output: Path, min_count: int, overwrite: bool) -> None:
 @command.command()
 @_output
 @setting_options(SyntheticSettings)
+@click.option(
+    "--raw",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the rows as the published raw file too: train.txt of Criteo or train.csv of Avazu, or with .gz.",
+)
 @_overwrite
-def synthetic(output: Path, overwrite: bool, **options: Any) -> None:
+def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -> None:
     """Draw rows whose truth is known.
 
     The labels are those of a teacher: some fields have few directions, and hold their partners to as few
@@ -158,11 +164,17 @@ def synthetic(output: Path, overwrite: bool, **options: Any) -> None:
     Examples:
       collapse prepare synthetic --scale 0.01 -o data/small
       collapse prepare synthetic --shape avazu --rows 1000000 --low-rank 2 -o data/million
+      collapse prepare synthetic --scale 0.01 --raw train.txt -o data/small
     """
     from collapse.training.data.synthetic import prepare_synthetic
 
     settings = SyntheticSettings(**named(SyntheticSettings, options))
     _tell(prepare_synthetic(settings, output, overwrite=overwrite))
+    if raw is not None:
+        from collapse.training.data.synthetic_raw import write_raw
+
+        write_raw(settings, raw)
+        click.echo(f"written to {raw} too")
 
 
 def _tell(data: "PreparedData") -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
 from collapse.training.data.raw_file import RawFile
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 25
 LONGEST_LINE = 1 << 20
 TOLD = 20
 
@@ -116,9 +117,10 @@ def read_rows(raw: RawFile, form: Format, skipped: SkippedRows) -> Iterator[tupl
             header, _, block = block.partition(b"\n")
             _check_header(header, form, raw.path)
             line += 1
-        lines = np.arange(line, line + block.count(b"\n"))
+        columns = _columns(block, form)
+        lines = np.arange(line, line + len(columns))
         line += len(lines)
-        faults: Faults = _uneven(block, form) | _not_text(block)
+        faults: Faults = _uneven(columns, form) | _not_text(block)
         told = {int(lines[row]): what for row, what in faults.items()}
         if faults:
             of_lines = block.split(b"\n")
@@ -175,7 +177,7 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
 
 
 def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
-    """Yield whole lines, some 16 MiB at a time."""
+    """Yield whole lines, some 32 MiB at a time."""
     rest = b""
     for chunk in raw.chunks(BLOCK_BYTES):
         cut = chunk.rfind(b"\n") + 1
@@ -219,11 +221,15 @@ def _undecodable(block: bytes) -> Iterator[tuple[int, str]]:
             yield row, f"byte {line[error.start]:#04x} is not UTF-8 text"
 
 
-def _uneven(block: bytes, form: Format) -> dict[int, str]:
+def _columns(block: bytes, form: Format) -> NDArray[np.int64]:
+    """Count the columns of every line."""
     separator = form.separator.encode()
     others = bytes(byte for byte in range(256) if byte not in separator + b"\n")
     marks = np.frombuffer(block.translate(None, others), dtype=np.uint8)
-    columns = np.diff(np.flatnonzero(marks == ord("\n")), prepend=-1)
+    return np.diff(np.flatnonzero(marks == ord("\n")), prepend=-1)
+
+
+def _uneven(columns: NDArray[np.int64], form: Format) -> dict[int, str]:
     expected = len(form.columns)
     faults = {}
     for row in np.flatnonzero(columns != expected).tolist():

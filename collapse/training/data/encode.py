@@ -19,6 +19,7 @@ from collapse.errors import CollapseError
 from collapse.files import write_json
 from collapse.training.data.delimited import Format, SkippedRows, read_rows
 from collapse.training.data.growing import GrowingArray
+from collapse.training.data.prefetch import prefetched
 from collapse.training.data.prepared import (
     CHUNK_ROWS,
     IDS,
@@ -184,7 +185,7 @@ class Encoder:
         """Return the field's part of the vocabulary and the id of every provisional code."""
         counts, categories = self._counts[field], self._categories[field]
         codes = np.flatnonzero(deciding >= self._min_count)
-        values = pl.Series([categories[code] for code in codes.tolist()], dtype=pl.String)
+        values = pl.Series(codes, dtype=pl.UInt32).cat.to(pl.Categorical(categories)).cast(pl.String)
         kept = pl.DataFrame(
             {"code": codes, "value": values, "count": counts[codes], "deciding": deciding[codes]}
         ).sort("deciding", "value", descending=[True, False])
@@ -260,7 +261,7 @@ def prepare_delimited(
     skipped = SkippedRows(source, skip_bad)
     with opened(source) as raw, new_prepared(out, overwrite=overwrite) as folder:
         encoder = Encoder(folder, fields, min_count=min_count, vocabulary_split=vocabulary_split)
-        for block, labels in read_rows(raw, form, skipped):
+        for block, labels in prefetched(read_rows(raw, form, skipped)):
             encoder.add(block, labels)
         sources = [raw.finished()]
         encoder.finish(name=name, label=label, sources=sources, options=options, skipped=skipped.summary())

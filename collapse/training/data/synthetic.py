@@ -148,7 +148,7 @@ def prepare_synthetic(settings: SyntheticSettings, out: Path, *, overwrite: bool
     with new_prepared(out, overwrite=overwrite) as folder:
         write_ids(
             folder,
-            _blocks(teacher),
+            drawn_blocks(teacher),
             fields=groups,
             values=[int(D) for D in teacher.values],
             name=settings.name,
@@ -186,7 +186,8 @@ def _described(teacher: Teacher) -> Iterator[tuple[str, str, int]]:
     return zip(field_names(len(teacher.groups)), teacher.groups, teacher.ranks, strict=True)
 
 
-def _blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
+def drawn_blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
+    """Draw rows, a block at a time: values from 0, shape (B, N), and labels, shape (B,)."""
     settings = teacher.settings
     with tqdm(total=settings.drawn_rows, desc=settings.name, unit="rows", unit_scale=True, disable=None) as bar:
         for number, start in enumerate(range(0, settings.drawn_rows, BLOCK_ROWS)):

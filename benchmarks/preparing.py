@@ -1,0 +1,98 @@
+"""Preparing a raw file against a plain pass in Python: ``python -m benchmarks.preparing``.
+
+Synthetic rows of Criteo's or Avazu's shape are written as the published raw file and prepared in a process of its
+own, whose time and peak memory are told, extrapolated to the published number of rows. The plain pass reads line
+after line, splits it, gives every value of a field a number by a dictionary, counts it and keeps it: what
+preparing does before it fixes the vocabulary. Beside it: the time to draw an epoch's order of as many training
+rows as the published file has, as a share of an epoch, and its memory.
+"""
+
+import argparse
+import itertools
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from array import array
+from pathlib import Path
+
+import numpy as np
+
+from collapse.training.data import avazu, criteo
+from collapse.training.data.synthetic_raw import write_raw
+from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings
+from collapse.training.runs.batches import epoch_order
+
+
+def plain_pass(path: Path, shape: str, rows: int) -> float:
+    """Give numbers to every field's values by dictionaries, and count them; return the seconds."""
+    separator, skip, first, integers = ("\t", 0, 1, 13) if shape == "criteo" else (",", 1, 2, 0)
+    fields = len(criteo.FIELDS if shape == "criteo" else avazu.FIELDS)
+    start = time.perf_counter()
+    numbers: list[dict[str, int]] = [{} for _ in range(fields)]
+    counts: list[list[int]] = [[] for _ in range(fields)]
+    ids, labels = array("i"), array("b")
+    with path.open() as file:
+        for line in itertools.islice(file, skip, rows + skip):
+            cells = line.rstrip("\n").split(separator)
+            labels.append(int(cells[first - 1]))
+            for n, cell in enumerate(cells[first:]):
+                value = bucket(cell) if n < integers else cell
+                of_field = numbers[n]
+                if value not in of_field:
+                    of_field[value] = len(of_field)
+                    counts[n].append(0)
+                number = of_field[value]
+                counts[n][number] += 1
+                ids.append(number)
+    return time.perf_counter() - start
+
+
+def bucket(cell: str) -> str:
+    """Put an integer into its bucket, one at a time."""
+    value = int(cell)
+    return str(math.floor(math.log(value) ** 2) if value > 2 else value - 2)
+
+
+def prepare(path: Path, shape: str, out: Path) -> tuple[float, float]:
+    """Prepare in a process of its own; return the seconds and its peak memory in bytes."""
+    words = [sys.executable, "-m", "collapse", "prepare", shape, str(path), "-o", str(out), "--overwrite"]
+    start = time.perf_counter()
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024.0
+
+
+def main() -> None:
+    """Measure one shape."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shape", nargs="?", default="criteo", choices=list(SHAPES))
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rate", type=float, default=30_000, help="rows a second of training")
+    options = parser.parse_args()
+    published = SHAPES[options.shape].rows
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "train"
+        write_raw(SyntheticSettings(shape=options.shape, rows=options.rows), raw)
+        size = raw.stat().st_size
+        seconds, memory = prepare(raw, options.shape, Path(folder) / "data")
+        plain = plain_pass(raw, options.shape, options.rows)
+    whole, rate = published / options.rows * seconds / 60, options.rows / seconds
+    print(f"{options.shape}: {options.rows:,} synthetic rows, {size / 1e6:,.0f} MB of text")
+    print(f"  prepared in {seconds:.1f} s, {rate:,.0f} rows/s, peak memory {memory / 2**20:,.0f} MiB")
+    print(f"  a plain pass {plain:.0f} s: {plain / seconds:.1f} x")
+    print(f"  the published {published:,} rows, extrapolated: {whole:.0f} minutes")
+    rows = np.arange(int(0.8 * published))
+    start = time.perf_counter()
+    order = epoch_order(rows, 0, 1)
+    drawn = time.perf_counter() - start
+    epoch = len(rows) / options.rate
+    print(
+        f"  an epoch's order of {len(rows):,} rows: {drawn:.1f} s, {drawn / epoch:.2%} of an epoch at "
+        f"{options.rate:,.0f} rows/s, {order.nbytes / 2**20:,.0f} MiB beside the rows' own"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Working ahead: the same items in the same order, and the same exceptions."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse.training.data.prefetch import prefetched
+
+
+@given(items=st.lists(st.none() | st.integers()))
+def test_the_items_in_their_order(items: list[int | None]) -> None:
+    assert list(prefetched(iter(items))) == items
+
+
+@given(before=st.integers(0, 4))
+def test_an_exception_in_its_place(before: int) -> None:
+    def failing() -> Iterator[int]:
+        yield from range(before)
+        raise KeyError("here")
+
+    found = []
+    with pytest.raises(KeyError, match="here"):
+        for item in prefetched(failing()):
+            found.append(item)  # noqa: PERF402
+    assert found == list(range(before))
+
+
+def test_no_thread_stays_behind() -> None:
+    before = threading.active_count()
+    ahead = prefetched(iter(range(100)))
+    assert next(ahead) == 0
+    assert threading.active_count() == before + 1
+    ahead.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
