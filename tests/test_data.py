@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
 from collapse.training.data import prepared
 from collapse.training.data.kept import CHECKED
-from collapse.training.data.prepared import open_prepared, verify_prepared
+from collapse.training.data.prepared import PreparedData, open_prepared, verify_prepared
 from collapse.training.data.row_counts import count_rows, training_row_counts
 from collapse.training.data.split import split_rows
 from tests.avazu_rows import write_avazu
@@ -23,6 +24,10 @@ from tests.small_data import write_small_data
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     return write_small_data(tmp_path / "small", rows=600)
+
+
+def counts_of(data: PreparedData, seed: int) -> NDArray[np.int64]:
+    return training_row_counts(data, split_rows(data.rows, seed).train, split_seed=seed)
 
 
 def forbidden(*_: object) -> None:
@@ -100,15 +105,15 @@ class TestRowCounts:
             columns = zip(ids.T, data.schema.cardinalities, strict=True)
             twin = [count for column, D in columns for count in np.bincount(column, minlength=D)]
             for _ in range(2):
-                assert training_row_counts(data, seed).tolist() == twin
+                assert counts_of(data, seed).tolist() == twin
 
     def test_they_are_kept(self, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         data = open_prepared(small)
-        first = training_row_counts(data, 0)
+        first = counts_of(data, 0)
         monkeypatch.setattr("collapse.training.data.row_counts.count_rows", forbidden)
-        assert training_row_counts(data, 0).tolist() == first.tolist()
+        assert counts_of(data, 0).tolist() == first.tolist()
         with pytest.raises(AssertionError):
-            training_row_counts(data, 1)
+            counts_of(data, 1)
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", None])
     def test_a_damaged_file_is_none(self, content: bytes | None, small: Path, tmp_path: Path) -> None:
@@ -116,11 +121,11 @@ class TestRowCounts:
         data = open_prepared(small)
         right = count_rows(data, split_rows(600, 0).train).tolist()
         other = open_prepared(write_small_data(tmp_path / "other", rows=600, seed=1))
-        training_row_counts(other, 0)
+        counts_of(other, 0)
         kept = next(other.path.glob(".row-counts-0*")).read_bytes()
         (small / ".row-counts-0.npz").write_bytes(kept if content is None else content)
-        assert training_row_counts(data, 0).tolist() == right
-        assert training_row_counts(data, 0).tolist() == right
+        assert counts_of(data, 0).tolist() == right
+        assert counts_of(data, 0).tolist() == right
 
 
 class TestCommand:

@@ -41,11 +41,10 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
     if as_json and as_csv:
         raise CollapseError("--json and --csv are two forms of one output: name one")
     if source is None:
-        listed = {name: text for name, (_, text) in BUILT_IN.items()}
         if as_json:
-            click.echo(json.dumps(listed, indent=2))
+            click.echo(json.dumps(BUILT_IN, indent=2))
             return
-        for name, text in listed.items():
+        for name, text in BUILT_IN.items():
             click.echo(f"{name:22s} {text}")
         click.echo("\n`collapse data NAME` shows one; `collapse prepare --help` tells how to make others")
         return

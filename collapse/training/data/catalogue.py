@@ -17,7 +17,7 @@ from collapse.training.data import flights
 from collapse.training.data.prepared import PreparedData, open_prepared
 from collapse.training.data.schema import FORMAT_VERSION
 from collapse.training.data.synthetic import parse_synthetic, prepare_synthetic
-from collapse.training.data.synthetic_settings import Published, SyntheticSettings
+from collapse.training.data.synthetic_settings import SyntheticSettings
 
 _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
 
@@ -44,9 +44,8 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     CollapseError
         If there is no such data set, or it is damaged.
     """
-    if str(name_or_path) in BUILT_IN:
-        prepare, _ = BUILT_IN[str(name_or_path)]
-        return prepare()
+    if str(name_or_path) == "flights":
+        return _flights()
     if (settings := parse_synthetic(str(name_or_path))) is not None:
         return _synthetic(settings)
     if not Path(name_or_path).is_dir():
@@ -82,19 +81,9 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object]) -> Prepa
     return open_prepared(path)
 
 
-def _hundredth(shape: Published) -> SyntheticSettings:
-    return SyntheticSettings(shape=shape, scale=0.01)
-
-
-BUILT_IN: dict[str, tuple[Callable[[], PreparedData], str]] = {
-    "flights": (_flights, "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?"),
-    "synthetic-criteo:0.01": (
-        partial(_synthetic, SyntheticSettings(shape="criteo", scale=0.01)),
-        _OF_TEACHER.format(39),
-    ),
-    "synthetic-avazu:0.01": (
-        partial(_synthetic, SyntheticSettings(shape="avazu", scale=0.01)),
-        _OF_TEACHER.format(22),
-    ),
+BUILT_IN = {
+    "flights": "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?",
+    "synthetic-criteo:0.01": _OF_TEACHER.format(39),
+    "synthetic-avazu:0.01": _OF_TEACHER.format(22),
 }
-"""Data sets that need no file: what opens each, and a line that tells of it."""
+"""Data sets that need no file, with a line that tells of each; synthetic ones have any scale."""

@@ -4,19 +4,15 @@ Memory holds the distinct values and their counts, never the rows: 45.8 million 
 distinct values are encoded in a few gigabytes.
 """
 
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import write_json
 from collapse.training.data.delimited import Format, SkippedRows, read_rows
 from collapse.training.data.growing import GrowingArray
 from collapse.training.data.prefetch import prefetched
@@ -24,17 +20,16 @@ from collapse.training.data.prepared import (
     CHUNK_ROWS,
     IDS,
     LABELS,
-    MANIFEST,
-    SCHEMA,
-    VOCABULARY,
     PreparedData,
     Source,
+    hash_of_data,
+    id_chunks,
     new_prepared,
     open_prepared,
-    vocabulary_digest,
+    write_description,
 )
 from collapse.training.data.raw_file import opened
-from collapse.training.data.schema import FORMAT_VERSION, OOV_ID, Schema
+from collapse.training.data.schema import OOV_ID, Schema
 from collapse.training.data.split import split_rows
 
 VALUES = {"value": pl.String, "count": pl.Int64}
@@ -139,28 +134,22 @@ class Encoder:
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
         parts, tables = zip(*(self._vocabulary(field, counts[field]) for field in self._fields), strict=True)
         vocabulary = pl.concat(parts)
-        # By way of memory: Polars' own writer hides what the operating system said of a full disk.
-        buffer = io.BytesIO()
-        vocabulary.write_parquet(buffer)
-        (self._folder / VOCABULARY).write_bytes(buffer.getbuffer())
-        schema = Schema(
-            fields=tuple(self._fields),
-            cardinalities=tuple(len(part) for part in parts),
-            name=name,
-            label=label,
-            descriptions=tuple(self._fields.values()),
+        write_description(
+            self._folder,
+            schema=Schema(
+                fields=tuple(self._fields),
+                cardinalities=tuple(len(part) for part in parts),
+                name=name,
+                label=label,
+                descriptions=tuple(self._fields.values()),
+            ),
+            vocabulary=vocabulary,
+            rows=self.rows,
+            data_hash=self._finish_arrays(vocabulary, tables),
+            sources=sources,
+            options={"min_count": self._min_count, **self._vocabulary_options(), **(options or {})},
+            skipped=skipped,
         )
-        write_json(self._folder / SCHEMA, schema.to_json())
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "sources": [asdict(source) for source in sources],
-            "options": {"min_count": self._min_count, **self._vocabulary_options(), **(options or {})},
-            "skipped": {"rows": 0, "first": []} if skipped is None else dict(skipped),
-            "rows": self.rows,
-            "data_hash": self._finish_arrays(vocabulary, tables),
-            "libraries": {"numpy": np.__version__, "polars": pl.__version__},
-        }
-        write_json(self._folder / MANIFEST, manifest)
 
     def _vocabulary_options(self) -> dict[str, Any]:
         if self._vocabulary_split is None:
@@ -197,19 +186,18 @@ class Encoder:
 
     def _finish_arrays(self, vocabulary: pl.DataFrame, tables: Sequence[NDArray[np.int32]]) -> str:
         """Map codes to ids in place; return the hash of everything that the data set tells a model."""
-        digest = vocabulary_digest(vocabulary)
         offsets = np.cumsum([0, *(len(table) for table in tables[:-1])])
         table = np.concatenate(tables)
         ids = self._ids.finished()
-        with tqdm(total=self.rows, desc="encoding", unit="rows", unit_scale=True, disable=None) as bar:
-            for start in range(0, self.rows, CHUNK_ROWS):
-                chunk = ids[start : start + CHUNK_ROWS]
+
+        def mapped() -> Iterator[NDArray[np.int32]]:
+            for chunk in id_chunks(ids, "encoding"):
                 np.take(table, chunk + offsets, out=chunk, mode="clip")
-                digest.update(chunk.data)
-                bar.update(len(chunk))
+                yield chunk
+
+        data_hash = hash_of_data(vocabulary, mapped(), self._labels.finished())
         ids.flush()
-        digest.update(self._labels.finished().data)
-        return digest.hexdigest()
+        return data_hash
 
 
 def prepare_delimited(

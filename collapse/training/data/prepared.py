@@ -13,9 +13,10 @@ What is hidden beside them (`kept`) does, and can be deleted.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import atomic_directory, explained, read_json
+from collapse.files import atomic_directory, explained, read_json, write_json
 from collapse.training.data.kept import is_checked, mark_checked
-from collapse.training.data.schema import Schema
+from collapse.training.data.schema import FORMAT_VERSION, Schema
 
 SCHEMA = "schema.json"
 VOCABULARY = "vocabulary.parquet"
@@ -187,28 +188,96 @@ def verify_prepared(data: PreparedData) -> None:
     CollapseError
         If vocabulary, ids or labels are not what they were, or not what the schema says.
     """
-    digest = vocabulary_digest(data.vocabulary())
-    with tqdm(total=data.rows, desc="verifying", unit="rows", unit_scale=True, disable=None) as bar:
-        for start in range(0, data.rows, CHUNK_ROWS):
-            chunk = data.ids[start : start + CHUNK_ROWS]
-            digest.update(np.ascontiguousarray(chunk).data)
-            bar.update(len(chunk))
-    digest.update(np.ascontiguousarray(data.labels).data)
-    if digest.hexdigest() != data.data_hash:
+    found = hash_of_data(data.vocabulary(), id_chunks(data.ids, "verifying"), data.labels)
+    if found != data.data_hash:
         raise CollapseError(
             f"{data.path} is not what was written: its vocabulary, ids and labels have the hash "
-            f"{digest.hexdigest()[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {AGAIN}"
+            f"{found[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {AGAIN}"
         )
     _check_ids(data.ids, data.schema, data.path / IDS)
     _check_labels(data.labels, data.path / LABELS)
 
 
-def vocabulary_digest(vocabulary: pl.DataFrame) -> "hashlib._Hash":
-    """Return the SHA-256 of a vocabulary, to which that of ids and labels is added for the data's hash."""
+def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], labels: NDArray[np.uint8]) -> str:
+    """Hash everything that a data set tells a model.
+
+    Parameters
+    ----------
+    vocabulary : pl.DataFrame
+        As `PreparedData.vocabulary` returns it.
+    ids : iterable of (n, N) arrays
+        The ids, chunk by chunk, C-contiguous.
+    labels : (rows,) array
+        The labels.
+
+    Returns
+    -------
+    str
+        The SHA-256 in hexadecimal.
+    """
     digest = hashlib.sha256()
     for part in vocabulary.iter_slices(CHUNK_ROWS):
         digest.update(part.write_ndjson().encode())
-    return digest
+    for chunk in ids:
+        digest.update(chunk.data)
+    digest.update(labels.data)
+    return digest.hexdigest()
+
+
+def id_chunks(ids: NDArray[np.int32], doing: str) -> Iterator[NDArray[np.int32]]:
+    """Yield some rows of ids at a time, as views, beside a bar that says what is being done."""
+    with tqdm(total=len(ids), desc=doing, unit="rows", unit_scale=True, disable=None) as bar:
+        for start in range(0, len(ids), CHUNK_ROWS):
+            chunk = ids[start : start + CHUNK_ROWS]
+            yield chunk
+            bar.update(len(chunk))
+
+
+def write_description(
+    folder: Path,
+    *,
+    schema: Schema,
+    vocabulary: pl.DataFrame,
+    rows: int,
+    data_hash: str,
+    sources: Sequence[Source],
+    options: Mapping[str, Any],
+    skipped: Mapping[str, Any] | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what a data set has beside ids and labels: vocabulary, schema and manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        The data set's folder.
+    schema, vocabulary, rows, data_hash
+        What `PreparedData` gives back.
+    sources : sequence of Source
+        The raw files.
+    options : mapping
+        What the data set was made with.
+    skipped : mapping, optional
+        Malformed rows that were left out; none by default.
+    known : mapping, optional
+        What else the manifest is to tell.
+    """
+    # By way of memory: Polars' own writer hides what the operating system said of a full disk.
+    buffer = io.BytesIO()
+    vocabulary.write_parquet(buffer)
+    (folder / VOCABULARY).write_bytes(buffer.getbuffer())
+    write_json(folder / SCHEMA, schema.to_json())
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "sources": [asdict(source) for source in sources],
+        "options": dict(options),
+        "skipped": {"rows": 0, "first": []} if skipped is None else dict(skipped),
+        "rows": rows,
+        "data_hash": data_hash,
+        "libraries": {"numpy": np.__version__, "polars": pl.__version__},
+        **(known or {}),
+    }
+    write_json(folder / MANIFEST, manifest)
 
 
 def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:

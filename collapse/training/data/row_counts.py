@@ -5,18 +5,19 @@ from numpy.typing import NDArray
 
 from collapse.training.data.kept import keep_row_counts, read_row_counts
 from collapse.training.data.prepared import PreparedData
-from collapse.training.data.split import split_rows
 
 
-def training_row_counts(data: PreparedData, split_seed: int) -> NDArray[np.int64]:
+def training_row_counts(data: PreparedData, rows: NDArray[np.int64], *, split_seed: int) -> NDArray[np.int64]:
     """Return the counts of one pass over the training rows, from beside the data where they are kept.
 
     Parameters
     ----------
     data : PreparedData
         The data set.
+    rows : (n,) array
+        The training rows.
     split_seed : int
-        Which rows are for training.
+        The seed of their split, under which the counts are kept.
 
     Returns
     -------
@@ -27,7 +28,7 @@ def training_row_counts(data: PreparedData, split_seed: int) -> NDArray[np.int64
     kept = read_row_counts(data.path, seed=split_seed, data_hash=data.data_hash, shape=shape)
     if kept is not None:
         return kept
-    counts = count_rows(data, split_rows(data.rows, split_seed).train)
+    counts = count_rows(data, rows)
     keep_row_counts(data.path, counts, seed=split_seed, data_hash=data.data_hash)
     return counts
 

@@ -53,8 +53,8 @@ class Teacher:
     ----------
     values : (N,) array of int
         The values of every field: one fewer than its table has rows.
-    groups : list of str
-        The group of every field.
+    names, groups : list of str
+        The name, F01 and so on, and the group of every field.
     ranks, useful_ranks : list of int
         r_i, and the directions of field i that make a difference to a label.
     best_auc : float
@@ -65,6 +65,7 @@ class Teacher:
         self.settings = settings
         # One row of a table is the out-of-vocabulary row, which no value needs.
         self.values = np.array(settings.cardinalities) - 1
+        self.names = [f"F{i:02d}" for i in range(1, len(self.values) + 1)]
         self.groups = [GROUPS[i % len(GROUPS)] for i in range(len(self.values))]
         self.ranks = [settings.low_rank if group == "low" else settings.rank for group in self.groups]
         self.useful_ranks = [settings.rank if group == "free" else settings.low_rank for group in self.groups]
@@ -109,11 +110,10 @@ class Teacher:
 
     def description(self) -> dict[str, object]:
         """Return what is known of it, for the manifest."""
-        names = field_names(len(self.groups))
         return {
-            "groups": dict(zip(names, self.groups, strict=True)),
-            "rank": dict(zip(names, self.ranks, strict=True)),
-            "useful_rank": dict(zip(names, self.useful_ranks, strict=True)),
+            "groups": dict(zip(self.names, self.groups, strict=True)),
+            "rank": dict(zip(self.names, self.ranks, strict=True)),
+            "useful_rank": dict(zip(self.names, self.useful_ranks, strict=True)),
             "interacting_groups": [["free", "free"], ["low", "bound"]],
             "singular_values": "equal in expectation, in each of a field's directions",
             "best_auc": self.best_auc,
@@ -144,12 +144,12 @@ def prepare_synthetic(settings: SyntheticSettings, out: Path, *, overwrite: bool
         If `out` cannot be written.
     """
     teacher = Teacher(settings)
-    groups = {name: f"{group}, rank {rank}" for name, group, rank in _described(teacher)}
+    columns = zip(teacher.names, teacher.groups, teacher.ranks, strict=True)
     with new_prepared(out, overwrite=overwrite) as folder:
         write_ids(
             folder,
             drawn_blocks(teacher),
-            fields=groups,
+            fields={name: f"{group}, rank {rank}" for name, group, rank in columns},
             values=[int(D) for D in teacher.values],
             name=settings.name,
             label=LABEL,
@@ -175,15 +175,6 @@ def parse_synthetic(name: str) -> SyntheticSettings | None:
     except ValueError:
         raise CollapseError(f"the scale of {name!r} is {scale!r}, which is not a number") from None
     return SyntheticSettings(shape=shape, scale=factor)  # type: ignore[arg-type]
-
-
-def field_names(count: int) -> list[str]:
-    """Return F01, F02 and so on."""
-    return [f"F{i:02d}" for i in range(1, count + 1)]
-
-
-def _described(teacher: Teacher) -> Iterator[tuple[str, str, int]]:
-    return zip(field_names(len(teacher.groups)), teacher.groups, teacher.ranks, strict=True)
 
 
 def drawn_blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:

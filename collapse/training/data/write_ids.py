@@ -8,18 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from collapse.files import write_json
 from collapse.training.data.growing import GrowingArray
-from collapse.training.data.prepared import (
-    CHUNK_ROWS,
-    IDS,
-    LABELS,
-    MANIFEST,
-    SCHEMA,
-    VOCABULARY,
-    vocabulary_digest,
-)
-from collapse.training.data.schema import FORMAT_VERSION, Schema
+from collapse.training.data.prepared import IDS, LABELS, hash_of_data, id_chunks, write_description
+from collapse.training.data.schema import Schema
 
 
 def write_ids(
@@ -70,28 +61,19 @@ def write_ids(
         )
         for field, D, of_field in zip(fields, values, counts, strict=True)
     )
-    vocabulary.write_parquet(folder / VOCABULARY)
-    digest = vocabulary_digest(vocabulary)
-    finished = ids.finished()
-    for start in range(0, ids.rows, CHUNK_ROWS):
-        digest.update(np.ascontiguousarray(finished[start : start + CHUNK_ROWS]).data)
-    digest.update(labels.finished().data)
-    schema = Schema(
-        fields=tuple(fields),
-        cardinalities=tuple(D + 1 for D in values),
-        name=name,
-        label=label,
-        descriptions=tuple(fields.values()),
+    write_description(
+        folder,
+        schema=Schema(
+            fields=tuple(fields),
+            cardinalities=tuple(D + 1 for D in values),
+            name=name,
+            label=label,
+            descriptions=tuple(fields.values()),
+        ),
+        vocabulary=vocabulary,
+        rows=ids.rows,
+        data_hash=hash_of_data(vocabulary, id_chunks(ids.finished(), "hashing"), labels.finished()),
+        sources=[],
+        options=options,
+        known=known,
     )
-    write_json(folder / SCHEMA, schema.to_json())
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "sources": [],
-        "options": dict(options),
-        "skipped": {"rows": 0, "first": []},
-        "rows": ids.rows,
-        "data_hash": digest.hexdigest(),
-        "libraries": {"numpy": np.__version__, "polars": pl.__version__},
-        **known,
-    }
-    write_json(folder / MANIFEST, manifest)

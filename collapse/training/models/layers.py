@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.dropout import Dropout
 
+_COLUMNS_IN_CACHE = 2560
+
 
 def beyond_a_vector(size: int) -> int:
     """Return how many zeros are to be appended to `size` columns for whole vectors of the processor.
@@ -55,7 +57,7 @@ def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
         k of its row b. On a CPU a part is so small that what is made of it stays in the cache.
     """
     _, N, K = e_BNK.shape
-    parts = torch.split(e_BNK, max(2560 // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
+    parts = torch.split(e_BNK, max(_COLUMNS_IN_CACHE // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
     return [padded(part.transpose(0, 1).flatten(1), beyond_a_vector(N), 0) for part in parts]
 
 

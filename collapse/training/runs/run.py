@@ -145,7 +145,8 @@ class Run:
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
         start = time.perf_counter()
         trainer = Trainer(self.config, self.data, self.split, self.device)
-        counts = torch.from_numpy(training_row_counts(self.data, self.config.seeds.split))
+        seed = self.config.seeds.split
+        counts = torch.from_numpy(training_row_counts(self.data, self.split.train, split_seed=seed))
         if not self.folder.config.exists():
             # Written once there is a model, so that a folder with it holds a run that can go on.
             write_json(self.folder.config, self.config.as_dict())

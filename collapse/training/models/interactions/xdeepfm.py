@@ -1,8 +1,7 @@
 """xDeepFM: a compressed interaction network (CIN) beside a DNN.
 
 Shapes: B batch, N fields, K embedding size, H maps of a layer, P maps of the layer before it,
-R columns, a direction of a
-row each.
+R columns, a direction of a row each.
 """
 
 from dataclasses import dataclass
