@@ -204,6 +204,6 @@ def test_the_command_line_tells_what_it_skipped(tmp_path: Path, collapse: Collap
         file.write("cut,off\n")
     code, out, err = collapse("prepare", "avazu", source, "-o", tmp_path / "data", "--skip-bad", 3)
     assert (code, err) == (0, "")
-    assert "1 malformed rows skipped, the first on line 302: 2 columns where 24 are expected" in out
+    assert "1 malformed row skipped, the first in train.csv, line 302: 2 columns where 24 are expected" in out
     assert out.startswith("avazu: 300 rows")
     assert np.load(tmp_path / "data" / "ids.npy").shape == (300, 22)

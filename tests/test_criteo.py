@@ -77,7 +77,7 @@ def test_small_rows_by_hand(tmp_path: Path) -> None:
     expected = {"name": "train.txt", "size": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
     assert data.manifest["sources"] == [expected]
     assert data.manifest["options"] == {"min_count": 1, "vocabulary": "all"}
-    assert data.manifest["skipped"] == {"rows": 0, "first": []}
+    assert data.manifest["skipped"] == {"rows": 0, "unlabelled": 0, "first": []}
 
 
 def test_every_row_is_read_back(tmp_path: Path) -> None:
@@ -210,16 +210,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_criteo(tmp_path / "train.txt", rows=20)
-    fields = criteo._fields
+    parse = criteo._parse
     blocks: list[pl.DataFrame] = []
 
-    def changing(frame: pl.DataFrame) -> tuple[pl.DataFrame, delimited.Faults]:
+    def changing(frame: pl.DataFrame) -> delimited.Parsed:
         if not blocks:
             change(source)
         blocks.append(frame)
-        return fields(frame)
+        return parse(frame)
 
-    monkeypatch.setattr(criteo, "_fields", changing)
+    monkeypatch.setattr(criteo, "_parse", changing)
     with pytest.raises(CollapseError, match="train.txt changed while it was read: wait until it is whole"):
         prepare_criteo(source, tmp_path / "data")
     assert names(tmp_path) == ["train.txt"]

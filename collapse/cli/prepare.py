@@ -186,5 +186,6 @@ def _tell(data: "PreparedData") -> None:
     )
     if rows := data.manifest["skipped"]["rows"]:
         first = data.manifest["skipped"]["first"][0]
-        click.echo(f"{rows:,} malformed rows skipped, the first on line {first['line']:,}: {first['reason']}")
+        place = f"{first['file']}, " + (f"line {first['line']:,}" if "line" in first else f"row {first['row']:,}")
+        click.echo(f"{rows:,} malformed row{'s' * (rows > 1)} skipped, the first in {place}: {first['reason']}")
     click.echo(f"written to {data.path}")

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import polars as pl
 
 from collapse.errors import CollapseError
-from collapse.training.data.delimited import Faults, Format, first_faults
+from collapse.training.data.delimited import Format, Parsed, first_faults, zero_or_one
 from collapse.training.data.encode import prepare_delimited
 from collapse.training.data.prepared import PreparedData
 
@@ -88,10 +88,8 @@ def prepare_avazu(
         title="Avazu's train.csv",
         separator=",",
         columns=COLUMNS,
-        label="click",
-        header=True,
-        without_label="Avazu's test.csv",
-        fields=_fields if hour == "raw" else _fields_of_split_hour,
+        parse=_parse if hour == "raw" else _parse_with_split_hour,
+        check_header=_check_header,
     )
     return prepare_delimited(
         source,
@@ -108,12 +106,25 @@ def prepare_avazu(
     )
 
 
-def _fields(frame: pl.DataFrame) -> tuple[pl.DataFrame, Faults]:
-    return frame.select(pl.col(tuple(FIELDS))), {}
+def _parse(frame: pl.DataFrame) -> Parsed:
+    return frame.select(pl.col(tuple(FIELDS))), *zero_or_one(frame["click"])
 
 
-def _fields_of_split_hour(frame: pl.DataFrame) -> tuple[pl.DataFrame, Faults]:
+def _parse_with_split_hour(frame: pl.DataFrame) -> Parsed:
     wrong = frame.select(~pl.col("hour").fill_null("").str.contains(r"^\d{6}([01]\d|2[0-3])$"))
     hour = pl.col("hour").str
     fields = frame.select(hour.slice(0, 6).alias("day"), hour.slice(6, 2).alias("hour_of_day"), *list(FIELDS)[1:])
-    return fields, first_faults(["hour"], frame, wrong, "an hour YYMMDDHH")
+    labels, wrong_labels = zero_or_one(frame["click"])
+    return fields, labels, first_faults(["hour"], frame, wrong, "an hour YYMMDDHH") | wrong_labels
+
+
+def _check_header(header: bytes, path: Path) -> None:
+    names = header.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").rstrip("\n").split(",")
+    if tuple(names) == COLUMNS:
+        return
+    if tuple(names) == tuple(name for name in COLUMNS if name != "click"):
+        raise CollapseError(f"{path}, line 1: there is no column click: is this Avazu's test.csv?")
+    pairs = enumerate(zip(names, COLUMNS, strict=False), start=1)
+    differs = next((f"column {n} is {a!r} and not {b!r}" for n, (a, b) in pairs if a != b), None)
+    what = differs or f"it names {len(names)} columns and not {len(COLUMNS)}"
+    raise CollapseError(f"{path}, line 1: this is not the header of Avazu's train.csv: {what}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from collapse.training.data.delimited import Faults, Format, first_faults
+from collapse.training.data.delimited import Format, Parsed, first_faults, zero_or_one
 from collapse.training.data.encode import prepare_delimited
 from collapse.training.data.prepared import PreparedData
 
@@ -69,10 +69,8 @@ def prepare_criteo(
         title="Criteo's train.txt",
         separator="\t",
         columns=COLUMNS,
-        label="label",
-        header=False,
-        without_label="Criteo's test.txt",
-        fields=_fields,
+        parse=_parse,
+        one_short=" (the first is the label: is this Criteo's test.txt?)",
     )
     return prepare_delimited(
         source,
@@ -110,8 +108,9 @@ def bucketed(integers: pl.Expr) -> pl.Expr:
     return pl.when(integers > 2).then(logarithmic).otherwise(integers - 2).cast(pl.String)
 
 
-def _fields(frame: pl.DataFrame) -> tuple[pl.DataFrame, Faults]:
+def _parse(frame: pl.DataFrame) -> Parsed:
     integers = frame.select(pl.col(INTEGERS).cast(pl.Int64, strict=False))
     wrong = pl.DataFrame(integers[name].is_null() & frame[name].is_not_null() for name in INTEGERS)
     fields = frame.select(pl.col(tuple(FIELDS))).with_columns(integers.select(bucketed(pl.col(INTEGERS))))
-    return fields, first_faults(INTEGERS, frame, wrong, "an integer")
+    labels, wrong_labels = zero_or_one(frame["label"])
+    return fields, labels, first_faults(INTEGERS, frame, wrong, "an integer") | wrong_labels

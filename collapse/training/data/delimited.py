@@ -1,30 +1,28 @@
-"""Delimited text of fixed columns, read in blocks of whole lines, with the line of every fault.
+"""Delimited text of known columns, read in blocks of whole rows, with the line of every fault."""
 
-Nothing is quoted in these files: a quotation mark is a character like any other.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
 from collapse.training.data.raw_file import RawFile
+from collapse.training.data.records import QUOTE, QUOTE_IN_CELL, Records, last_end, not_text, records, without
+from collapse.training.data.skipped import Faults, SkippedRows
 
 BLOCK_BYTES = 1 << 25
-LONGEST_LINE = 1 << 20
-TOLD = 20
+LONGEST_ROW = 1 << 20
+NO_QUOTES = "`--no-quotes` takes quotation marks as they are"
 
-Faults = Mapping[int, str]
-"""What is wrong with a row, by its number in a block."""
+Parsed = tuple[pl.DataFrame, pl.Series, Faults]
+"""A block's fields, its labels (bool; null for a row that is left out because it has none), and what is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """What a publisher's file looks like."""
+    """What a file looks like."""
 
     title: str
     """Whose file it is, as it reads in a question: ``Criteo's train.txt``."""
@@ -32,57 +30,14 @@ class Format:
     """What stands between two columns, one character."""
     columns: tuple[str, ...]
     """The columns in order."""
-    label: str
-    """The column that holds 0 or 1."""
-    header: bool
-    """Whether the first line names the columns."""
-    without_label: str
-    """The file of the same publisher that has no labels."""
-    fields: Callable[[pl.DataFrame], tuple[pl.DataFrame, Faults]]
-    """From the columns as text to the fields as text, and what was wrong with some rows."""
-
-
-class SkippedRows:
-    """Malformed rows: refused, or skipped up to a number.
-
-    Parameters
-    ----------
-    path : Path
-        The file that they are in.
-    allowed : int
-        How many may be skipped.
-    """
-
-    def __init__(self, path: Path, allowed: int) -> None:
-        self.path = path
-        self.allowed = allowed
-        self._count = 0
-        self._told: list[dict[str, object]] = []
-
-    def skip(self, faults: Mapping[int, str]) -> None:
-        """Take note of a block's malformed rows.
-
-        Parameters
-        ----------
-        faults : mapping of int to str
-            What is wrong, by line.
-
-        Raises
-        ------
-        CollapseError
-            If they are more than may be skipped; the message names the line of the first that may not.
-        """
-        for line in sorted(faults):
-            self._count += 1
-            if self._count > self.allowed:
-                before = f" ({self.allowed:,} malformed rows before it were skipped)" if self.allowed else ""
-                raise CollapseError(f"{self.path}, line {line}: {faults[line]}{before}")
-            if len(self._told) < TOLD:
-                self._told.append({"line": line, "reason": faults[line]})
-
-    def summary(self) -> dict[str, object]:
-        """Return how many rows were skipped, and the first of them with their lines and reasons."""
-        return {"rows": self._count, "first": self._told}
+    parse: Callable[[pl.DataFrame], Parsed]
+    """From the columns as text to the fields, the labels, and what is wrong with some rows."""
+    check_header: Callable[[bytes, Path], None] | None = None
+    """What looks at the first row, if that names the columns."""
+    quoted: bool = False
+    """Whether cells may be quoted; empty lines are then no rows."""
+    one_short: str = ""
+    """What a row that lacks one column hints at."""
 
 
 def read_rows(raw: RawFile, form: Format, skipped: SkippedRows) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
@@ -100,7 +55,7 @@ def read_rows(raw: RawFile, form: Format, skipped: SkippedRows) -> Iterator[tupl
     Yields
     ------
     fields : pl.DataFrame
-        A text column a field.
+        The fields, as the format makes them.
     labels : pl.Series
         Whether the label is 1.
 
@@ -111,45 +66,66 @@ def read_rows(raw: RawFile, form: Format, skipped: SkippedRows) -> Iterator[tupl
         skipped.
     """
     line, rows = 1, 0
-    for number, whole in enumerate(_blocks(raw, form)):
-        block = whole.replace(b"\r\n", b"\n") if b"\r" in whole else whole
-        if form.header and number == 0:
-            header, _, block = block.partition(b"\n")
-            _check_header(header, form, raw.path)
-            line += 1
-        columns = _columns(block, form)
-        lines = np.arange(line, line + len(columns))
-        line += len(lines)
-        faults: Faults = _uneven(columns, form) | _not_text(block)
+    for number, block in enumerate(_blocks(raw, form)):
+        found = records(block, form.separator, quoted=form.quoted)
+        if found.stray is not None:
+            raise CollapseError(f"{raw.path}, line {line + found.stray}: {QUOTE_IN_CELL}; {NO_QUOTES}")
+        lines = line + found.lines
+        line += block.count(b"\n")
+        faults = _uneven(found, form) | not_text(found)
+        left_out = [*faults]
+        if form.quoted:
+            empty = np.flatnonzero(found.ends - found.starts == 1).tolist()
+            faults = {row: what for row, what in faults.items() if row not in set(empty)}
+            left_out += empty
+        if form.check_header and number == 0:
+            form.check_header(block[: int(found.ends[0])], raw.path)
+            faults.pop(0, None)
+            left_out.append(0)
         told = {int(lines[row]): what for row, what in faults.items()}
-        if faults:
-            of_lines = block.split(b"\n")
-            good = np.setdiff1d(np.arange(len(lines)), list(faults))
-            block, lines = b"".join(of_lines[row] + b"\n" for row in good), lines[good]
-        fields, labels, faults = _parsed(block, form) if len(lines) else (None, None, {})
-        skipped.skip(told | {int(lines[row]): what for row, what in faults.items()})
-        if fields is None or labels is None or len(faults) == len(lines):
-            continue
-        if faults:
-            kept = ~pl.Series(np.isin(np.arange(len(lines)), list(faults)))
-            fields, labels = fields.filter(kept), labels.filter(kept)
-        rows += len(labels)
-        yield fields, labels == "1"
+        if left_out:
+            block, lines = without(found, left_out), np.delete(lines, left_out)
+        parsed = form.parse(_frame(block, form)) if len(lines) else None
+        skipped.skip(
+            raw.path, told | ({int(lines[row]): what for row, what in parsed[2].items()} if parsed else {})
+        )
+        fields, labels = kept_rows(parsed, skipped) if parsed else (None, None)
+        if fields is not None and labels is not None and len(labels):
+            rows += len(labels)
+            yield fields, labels
     if not rows:
-        raise CollapseError(f"{raw.path} is empty" if line <= 1 + form.header else f"{raw.path} has no good row")
+        raise CollapseError(
+            f"{raw.path} is empty"
+            if line <= 1 + (form.check_header is not None)
+            else f"{raw.path} has no good row"
+        )
 
 
-def _parsed(block: bytes, form: Format) -> tuple[pl.DataFrame, pl.Series, Faults]:
-    """Return the fields and the labels as text, and what is wrong with which row."""
-    frame = pl.read_csv(
-        block,
-        separator=form.separator,
-        has_header=False,
-        quote_char=None,
-        schema=dict.fromkeys(form.columns, pl.String),
-    )
-    fields, faults = form.fields(frame)
-    return fields, frame[form.label], {**faults, **_wrong_labels(frame[form.label])}
+def kept_rows(parsed: Parsed, skipped: SkippedRows) -> tuple[pl.DataFrame, pl.Series]:
+    """Leave out the rows with a fault or without a label.
+
+    Parameters
+    ----------
+    parsed : (fields, labels, faults)
+        A block.
+    skipped : SkippedRows
+        Takes note of how many have no label.
+
+    Returns
+    -------
+    fields : pl.DataFrame
+        The other rows' fields.
+    labels : pl.Series
+        Their labels.
+    """
+    fields, labels, faults = parsed
+    if faults:
+        good = ~pl.Series(np.isin(np.arange(len(labels)), list(faults)))
+        fields, labels = fields.filter(good), labels.filter(good)
+    if without_label := labels.null_count():
+        skipped.unlabelled += without_label
+        fields, labels = fields.filter(labels.is_not_null()), labels.drop_nulls()
+    return fields, labels
 
 
 def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFrame, what: str) -> dict[int, str]:
@@ -173,74 +149,72 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
     """
     rows = wrong.select(pl.any_horizontal(pl.all())).to_series().arg_true().to_list()
     names = {row: columns[wrong.row(row).index(True)] for row in rows}
-    return {row: f"column {name} holds {texts[name][row]!r}, which is not {what}" for row, name in names.items()}
+    return {
+        row: f"column {name} holds {texts[name][row] or ''!r}, which is not {what}" for row, name in names.items()
+    }
+
+
+def zero_or_one(texts: pl.Series) -> tuple[pl.Series, Faults]:
+    """Read a label that is written 0 or 1.
+
+    Parameters
+    ----------
+    texts : pl.Series
+        The column.
+
+    Returns
+    -------
+    labels : pl.Series
+        Whether each is 1.
+    faults : mapping of int to str
+        What is wrong with the others, by row.
+    """
+    wrong = (~texts.fill_null("").is_in(["0", "1"])).arg_true().to_list()
+    faults = {row: f"column {texts.name} holds {texts[row] or ''!r}, which is neither 0 nor 1" for row in wrong}
+    return texts.fill_null("") == "1", faults
+
+
+def _frame(block: bytes, form: Format) -> pl.DataFrame:
+    return pl.read_csv(
+        block,
+        separator=form.separator,
+        has_header=False,
+        quote_char='"' if form.quoted else None,
+        schema=dict.fromkeys(form.columns, pl.String),
+    )
 
 
 def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
-    """Yield whole lines, some 32 MiB at a time."""
-    rest = b""
+    """Yield whole rows, some 32 MiB at a time."""
+    rest, line = b"", 1
     for chunk in raw.chunks(BLOCK_BYTES):
-        cut = chunk.rfind(b"\n") + 1
+        rest += chunk
+        cut = last_end(rest, quoted=form.quoted)
         if cut:
-            yield rest + chunk[:cut]
-            rest = b""
-        rest += chunk[cut:]
-        if len(rest) > LONGEST_LINE:
+            block, rest = rest[:cut], rest[cut:]
+            line += block.count(b"\n")
+            yield _with_line_feeds(block)
+        if len(rest) > LONGEST_ROW:
+            if form.quoted and QUOTE in rest:
+                raise CollapseError(
+                    f"{raw.path}, line {line}: a quoted cell is longer than a megabyte; {NO_QUOTES}"
+                )
             raise CollapseError(f"{raw.path} has a line of more than a megabyte: is this {form.title}?")
     if rest:
-        yield rest + b"\n"
+        if form.quoted and rest.count(QUOTE) % 2:
+            raise CollapseError(f"{raw.path}, line {line}: a quoted cell of this row never ends; {NO_QUOTES}")
+        yield _with_line_feeds(rest + b"\n")
 
 
-def _check_header(header: bytes, form: Format, path: Path) -> None:
-    names = header.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").split(form.separator)
-    if tuple(names) == form.columns:
-        return
-    if tuple(names) == tuple(name for name in form.columns if name != form.label):
-        raise CollapseError(f"{path}, line 1: there is no column {form.label}: is this {form.without_label}?")
-    pairs = enumerate(zip(names, form.columns, strict=False), start=1)
-    differs = next((f"column {n} is {a!r} and not {b!r}" for n, (a, b) in pairs if a != b), None)
-    what = differs or f"it names {len(names)} columns and not {len(form.columns)}"
-    raise CollapseError(f"{path}, line 1: this is not the header of {form.title}: {what}")
+def _with_line_feeds(block: bytes) -> bytes:
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _not_text(block: bytes) -> dict[int, str]:
-    if block.isascii():
-        return {}
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return dict(_undecodable(block))
-    return {}
-
-
-def _undecodable(block: bytes) -> Iterator[tuple[int, str]]:
-    for row, line in enumerate(block.split(b"\n")):
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            yield row, f"byte {line[error.start]:#04x} is not UTF-8 text"
-
-
-def _columns(block: bytes, form: Format) -> NDArray[np.int64]:
-    """Count the columns of every line."""
-    separator = form.separator.encode()
-    others = bytes(byte for byte in range(256) if byte not in separator + b"\n")
-    marks = np.frombuffer(block.translate(None, others), dtype=np.uint8)
-    return np.diff(np.flatnonzero(marks == ord("\n")), prepend=-1)
-
-
-def _uneven(columns: NDArray[np.int64], form: Format) -> dict[int, str]:
+def _uneven(found: Records, form: Format) -> dict[int, str]:
     expected = len(form.columns)
     faults = {}
-    for row in np.flatnonzero(columns != expected).tolist():
-        found = int(columns[row])
-        hint = ""
-        if found == expected - 1 and not form.header:
-            hint = f" (the first is the label: is this {form.without_label}?)"
-        faults[row] = f"{found} column{'s' * (found != 1)} where {expected} are expected{hint}"
+    for row in np.flatnonzero(found.columns != expected).tolist():
+        columns = int(found.columns[row])
+        hint = form.one_short if columns == expected - 1 else ""
+        faults[row] = f"{columns} column{'s' * (columns != 1)} where {expected} are expected{hint}"
     return faults
-
-
-def _wrong_labels(labels: pl.Series) -> dict[int, str]:
-    wrong = (~labels.fill_null("").is_in(["0", "1"])).arg_true().to_list()
-    return {row: f"column {labels.name} holds {labels[row] or ''!r}, which is neither 0 nor 1" for row in wrong}

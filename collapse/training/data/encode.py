@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from collapse.errors import CollapseError
-from collapse.training.data.delimited import Format, SkippedRows, read_rows
+from collapse.training.data.delimited import Format, read_rows
 from collapse.training.data.growing import GrowingArray
 from collapse.training.data.prefetch import prefetched
 from collapse.training.data.prepared import (
@@ -30,6 +30,7 @@ from collapse.training.data.prepared import (
 )
 from collapse.training.data.raw_file import opened
 from collapse.training.data.schema import OOV_ID, Schema
+from collapse.training.data.skipped import SkippedRows
 from collapse.training.data.split import split_rows
 
 VALUES = {"value": pl.String, "count": pl.Int64}
@@ -246,7 +247,7 @@ def prepare_delimited(
         If the file cannot be read, is empty, changes meanwhile, or has more malformed rows than may be skipped; or
         if `out` cannot be written.
     """
-    skipped = SkippedRows(source, skip_bad)
+    skipped = SkippedRows(skip_bad)
     with opened(source) as raw, new_prepared(out, overwrite=overwrite) as folder:
         encoder = Encoder(folder, fields, min_count=min_count, vocabulary_split=vocabulary_split)
         for block, labels in prefetched(read_rows(raw, form, skipped)):

@@ -29,6 +29,7 @@ from collapse.errors import CollapseError
 from collapse.files import atomic_directory, explained, read_json, write_json
 from collapse.training.data.kept import is_checked, mark_checked
 from collapse.training.data.schema import FORMAT_VERSION, Schema
+from collapse.training.data.skipped import SkippedRows
 
 SCHEMA = "schema.json"
 VOCABULARY = "vocabulary.parquet"
@@ -271,7 +272,7 @@ def write_description(
         "format_version": FORMAT_VERSION,
         "sources": [asdict(source) for source in sources],
         "options": dict(options),
-        "skipped": {"rows": 0, "first": []} if skipped is None else dict(skipped),
+        "skipped": SkippedRows(0).summary() if skipped is None else dict(skipped),
         "rows": rows,
         "data_hash": data_hash,
         "libraries": {"numpy": np.__version__, "polars": pl.__version__},
