@@ -1,16 +1,14 @@
 """``collapse prepare``: from raw rows to a prepared data set."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from collapse.cli.options import named, setting_options
+from collapse.cli.prepare_table import table
+from collapse.cli.preparing import min_count_option, output_option, overwrite_option, raw_file_options, tell
 from collapse.training.data.synthetic_settings import SyntheticSettings
-
-if TYPE_CHECKING:
-    from collapse.training.data.prepared import PreparedData
 
 
 @click.group(name="prepare")
@@ -24,56 +22,12 @@ def command() -> None:
     """
 
 
-_output = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder to write."
-)
-_overwrite = click.option("--overwrite", is_flag=True, help="Replace a prepared data set that is there.")
-
-
-def _min_count(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    text = "Values of a field seen in fewer rows share one row of its table."
-    return click.option("--min-count", type=click.IntRange(min=1), default=default, show_default=True, help=text)
-
-
-_vocabulary = click.option(
-    "--vocabulary",
-    type=click.Choice(["all", "training"]),
-    default="all",
-    show_default=True,
-    help="Rows whose values are known: all, as in the paper's code, or those of the training split alone, so that "
-    "nothing of the test leaks.",
-)
-_split_seed = click.option(
-    "--split-seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="The split of --vocabulary training; `collapse train` then takes this one and no other.",
-)
-_skip_bad = click.option(
-    "--skip-bad",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Leave out up to N malformed rows; the manifest tells how many, and where.",
-)
-
-
-def _raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add what every raw file is prepared with, in the order of their help."""
-
-    def add(function: Callable[..., None]) -> Callable[..., None]:
-        for option in (_overwrite, _skip_bad, _split_seed, _vocabulary, _min_count(min_count), _output):
-            function = option(function)
-        return function
-
-    return add
+command.add_command(table)
 
 
 @command.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="TRAIN.TXT")
-@_raw_file_options(10)
+@raw_file_options(10)
 def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
     """Prepare the Criteo display advertising challenge.
 
@@ -91,7 +45,7 @@ def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **optio
     from collapse.training.data.criteo import prepare_criteo
 
     split = split_seed if vocabulary == "training" else None
-    _tell(prepare_criteo(source, output, vocabulary_split=split, **options))
+    tell(prepare_criteo(source, output, vocabulary_split=split, **options))
 
 
 @command.command()
@@ -103,7 +57,7 @@ def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **optio
     show_default=True,
     help="The hour YYMMDDHH as one field, as in the paper's code, or as two: the day and the hour of the day.",
 )
-@_raw_file_options(4)
+@raw_file_options(4)
 def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
     """Prepare Avazu's click-through rate challenge.
 
@@ -121,13 +75,13 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
     from collapse.training.data.avazu import prepare_avazu
 
     split = split_seed if vocabulary == "training" else None
-    _tell(prepare_avazu(source, output, vocabulary_split=split, **options))
+    tell(prepare_avazu(source, output, vocabulary_split=split, **options))
 
 
 @command.command()
-@_output
-@_min_count(2)
-@_overwrite
+@output_option
+@min_count_option(2)
+@overwrite_option
 def flights(output: Path, min_count: int, overwrite: bool) -> None:
     """Prepare the built-in data set of flights.
 
@@ -140,11 +94,11 @@ def flights(output: Path, min_count: int, overwrite: bool) -> None:
     """
     from collapse.training.data.flights import prepare_flights
 
-    _tell(prepare_flights(output, min_count=min_count, overwrite=overwrite))
+    tell(prepare_flights(output, min_count=min_count, overwrite=overwrite))
 
 
 @command.command()
-@_output
+@output_option
 @setting_options(SyntheticSettings)
 @click.option(
     "--raw",
@@ -152,7 +106,7 @@ def flights(output: Path, min_count: int, overwrite: bool) -> None:
     metavar="FILE",
     help="Write the rows as the published raw file too: train.txt of Criteo or train.csv of Avazu, or with .gz.",
 )
-@_overwrite
+@overwrite_option
 def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -> None:
     """Draw rows whose truth is known.
 
@@ -169,23 +123,9 @@ def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -
     from collapse.training.data.synthetic import prepare_synthetic
 
     settings = SyntheticSettings(**named(SyntheticSettings, options))
-    _tell(prepare_synthetic(settings, output, overwrite=overwrite))
+    tell(prepare_synthetic(settings, output, overwrite=overwrite))
     if raw is not None:
         from collapse.training.data.synthetic_raw import write_raw
 
         write_raw(settings, raw)
         click.echo(f"written to {raw} too")
-
-
-def _tell(data: "PreparedData") -> None:
-    schema = data.schema
-    click.echo(
-        f"{schema.name}: {data.rows:,} rows, {data.labels.mean():.1%} positive ({schema.label})\n"
-        f"{len(schema.fields)} fields, {schema.rows_total:,} table rows in all, from "
-        f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field"
-    )
-    if rows := data.manifest["skipped"]["rows"]:
-        first = data.manifest["skipped"]["first"][0]
-        place = f"{first['file']}, " + (f"line {first['line']:,}" if "line" in first else f"row {first['row']:,}")
-        click.echo(f"{rows:,} malformed row{'s' * (rows > 1)} skipped, the first in {place}: {first['reason']}")
-    click.echo(f"written to {data.path}")

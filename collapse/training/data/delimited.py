@@ -68,8 +68,7 @@ def read_rows(raw: RawFile, form: Format, skipped: SkippedRows) -> Iterator[tupl
     line, rows = 1, 0
     for number, block in enumerate(_blocks(raw, form)):
         found = records(block, form.separator, quoted=form.quoted)
-        if found.stray is not None:
-            raise CollapseError(f"{raw.path}, line {line + found.stray}: {QUOTE_IN_CELL}; {NO_QUOTES}")
+        _check_quotes(found, line, raw.path)
         lines = line + found.lines
         line += block.count(b"\n")
         faults = _uneven(found, form) | not_text(found)
@@ -202,8 +201,14 @@ def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
             raise CollapseError(f"{raw.path} has a line of more than a megabyte: is this {form.title}?")
     if rest:
         if form.quoted and rest.count(QUOTE) % 2:
+            _check_quotes(records(rest + b"\n", form.separator, quoted=True), line, raw.path)
             raise CollapseError(f"{raw.path}, line {line}: a quoted cell of this row never ends; {NO_QUOTES}")
         yield _with_line_feeds(rest + b"\n")
+
+
+def _check_quotes(found: Records, line: int, path: Path) -> None:
+    if found.stray is not None:
+        raise CollapseError(f"{path}, line {line + found.stray}: {QUOTE_IN_CELL}; {NO_QUOTES}")
 
 
 def _with_line_feeds(block: bytes) -> bytes:

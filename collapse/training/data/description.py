@@ -77,3 +77,20 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
     texts = pl.DataFrame({"field": data.schema.fields, "description": data.schema.descriptions})
     columns = ["field", "description", "cardinality", "out_of_vocabulary", "most_frequent", "shares"]
     return texts.join(described, on="field", how="left", maintain_order="left").select(columns)
+
+
+def single_valued(vocabulary: pl.DataFrame) -> list[str]:
+    """Find the fields that hold one id in all rows.
+
+    Parameters
+    ----------
+    vocabulary : pl.DataFrame
+        As `PreparedData.vocabulary` returns it.
+
+    Returns
+    -------
+    list of str
+        Their names, in order.
+    """
+    seen = vocabulary.group_by("field", maintain_order=True).agg((pl.col("count") > 0).sum().alias("seen"))
+    return seen.filter(pl.col("seen") < 2)["field"].to_list()

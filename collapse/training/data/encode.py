@@ -111,6 +111,7 @@ class Encoder:
         sources: Sequence[Source],
         options: Mapping[str, Any] | None = None,
         skipped: Mapping[str, Any] | None = None,
+        refuse_single: bool = False,
     ) -> None:
         """Fix the vocabulary and write what is missing of the data set.
 
@@ -126,14 +127,18 @@ class Encoder:
             What the source was asked to do, for the manifest, beside what the encoder was.
         skipped : mapping, optional
             Malformed rows that were left out, for the manifest.
+        refuse_single : bool
+            Whether a field with one id in all rows is refused: it tells a model nothing.
 
         Raises
         ------
         CollapseError
-            If a split is asked for that leaves no training rows.
+            If a split is asked for that leaves no training rows, or for a field that is refused.
         """
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
         parts, tables = zip(*(self._vocabulary(field, counts[field]) for field in self._fields), strict=True)
+        if refuse_single:
+            _refuse_single(parts, self._min_count)
         vocabulary = pl.concat(parts)
         write_description(
             self._folder,
@@ -264,3 +269,16 @@ def _counted(counts: NDArray[np.int64], codes: NDArray[np.uint32]) -> NDArray[np
         counts = np.concatenate([counts, np.zeros(max(missing, len(counts)), dtype=np.int64)])
     np.add.at(counts, codes, 1)
     return counts
+
+
+def _refuse_single(parts: Sequence[pl.DataFrame], min_count: int) -> None:
+    single = [part for part in parts if part["count"].count() and (part["count"] > 0).sum() < 2]
+    if not single:
+        return
+    names, first = [part["field"][0] for part in single], single[0]
+    rare = first["count"][0] > 0
+    why = f"no value in {min_count} rows or more" if rare else f"one value in all rows, {first['value'][1]!r}"
+    others = f", as have {len(names) - 1} more" if len(names) > 1 else ""
+    raise CollapseError(
+        f"field {names[0]!r} has {why}{others}: it tells nothing; leave out with --drop {','.join(names)}"
+    )

@@ -23,15 +23,17 @@ class RawFile:
     ----------
     path : Path
         The file.
+    quiet : bool
+        Whether no progress is shown.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, quiet: bool = False) -> None:
         self.path = path
         self._file = path.open("rb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
         self._digest = hashlib.sha256()
         size = self._stat.st_size
-        self._bar = tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None)
+        self._bar = tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=quiet or None)
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes; none at the end."""
@@ -65,11 +67,21 @@ class RawFile:
             If that is no longer what is on disk.
         """
         self.close()
+        self.check_unchanged()
+        return Source(name=self.path.name, size=self._stat.st_size, sha256=self._digest.hexdigest())
+
+    def check_unchanged(self) -> None:
+        """Compare size and time with what they were as the file was opened.
+
+        Raises
+        ------
+        CollapseError
+            If they differ.
+        """
         with explained("read", self.path):
             now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
-        return Source(name=self.path.name, size=self._stat.st_size, sha256=self._digest.hexdigest())
 
     def close(self) -> None:
         """Close the file."""
@@ -78,8 +90,8 @@ class RawFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[RawFile]:
-    """Open a raw file and close it at the end.
+def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
+    """Open a raw file and close it at the end; what is wrong with one that changed meanwhile is that it changed.
 
     Raises
     ------
@@ -87,6 +99,10 @@ def opened(path: Path) -> Iterator[RawFile]:
         If the system refuses.
     """
     with explained("read", path):
-        raw = RawFile(path)
+        raw = RawFile(path, quiet=quiet)
     with closing(raw):
-        yield raw
+        try:
+            yield raw
+        except CollapseError:
+            raw.check_unchanged()
+            raise

@@ -1,0 +1,194 @@
+"""Numbers put into bins: a bin is a value like any other, named by its interval.
+
+=================  =============================================  ==========================
+``quantile:N``     N bins of as equal numbers of rows as can be   ``(3.5, 7]``, ``> 90``
+``log2``           a bin from each power of two to the next       ``[2^3, 2^4)``, ``0``
+``width:W``        bins of one width, from multiples of W         ``[40, 60)``
+=================  =============================================  ==========================
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from collapse.errors import CollapseError
+
+Floats = NDArray[np.float64]
+
+_BIAS = 4096.0
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A rule that puts numbers into bins."""
+
+    rule: Literal["quantile", "log2", "width"]
+    """Which rule."""
+    size: float = 0.0
+    """The number of quantile bins, or the width; none for powers of two."""
+
+    def __str__(self) -> str:
+        return self.rule if self.rule == "log2" else f"{self.rule}:{_written(self.size)}"
+
+
+def parse_bins(text: str) -> Bins:
+    """Read a rule as it is typed.
+
+    Parameters
+    ----------
+    text : str
+        ``quantile:32``, ``log2`` or ``width:20``.
+
+    Returns
+    -------
+    Bins
+        The rule.
+
+    Raises
+    ------
+    CollapseError
+        If it is none.
+    """
+    name, _, size = text.partition(":")
+    if text == "log2":
+        return Bins("log2")
+    if name == "quantile" and size.isdecimal() and 2 <= int(size) <= 1_000_000:
+        return Bins("quantile", float(size))
+    if name == "width":
+        try:
+            width = float(size)
+        except ValueError:
+            width = math.nan
+        if 0 < width < math.inf:
+            return Bins("width", width)
+    raise CollapseError(f"bins {text!r} are not quantile:N with N at least 2, log2, or width:W with W above 0")
+
+
+def quantiles(numbers: Floats, bins: int) -> Floats:
+    """Find the edges of bins that hold equal numbers of rows.
+
+    Parameters
+    ----------
+    numbers : (rows,) array of float64
+        The numbers; NaN where there is none.
+    bins : int
+        How many bins.
+
+    Returns
+    -------
+    (n,) array of float64
+        At most ``bins - 1`` edges, ascending, each a number that occurs: the k-th is the smallest that at least
+        the share k / bins of the numbers does not exceed. Where one number fills several bins they are one.
+    """
+    known = numbers[~np.isnan(numbers)]
+    if not len(known):
+        return known
+    shares = np.arange(1, bins) / bins
+    return np.unique(np.quantile(known, shares, method="inverted_cdf"))
+
+
+def in_quantiles(numbers: Floats, edges: Floats) -> pl.Series:
+    """Name the interval between two edges, its upper one included, that each number lies in.
+
+    Parameters
+    ----------
+    numbers : (rows,) array of float64
+        Finite numbers; NaN where there is none.
+    edges : (n,) array of float64
+        Ascending.
+
+    Returns
+    -------
+    pl.Series
+        Text; null for NaN.
+    """
+    texts = [_written(edge) for edge in edges.tolist()]
+
+    def name(code: float) -> str:
+        n = int(code)
+        if not texts:
+            return "any"
+        if n == 0:
+            return f"<= {texts[0]}"
+        return f"({texts[n - 1]}, {texts[n]}]" if n < len(texts) else f"> {texts[-1]}"
+
+    return _named(numbers, np.searchsorted(edges, numbers).astype(np.float64), name)
+
+
+def in_powers_of_two(numbers: Floats) -> pl.Series:
+    """Name the two powers of two that each number lies between, on its side of 0.
+
+    Parameters
+    ----------
+    numbers : (rows,) array of float64
+        Finite numbers; NaN where there is none.
+
+    Returns
+    -------
+    pl.Series
+        Text: ``[2^3, 2^4)`` for 8 to below 16, ``(-2^4, -2^3]`` for their negatives, ``0``; null for NaN.
+
+    Notes
+    -----
+    Exact: the exponent is read from the number's float64 form and no logarithm is taken.
+    """
+    # A biased exponent is positive, so that a code's sign is the number's.
+    exponents = np.frexp(numbers)[1] - 1 + _BIAS
+    codes = np.where(numbers == 0, 0.0, np.copysign(exponents, numbers))
+
+    def name(code: float) -> str:
+        e = int(abs(code) - _BIAS)
+        if code == 0:
+            return "0"
+        return f"[2^{e}, 2^{e + 1})" if code > 0 else f"(-2^{e + 1}, -2^{e}]"
+
+    return _named(numbers, codes, name)
+
+
+def in_widths(numbers: Floats, width: float) -> pl.Series:
+    """Name the interval between two multiples of a width, its lower one included, that each number lies in.
+
+    Parameters
+    ----------
+    numbers : (rows,) array of float64
+        Finite numbers; NaN where there is none.
+    width : float
+        The width, above 0.
+
+    Returns
+    -------
+    pl.Series
+        Text: ``[40, 60)`` for a width of 20; null for NaN.
+
+    Notes
+    -----
+    The bin is floor(number / width), divided in float64: with a width that binary fractions cannot hold, such as
+    0.1, a number that is a multiple of it may fall into the bin below.
+    """
+    with np.errstate(over="ignore"):
+        codes = np.floor(numbers / width)
+    return _named(numbers, codes, lambda k: f"[{_short(k * width)}, {_short((k + 1) * width)})")
+
+
+def _named(numbers: Floats, codes: Floats, name: Callable[[float], str]) -> pl.Series:
+    """Give every number the name of its code; null for NaN."""
+    distinct, which = np.unique(codes, return_inverse=True)
+    names = pl.Series(
+        [name(code) if not math.isnan(code) else None for code in distinct.tolist()], dtype=pl.String
+    )
+    indices = pl.Series(which, dtype=pl.UInt32).set(pl.Series(np.isnan(numbers)), None)
+    return names.gather(indices)
+
+
+def _written(number: float) -> str:
+    return repr(number).removesuffix(".0")
+
+
+def _short(number: float) -> str:
+    """Twelve digits: a product such as 3 * 0.1 reads 0.3."""
+    return f"{number:.12g}"

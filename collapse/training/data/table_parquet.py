@@ -1,0 +1,123 @@
+"""A Parquet file as columns of text, read row group by row group.
+
+PyArrow reads it and not Polars, whose reader ends in a panic where a file is cut off while it is read.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collapse.errors import CollapseError
+from collapse.training.data.delimited import BLOCK_BYTES, kept_rows
+from collapse.training.data.raw_file import opened
+from collapse.training.data.skipped import SkippedRows
+from collapse.training.data.table_files import Parse, TableFile, check_distinct
+
+BATCH_ROWS = 1 << 17
+_FLOATS = (pl.Float32, pl.Float64)
+_PLAIN = (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Decimal, pl.Null)
+
+
+class ParquetTable(TableFile):
+    """A Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    CollapseError
+        If it is no whole Parquet file, or two columns have one name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with opened(path, quiet=True), _readable(path), pq.ParquetFile(path) as file:
+            self.columns = tuple(file.schema_arrow.names)
+        check_distinct(self.columns, path)
+
+    def rows(
+        self, columns: Sequence[str], parse: Parse, skipped: SkippedRows
+    ) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+        """Read the file, as `TableFile.rows` tells."""
+        first, good = 1, 0
+        with opened(self.path) as raw:
+            for _ in raw.chunks(BLOCK_BYTES):
+                pass  # Hashed, and its bar run: Parquet is not read from beginning to end.
+            for batch in self._batches(columns):
+                parsed = parse(batch)
+                skipped.skip(self.path, {first + row: what for row, what in parsed[2].items()}, unit="row")
+                first += len(batch)
+                fields, labels = kept_rows(parsed, skipped)
+                if len(labels):
+                    good += len(labels)
+                    yield fields, labels
+            self.source = raw.finished()
+        if not good:
+            raise CollapseError(f"{self.path} is empty" if first == 1 else f"{self.path} has no good row")
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        with _readable(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
+                # A damaged file may hold text that is none, which Polars would take at its word.
+                batch.validate(full=True)
+                # Names and types alone: what else the file says of its columns nobody has checked.
+                frame = pl.from_arrow(pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names))
+                assert isinstance(frame, pl.DataFrame)
+                yield as_text(frame.select(columns), self.path)
+
+
+def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Turn a block's columns into text.
+
+    Parameters
+    ----------
+    frame : pl.DataFrame
+        Columns of any type.
+    path : Path
+        The file, for the error message.
+
+    Returns
+    -------
+    pl.DataFrame
+        Text; null where a cell is missing or NaN. A number that is whole is written without a point, so that 7 and
+        7.0 are one value: a column of whole numbers with missing ones is often stored as fractions.
+
+    Raises
+    ------
+    CollapseError
+        If a column holds what has no one text: lists, structures, bytes.
+    """
+    for name, kind in frame.schema.items():
+        if not (kind.is_numeric() or kind in _PLAIN):
+            raise CollapseError(
+                f"{path}: column {name!r} is of type {kind}, which has no text: leave it out with --drop"
+            )
+    return frame.select(_text(name, kind) for name, kind in frame.schema.items())
+
+
+def _text(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if kind not in _FLOATS:
+        return column.cast(pl.String)
+    whole = column.cast(pl.Int64, strict=False)
+    return (
+        pl.when(~column.is_nan())
+        .then(pl.when(whole.cast(kind) == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String)))
+        .alias(name)
+    )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PanicException) as error:
+        reason = str(error).partition("\n")[0]
+        raise CollapseError(f"{path} is no whole Parquet file, or cannot be read: {reason}") from error

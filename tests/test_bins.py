@@ -1,0 +1,123 @@
+"""Numbers put into bins: against plain Python, and what their intervals promise."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse.errors import CollapseError
+from collapse.training.data.bins import Bins, in_powers_of_two, in_quantiles, in_widths, parse_bins, quantiles
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-20, 20).map(float)
+NUMBERS = st.lists(FINITE | st.just(math.nan), min_size=1, max_size=40).map(np.array)
+
+
+@given(NUMBERS, st.integers(2, 12))
+def test_quantiles_are_the_smallest_that_a_share_does_not_exceed(numbers: np.ndarray, bins: int) -> None:
+    known = sorted(number for number in numbers.tolist() if not math.isnan(number))
+    slow = {
+        next(v for n, v in enumerate(known, start=1) if Fraction(n, len(known)) >= Fraction(k, bins))
+        for k in range(1, bins)
+        if known
+    }
+    assert quantiles(numbers, bins).tolist() == sorted(slow)
+
+
+@given(NUMBERS, st.integers(2, 12))
+def test_a_quantile_bin_is_the_interval_that_it_is_called(numbers: np.ndarray, bins: int) -> None:
+    edges = quantiles(numbers, bins).tolist()
+    for number, text in zip(numbers.tolist(), in_quantiles(numbers, np.array(edges)).to_list(), strict=True):
+        if math.isnan(number):
+            assert text is None
+        elif text.startswith("<= "):
+            assert number <= edges[0] == float(text[3:])
+        elif text.startswith("> "):
+            assert number > edges[-1] == float(text[2:])
+        else:
+            low, high = (float(part) for part in text.strip("(]").split(", "))
+            assert low < number <= high
+            assert {low, high} <= set(edges)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=64, max_size=64, unique=True))
+def test_distinct_numbers_fill_the_bins_equally(numbers: list[int]) -> None:
+    floats = np.array(numbers, dtype=float)
+    counts = in_quantiles(floats, quantiles(floats, 8)).value_counts()["count"].to_list()
+    assert counts == [8] * 8
+
+
+@given(FINITE)
+def test_powers_of_two_lie_about_the_number(number: float) -> None:
+    [text] = in_powers_of_two(np.array([number])).to_list()
+    if number == 0:
+        assert text == "0"
+        return
+    low, high = (Fraction(2) ** int(part.split("^")[1]) for part in text.strip("[](").strip(")").split(", "))
+    if number > 0:
+        assert text.endswith(")")
+        assert low <= Fraction(number) < high
+    else:
+        assert text.startswith("(-")
+        assert high <= -Fraction(number) < low
+
+
+def test_powers_of_two_by_hand() -> None:
+    numbers = np.array([0.0, -0.0, 1.0, 7.999, 8.0, 0.25, -8.0, -9.0, math.nan])
+    assert in_powers_of_two(numbers).to_list() == [
+        "0", "0", "[2^0, 2^1)", "[2^2, 2^3)", "[2^3, 2^4)", "[2^-2, 2^-1)", "(-2^4, -2^3]", "(-2^4, -2^3]", None,
+    ]  # fmt: skip
+
+
+@given(st.floats(-1e6, 1e6), st.integers(1, 1000))
+def test_a_width_is_as_wide_as_it_says(number: float, width: int) -> None:
+    [text] = in_widths(np.array([number]), float(width)).to_list()
+    low, high = (float(part) for part in text.strip("[)").split(", "))
+    assert low <= number < high or math.isclose(number, low) or math.isclose(number, high)
+    assert high - low == width
+    assert low % width == 0
+
+
+def test_widths_by_hand() -> None:
+    assert in_widths(np.array([59.9, 60.0, -1.0, math.nan]), 20.0).to_list() == [
+        "[40, 60)",
+        "[60, 80)",
+        "[-20, 0)",
+        None,
+    ]
+    assert in_widths(np.array([0.35]), 0.1).to_list() == ["[0.3, 0.4)"]
+
+
+@pytest.mark.parametrize("text", ["quantile:32", "quantile:2", "log2", "width:20", "width:0.5"])
+def test_rules_are_written_as_they_are_read(text: str) -> None:
+    assert str(parse_bins(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "quantile",
+        "quantile:1",
+        "quantile:x",
+        "quantile:-3",
+        "log2:3",
+        "log",
+        "width:0",
+        "width:-1",
+        "width:inf",
+        "width:nan",
+        "width:x",
+    ],
+)
+def test_what_is_no_rule_is_refused(text: str) -> None:
+    with pytest.raises(CollapseError, match="are not quantile:N with N at least 2, log2, or width:W"):
+        parse_bins(text)
+
+
+def test_no_number_at_all() -> None:
+    assert len(quantiles(np.array([math.nan]), 4)) == 0
+    assert in_quantiles(np.array([math.nan]), np.zeros(0)).to_list() == [None]
+    assert Bins("quantile", 4.0) == parse_bins("quantile:4")
