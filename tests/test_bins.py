@@ -15,15 +15,38 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-20, 20)
 NUMBERS = st.lists(FINITE | st.just(math.nan), min_size=1, max_size=40).map(np.array)
 
 
+def slow_quantiles(numbers: list[float], bins: int) -> list[float]:
+    """Find the edges in plain Python."""
+    known = sorted(number for number in numbers if not math.isnan(number))
+    own = {v for v in known if known.count(v) * bins >= len(known)}
+    light = [v for v in known if v not in own]
+    left = max(bins - len(own), 1)
+    edges = own | {max(w for w in known if w < v) for v in own if v > known[0]}
+    for k in range(1, left) if light else ():
+        edges.add(next(v for n, v in enumerate(light, start=1) if Fraction(n, len(light)) >= Fraction(k, left)))
+    return sorted(edges)
+
+
 @given(NUMBERS, st.integers(2, 12))
-def test_quantiles_are_the_smallest_that_a_share_does_not_exceed(numbers: np.ndarray, bins: int) -> None:
-    known = sorted(number for number in numbers.tolist() if not math.isnan(number))
-    slow = {
-        next(v for n, v in enumerate(known, start=1) if Fraction(n, len(known)) >= Fraction(k, bins))
-        for k in range(1, bins)
-        if known
-    }
-    assert quantiles(numbers, bins).tolist() == sorted(slow)
+def test_quantiles_agree_with_plain_python(numbers: np.ndarray, bins: int) -> None:
+    assert quantiles(numbers, bins).tolist() == slow_quantiles(numbers.tolist(), bins)
+
+
+@given(NUMBERS, st.integers(2, 12))
+def test_a_number_that_fills_a_bin_has_one_of_its_own(numbers: np.ndarray, bins: int) -> None:
+    known = numbers[~np.isnan(numbers)]
+    texts = in_quantiles(known, quantiles(known, bins)).to_list()
+    for number in known:
+        if np.sum(known == number) * bins >= len(known):
+            assert {
+                n for n, text in zip(known, texts, strict=True) if text == texts[known.tolist().index(number)]
+            } == {number}
+
+
+def test_many_zeros_leave_the_other_numbers_their_bins() -> None:
+    numbers = np.concatenate([np.zeros(900), np.arange(1.0, 101.0)])
+    counts = in_quantiles(numbers, quantiles(numbers, 11)).value_counts()["count"].to_list()
+    assert sorted(counts) == [*[10] * 10, 900]
 
 
 @given(NUMBERS, st.integers(2, 12))

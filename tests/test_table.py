@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import math
 import os
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from collapse.training.data.table import prepare_table
 from collapse.training.data.table_files import Reading
 from collapse.training.data.table_plan import TableSettings, plan_table
 from tests.conftest import Collapse
+from tests.test_bins import slow_quantiles
 
 ROOT = Path(__file__).parents[1]
 LOG2 = Bins("log2")
@@ -170,9 +170,8 @@ ROWS = st.lists(
 
 def slow(rows: list[Row], bins: int, min_count: int, training: set[int]) -> list[Any]:
     """Prepare in plain Python: the labels, and every field's values, None where out of vocabulary."""
-    known = sorted(number for n, (_, _, number) in enumerate(rows) if number is not None and n in training)
-    shares = [math.ceil(k * len(known) / bins) for k in range(1, bins)] if known else []
-    edges = sorted({known[share - 1] for share in shares})
+    known = [number for n, (_, _, number) in enumerate(rows) if number is not None and n in training]
+    edges = slow_quantiles(known, bins)
     text = [cell.strip(" \n") for _, cell, _ in rows]
     binned = [None if number is None else sum(edge < number for edge in edges) for _, _, number in rows]
     fields: list[list[Any]] = []

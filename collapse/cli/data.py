@@ -73,7 +73,9 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
             fields.with_columns(**{name: pl.Series(cells) for name, cells in lists.items()}).write_csv(), nl=False
         )
         return
-    options = ", ".join(f"{key} {value}" for key, value in told["options"].items())
+    options = ", ".join(
+        f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in told["options"].items()
+    )
     skipped = f"; {told['skipped']:,} malformed rows skipped" if told["skipped"] else ""
     click.echo(
         f"{told['name']}: {told['rows']:,} rows, {told['fields']} fields, sum of cardinalities "

@@ -1,7 +1,7 @@
 """Numbers put into bins: a bin is a value like any other, named by its interval.
 
 =================  =============================================  ==========================
-``quantile:N``     N bins of as equal numbers of rows as can be   ``(3.5, 7]``, ``> 90``
+``quantile:N``     bins of as equal numbers of rows as can be     ``(3.5, 7]``, ``> 90``
 ``log2``           a bin from each power of two to the next       ``[2^3, 2^4)``, ``0``
 ``width:W``        bins of one width, from multiples of W         ``[40, 60)``
 =================  =============================================  ==========================
@@ -77,19 +77,30 @@ def quantiles(numbers: Floats, bins: int) -> Floats:
     numbers : (rows,) array of float64
         The numbers; NaN where there is none.
     bins : int
-        How many bins.
+        How many bins, n.
 
     Returns
     -------
-    (n,) array of float64
-        At most ``bins - 1`` edges, ascending, each a number that occurs: the k-th is the smallest that at least
-        the share k / bins of the numbers does not exceed. Where one number fills several bins they are one.
+    (m,) array of float64
+        Ascending edges, each a number that occurs; a bin lies above one and up to the next.
+
+    Notes
+    -----
+    A number that makes up 1 / n of all, as 0 often does, has a bin of its own; the other numbers share the bins
+    that are left: the k-th edge of b bins is the smallest number that at least the share k / b of them does not
+    exceed. Where a number that has its own bin lies inside another, that other is in two, so that there may be
+    more than n.
     """
-    known = numbers[~np.isnan(numbers)]
-    if not len(known):
-        return known
-    shares = np.arange(1, bins) / bins
-    return np.unique(np.quantile(known, shares, method="inverted_cdf"))
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    heavy = counts * bins >= counts.sum()
+    own = np.flatnonzero(heavy)
+    edges = [values[own], values[own[own > 0] - 1]]
+    if not heavy.all():
+        left = max(bins - len(own), 1)
+        up_to = np.cumsum(counts[~heavy])
+        needed = -(-np.arange(1, left) * up_to[-1] // left)
+        edges.append(values[~heavy][np.searchsorted(up_to, needed)])
+    return np.unique(np.concatenate(edges))
 
 
 def in_quantiles(numbers: Floats, edges: Floats) -> pl.Series:

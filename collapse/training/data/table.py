@@ -104,8 +104,7 @@ def _options(plan: TablePlan) -> dict[str, Any]:
         "left_out": plan.named("left out"),
         "missing": settings.missing,
         "separator": reading.separator,
-        "columns": reading.columns,
-        "header": None if reading.header else "none",
+        "header": "none" if reading.columns or not reading.header else None,
         "quotes": None if reading.quotes else "none",
     }
     return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items() if value}
