@@ -1,10 +1,10 @@
 """Preparing a raw file against a plain pass in Python: ``python -m benchmarks.preparing``.
 
-Synthetic rows of Criteo's or Avazu's shape are written as the published raw file and prepared in a process of its
-own, whose time and peak memory are told, extrapolated to the published number of rows. The plain pass reads line
-after line, splits it, gives every value of a field a number by a dictionary, counts it and keeps it: what
-preparing does before it fixes the vocabulary. Beside it: the time to draw an epoch's order of as many training
-rows as the published file has, as a share of an epoch, and its memory.
+Synthetic rows of Criteo's or Avazu's shape are written as the published raw file and prepared (``table``: Avazu's
+file as a table of a user's own) in a process of its own, whose time and peak memory are told, extrapolated to the
+published number of rows. The plain pass reads line after line, splits it, gives every value of a field a number by
+a dictionary, counts it and keeps it: what preparing does before it fixes the vocabulary. Beside it: the time to
+draw an epoch's order of as many training rows as the published file has, as a share of an epoch, and its memory.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import time
 from array import array
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -56,9 +57,11 @@ def bucket(cell: str) -> str:
     return str(math.floor(math.log(value) ** 2) if value > 2 else value - 2)
 
 
-def prepare(path: Path, shape: str, out: Path) -> tuple[float, float]:
+def prepare(path: Path, source: str, out: Path) -> tuple[float, float]:
     """Prepare in a process of its own; return the seconds and its peak memory in bytes."""
-    words = [sys.executable, "-m", "collapse", "prepare", shape, str(path), "-o", str(out), "--overwrite"]
+    words = [sys.executable, "-m", "collapse", "prepare", source, str(path), "-o", str(out)]
+    if source == "table":
+        words += ["--label", "click", "--drop", "id", "--separator", ","]
     start = time.perf_counter()
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024.0
@@ -67,21 +70,23 @@ def prepare(path: Path, shape: str, out: Path) -> tuple[float, float]:
 def main() -> None:
     """Measure one shape."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shape", nargs="?", default="criteo", choices=list(SHAPES))
+    parser.add_argument("source", nargs="?", default="criteo", choices=[*SHAPES, "table"])
     parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--plain-rows", type=int, default=2_000_000, help="the first rows, for the plain pass")
     parser.add_argument("--rate", type=float, default=30_000, help="rows a second of training")
     options = parser.parse_args()
-    published = SHAPES[options.shape].rows
+    shape: Literal["criteo", "avazu"] = "criteo" if options.source == "criteo" else "avazu"
+    published, plain_rows = SHAPES[shape].rows, min(options.rows, options.plain_rows)
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "train"
-        write_raw(SyntheticSettings(shape=options.shape, rows=options.rows), raw)
+        write_raw(SyntheticSettings(shape=shape, rows=options.rows), raw)
         size = raw.stat().st_size
-        seconds, memory = prepare(raw, options.shape, Path(folder) / "data")
-        plain = plain_pass(raw, options.shape, options.rows)
+        seconds, memory = prepare(raw, options.source, Path(folder) / "data")
+        plain = plain_rows / plain_pass(raw, shape, plain_rows)
     whole, rate = published / options.rows * seconds / 60, options.rows / seconds
-    print(f"{options.shape}: {options.rows:,} synthetic rows, {size / 1e6:,.0f} MB of text")
+    print(f"{options.source}: {options.rows:,} synthetic rows, {size / 1e6:,.0f} MB of text")
     print(f"  prepared in {seconds:.1f} s, {rate:,.0f} rows/s, peak memory {memory / 2**20:,.0f} MiB")
-    print(f"  a plain pass {plain:.0f} s: {plain / seconds:.1f} x")
+    print(f"  a plain pass over {plain_rows:,} of them {plain:,.0f} rows/s: {rate / plain:.1f} x")
     print(f"  the published {published:,} rows, extrapolated: {whole:.0f} minutes")
     rows = np.arange(int(0.8 * published))
     start = time.perf_counter()

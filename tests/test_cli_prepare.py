@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from collapse.cli.prepare import command
+from collapse.training.data.avazu import COLUMNS
 from collapse.training.data.catalogue import load_data
+from tests.avazu_rows import avazu_line, write_avazu
 from tests.conftest import Collapse
 from tests.criteo_rows import write_criteo
 
@@ -51,20 +53,34 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, collapse: Col
     assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
 
 
-@pytest.mark.parametrize("largest_file", [200, 3000, 20_000])
-def test_a_full_disk_leaves_nothing_behind(largest_file: int, tmp_path: Path) -> None:
-    source = write_criteo(tmp_path / "train.txt")
+@pytest.mark.parametrize("largest_file", [200, 3000, 15_000])
+@pytest.mark.parametrize("source", ["criteo", "avazu", "synthetic"])
+def test_a_full_disk_leaves_nothing_behind(source: str, largest_file: int, tmp_path: Path) -> None:
     code = (
         f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file},) * 2); "
         "from collapse.cli import main; main()"
     )
-    arguments = ["prepare", "criteo", str(source), "-o", str(tmp_path / "data")]
+    raw = {"criteo": write_criteo, "avazu": write_avazu}
+    words = [str(raw[source](tmp_path / "train"))] if source in raw else ["--scale", "0.001"]
+    before = [path.name for path in tmp_path.iterdir()]
+    arguments = ["prepare", source, *words, "-o", str(tmp_path / "data")]
     found = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert found.returncode == 2
     assert found.stderr.startswith(f"Error: cannot write {tmp_path / 'data'}: file too large")
-    assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == before
+
+
+def test_a_field_with_one_value_is_told(tmp_path: Path, collapse: Collapse) -> None:
+    """As the hour is in the first rows of Avazu's file, whose fields are fixed."""
+    source = tmp_path / "train.csv"
+    rows = [avazu_line(str(n % 2), site_id=str(n % 3)) for n in range(20)]
+    source.write_text("\n".join([",".join(COLUMNS), *rows, ""]))
+    code, out, err = collapse("prepare", "avazu", source, "-o", tmp_path / "data")
+    assert (code, err) == (0, "")
+    told = ", ".join(name for name in COLUMNS[2:] if name != "site_id")
+    assert f"one value in all rows, which tells a model nothing: {told}\n" in out
 
 
 @pytest.mark.parametrize(
@@ -73,6 +89,8 @@ def test_a_full_disk_leaves_nothing_behind(largest_file: int, tmp_path: Path) ->
         (["--help"], "criteo"),
         (["criteo", "--help"], "collapse prepare criteo train.txt -o data/criteo"),
         (["flights", "--help"], "collapse prepare flights -o data/flights"),
+        (["table", "--help"], "collapse prepare table log-1.csv.gz log-2.csv.gz --label bought --numeric"),
+        (["table", "--help"], "collapse prepare table flights.parquet --label 'delay > 15' --skip-unlabelled"),
     ],
 )
 def test_help_teaches(arguments: list[str], text: str) -> None:

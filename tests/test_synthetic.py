@@ -1,9 +1,11 @@
 """Synthetic data: the teacher against its formula, what the manifest says of it, and whether a model finds it."""
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from scipy import special
 from sklearn.metrics import roc_auc_score
 
 from collapse.errors import CollapseError
+from collapse.training.data import catalogue
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import verify_prepared
 from collapse.training.data.synthetic import Teacher, parse_synthetic, prepare_synthetic
@@ -171,6 +174,27 @@ def test_names_that_are_none(name: str, sentence: str, tmp_path: Path, collapse:
     assert (code, out) == (2, "")
     assert sentence in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_set_is_told_of_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: Collapse
+) -> None:
+    monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path / "cache"))
+    arguments = ("data", "synthetic-criteo:0.001")
+    monkeypatch.setattr(catalogue, "LARGE", 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    code, _, err = collapse(*arguments)
+    assert code == 2
+    assert "synthetic-criteo-0.001" in err
+    assert "(0.0 GB; COLLAPSE_CACHE names another place): 0.0 GB are free" in err
+    assert not list((tmp_path / "cache").glob("synthetic*"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    code, _, err = collapse(*arguments)
+    assert code == 0
+    assert err.startswith(f"drawing synthetic-criteo-0.001 into {tmp_path / 'cache'}")
+    settings = SyntheticSettings(scale=0.001)
+    [ids] = (tmp_path / "cache").glob("*/ids.npy")
+    assert abs(settings.bytes_on_disk - ids.stat().st_size - settings.drawn_rows) < 200
 
 
 def test_the_command_line(tmp_path: Path, collapse: Collapse) -> None:

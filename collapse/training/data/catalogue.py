@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
+from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files import explained
@@ -22,6 +25,7 @@ from collapse.training.data.synthetic_settings import SyntheticSettings
 _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
+LARGE = 1_000_000_000
 
 
 def load_data(name_or_path: str | Path) -> PreparedData:
@@ -63,12 +67,15 @@ def _flights() -> PreparedData:
 
 def _synthetic(settings: SyntheticSettings) -> PreparedData:
     return _cached(
-        settings.name.replace(":", "-"), json.dumps(asdict(settings)), partial(prepare_synthetic, settings)
+        settings.name.replace(":", "-"),
+        json.dumps(asdict(settings)),
+        partial(prepare_synthetic, settings),
+        size=settings.bytes_on_disk,
     )
 
 
-def _cached(name: str, content: str, prepare: Callable[[Path], object]) -> PreparedData:
-    """Open a data set in the cache, where it is prepared once a content."""
+def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> PreparedData:
+    """Open a data set in the cache, where it is prepared once a content; a large one only after a word."""
     digest = hashlib.sha256(content.encode()).hexdigest()
     cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
     path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
@@ -77,6 +84,12 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object]) -> Prepa
         # Of two processes that ask at once, one prepares and the other waits and opens.
         with FileLock(cache / f".{path.name}.lock"):
             if not path.exists():
+                if size > LARGE:
+                    free = shutil.disk_usage(cache).free
+                    where = f"{path} ({size / 1e9:.1f} GB; {CACHE_VARIABLE} names another place)"
+                    if size > free:
+                        raise CollapseError(f"cannot write {where}: {free / 1e9:.1f} GB are free")
+                    tqdm.write(f"drawing {name} into {where}", file=sys.stderr)
                 prepare(path)
     return open_prepared(path)
 

@@ -66,6 +66,11 @@ class SyntheticSettings(Settings):
         return self.rows or int(SHAPES[self.shape].rows * self.scale)
 
     @property
+    def bytes_on_disk(self) -> int:
+        """The size of the prepared rows: four bytes an id and one a label."""
+        return self.drawn_rows * (4 * SHAPES[self.shape].fields + 1)
+
+    @property
     def cardinalities(self) -> list[int]:
         """The rows D_i of every field's table, ascending, with the out-of-vocabulary row, which stays unused."""
         of = SHAPES[self.shape]
