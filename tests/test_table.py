@@ -271,9 +271,7 @@ class TestParquet:
     def test_faults_are_told_by_their_row(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(table_parquet, "BATCH_ROWS", 2)
         pl.DataFrame({"y": [1, 0, 1, 7, 0], "s": list("abcde")}).write_parquet(tmp_path / "a.parquet")
-        with pytest.raises(
-            CollapseError, match=r"a.parquet, row 4: column y holds '7', which is neither 0 or false"
-        ):
+        with pytest.raises(CollapseError, match=r"a.parquet, row 4: column y holds '7', which is not one of 0, 1"):
             prepared(tmp_path / "a.parquet", tmp_path / "data")
         data = prepared(tmp_path / "a.parquet", tmp_path / "data", skip_bad=1)
         assert values(data, "s") == ["a", "b", "c", "e"]
@@ -290,7 +288,7 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "a long row": ("a.csv", GOOD.encode() + b"\n1,a,2,3\n", {}, "line 5: 4 columns where 3 are expected"),
     "no such label": ("a.csv", b"x,s\n1,a\n", {}, "there is no column 'y' to be the label among x, s"),
     "another separator": ("a.csv", b"y;s\n1;a\n", {}, "no column 'y' to be the label among y;s"),
-    "label 2": ("a.csv", GOOD.encode() + b"2,a,1\n", {}, "line 4: column y holds '2', which is neither"),
+    "label 2": ("a.csv", GOOD.encode() + b"2,a,1\n", {}, "line 4: column y holds '2', which is not one"),
     "text in a number": (
         "a.csv", GOOD.encode() + b"1,a,x\n", {"numeric": ("n",)}, "line 4: column n holds 'x', which is not"),
     "infinity": ("a.csv", GOOD.encode() + b"1,a,inf\n", {"numeric": ("n",)}, "line 4: column n holds 'inf'"),

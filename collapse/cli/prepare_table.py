@@ -110,7 +110,8 @@ def _tell_plan(plan: "TablePlan") -> None:
     click.echo(f"{len(plan.columns)} columns, looked at in {rows}; the label is 1 where {plan.label}\n")
     click.echo(f"{'column':{width}s} {'taken for':12s} {'why':22s} {'values':>7s}  most frequent")
     for column in plan.columns:
-        hint = "  (another in every row: --drop?)" if column.distinct == plan.rows_looked_at > 1 else ""
+        always_new = column.role == "categorical" and column.distinct == plan.rows_looked_at > 1
+        hint = "  (another in every row: --drop?)" if always_new else ""
         values = ", ".join(column.examples) + hint
         click.echo(f"{column.name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
     click.echo()

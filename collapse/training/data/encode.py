@@ -280,5 +280,5 @@ def _refuse_single(parts: Sequence[pl.DataFrame], min_count: int) -> None:
     why = f"no value in {min_count} rows or more" if rare else f"one value in all rows, {first['value'][1]!r}"
     others = f", as have {len(names) - 1} more" if len(names) > 1 else ""
     raise CollapseError(
-        f"field {names[0]!r} has {why}{others}: it tells nothing; leave out with --drop {','.join(names)}"
+        f"field {names[0]!r} has {why}{others}: it tells nothing; leave it out with --drop {','.join(names)}"
     )

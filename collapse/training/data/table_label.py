@@ -62,7 +62,7 @@ class LabelRule:
             labels, what = _COMPARISONS[self.comparison](numbers, self.limit), "not a number"
         else:
             labels = cells.str.to_lowercase().replace_strict(_TWO, default=None, return_dtype=pl.Boolean)
-            what = "neither 0 or false nor 1 or true; `--positive VALUE` tells which value means 1"
+            what = "not one of 0, 1, false and true; `--positive VALUE` tells which value means 1"
         wrong = (labels.is_null() & cells.is_not_null()).arg_true().to_list()
         return labels, {row: f"column {self.column} holds {cells[row]!r}, which is {what}" for row in wrong}
 
