@@ -65,7 +65,7 @@ def tell(data: "PreparedData") -> None:
     schema, skipped = data.schema, data.manifest["skipped"]
     click.echo(
         f"{schema.name}: {data.rows:,} rows, {data.labels.mean():.1%} positive ({schema.label})\n"
-        f"{len(schema.fields)} field{'s' * (len(schema.fields) > 1)}, {schema.rows_total:,} table rows in all, from "
+        f"{len(schema.fields)} fields, {schema.rows_total:,} table rows in all, from "
         f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field"
     )
     if unlabelled := skipped["unlabelled"]:
