@@ -169,5 +169,5 @@ class TestCommand:
         )
         code, _, err = collapse("data", tmp_path / "none")
         assert code == 2
-        assert "is neither a built-in data set (flights, synthetic-" in err
+        assert "is neither a built-in data set (flights, flights:0.1, synthetic-" in err
         assert "nor the folder of a prepared one: see `collapse prepare --help`" in err

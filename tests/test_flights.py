@@ -132,9 +132,24 @@ def test_an_unknown_data_set_is_refused_with_what_there_is(name: str) -> None:
     with pytest.raises(CollapseError) as caught:
         load_data(name)
     assert str(caught.value) == (
-        f"{name!r} is neither a built-in data set (flights, synthetic-criteo:0.01, synthetic-avazu:0.01) nor the "
-        "folder of a prepared one: see `collapse prepare --help`"
+        f"{name!r} is neither a built-in data set (flights, flights:0.1, synthetic-criteo:0.01, "
+        "synthetic-avazu:0.01) nor the folder of a prepared one: see `collapse prepare --help`"
     )
+
+
+def test_a_share_is_of_the_same_flights(data: PreparedData) -> None:
+    share = load_data("flights:0.01")
+    assert share.rows == 3273
+    assert share.schema.name == "flights:0.01"
+    assert share.data_hash == load_data("flights:0.010").data_hash != data.data_hash
+    assert abs(float(share.labels.mean()) - float(data.labels.mean())) < 0.03
+    assert load_data("flights:1").data_hash == data.data_hash
+
+
+@pytest.mark.parametrize("name", ["flights:0", "flights:2", "flights:x", "flights:nan"])
+def test_what_is_no_share_is_refused(name: str) -> None:
+    with pytest.raises(CollapseError, match=f"'{name}' is no share of the flights"):
+        load_data(name)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

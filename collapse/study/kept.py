@@ -1,0 +1,80 @@
+"""Results of the analysis kept beside the checkpoint that they are of, so that nothing is computed twice."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from collapse.files import atomic_write, explained
+
+FOLDER = ".results"
+_CHUNK = 1 << 22
+
+
+def kept(
+    checkpoint: Path, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return a result from beside a checkpoint, or compute it and keep it there.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The checkpoint.
+    name : str
+        What is computed, as it stands in the file's name.
+    choices : mapping
+        All that the result depends on beside the checkpoint, plain values.
+    compute : callable
+        Computes it: a table whose cells are numbers and text.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The result; from a file and fresh it is the same, without ``attrs``.
+
+    Raises
+    ------
+    CollapseError
+        If the checkpoint cannot be read.
+
+    Notes
+    -----
+    The file's name holds a digest of the checkpoint's content and of the choices: another checkpoint of that path,
+    or other choices, find nothing. A damaged file is as good as none.
+    """
+    key = json.dumps({"checkpoint": sha256_of(checkpoint), "choices": dict(choices)}, sort_keys=True)
+    path = checkpoint.parent / FOLDER / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    if (found := _read(path)) is not None:
+        return found
+    content = io.BytesIO()
+    compute().reset_index(drop=True).to_parquet(content)
+    path.parent.mkdir(exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(content.getbuffer())
+    return pd.read_parquet(content)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with explained("read", path), path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    try:
+        return pd.read_parquet(path)
+    except Exception:  # noqa: BLE001, a damaged file may raise anything, and is as good as none
+        return None

@@ -1,0 +1,182 @@
+"""A folder of runs, read lazily."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.diagnosis import diagnose
+from collapse.analysis.dynamics import dynamics
+from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.readers import load
+from collapse.errors import CollapseError
+from collapse.study.kept import kept
+from collapse.tables import TableSet
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.folder import RunFolder
+
+
+class StudyRun:
+    """One run of a study; what is asked for is read then, and once.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+
+    Raises
+    ------
+    CollapseError
+        If its configuration cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.label = ""
+        """What tells the run from all others of the study."""
+        self._folder = RunFolder(path)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's settings; a model of one's own is not imported from a file, and raises."""
+        return self._folder.read_config()
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the run is and what the test gave; empty if it never began."""
+        return self._folder.read_manifest()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stopping rule ended it and it was tested."""
+        return self.manifest.get("status") == "finished"
+
+    @property
+    def data(self) -> str:
+        """The data set's name."""
+        return str(self.manifest.get("data", {}).get("name", Path(self.config.data).name))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """A row an epoch, as `collapse.analysis.dynamics.dynamics` reads it."""
+        return dynamics(self.path)
+
+    @cached_property
+    def tables(self) -> TableSet:
+        """The tables and field maps of the best epoch."""
+        return load(self._folder.best)
+
+    def factors(self, choices: Choices | None = None) -> FactoredTables:
+        """Factorise the tables, which is not kept."""
+        return factorise(self.tables, choices or Choices())
+
+    def fields(self, choices: Choices | None = None) -> pd.DataFrame:
+        """Diagnose every field, from disk where that was done before; the columns of `diagnose`."""
+        chosen = choices or Choices()
+        return self.kept("fields", vars(chosen), lambda: diagnose(self.tables, choices=chosen))
+
+    def kept(self, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a result of the analysis from beside the best checkpoint, as `collapse.study.kept.kept` does."""
+        return kept(self._folder.best, name, choices, compute)
+
+
+class Study:
+    """The runs in a folder and the folders below it.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder; a run is a folder with a ``config.json`` that a run wrote.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such folder, or a run's configuration cannot be read.
+
+    Examples
+    --------
+    >>> from collapse.study.study import Study
+    >>> Study("runs").results.sort_values("test_auc")  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise CollapseError(f"{self.folder} is no folder: a study is a folder with runs below it")
+
+    @cached_property
+    def runs(self) -> tuple[StudyRun, ...]:
+        """The runs in the order of their folders, each with a label of its own."""
+        runs = tuple(StudyRun(path.parent) for path in sorted(self.folder.rglob("config.json")))
+        short = [run.config.label for run in runs]
+        several = len({run.data for run in runs}) > 1
+        for run, label in zip(runs, short, strict=True):
+            run.label = f"{label} on {run.data}" if several else label
+        twice = {label for label, count in Counter(run.label for run in runs).items() if count > 1}
+        for run in runs:
+            if run.label in twice:
+                run.label += f" ({run.path.relative_to(self.folder)})"
+        return runs
+
+    def __iter__(self) -> Iterator[StudyRun]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @property
+    def finished(self) -> tuple[StudyRun, ...]:
+        """The runs that came to their end."""
+        return tuple(run for run in self.runs if run.finished)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row a finished run: what it is of, and what the test gave.
+
+        ``label``, ``data``, ``data_hash``, ``model`` (without its size), ``name`` (with it), ``embedding_size``,
+        ``sets``, the seeds ``split``, ``initialisation`` and ``order``, ``train_rows``, ``epochs``,
+        ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss``, ``rows_per_second``,
+        ``parameters`` and ``path``.
+        """
+        return pd.DataFrame([_record(run) for run in self.finished], columns=_COLUMNS)
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """A row an epoch of every run that has one: ``label`` and the columns of its metrics."""
+        begun = [run for run in self.runs if (run.path / "metrics.csv").exists()]
+        frames = [run.metrics.assign(label=run.label) for run in begun]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["label", "epoch"])
+
+
+_COLUMNS = (
+    "label", "data", "data_hash", "model", "name", "embedding_size", "sets", "split", "initialisation", "order",
+    "train_rows", "epochs", "best_epoch", "validation_auc", "test_auc", "test_logloss", "rows_per_second",
+    "parameters", "path",
+)  # fmt: skip
+
+
+def _record(run: StudyRun) -> dict[str, Any]:
+    manifest, config = run.manifest, run.config
+    return {
+        "label": run.label,
+        "data": run.data,
+        "data_hash": manifest["data"]["sha256"],
+        "model": config.model.model,
+        "name": config.model.name,
+        "embedding_size": config.model.embedding_size,
+        "sets": config.model.sets,
+        **manifest["seeds"],
+        "train_rows": manifest["data"]["rows"]["train"],
+        "epochs": manifest["epochs"],
+        "best_epoch": manifest["best_epoch"],
+        "validation_auc": manifest["validation"]["auc"],
+        "test_auc": manifest["test"]["auc"],
+        "test_logloss": manifest["test"]["logloss"],
+        "rows_per_second": manifest["rows_per_second"],
+        "parameters": manifest["parameters"],
+        "path": str(run.path),
+    }
