@@ -17,6 +17,10 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.loop import EpochResult
 
 
+class RunLocked(CollapseError):
+    """Another process is training in the run's folder."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where a run keeps its configuration, metrics, checkpoints and manifest."""
@@ -93,8 +97,10 @@ class RunFolder:
 
         Raises
         ------
+        RunLocked
+            If another process holds it.
         CollapseError
-            If another process holds it, or it cannot be written.
+            If it cannot be written.
         """
         with explained("write to", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -102,7 +108,7 @@ class RunFolder:
             try:
                 lock.acquire(timeout=0)
             except filelock.Timeout as error:
-                raise CollapseError(
+                raise RunLocked(
                     f"another process is training in {self.path}: wait for it, or choose another --out"
                 ) from error
         try:

@@ -35,6 +35,11 @@ class RunStopped(CollapseError):
     def __init__(self, folder: Path, signal_number: int) -> None:
         super().__init__(f"stopped and saved: go on with `collapse train --resume --out {folder}`")
         self.exit_code = 128 + signal_number
+        self._made_of = (folder, signal_number)
+
+    def __reduce__(self) -> "tuple[type[RunStopped], tuple[Path, int]]":
+        # So that it comes back whole from a process of its own.
+        return RunStopped, self._made_of
 
 
 @dataclass(frozen=True, kw_only=True)

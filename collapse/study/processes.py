@@ -1,0 +1,66 @@
+"""Processes on this machine that train runs, and stop where the process that started them does."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+
+_LOOK_SECONDS = 0.5
+_SAVING_SECONDS = 5.0
+
+
+def process_pool(jobs: int) -> ProcessPoolExecutor:
+    """Return processes on this machine.
+
+    Parameters
+    ----------
+    jobs : int
+        How many.
+
+    Returns
+    -------
+    ProcessPoolExecutor
+        Their threads wait without spinning, and they show no bars. They are out of reach of the terminal's Ctrl-C,
+        which their parent hands on by `stopping_children`, and stop when it is gone.
+    """
+    # Read as a process loads its libraries, so before it is started.
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "TQDM_DISABLE": "1"}
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (os.getpid(),))
+
+
+@contextmanager
+def stopping_children() -> Iterator[None]:
+    """Within the block, let a termination signal act as Ctrl-C, and let either stop the children's runs first.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        In place of what ended the block, once the children were told to save and stop.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for child in active_children():
+            child.terminate()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _begin(parent: int) -> None:
+    os.setpgrp()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    while True:
+        # The first lets a run save its state, the next ends the process that waits for another.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SAVING_SECONDS)

@@ -1,0 +1,125 @@
+"""How large a study is: the data, the base size, the epochs and the repeats that its recipes are filled with."""
+
+from dataclasses import dataclass, replace
+
+from collapse.errors import CollapseError
+from collapse.training.models.config import ModelConfig
+from collapse.training.models.registry import interaction_class, model_config
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The size of a study."""
+
+    name: str
+    """How it is asked for."""
+    content: str
+    """What it is, for help and captions."""
+    data: tuple[str, ...]
+    """The data sets; items of one data set take the first."""
+    base_size: int | None = None
+    """The embedding size K at 1x; None for the paper's, 10, or a model's own."""
+    repeats: int = 1
+    """Initialisations of every run whose test AUC is compared."""
+    epochs: int = 50
+    """Epochs at most; the stopping rule may end a run before."""
+    batch_size: int = 2048
+    """Rows a step."""
+
+    def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
+        """Return single-embedding (SE): one set, the base size times a factor."""
+        return model_config(model, embedding_size=max(round(self._base(model) * factor), 1), **settings)
+
+    def multi(self, model: str, sets: int, **settings: object) -> ModelConfig:
+        """Return multi-embedding (ME): so many sets of the base size; SE for one."""
+        return model_config(model, embedding_size=self._base(model), sets=sets, **settings)
+
+    def runs(
+        self, *models: ModelConfig, data: tuple[str, ...] | None = None, repeats: int = 1, train_share: float = 1.0
+    ) -> tuple[RunConfig, ...]:
+        """Return the runs of some models: on every data set, with so many initialisations."""
+        return tuple(
+            RunConfig(
+                data=of,
+                model=model,
+                optimiser=OptimiserConfig(batch_size=self.batch_size),
+                epochs=self.epochs,
+                train_share=train_share,
+                seeds=Seeds(initialisation=seed),
+            )
+            for of in (data or self.data)
+            for model in models
+            for seed in range(repeats)
+        )
+
+    def _base(self, model: str) -> int:
+        return self.base_size or interaction_class(model).config_class.base_size
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="smoke",
+            content="everything once: a tenth of the flights, K = 4 at 1x, three epochs of batches of 256",
+            data=("flights:0.1",),
+            base_size=4,
+            epochs=3,
+            batch_size=256,
+        ),
+        Profile(
+            name="small",
+            content="flights and a set of Criteo's shape, K = 4 at 1x, three initialisations of what is compared",
+            data=("flights:0.3", "synthetic-criteo:0.001"),
+            base_size=4,
+            repeats=3,
+            epochs=6,
+            batch_size=512,
+        ),
+        Profile(
+            name="paper",
+            content="the paper's grid on Criteo and Avazu, which lie prepared in data/criteo and data/avazu",
+            data=("data/criteo", "data/avazu"),
+            repeats=3,
+        ),
+    )
+}
+
+
+def profile_of(
+    name: str, *, data: tuple[str, ...] = (), repeats: int | None = None, base_size: int | None = None
+) -> Profile:
+    """Return a profile, with what is to be otherwise.
+
+    Parameters
+    ----------
+    name : str
+        ``smoke``, ``small`` or ``paper``.
+    data : tuple of str
+        Data sets in place of the profile's.
+    repeats, base_size : int, optional
+        In place of the profile's.
+
+    Returns
+    -------
+    Profile
+        The profile.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such profile, or a number is below 1.
+    """
+    if name not in PROFILES:
+        raise CollapseError(f"there is no profile {name!r}: it is one of {', '.join(PROFILES)}")
+    for what, value in (("repeats", repeats), ("base size", base_size)):
+        if value is not None and value < 1:
+            raise CollapseError(f"the {what} is {value}: it must be at least 1")
+    profile = PROFILES[name]
+    return replace(
+        profile,
+        data=data or profile.data,
+        repeats=repeats or profile.repeats,
+        base_size=base_size or profile.base_size,
+    )

@@ -1,0 +1,265 @@
+"""Recipes, and the sweep that makes their runs: skipped, gone on with, failed, killed, shared."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from collapse.errors import CollapseError
+from collapse.study import sweep as sweep_module
+from collapse.study.execute import execute, folder_name
+from collapse.study.processes import process_pool
+from collapse.study.profiles import PROFILES, Profile, profile_of
+from collapse.study.recipes import FACTORS, RECIPES, SIX, runs_of
+from collapse.study.study import Study
+from collapse.study.sweep import Outcome, plan, sweep
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+from collapse.training.runs.folder import RunFolder
+from collapse.training.runs.run import RunStopped
+from tests.conftest import Collapse
+
+ROOT = Path(__file__).parents[1]
+
+
+class TestRecipes:
+    @pytest.mark.parametrize("name", PROFILES)
+    def test_table_1_is_six_models_at_nine_sizes(self, name: str) -> None:
+        profile = PROFILES[name]
+        runs = RECIPES["table-1"].runs(profile)
+        assert len(runs) == len(set(runs)) == 6 * 9 * profile.repeats * len(profile.data)
+        for model in SIX:
+            of_model = [run for run in runs if run.model.model == model and run.seeds == Seeds()]
+            sizes = {(run.model.embedding_size, run.model.sets) for run in of_model if run.data == profile.data[0]}
+            base = profile.single(model).embedding_size
+            single = {(base * factor, 1) for factor in FACTORS}
+            assert sizes == single | {(base, sets) for sets in FACTORS}
+
+    def test_the_papers_sizes(self) -> None:
+        paper = PROFILES["paper"]
+        assert paper.single("nfwfm", 10).name == "nfwfm-500"
+        assert paper.multi("dcnv2", 10).name == "dcnv2-10x10"
+        assert paper.single("ffm").name == "ffm-8"
+        assert RECIPES["15"].runs(paper)[0].model.embedding_size == 5
+        assert [run.model.embedding_size for run in RECIPES["1b"].runs(paper)] == [10, 20, 30, 40, 100]
+        assert all(run.optimiser == OptimiserConfig() for run in runs_of(["all"], paper))
+
+    def test_runs_that_several_items_need_are_there_once(self) -> None:
+        profile = PROFILES["smoke"]
+        runs = runs_of(["8a", "1a", "table-1", "table-5", "12"], profile)
+        assert len(runs) == len(set(runs)) == 54
+        assert set(runs_of(["all"], profile)) == {
+            run for recipe in RECIPES.values() for run in recipe.runs(profile)
+        }
+
+    def test_shares_of_table_2(self) -> None:
+        runs = RECIPES["table-2"].runs(PROFILES["paper"])
+        assert sorted({run.train_share for run in runs}) == [0.01, 0.03, 0.1, 0.3, 1.0]
+        assert len(runs) == 5 * 9
+
+    def test_what_is_not_there(self) -> None:
+        with pytest.raises(CollapseError, match="there is no item '8c': it is one of 1a, 1b"):
+            runs_of(["8c"], PROFILES["smoke"])
+        with pytest.raises(CollapseError, match="there is no profile 'tiny': it is one of smoke, small, paper"):
+            profile_of("tiny")
+        with pytest.raises(CollapseError, match="the repeats is 0"):
+            profile_of("smoke", repeats=0)
+
+
+def small(data: Path, **options: object) -> RunConfig:
+    of = {"data": str(data), "model": model_config("fm-2"), "epochs": 1} | options
+    return RunConfig(**of)  # type: ignore[arg-type]
+
+
+def configs(data: Path, count: int = 3) -> list[RunConfig]:
+    return [small(data, seeds=Seeds(initialisation=seed)) for seed in range(count)]
+
+
+def in_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)
+
+
+class TestSweep:
+    def test_finished_runs_are_skipped_and_others_go_on(self, small_data: Path, tmp_path: Path) -> None:
+        runs = plan(configs(small_data), tmp_path)
+        assert [run.state for run in runs] == ["missing"] * 3
+        execute(runs[1].config.as_dict(), str(runs[1].path), device="cpu")
+        assert runs[1].state == "finished"
+        found = list(sweep(runs, in_threads, device="cpu"))
+        assert [outcome.run for outcome in found] == [runs[0], runs[2]]
+        assert [run.state for run in runs] == ["finished"] * 3
+        assert list(sweep(runs, in_threads)) == []
+        assert len(Study(tmp_path).finished) == 3
+
+    def test_a_failed_run_does_not_stop_the_others(self, small_data: Path, tmp_path: Path) -> None:
+        bad = small(small_data, optimiser=OptimiserConfig(learning_rate=1e38))
+        runs = plan([bad, *configs(small_data, 1)], tmp_path)
+        first, second = sweep(runs, in_threads, device="cpu")
+        assert first.result is None
+        assert "diverged" in first.reason
+        assert second.result is not None
+        assert 0 < second.result["test_auc"] < 1
+
+    def test_a_run_that_another_trains_is_waited_for(
+        self, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runs, slept = plan(configs(small_data, 2), tmp_path), []
+        held = RunFolder(runs[0].path).owned()
+        held.__enter__()
+
+        def sleep(_: float) -> None:
+            slept.append(1)
+            held.__exit__(None, None, None)
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        found = list(sweep(runs, in_threads, device="cpu"))
+        assert [outcome.run for outcome in found] == [runs[1], runs[0]]
+        assert slept == [1]
+
+    def test_a_process_that_dies_takes_no_other_run_along(self, small_data: Path, tmp_path: Path) -> None:
+        deadly = RunConfig(data=str(small_data), model=model_config("fm-2"), epochs=1)
+        runs = plan([deadly, *configs(small_data, 3)[1:]], tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep_module, "execute", Deadly(str(runs[0].path)))
+            found = list(sweep(runs, lambda: process_pool(2), at_once=2, device="cpu", threads=1))
+        by_run = {outcome.run.path: outcome for outcome in found}
+        assert len(by_run) == len(found) == 3
+        assert by_run[runs[0].path].reason == "its process died: killed, or out of memory"
+        assert all(by_run[run.path].result is not None for run in runs[1:])
+
+    def test_a_stop_comes_back_whole_from_a_process(self, tmp_path: Path) -> None:
+        import pickle
+
+        stopped = pickle.loads(pickle.dumps(RunStopped(tmp_path, 15)))
+        assert str(stopped) == str(RunStopped(tmp_path, 15))
+        assert stopped.exit_code == 143
+
+    def test_any_error_is_a_reason(
+        self, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("by nothing")
+
+        monkeypatch.setattr(sweep_module, "execute", broken)
+        [found] = sweep(plan(configs(small_data, 1), tmp_path), in_threads)
+        assert found == replace(found, result=None, reason="ZeroDivisionError: by nothing")
+        assert isinstance(found, Outcome)
+
+
+class Deadly:
+    """Executes runs, but kills its process for one of them."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __call__(self, config: dict[str, object], folder: str, **options: object) -> dict[str, object]:
+        if folder == self.folder:
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(config, folder, **options)  # type: ignore[arg-type]
+
+
+PROFILE = Profile(name="test", content="", data=("set here",), base_size=2, epochs=1)
+
+
+@pytest.fixture
+def tiny(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    """Put a profile of the small data set among the others."""
+    profile = replace(PROFILE, data=(str(small_data),))
+    monkeypatch.setitem(PROFILES, "test", profile)
+    return profile
+
+
+class TestCommand:
+    def test_from_a_dry_run_to_finished(self, tiny: Profile, tmp_path: Path, collapse: Collapse) -> None:
+        words = ("sweep", "8b", "10b", "--profile", "test", "--out", tmp_path / "study", "--jobs", 2)
+        code, out, err = collapse(*words, "--dry-run")
+        assert (code, err) == (0, "")
+        assert [line.split()[0] for line in out.splitlines()] == ["missing"] * 3 + ["3"]
+        assert "3 runs, 3 of them to be trained" in out
+        assert not (tmp_path / "study").exists()
+        code, out, err = collapse(*words)
+        assert code == 0, err
+        assert "[3/3]" in out
+        assert out.count("test AUC") == 3
+        code, out, err = collapse(*words)
+        assert (code, err) == (0, "")
+        assert "3 runs, 0 of them to be trained" in out
+        assert sorted(Study(tmp_path / "study").results["name"]) == ["dcnv2-20", "dcnv2-2x10", "dcnv2-2x4"]
+
+    def test_a_failed_run_is_told_at_the_end(
+        self, tiny: Profile, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "study"
+        [run] = RECIPES["2"].runs(tiny)
+        path = folder / folder_name(run)
+        path.mkdir(parents=True)
+        (path / "config.json").write_text("{}")
+        code, out, err = collapse("sweep", "2", "10b", "--profile", "test", "--out", folder, "--jobs", 1)
+        assert code == 1
+        assert "1 of 2 runs failed:" in err
+        assert str(path / "config.json") in err
+        assert "[2/2]" in out
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["99"], "there is no item '99'"),
+            (["2", "--profile", "tiny"], "there is no profile 'tiny'"),
+            (["13"], "13 has no runs in this profile: it needs a second --data"),
+            (["2", "--profile", "paper"], "'data/criteo' is neither a built-in data set"),
+        ],
+    )
+    def test_bad_input(
+        self, words: list[str], sentence: str, collapse: Collapse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        code, out, err = collapse("sweep", *words, "--dry-run")
+        assert (code, out) == (2, "")
+        assert sentence in err
+
+
+def begun(folder: Path) -> int:
+    return len(list(folder.glob("*/last.pt")))
+
+
+def the_command(small_data: Path, out: Path) -> list[str]:
+    words = [sys.executable, "-m", "collapse", "sweep", "10b", "14", "11", "--profile", "smoke", "--jobs", "2"]
+    return [*words, "--data", str(small_data), "--base-size", "2", "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    out = tmp_path_factory.mktemp("sweep") / "study"
+    subprocess.run(the_command(small_data, out), cwd=ROOT, check=True, capture_output=True)
+    return Study(out)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_killed_at_any_moment_and_gone_on_with(
+    kill: signal.Signals, small_data: Path, undisturbed: Study, tmp_path: Path
+) -> None:
+    """Stopped in the middle, nothing is left running, and the same command ends with the same numbers."""
+    folder = tmp_path / "study"
+    words = the_command(small_data, folder)
+    first = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while begun(folder) < 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    first.send_signal(kill)
+    _, err = first.communicate(timeout=60)  # Ends when the last process that holds its standard error does.
+    assert first.returncode == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
+    if kill != signal.SIGKILL:
+        assert b"stopped and saved" in err
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = [study.results.sort_values("name") for study in (Study(folder), undisturbed)]
+    assert len(results[0]) == 3
+    assert np.array_equal(results[0]["test_auc"], results[1]["test_auc"])
