@@ -52,6 +52,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
       collapse sweep all --profile paper --data /data/criteo --data /data/avazu --device cuda
       collapse sweep 5b --data flights --repeats 5 --base-size 10 --out runs/regularised
     """
+    from collapse.study.item import record_profile
     from collapse.study.profiles import profile_of
     from collapse.study.recipes import runs_of
     from collapse.study.sweep import plan
@@ -74,7 +75,10 @@ def command(items: tuple[str, ...], **options: Any) -> None:
         f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_told(left.seconds(jobs))} by estimate; "
         f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each; {out}"
     )
-    if not options["dry_run"] and left.runs:
+    if options["dry_run"]:
+        return
+    record_profile(out, profile)
+    if left.runs:
         _sweep(runs, left, threads=threads, jobs=jobs, device=options["device"])
 
 

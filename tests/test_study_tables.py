@@ -1,0 +1,140 @@
+"""Tables of many runs: ours beside the paper's, and what is missing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from collapse.errors import CollapseError
+from collapse.figures.auc_tables import auc_table, save_auc_table
+from collapse.study.item import PRINTED, Item, auc_by_size, auc_of_runs, item_of, read_profile, record_profile
+from collapse.study.profiles import PROFILES, Profile
+from collapse.training.runs.folder import RunFolder
+from tests.conftest import Collapse
+from tests.small_data import write_small_data
+
+
+@pytest.fixture
+def profile(small_data: Path) -> Profile:
+    return Profile(name="smoke", content="", data=(str(small_data),), base_size=2, repeats=2, epochs=1)
+
+
+def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
+    """Write manifests as finished runs have them: AUC rises with the factor and falls with the seed."""
+    for n, run in enumerate(item.runs[leave_out:]):
+        folder = RunFolder(run.path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        folder.config.write_text(json.dumps(run.config.as_dict()))
+        folder.write_manifest({"status": "finished", "test": {"auc": auc + n / 1000, "logloss": 0.5}})
+    return item
+
+
+def table(folder: Path, profile: Profile, name: str, *, leave_out: int = 0) -> Item:
+    record_profile(folder, profile)
+    return pretend(item_of(folder, name), leave_out=leave_out)
+
+
+def test_means_deviations_and_gains_by_hand(profile: Profile, tmp_path: Path) -> None:
+    item = table(tmp_path, profile, "table-3")
+    runs, means = auc_of_runs(item), auc_by_size(item)
+    assert len(runs) == 18
+    assert len(means) == 9
+    [row] = means[(means["model"] == "dcnv2,depth=5") & (means["factor"] == 2)].to_dict("records")
+    ours = runs[(runs["model"] == "dcnv2,depth=5") & (runs["factor"] == 2)]["test_auc"]
+    base = runs[(runs["model"] == "dcnv2,depth=5") & (runs["factor"] == 1)]["test_auc"]
+    assert row["runs"] == 2
+    assert row["auc"] == pytest.approx(np.mean(ours))
+    assert row["std"] == pytest.approx(np.std(ours, ddof=1))
+    assert row["gain"] == pytest.approx(np.mean(ours) - np.mean(base))
+    assert row["printed"] == 0.81345
+    assert row["printed_gain"] == pytest.approx(0.81345 - 0.81337)
+    assert row["difference"] == pytest.approx(row["auc"] - 0.81345)
+
+
+def test_the_papers_values_stand_beside_the_data_set_of_their_place(profile: Profile, tmp_path: Path) -> None:
+    other = write_small_data(tmp_path / "other", seed=1)
+    two = replace(profile, data=(*profile.data, str(other)))
+    means = auc_by_size(table(tmp_path / "study", two, "table-1"))
+    assert len(means) == 2 * 54
+    assert means["printed"].notna().all()
+    assert means["auc"].notna().all()
+    assert means.groupby("order")["printed_data"].unique().map(list).to_dict() == {0: ["Criteo"], 1: ["Avazu"]}
+    [row] = means[
+        (means["order"] == 1) & (means["model"] == "dcnv2") & (means["variant"] == "ME") & (means["factor"] == 10)
+    ].to_dict("records")
+    printed = pd.read_csv(Path(str(Path(__file__).parents[1] / "collapse/study/printed_auc.csv")))
+    [there] = printed[
+        (printed["table"] == 6)
+        & (printed["model"] == "dcnv2")
+        & (printed["variant"] == "ME")
+        & (printed["factor"] == 10)
+    ].to_dict("records")
+    assert (row["printed"], row["printed_std"]) == (there["auc"], there["std"])
+
+
+def test_what_is_missing_is_empty_and_told(profile: Profile, tmp_path: Path) -> None:
+    item = table(tmp_path, profile, "table-7", leave_out=2)
+    means = auc_by_size(item)
+    first = means.iloc[0]
+    assert (first["model"], first["variant"], first["factor"]) == ("autoint", "SE", 1.0)
+    assert np.isnan(first["auc"])
+    assert first["printed"] == 0.81231
+    assert means["printed"].notna().sum() == 1
+    texts = auc_table(item)
+    assert texts.iloc[0]["ours"] == ""
+    assert texts.iloc[0]["runs"] == "0"
+    paths = save_auc_table(item, tmp_path)
+    assert [path.name for path in paths] == ["table-7.csv", "table-7.md", "table-7.tex"]
+    assert "12 of 14 runs" in paths[1].read_text()
+    assert item.command in paths[1].read_text()
+    assert paths[2].read_text().count(r"\\") >= 8
+    again = pd.read_csv(paths[0])
+    assert again["auc"].tolist() == pytest.approx(means["auc"].tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_every_table_has_all_that_was_printed(name: str, profile: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path, profile)
+    means = auc_by_size(pretend(item_of(tmp_path, name)))
+    expected = {"table-1": 108, "table-3": 9, "table-5": 54, "table-6": 54, "table-7": 1}
+    assert means["printed"].notna().sum() == expected[name]
+
+
+def test_a_folder_is_of_one_profile(profile: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path / "a", profile)
+    record_profile(tmp_path / "a", profile)
+    assert read_profile(tmp_path / "a") == profile
+    with pytest.raises(
+        CollapseError, match=r"other settings \(base_size is 2 there and 3 here\): choose another --out"
+    ):
+        record_profile(tmp_path / "a", replace(profile, base_size=3))
+    for content, sentence in (("{}", "does not fit this version"), ("[", "is not a JSON file")):
+        (tmp_path / "a" / "study.json").write_text(content)
+        with pytest.raises(CollapseError, match=sentence):
+            read_profile(tmp_path / "a")
+
+
+def test_from_a_sweep_to_a_table(
+    small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = replace(PROFILES["smoke"], name="test", data=(str(small_data),), base_size=2, epochs=1)
+    monkeypatch.setitem(PROFILES, "test", profile)
+    study = tmp_path / "study"
+    assert collapse("figures", study, "--list")[0] == 2
+    assert collapse("sweep", "2", "--profile", "test", "--out", study, "--jobs", 1)[0] == 0
+    code, out, err = collapse("figures", study, "--list")
+    assert (code, err) == (0, "")
+    assert "2           1 of    1 runs" in out
+    code, _, err = collapse("figures", study, "--figure", "table-7")
+    assert (code, "has no finished run of table-7: collapse sweep table-7 --profile test" in err) == (2, True)
+    code, out, err = collapse("figures", study, "--figure", "table-1")
+    assert (code, err) == (0, "")
+    assert "53 runs are missing: collapse sweep table-1 --profile test" in out
+    assert (study / "figures" / "table-1.tex").exists()
+    assert collapse("figures", study, "--figure", "99")[0] == 2
+    assert collapse("figures", study)[0] == 2
+    code, _, err = collapse("sweep", "2", "--profile", "test", "--out", study, "--base-size", 3)
+    assert (code, "is a study of other settings" in err) == (2, True)
