@@ -8,6 +8,7 @@ import click
 
 from collapse.cli import report
 from collapse.cli.conditions import failing
+from collapse.figures.markdown import markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +182,7 @@ def command(
         for each, frame in zip(factored, frames, strict=True):
             click.echo(write(each, frame, measures))
         if paper_table is not None:
-            click.echo(report.markdown_table(abundance_by_size(factored).round(2)))
+            click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
             here, there = str(checkpoints[0]), str(against)
             click.echo(report.compared_as_text(comparison, compared, here, there))

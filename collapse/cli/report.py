@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collapse.figures.markdown import markdown_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -141,12 +143,6 @@ def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Se
     return "\n".join(
         [f"**{source}**", "", f"{_summary(factored, fields)}. {choices}.", "", markdown_table(text), ""]
     )
-
-
-def markdown_table(table: "pd.DataFrame") -> str:
-    """Write a table in Markdown."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def as_json(

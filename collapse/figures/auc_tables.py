@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from collapse.figures.markdown import markdown_table
 from collapse.files import atomic_write
 from collapse.study.item import Item, auc_by_size
 
@@ -77,7 +78,7 @@ def save_auc_table(item: Item, folder: Path) -> list[Path]:
     caption = caption_of(item)
     contents = {
         "csv": auc_by_size(item).to_csv(index=False, lineterminator="\n"),
-        "md": f"{_markdown(text)}\n\n{caption}\n",
+        "md": f"{markdown_table(text)}\n\n{caption}\n",
         "tex": text.to_latex(index=False, escape=True, caption=_plain(caption), label=f"tab:{item.name}"),
     }
     paths = [folder / f"{item.name}.{suffix}" for suffix in contents]
@@ -111,11 +112,6 @@ def _with_deviation(values: "pd.Series[float]", deviations: "pd.Series[float]") 
 
 def _signed(values: "pd.Series[float]") -> list[str]:
     return values.map("{:+.5f}".format).where(values.notna(), "").to_list()
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
 
 
 def _plain(text: str) -> str:

@@ -12,13 +12,15 @@ from collapse.training.runs.config import RunConfig
 MONITORS = ("abundance",)
 
 
-def folder_name(config: RunConfig) -> str:
+def folder_name(config: RunConfig, data_hash: str | None = None) -> str:
     """Name a run's folder within a study: its label and a digest, so that no two runs share one.
 
     Parameters
     ----------
     config : RunConfig
         The run.
+    data_hash : str, optional
+        Its data's hash, where that is known; else the data is opened.
 
     Returns
     -------
@@ -31,8 +33,7 @@ def folder_name(config: RunConfig) -> str:
     CollapseError
         If the data cannot be opened.
     """
-    data = load_data(config.data)
-    content = {**config.as_dict(), "data": data.data_hash}
+    content = {**config.as_dict(), "data": data_hash or load_data(config.data).data_hash}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
     label = "".join(sign if sign.isalnum() or sign in "-.,=_" else "-" for sign in config.label)
     return f"{label[:100]}-{digest}"

@@ -19,8 +19,9 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
 
 RECORD = "study.json"
-PRINTED = {"table-1": (5, 6), "table-5": (5,), "table-6": (6,), "table-3": (3,), "table-7": (7,)}
-"""The paper's tables that hold an item's values; those of Table 1 stand, with their deviations, in 5 and 6."""
+PRINTED = {"table-1": {5: 0, 6: 1}, "table-5": {5: 0}, "table-6": {6: 1}, "table-3": {3: 0}, "table-7": {7: 0}}
+"""The paper's tables that hold an item's values, each with the place of its data set among the profile's; those of
+Table 1 stand, with their deviations, in 5 and 6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,10 +222,8 @@ def _printed(name: str) -> pd.DataFrame:
     content = files("collapse.study").joinpath("printed_auc.csv")
     with content.open() as file:
         table = pd.read_csv(file)
-    order = {number: n for n, number in enumerate(PRINTED[name])}
+    order = PRINTED[name]
     table = table[table["table"].isin(order)]
-    if name == "table-6":
-        order = {6: 1}
     table = table.assign(order=table["table"].map(order), factor=table["factor"].astype(float))
     table = table.rename(columns={"data": "printed_data", "auc": "printed", "std": "printed_std"})
     return _with_gain(table, "printed", "printed_gain").drop(columns="table")

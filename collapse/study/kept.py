@@ -12,7 +12,6 @@ import pandas as pd
 from collapse.files import atomic_write, explained
 
 FOLDER = ".results"
-_CHUNK = 1 << 22
 
 
 def kept(
@@ -66,11 +65,8 @@ def sha256_of(path: Path) -> str:
     CollapseError
         If it cannot be read.
     """
-    digest = hashlib.sha256()
     with explained("read", path), path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> pd.DataFrame | None:
