@@ -1,5 +1,6 @@
 """Recipes, and the sweep that makes their runs: skipped, gone on with, failed, killed, shared."""
 
+import json
 import os
 import signal
 import subprocess
@@ -263,3 +264,19 @@ def test_killed_at_any_moment_and_gone_on_with(
     results = [study.results.sort_values("name") for study in (Study(folder), undisturbed)]
     assert len(results[0]) == 3
     assert np.array_equal(results[0]["test_auc"], results[1]["test_auc"])
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_does_not_wait_for_the_runs_in_progress(kill: signal.Signals, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "collapse", "sweep", "2", "--data", "flights:0.1", "--out", str(tmp_path)]
+    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("*/abundance.csv")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(kill)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert b"stopped and saved, 1 runs to go" in err
+    [manifest] = tmp_path.glob("*/manifest.json")
+    assert json.loads(manifest.read_text())["status"] == "unfinished"
+    assert begun(tmp_path) == 1

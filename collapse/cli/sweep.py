@@ -37,8 +37,8 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     ITEM is a figure (8a) or a table (table-1), or all; several share their runs. What is finished is skipped, what
     was stopped or killed goes on, and a run that fails does not stop the others: it is told at the end, and the
-    exit code is 1. Ctrl-C stops it once the runs in progress have ended; the same command goes on. Two sweeps may
-    work in one folder.
+    exit code is 1. Ctrl-C has the runs in progress saved and stops; the same command goes on. Two sweeps may work
+    in one folder.
 
     \b
     Profiles:

@@ -11,6 +11,7 @@ from multiprocessing import active_children, get_context
 
 _LOOK_SECONDS = 0.5
 _SAVING_SECONDS = 5.0
+_SAVED_SECONDS = 60.0
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:
@@ -36,20 +37,29 @@ def process_pool(jobs: int) -> ProcessPoolExecutor:
 def stopping_children() -> Iterator[None]:
     """Within the block, let a termination signal act as Ctrl-C, and let either stop the children's runs first.
 
+    Ctrl-C is taken anew, too: Polars puts a handler below Python's as it is imported, which swallowed it.
+
     Raises
     ------
     KeyboardInterrupt
-        In place of what ended the block, once the children were told to save and stop.
+        Once the children have saved and stopped.
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    caught = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in caught}
     try:
         yield
     except KeyboardInterrupt:
-        for child in active_children():
+        children = active_children()
+        for child in children:
             child.terminate()
+        while children := [child for child in children if child.is_alive()]:
+            children[0].join(_SAVED_SECONDS)
+            if children[0].is_alive():
+                children[0].terminate()
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _begin(parent: int) -> None:

@@ -158,8 +158,11 @@ def sweep(
                     yield Outcome(run=lost[0], result=None, reason="its process died: killed, or out of memory")
                 else:
                     alone.extend(lost)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException:
+        # Not waited for: whoever stops the sweep has the runs in progress stopped first.
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _outcome(
