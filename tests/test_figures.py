@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,16 @@ from collapse.analysis.readers import load
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
-from collapse.figures.display import PROVENANCE, Display
-from collapse.figures.registry import DISPLAYS, display_of
+from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
+from collapse.figures.display import Display
+from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS, display_of
 from collapse.figures.spectrum import SpectrumDisplay
 from collapse.figures.sub_embeddings import SubEmbeddingDisplay
+from collapse.study.item import Item
+from collapse.study.profiles import Profile
 from collapse.tables import EmbeddingTable, TableSet
+from tests.pretended import pretended
+from tests.small_data import write_small_data
 
 Factored = Callable[..., list[FactoredTables]]
 
@@ -33,16 +39,32 @@ def factored(trained: dict[str, Path]) -> Factored:
 
 
 # What a display draws in the tests of its contract; one checkpoint of DCNv2 where nothing is said.
+ALL: dict[str, type[Display]] = {**DISPLAYS, **STUDY_DISPLAYS}
 SERVED_BY = {"10a": ["dcnv2-8", "dcnv2-4x2"], "10b": ["dcnv2-4x2"], "10d": ["dcnv2-4x2"], "14": ["ffm-2"]}
 
 
 @pytest.fixture
-def made(display: type[Display], factored: Factored, monkeypatch: pytest.MonkeyPatch) -> Display:
+def item(small_data: Path, tmp_path: Path) -> Callable[..., Item]:
+    """Return a function that returns an item of a study on two data sets, whose runs pretend to be finished."""
+    other = write_small_data(tmp_path / "other", seed=1)
+    profile = Profile(name="smoke", content="", data=(str(small_data), str(other)), base_size=2, repeats=2)
+    return partial(pretended, tmp_path / "study", profile)
+
+
+@pytest.fixture
+def made(
+    display: type[Display],
+    factored: Factored,
+    item: Callable[..., Item],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Display:
     """Return a display of what serves it."""
     if display.number == "4":
         monkeypatch.setattr(
             "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, every=10, seeds=2)
         )
+    if not issubclass(display, CheckpointDisplay):
+        return display.from_study(item(display.number))
     checkpoints = factored(*SERVED_BY.get(display.number, ["dcnv2-4"]))
     if display.needs_text_model:
         text = np.random.default_rng(0).standard_normal((50, 6))
@@ -51,16 +73,19 @@ def made(display: type[Display], factored: Factored, monkeypatch: pytest.MonkeyP
     return display.from_checkpoints(checkpoints)
 
 
-@pytest.mark.parametrize("display", DISPLAYS.values(), ids=DISPLAYS.keys())
+@pytest.mark.parametrize("display", ALL.values(), ids=ALL.keys())
 class TestContract:
     """Every display: constructors, drawing on given axes, files, a table that draws it again."""
 
     def test_it_says_what_it_shows(self, display: type[Display], made: Display) -> None:
-        assert display.number in DISPLAYS
+        assert display.number in ALL
         assert display.content
         assert set(display.columns) <= set(made.table)
         if display.number == "4":
             assert "seeds 2" in made.caption
+        elif display.number in STUDY_DISPLAYS:
+            of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .*initialised 2x \(profile smoke\)"
+            assert re.match(of_study, made.caption)
         else:
             assert set(PROVENANCE) <= set(made.table)
             assert re.match(".* on small, epoch [12], seeds 0/0/0, all rows", made.caption)
@@ -99,7 +124,7 @@ class TestContract:
     def test_drawing_computes_nothing(self, display: type[Display], made: Display) -> None:
         """What is drawn was computed when the display was made."""
         made.derive = None  # type: ignore[assignment, method-assign]
-        made.compute = None  # type: ignore[assignment, method-assign]
+        made.compute = None  # type: ignore[attr-defined]
         assert made.plot().axes_
 
     def test_another_table_is_refused(self, display: type[Display], tmp_path: Path) -> None:
@@ -151,7 +176,7 @@ class TestAbundance:
 
 
 @pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
-def test_two_seeds_of_one_model_are_two_colours(display: type[Display], factored: Factored) -> None:
+def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay], factored: Factored) -> None:
     """Drawn apart, and named apart in the legend."""
     (first,) = factored("dcnv2-4")
     settings = {**first.tables.settings, "seeds.order": "1"}
@@ -168,7 +193,7 @@ def test_two_seeds_of_one_model_are_two_colours(display: type[Display], factored
 
 @pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
 def test_long_labels_leave_room_for_the_drawing(
-    display: type[Display], factored: Factored, tmp_path: Path
+    display: type[CheckpointDisplay], factored: Factored, tmp_path: Path
 ) -> None:
     """Wrapped, and fewer side by side: the legend is inside the figure, and saving it gives no warning."""
     (first,) = factored("dcnv2-4")

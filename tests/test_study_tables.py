@@ -1,6 +1,5 @@
 """Tables of many runs: ours beside the paper's, and what is missing."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +8,12 @@ import pandas as pd
 import pytest
 
 from collapse.errors import CollapseError
-from collapse.figures.auc_tables import auc_table, save_auc_table
-from collapse.study.item import PRINTED, Item, auc_by_size, auc_of_runs, item_of, read_profile, record_profile
+from collapse.figures.auc_tables import auc_table
+from collapse.study.auc import PRINTED, auc_by_size, auc_of_runs
+from collapse.study.item import item_of, read_profile, record_profile
 from collapse.study.profiles import PROFILES, Profile
-from collapse.training.runs.folder import RunFolder
 from tests.conftest import Collapse
+from tests.pretended import pretend, pretended
 from tests.small_data import write_small_data
 
 
@@ -22,23 +22,8 @@ def profile(small_data: Path) -> Profile:
     return Profile(name="smoke", content="", data=(str(small_data),), base_size=2, repeats=2, epochs=1)
 
 
-def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
-    """Write manifests as finished runs have them: AUC rises with the factor and falls with the seed."""
-    for n, run in enumerate(item.runs[leave_out:]):
-        folder = RunFolder(run.path)
-        run.path.mkdir(parents=True, exist_ok=True)
-        folder.config.write_text(json.dumps(run.config.as_dict()))
-        folder.write_manifest({"status": "finished", "test": {"auc": auc + n / 1000, "logloss": 0.5}})
-    return item
-
-
-def table(folder: Path, profile: Profile, name: str, *, leave_out: int = 0) -> Item:
-    record_profile(folder, profile)
-    return pretend(item_of(folder, name), leave_out=leave_out)
-
-
 def test_means_deviations_and_gains_by_hand(profile: Profile, tmp_path: Path) -> None:
-    item = table(tmp_path, profile, "table-3")
+    item = pretended(tmp_path, profile, "table-3")
     runs, means = auc_of_runs(item), auc_by_size(item)
     assert len(runs) == 18
     assert len(means) == 9
@@ -57,7 +42,7 @@ def test_means_deviations_and_gains_by_hand(profile: Profile, tmp_path: Path) ->
 def test_the_papers_values_stand_beside_the_data_set_of_their_place(profile: Profile, tmp_path: Path) -> None:
     other = write_small_data(tmp_path / "other", seed=1)
     two = replace(profile, data=(*profile.data, str(other)))
-    means = auc_by_size(table(tmp_path / "study", two, "table-1"))
+    means = auc_by_size(pretended(tmp_path / "study", two, "table-1"))
     assert len(means) == 2 * 54
     assert means["printed"].notna().all()
     assert means["auc"].notna().all()
@@ -76,17 +61,18 @@ def test_the_papers_values_stand_beside_the_data_set_of_their_place(profile: Pro
 
 
 def test_what_is_missing_is_empty_and_told(profile: Profile, tmp_path: Path) -> None:
-    item = table(tmp_path, profile, "table-7", leave_out=2)
+    item = pretended(tmp_path, profile, "table-7", leave_out=2)
     means = auc_by_size(item)
     first = means.iloc[0]
     assert (first["model"], first["variant"], first["factor"]) == ("autoint", "SE", 1.0)
     assert np.isnan(first["auc"])
     assert first["printed"] == 0.81231
     assert means["printed"].notna().sum() == 1
-    texts = auc_table(item)
+    made = auc_table(item)
+    texts = made.text
     assert texts.iloc[0]["ours"] == ""
     assert texts.iloc[0]["runs"] == "0"
-    paths = save_auc_table(item, tmp_path)
+    paths = made.save(tmp_path)
     assert [path.name for path in paths] == ["table-7.csv", "table-7.md", "table-7.tex"]
     assert "12 of 14 runs" in paths[1].read_text()
     assert item.command in paths[1].read_text()
@@ -132,7 +118,7 @@ def test_from_a_sweep_to_a_table(
     assert (code, "has no finished run of table-7: collapse sweep table-7 --profile test" in err) == (2, True)
     code, out, err = collapse("figures", study, "--figure", "table-1")
     assert (code, err) == (0, "")
-    assert "53 runs are missing: collapse sweep table-1 --profile test" in out
+    assert "53 runs of table-1 are missing: collapse sweep table-1 --profile test" in out
     assert (study / "figures" / "table-1.tex").exists()
     assert collapse("figures", study, "--figure", "99")[0] == 2
     assert collapse("figures", study)[0] == 2

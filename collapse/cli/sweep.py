@@ -64,7 +64,10 @@ def command(items: tuple[str, ...], **options: Any) -> None:
     out = options["out"] or Path("runs") / profile.name
     runs = plan(runs_of(items, profile), out)
     if not runs:
-        raise CollapseError(f"{', '.join(items)} has no runs in this profile: it needs a second --data")
+        raise CollapseError(
+            f"{', '.join(items)} has no runs in this profile: Figure 4 and Table 4 need none, and Figure 13 and "
+            "Table 6 a second --data"
+        )
     left = _Left(runs)
     threads, jobs = _shared_out(options["device"], options["threads"], options["jobs"])
     if options["dry_run"]:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class AbundanceDisplay(Display):
+class AbundanceDisplay(CheckpointDisplay):
     """IA(E_i) of every field, fields by ascending cardinality, with the mean over random normal matrices."""
 
     number = "2"

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class AbundancePerKDisplay(Display):
+class AbundancePerKDisplay(CheckpointDisplay):
     """Information abundance over the embedding size, a line a field and their mean; a checkpoint a size."""
 
     number = "15"

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class ComparisonDisplay(Display):
+class ComparisonDisplay(CheckpointDisplay):
     """IA(E_i) of every field, a line a checkpoint, fields by ascending cardinality."""
 
     columns = ("label", "field", "cardinality", "ia")

@@ -12,13 +12,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from collapse.analysis.factors import FactoredTables
-from collapse.analysis.labels import labels
 from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.files import atomic_write, explained
+from collapse.study.item import Item
 
-_MAY_BE_MISSING = {column: [""] for column in ("cardinality", "rows_seen", "ia", "norm", "unitary_distance")}
+_NUMBERS_THAT_MAY_BE_MISSING = (
+    "cardinality", "rows_seen", "ia", "norm", "unitary_distance",
+    "test_auc", "epoch", "train_loss", "validation_auc", "validation_logloss",
+)  # fmt: skip
+_MAY_BE_MISSING = {column: [""] for column in _NUMBERS_THAT_MAY_BE_MISSING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Layout:
 
 
 class Display(ABC):
-    """A figure of the paper: `from_checkpoints` computes its table, `plot` draws the table.
+    """A figure of the paper: `plot` draws its table, which another constructor computes.
 
     Parameters
     ----------
@@ -56,10 +59,6 @@ class Display(ABC):
     """The columns that the drawing needs."""
     size: ClassVar[tuple[float, float]]
     """Width and height in inches."""
-    takes_one: ClassVar[bool] = False
-    """Whether it draws one checkpoint alone."""
-    needs_text_model: ClassVar[bool] = False
-    """Whether a text model's token table is to be among its checkpoints."""
     legend_lines: ClassVar[int] = 1
     """Lines that a checkpoint takes in its legend; 0 without one."""
     mosaic: ClassVar[str] = "a"
@@ -80,43 +79,25 @@ class Display(ABC):
         self.axes_: list[Axes] = []
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
-        """Compute the table.
+    @abstractmethod
+    def from_study(cls, item: Item) -> Self:
+        """Compute the table from the finished runs of an item.
 
         Parameters
         ----------
-        checkpoints : sequence of FactoredTables
-            The checkpoints to draw; each gets a label of its own, whatever they differ in.
+        item : Item
+            The figure's item in a study.
 
         Returns
         -------
         Display
-            Ready to be drawn.
+            Ready to be drawn, of what is finished.
 
         Raises
         ------
         CollapseError
-            If the checkpoints cannot serve this figure; the sentence names what would.
+            If nothing is, or the runs cannot serve this figure.
         """
-        tables = [
-            with_provenance(cls.compute(checkpoint), checkpoint, label)
-            for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True)
-        ]
-        return cls(pd.concat(tables, ignore_index=True))
-
-    @classmethod
-    def labelled(cls, checkpoints: Sequence[FactoredTables]) -> list[str]:
-        """Return a label each, or refuse more than the figure draws."""
-        if cls.takes_one and len(checkpoints) != 1:
-            raise CollapseError(
-                f"figure {cls.number} draws one checkpoint, and {len(checkpoints)} were given: name one"
-            )
-        return labels([checkpoint.tables for checkpoint in checkpoints])
-
-    @classmethod
-    @abstractmethod
-    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute the table of one checkpoint, without the columns of `PROVENANCE`."""
 
     @classmethod
     def from_csv(cls, path: Path) -> Self:
@@ -189,13 +170,9 @@ class Display(ABC):
         """Draw the table on given axes, one a panel; `plot` calls it in the house style."""
 
     @property
+    @abstractmethod
     def caption(self) -> str:
-        """What data, models, rows and seeds the numbers are from."""
-        lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
-        return "\n".join(
-            f"{row.label} on {row.data}, epoch {row.epoch}, seeds {row.seeds}, {row.rows} rows"
-            for row in lines.itertuples()
-        )
+        """What the numbers are of."""
 
     def save(self, folder: Path) -> list[Path]:
         """Draw, and write a PNG, a PDF and the tables as CSV, each whole or not at all.
@@ -231,29 +208,3 @@ class Display(ABC):
             with atomic_write(path) as file:
                 file.write(table.to_csv(index=False, lineterminator="\n").encode())
         return [*paths[:2], *numbers]
-
-
-PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")
-
-
-def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str) -> pd.DataFrame:
-    """Put the columns that say where numbers are from before a table.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Numbers of one checkpoint.
-    checkpoint : FactoredTables
-        The checkpoint.
-    label : str
-        What it is called in the figure.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table behind the columns of `PROVENANCE`.
-    """
-    tables = checkpoint.tables
-    described = {key: tables.description.get(key, "unknown") for key in ("data", "epoch", "seeds")}
-    provenance = {"label": label, "model": tables.name, **described, "rows": checkpoint.choices.rows}
-    return pd.concat([pd.DataFrame(provenance, index=table.index), table], axis=1)

@@ -9,13 +9,14 @@ from collapse.analysis.diversity import set_diversity
 from collapse.analysis.factors import FactoredTables
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.figures.display import Display, Layout, with_provenance
+from collapse.figures.checkpoint_display import CheckpointDisplay, with_provenance
+from collapse.figures.display import Layout
 
 _BAR = 0.85
 """Inches a bar: a setting's name fits."""
 
 
-class DiversityDisplay(Display):
+class DiversityDisplay(CheckpointDisplay):
     """Mean diversity over pairs of sets and fields, a bar a checkpoint; the fields as points.
 
     A single-embedding checkpoint is split into sets of consecutive columns, as many as the first multi-embedding

@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
-from collapse.figures.display import Display, Layout
+from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.display import Layout
 from collapse.figures.sub_embeddings import draw_heatmap, field_order, summed
 
 _ACROSS = 2
 
 
-class HeatmapsDisplay(Display):
+class HeatmapsDisplay(CheckpointDisplay):
     """A heatmap a checkpoint, one scale of colours for all; above it its sums over i, beside it those over j."""
 
     number = "16"

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.sub_embeddings import summed
 
 
-class MarginalsDisplay(Display):
+class MarginalsDisplay(CheckpointDisplay):
     """sum_i IA(E_i^{->j}) against IA(E_j), both relative to the checkpoint's largest."""
 
     number = "9"

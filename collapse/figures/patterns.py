@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
-from collapse.figures.display import Display, Layout
+from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.display import Layout
 
 _ACROSS = 4
 
 
-class PatternDisplay(Display):
+class PatternDisplay(CheckpointDisplay):
     """||W_{i->j}^{(m)}||_F of every pair, one scale of colours for all sets."""
 
     number = "10b"

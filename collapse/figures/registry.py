@@ -3,13 +3,25 @@
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.abundance_per_k import AbundancePerKDisplay
+from collapse.figures.auc_by_size import (
+    DeepAndCrossAucDisplay,
+    DeepAndCrossSetsDisplay,
+    FirstDataDisplay,
+    MultiDisplay,
+    RegularisedAucDisplay,
+    SecondDataDisplay,
+    SingleDisplay,
+    VariantAucDisplay,
+)
+from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.comparison import DeepAndCrossDisplay, RegularisationDisplay, SetsDisplay
-from collapse.figures.display import Display
 from collapse.figures.diversity import DiversityDisplay, VariantDiversityDisplay
 from collapse.figures.heatmaps import HeatmapsDisplay
 from collapse.figures.marginals import MarginalsDisplay
 from collapse.figures.patterns import PatternDisplay
+from collapse.figures.regularisation import DynamicsDisplay
 from collapse.figures.spectrum import SpectrumDisplay
+from collapse.figures.study_display import StudyDisplay
 from collapse.figures.sub_embeddings import (
     FFMDisplay,
     HeatmapDisplay,
@@ -20,7 +32,7 @@ from collapse.figures.sub_embeddings import (
 from collapse.figures.text_model import TextModelDisplay
 from collapse.figures.toy import ToyDisplay
 
-DISPLAYS: dict[str, type[Display]] = {
+DISPLAYS: dict[str, type[CheckpointDisplay]] = {
     display.number: display
     for display in (
         SpectrumDisplay,
@@ -43,10 +55,26 @@ DISPLAYS: dict[str, type[Display]] = {
         HeatmapsDisplay,
     )
 }
+"""Those of checkpoints."""
+STUDY_DISPLAYS: dict[str, type[StudyDisplay]] = {
+    display.number: display
+    for display in (
+        SingleDisplay,
+        DynamicsDisplay,
+        DeepAndCrossAucDisplay,
+        MultiDisplay,
+        VariantAucDisplay,
+        FirstDataDisplay,
+        SecondDataDisplay,
+        RegularisedAucDisplay,
+        DeepAndCrossSetsDisplay,
+    )
+}
+"""Those of many runs."""
 
 
-def display_of(number: str) -> type[Display]:
-    """Find the display of a figure.
+def display_of(number: str) -> type[CheckpointDisplay]:
+    """Find the display of a figure of checkpoints.
 
     Parameters
     ----------
@@ -63,6 +91,10 @@ def display_of(number: str) -> type[Display]:
     CollapseError
         If there is none; the sentence lists those that there are.
     """
+    if number in STUDY_DISPLAYS:
+        raise CollapseError(
+            f"figure {number} is of many runs: `collapse figures STUDY --figure {number}` draws it"
+        )
     if number not in DISPLAYS:
         listed = "; ".join(f"{known} ({display.content})" for known, display in DISPLAYS.items())
         raise CollapseError(f"there is no figure {number!r}; there are {listed}")

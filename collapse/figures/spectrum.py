@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.spectrum import spectra
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class SpectrumDisplay(Display):
+class SpectrumDisplay(CheckpointDisplay):
     """One line a field and checkpoint, sigma_k / sigma_1 against k; dashed for the smallest of several sizes."""
 
     number = "1b"

@@ -40,6 +40,16 @@ REFERENCE = "0.45"
 """Grey of whatever is compared with."""
 
 
+_NAMES = {
+    "dnn": "DNN",
+    "ipnn": "IPNN",
+    "nfwfm": "NFwFM",
+    "xdeepfm": "xDeepFM",
+    "dcnv2": "DCNv2",
+    "finalmlp": "FinalMLP",
+    "autoint": "AutoInt",
+    "ffm": "FFM",
+}
 _SPECTRUM_FLOOR = 1e-4
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
 """Of a legend's text, and how many of them its handle takes the room of."""
@@ -121,6 +131,12 @@ def colours(count: int) -> list[tuple[float, float, float]]:
     """
     palette = sns.color_palette("colorblind") if count <= 10 else sns.color_palette("viridis", count)
     return [(float(r), float(g), float(b)) for r, g, b in palette[:count]]
+
+
+def model_name(name: object) -> str:
+    """Write a model's name and settings as people do: ``DCNv2, regularised=lambda``; what is unknown stays."""
+    model, *settings = str(name).split(",")
+    return ", ".join([_NAMES.get(model, model), *settings])
 
 
 def wrapped(caption: str, width: float) -> str:

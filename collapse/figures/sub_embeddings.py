@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class SubEmbeddingDisplay(Display):
+class SubEmbeddingDisplay(CheckpointDisplay):
     """IA(E_i^{->j}) of every pair (a), summed over j (b) and over i (c); fields by ascending IA(E_i).
 
     The sums and their correlations with IA(E_i) stand in ``derived``: ``sums`` and ``correlations``.

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.spectrum import spectra
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
-class TextModelDisplay(Display):
+class TextModelDisplay(CheckpointDisplay):
     """sigma_k / sigma_1 against k / R, a thin line a field, the mean over the fields dashed."""
 
     number = "11"

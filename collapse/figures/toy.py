@@ -9,10 +9,11 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.toy import toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
-from collapse.figures.display import Display
+from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.study.item import Item
 
 
-class ToyDisplay(Display):
+class ToyDisplay(CheckpointDisplay):
     """IA(E_1) against the iteration, a case a colour: the mean over the seeds and their range."""
 
     number = "4"
@@ -25,6 +26,11 @@ class ToyDisplay(Display):
         """Run the experiment with Appendix G's settings; it needs no checkpoint."""
         settings = ToySettings()
         return cls.from_table(toy_experiment(settings), settings)
+
+    @classmethod
+    def from_study(cls, item: Item) -> "ToyDisplay":  # noqa: ARG003
+        """Run the experiment; it needs no run of a study."""
+        return cls.from_checkpoints(())
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, settings: ToySettings) -> "ToyDisplay":

@@ -27,6 +27,15 @@ class Profile:
     batch_size: int = 2048
     """Rows a step."""
 
+    @property
+    def told(self) -> str:
+        """What captions say of the size."""
+        base = f"K = {self.base_size}" if self.base_size else "the paper's K"
+        return (
+            f"{base} at 1x, at most {self.epochs} epochs of batches of {self.batch_size}, initialised "
+            f"{self.repeats}x (profile {self.name})"
+        )
+
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return single-embedding (SE): one set, the base size times a factor."""
         return model_config(model, embedding_size=max(round(self._base(model) * factor), 1), **settings)

@@ -118,6 +118,11 @@ def _variants(profile: Profile) -> list[ModelConfig]:
     return [*(profile.multi("dcnv2", sets) for sets in FACTORS), *variants]
 
 
+def _none(_: Profile) -> Runs:
+    """Take nothing: the item is not made of runs."""
+    return ()
+
+
 def _plain(p: Profile) -> ModelConfig:
     return p.single("dcnv2")
 
@@ -141,6 +146,7 @@ RECIPES = {
         Recipe("1b", "singular values of DCNv2 at every size", _at_sizes(FACTORS)),
         Recipe("2", "abundance of the enlarged DCNv2 against random", _once(_large)),
         Recipe("3", "sub-embeddings of DCNv2", _once(_plain)),
+        Recipe("4", "the toy experiment", _none),
         Recipe("5a", "abundance, standard against regularised DCNv2", _once(_large, _large_regularised)),
         Recipe("5b", "test AUC and dynamics, standard against regularised DCNv2", _compared(
             lambda p: _single(p, ["dcnv2"]), lambda p: _single(p, ["dcnv2"], regularised="lambda"))),
@@ -171,13 +177,17 @@ RECIPES = {
         Recipe("table-1", "test AUC of six models at every size, SE and ME, all data sets", _table_1),
         Recipe("table-2", "mean abundance against the share of the data and the size", _table_2),
         Recipe("table-3", "test AUC with more cross layers and a deeper MLP", _compared(_table_3)),
+        Recipe("table-4", "what the data sets hold", _none),
         Recipe("table-5", "Table 1 with deviations, first data set", _of_data(0)),
         Recipe("table-6", "Table 1 with deviations, second data set", _of_data(1)),
         Recipe("table-7", "test AUC of AutoInt, SE and ME, to 4x", _compared(
             lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
     )
 }  # fmt: skip
-"""The recipes by item. Figures 4 and 7 and Table 4 need no run."""
+"""The recipes by item. Figure 7, a schematic, is none."""
+
+NEED_NO_RUNS = ("4", "table-4")
+"""Items that a study shows without any run."""
 
 
 def runs_of(items: Sequence[str], profile: Profile) -> Runs:

@@ -1,0 +1,159 @@
+"""Figures 1a, 6b, 8a, 10c, 12, 13, 17a and 17b: test AUC against the embedding size, a line a model or variant."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from collapse.figures import style
+from collapse.figures.display import Layout
+from collapse.figures.study_display import StudyDisplay
+from collapse.study.auc import auc_of_runs, curves
+from collapse.study.item import Item
+
+_ACROSS = 3
+
+
+class AucBySizeDisplay(StudyDisplay):
+    """Test AUC against the size, a multiple of the base: mean over the initialisations, deviation as a band."""
+
+    columns = ("data", "model", "variant", "factor", "seed", "test_auc", "panel", "line")
+    size = (style.COLUMN, 2.8)
+    legend_lines = 0
+    lines: ClassVar[str] = "model"
+    """Which column tells the lines apart: ``model``, or ``variant`` for SE and ME."""
+    panels: ClassVar[bool] = False
+    """Whether every model has a panel of its own."""
+
+    @classmethod
+    def compute(cls, item: Item) -> pd.DataFrame:
+        """Read every run's test AUC; a line of ME begins with SE at 1x, which is one set."""
+        runs = curves(auc_of_runs(item))
+        return runs.assign(line=runs[cls.lines], panel=runs["model"] if cls.panels else "")
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return mean, sample standard deviation and number of the runs at every size."""
+        grouped = self.table.groupby(["panel", "line", "factor"], sort=False)["test_auc"]
+        means = grouped.agg(["mean", "std", "size"]).reset_index()
+        return {"means": means.sort_values("factor", kind="stable")}
+
+    def layout(self) -> Layout:
+        """Return a panel, or three models a row."""
+        names = list(self.table["panel"].unique())
+        if len(names) == 1:
+            return Layout(mosaic=self.mosaic, size=self.size)
+        rows = [names[first : first + _ACROSS] for first in range(0, len(names), _ACROSS)]
+        across = len(rows[0])
+        mosaic = [row + ["."] * (across - len(row)) for row in rows]
+        return Layout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.4 + 1.9 * len(rows)))
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a line and a band each."""
+        names = list(self.table["panel"].unique())
+        colours = dict(zip(lines := list(self.table["line"].unique()), style.colours(len(lines)), strict=True))
+        handles: dict[str, Artist] = {}
+        for ax, name in zip(axes, names, strict=True):
+            of_panel = self.derived["means"][self.derived["means"]["panel"] == name]
+            for line, of_line in of_panel.groupby("line", sort=False):
+                handles[str(line)] = draw_auc(ax, of_line, colour=colours[str(line)], label=style.model_name(line))
+            size_axis(ax, of_panel["factor"])
+            ax.set_title(style.model_name(name))
+        axes[0].set_ylabel("test AUC")
+        if len(names) == 1:
+            style.legend_above(axes[0], [handles[line] for line in lines], columns=3)
+        else:
+            axes[0].legend(handles=[handles[line] for line in lines])
+
+
+def draw_auc(ax: Axes, means: pd.DataFrame, *, colour: tuple[float, float, float], label: str) -> Artist:
+    """Draw a line of mean test AUC by size, with a band of a standard deviation where runs are repeated.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    means : pandas.DataFrame
+        ``factor``, ascending, ``mean`` and ``std``; the deviation of a single run is NaN and has no band.
+    colour : tuple of float
+        Red, green and blue.
+    label : str
+        The line's name.
+
+    Returns
+    -------
+    Artist
+        The line.
+    """
+    x, mean, deviation = means["factor"], means["mean"], means["std"].fillna(0)
+    if deviation.any():
+        ax.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+    return ax.plot(x, mean, "o-", color=colour, ms=3, label=label)[0]
+
+
+def size_axis(ax: Axes, factors: "pd.Series[float]") -> None:
+    """Put multiples of the base size along the x axis, logarithmic, each with its tick."""
+    ax.set(xlabel="embedding size, times the base", xscale="log")
+    known = sorted(factors.unique())
+    ax.set_xticks(known, [f"{factor:g}x" for factor in known])
+    ax.set_xticks([], minor=True)
+    ax.grid(visible=True)
+
+
+class SingleDisplay(AucBySizeDisplay):
+    """SE of the six models."""
+
+    number = "1a"
+    content = "test AUC against the size, SE, six models"
+
+
+class DeepAndCrossAucDisplay(AucBySizeDisplay):
+    """SE of DNN and DCNv2."""
+
+    number = "6b"
+    content = "test AUC against the size, SE, DNN and DCNv2"
+
+
+class MultiDisplay(AucBySizeDisplay):
+    """ME of the six models."""
+
+    number = "8a"
+    content = "test AUC against the size, ME, six models"
+
+
+class VariantAucDisplay(AucBySizeDisplay):
+    """Separate, shared and norm-aligned interactions."""
+
+    number = "10c"
+    content = "test AUC against the size, ME with separate, shared and norm-aligned interactions"
+
+
+class FirstDataDisplay(AucBySizeDisplay):
+    """SE and ME on the first data set, the paper's Criteo."""
+
+    number = "12"
+    content = "test AUC against the size, SE and ME, a panel a model, first data set"
+    lines = "variant"
+    panels = True
+
+
+class SecondDataDisplay(FirstDataDisplay):
+    """SE and ME on the second data set, the paper's Avazu."""
+
+    number = "13"
+    content = "test AUC against the size, SE and ME, a panel a model, second data set"
+
+
+class RegularisedAucDisplay(FirstDataDisplay):
+    """SE and ME of regularised DCNv2."""
+
+    number = "17a"
+    content = "test AUC against the size, SE and ME of regularised DCNv2"
+
+
+class DeepAndCrossSetsDisplay(FirstDataDisplay):
+    """SE and ME of DNN and DCNv2."""
+
+    number = "17b"
+    content = "test AUC against the size, SE and ME of DNN and DCNv2"

@@ -1,0 +1,115 @@
+"""Figures drawn from checkpoints."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.labels import labels
+from collapse.analysis.readers.text import read_token_table
+from collapse.errors import CollapseError
+from collapse.figures.display import Display
+from collapse.study.item import Item
+from collapse.study.study import StudyRun
+
+
+class CheckpointDisplay(Display):
+    """A figure of one or several checkpoints: `from_checkpoints` computes its table."""
+
+    takes_one: ClassVar[bool] = False
+    """Whether it draws one checkpoint alone."""
+    needs_text_model: ClassVar[bool] = False
+    """Whether a text model's token table is to be among its checkpoints."""
+
+    @classmethod
+    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
+        """Compute the table.
+
+        Parameters
+        ----------
+        checkpoints : sequence of FactoredTables
+            The checkpoints to draw; each gets a label of its own, whatever they differ in.
+
+        Returns
+        -------
+        Display
+            Ready to be drawn.
+
+        Raises
+        ------
+        CollapseError
+            If the checkpoints cannot serve this figure; the sentence names what would.
+        """
+        tables = [
+            with_provenance(cls.compute(checkpoint), checkpoint, label)
+            for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True)
+        ]
+        return cls(pd.concat(tables, ignore_index=True))
+
+    @classmethod
+    def from_study(cls, item: Item) -> Self:
+        """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
+        runs = [StudyRun(run.path) for run in item.with_finished_runs().runs if run.state == "finished"]
+        checkpoints = [run.factors() for run in runs]
+        if cls.needs_text_model:
+            checkpoints.append(factorise(read_token_table(None), Choices()))
+        made = cls.from_checkpoints(checkpoints)
+        return cls(made.table.assign(profile=item.profile.told))
+
+    @classmethod
+    def labelled(cls, checkpoints: Sequence[FactoredTables]) -> list[str]:
+        """Return a label each, or refuse more than the figure draws."""
+        if cls.takes_one and len(checkpoints) != 1:
+            raise CollapseError(
+                f"figure {cls.number} draws one checkpoint, and {len(checkpoints)} were given: name one"
+            )
+        return labels([checkpoint.tables for checkpoint in checkpoints])
+
+    @classmethod
+    @abstractmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute the table of one checkpoint, without the columns of `PROVENANCE`."""
+
+    @property
+    def caption(self) -> str:
+        """What data, models, rows and seeds the numbers are from."""
+        lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
+        profile = self.table["profile"].unique() if "profile" in self.table else ()
+        return "\n".join(
+            [
+                *(
+                    f"{row.label} on {row.data}, epoch {row.epoch}, seeds {row.seeds}, {row.rows} rows"
+                    for row in lines.itertuples()
+                ),
+                *profile,
+            ]
+        )
+
+
+PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")
+
+
+def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str) -> pd.DataFrame:
+    """Put the columns that say where numbers are from before a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Numbers of one checkpoint.
+    checkpoint : FactoredTables
+        The checkpoint.
+    label : str
+        What it is called in the figure.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table behind the columns of `PROVENANCE`.
+    """
+    tables = checkpoint.tables
+    described = {key: tables.description.get(key, "unknown") for key in ("data", "epoch", "seeds")}
+    provenance = {"label": label, "model": tables.name, **described, "rows": checkpoint.choices.rows}
+    return pd.concat([pd.DataFrame(provenance, index=table.index), table], axis=1)

@@ -1,0 +1,47 @@
+"""All that a study shows, by the paper's item: figures and tables."""
+
+from collapse.errors import CollapseError
+from collapse.figures.abundance_table import abundance_table
+from collapse.figures.auc_tables import auc_table
+from collapse.figures.data_table import data_table
+from collapse.figures.display import Display
+from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS
+from collapse.figures.study_table import StudyTable
+from collapse.study.item import Item
+
+TABLES = {
+    "table-1": auc_table,
+    "table-2": abundance_table,
+    "table-3": auc_table,
+    "table-4": data_table,
+    "table-5": auc_table,
+    "table-6": auc_table,
+    "table-7": auc_table,
+}
+"""The tables, each with what makes it."""
+
+
+def made_of(item: Item) -> Display | StudyTable:
+    """Make the figure or table of an item.
+
+    Parameters
+    ----------
+    item : Item
+        The item in a study.
+
+    Returns
+    -------
+    Display or StudyTable
+        Of the runs that are finished; its `save` writes it.
+
+    Raises
+    ------
+    CollapseError
+        If none is, where it is made of runs.
+    """
+    if item.name in TABLES:
+        return TABLES[item.name](item.with_finished_runs())
+    kinds: dict[str, type[Display]] = {**DISPLAYS, **STUDY_DISPLAYS}
+    if item.name not in kinds:
+        raise CollapseError(f"nothing is made of {item.name!r}; there are {', '.join([*kinds, *TABLES])}")
+    return kinds[item.name].from_study(item)

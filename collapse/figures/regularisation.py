@@ -1,0 +1,66 @@
+"""Figure 5b: standard against regularised DCNv2, test AUC by size and the optimisation along the epochs."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from collapse.figures import style
+from collapse.figures.auc_by_size import draw_auc, size_axis
+from collapse.figures.display import Layout
+from collapse.figures.study_display import StudyDisplay
+from collapse.study.auc import auc_of_runs, epochs_of_runs
+from collapse.study.item import Item
+
+_ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}
+
+
+class DynamicsDisplay(StudyDisplay):
+    """Test AUC by size; and train loss and validation AUC by epoch at the largest size, a thin line a run.
+
+    A row of the table is a run, or an epoch of one: ``epoch`` is empty in the former, ``test_auc`` in the latter.
+    """
+
+    number = "5b"
+    content = "test AUC by size, and train loss and validation AUC by epoch, standard and regularised DCNv2"
+    columns = ("data", "model", "factor", "seed", "test_auc", "epoch", *_ALONG)
+    size = (style.PAGE, 2.6)
+    legend_lines = 0
+    mosaic = "abc"
+
+    @classmethod
+    def compute(cls, item: Item) -> pd.DataFrame:
+        """Read every run's test AUC, and the epochs of the largest."""
+        return pd.concat([auc_of_runs(item), epochs_of_runs(item)], ignore_index=True)
+
+    def derive(self) -> dict[str, pd.DataFrame]:
+        """Return mean, sample standard deviation and number of the runs at every size."""
+        runs = self.table[self.table["epoch"].isna()]
+        means = runs.groupby(["model", "factor"], sort=False)["test_auc"].agg(["mean", "std", "size"])
+        return {"means": means.reset_index().sort_values("factor", kind="stable")}
+
+    def layout(self) -> Layout:
+        """Return three panels side by side."""
+        return Layout(mosaic=self.mosaic, size=self.size)
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw the three panels, one colour a model in all."""
+        by_size, *along = axes
+        means = self.derived["means"]
+        names = list(self.table["model"].unique())
+        handles = []
+        epochs = self.table[self.table["epoch"].notna()]
+        for name, colour in zip(names, style.colours(len(names)), strict=True):
+            of_model = means[means["model"] == name]
+            handles.append(draw_auc(by_size, of_model, colour=colour, label=style.model_name(name)))
+            for _, run in epochs[epochs["model"] == name].groupby("seed"):
+                for ax, column in zip(along, _ALONG, strict=True):
+                    ax.plot(run["epoch"], run[column], ".-", color=colour, lw=0.8)
+        size_axis(by_size, means["factor"])
+        by_size.set_ylabel("test AUC")
+        for ax, label in zip(along, _ALONG.values(), strict=True):
+            ax.set(xlabel=f"epoch, at {epochs['factor'].max():g}x", ylabel=label)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.grid(visible=True)
+        style.legend_above(by_size, handles, columns=1)

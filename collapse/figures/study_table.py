@@ -1,0 +1,64 @@
+"""A table of the paper made from a study: every number as CSV, and what is printed as Markdown and LaTeX."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from collapse.figures.markdown import markdown_table
+from collapse.files import atomic_write, explained
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTable:
+    """A table and what is said of it."""
+
+    name: str
+    """Such as ``table-1``: the stem of its files."""
+    numbers: pd.DataFrame
+    """Every number, unrounded."""
+    text: pd.DataFrame
+    """What is printed, as text."""
+    caption: str
+    """What the numbers are of."""
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the table, each file whole or not at all.
+
+        Parameters
+        ----------
+        folder : Path
+            Where to; made if it is not there.
+
+        Returns
+        -------
+        list of Path
+            The files.
+
+        Raises
+        ------
+        CollapseError
+            If one cannot be written.
+        """
+        with explained("write to", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        label = f"tab:{self.name}"
+        contents = {
+            "csv": self.numbers.to_csv(index=False, lineterminator="\n"),
+            "md": f"{markdown_table(self.text)}\n\n{self.caption}\n",
+            "tex": self.text.to_latex(index=False, escape=True, caption=_plain(self.caption), label=label),
+        }
+        paths = [folder / f"{self.name}.{suffix}" for suffix in contents]
+        for path, content in zip(paths, contents.values(), strict=True):
+            with atomic_write(path) as file:
+                file.write(content.encode())
+        return paths
+
+
+def signed(values: "pd.Series[float]", digits: int) -> list[str]:
+    """Write differences with their signs; nothing where there is none."""
+    return values.map(f"{{:+.{digits}f}}".format).where(values.notna(), "").to_list()
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "").replace("_", r"\_")

@@ -1,0 +1,55 @@
+"""Mean information abundance of an item's runs by the share of the data and the size (Table 2)."""
+
+from importlib.resources import files
+
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.study.item import Item
+from collapse.study.study import StudyRun
+
+_KEYS = ["train_share", "embedding_size", "sets"]
+
+
+def abundance_by_share(item: Item) -> pd.DataFrame:
+    """Average IA over the fields of every finished run, beside what the paper printed.
+
+    Parameters
+    ----------
+    item : Item
+        Table 2's runs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a share and size, as in the paper: ``train_share`` (of the training rows), ``factor`` (times the
+        base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
+        ``printed`` (the paper's), and ``ia`` of all rows and ``ia_seen`` of those that training looked up, NaN
+        where a run is missing.
+    """
+    runs = [run for run in item.runs if run.state == "finished"]
+    found = pd.DataFrame(
+        [
+            {
+                "train_share": run.config.train_share,
+                "embedding_size": run.config.model.embedding_size,
+                "sets": run.config.model.sets,
+                **_mean_abundance(StudyRun(run.path)),
+            }
+            for run in runs
+        ],
+        columns=[*_KEYS, "ia", "ia_seen"],
+    )
+    with files("collapse.study").joinpath("printed_abundance.csv").open() as file:
+        printed = pd.read_csv(file)
+    of_one = printed["factor"] / printed["sets"]
+    sizes = [item.profile.single("dcnv2", factor).embedding_size for factor in of_one]
+    printed.insert(3, "embedding_size", sizes)
+    return printed.merge(found, on=_KEYS, how="left")
+
+
+def _mean_abundance(run: StudyRun) -> dict[str, float]:
+    return {
+        "ia": float(run.fields()["ia"].mean()),
+        "ia_seen": float(run.fields(Choices(rows="seen"))["ia"].mean()),
+    }

@@ -1,0 +1,177 @@
+"""Test AUC of an item's runs by size, beside what the paper printed."""
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.dynamics import COLUMNS
+from collapse.study.item import Item
+from collapse.study.profiles import Profile
+from collapse.study.study import StudyRun
+from collapse.training.data.catalogue import load_data
+from collapse.training.runs.config import RunConfig
+from collapse.training.runs.folder import RunFolder
+
+PRINTED = {"table-1": {5: 0, 6: 1}, "table-5": {5: 0}, "table-6": {6: 1}, "table-3": {3: 0}, "table-7": {7: 0}}
+"""The paper's tables that hold an item's values, each with the place of its data set among the profile's; those of
+Table 1 stand, with their deviations, in 5 and 6."""
+
+
+def auc_of_runs(item: Item) -> pd.DataFrame:
+    """Read the test AUC of an item's finished runs.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a run: ``data`` (name), ``order`` (of the data set among the profile's, from 0), ``model`` (with the
+        settings that are not its defaults), ``variant`` (SE or ME), ``factor`` (times the base size), ``seed`` (of
+        the initialisation) and ``test_auc``.
+    """
+    names = {data: load_data(data).schema.name for data in item.profile.data}
+    rows = [
+        {
+            "data": names[run.config.data],
+            "order": item.profile.data.index(run.config.data),
+            **_place(run.config, item.profile),
+            "seed": run.config.seeds.initialisation,
+            "test_auc": float(RunFolder(run.path).read_manifest()["test"]["auc"]),
+        }
+        for run in item.runs
+        if run.state == "finished"
+    ]
+    return pd.DataFrame(rows, columns=["data", "order", "model", "variant", "factor", "seed", "test_auc"])
+
+
+def curves(runs: pd.DataFrame) -> pd.DataFrame:
+    """Let every line of ME begin at 1x: one set is SE, whatever the interactions of several would be.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `auc_of_runs` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same runs, and those of SE at 1x once more as ME of every model that has ME; without SE where a model
+        has it at 1x alone.
+    """
+    at_base = runs[(runs["variant"] == "SE") & (runs["factor"] == 1)]
+    several = runs[runs["variant"] == "ME"]
+    begun = [
+        at_base[at_base["model"] == _single_of(model)].assign(model=model, variant="ME")
+        for model in several["model"].unique()
+    ]
+    larger = runs.loc[(runs["variant"] == "SE") & (runs["factor"] != 1), "model"].unique()
+    single = runs[(runs["variant"] == "SE") & (runs["model"].isin(larger) | (len(several) == 0))]
+    return pd.concat([single, *begun, several], ignore_index=True)
+
+
+def epochs_of_runs(item: Item) -> pd.DataFrame:
+    """Read the epochs of an item's finished runs of the largest size.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and what
+        `auc_of_runs` tells of the run, without the test.
+    """
+    runs = [(run, _place(run.config, item.profile)) for run in item.runs if run.state == "finished"]
+    largest = max((place["factor"] for _, place in runs), default=0)
+    frames = [
+        StudyRun(run.path)
+        .metrics[list(COLUMNS)]
+        .assign(data=load_data(run.config.data).schema.name, **place, seed=run.config.seeds.initialisation)
+        for run, place in runs
+        if place["factor"] == largest
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def auc_by_size(item: Item) -> pd.DataFrame:
+    """Put an item's test AUC beside what the paper printed.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a model, variant and factor: ``data``, ``order``, ``model``, ``variant``, ``factor``; ``runs`` and
+        the ``auc`` and ``std`` (of the sample, over initialisations) of them; ``gain`` over the same model at 1x;
+        and for items of `PRINTED` ``printed_data``, ``printed``, ``printed_std``, ``printed_gain`` and
+        ``difference``.
+        NaN where a run is missing or nothing was printed.
+
+    Notes
+    -----
+    The n-th data set stands beside the n-th of the paper's tables. On other data than the paper's the difference
+    tells of the data; the gains can be compared.
+    """
+    keys = ["order", "data", "model", "variant", "factor"]
+    runs = auc_of_runs(item)
+    means = runs.groupby(keys, sort=False)["test_auc"].agg(["size", "mean", "std"]).reset_index()
+    means.columns = pd.Index([*keys, "runs", "auc", "std"])
+    means = _with_gain(means, "auc", "gain")
+    if item.name not in PRINTED:
+        return means.sort_values(keys[:1], kind="stable").reset_index(drop=True)
+    printed = _printed(item.name)
+    whole = printed.merge(means, on=["order", "model", "variant", "factor"], how="outer", sort=False)
+    # Models in the order of the recipe, each with SE before ME.
+    in_order = dict.fromkeys([*printed["model"], *runs["model"]])
+    whole["place"] = whole["model"].map({model: n for n, model in enumerate(in_order)})
+    known = dict(zip(runs["order"], runs["data"], strict=True))
+    whole["data"] = whole["data"].fillna(whole["order"].map(known))
+    whole["difference"] = whole["auc"] - whole["printed"]
+    whole["single"] = (whole["variant"] != "SE").astype(int)
+    ordered = whole.sort_values(["order", "place", "single", "factor"], kind="stable").reset_index(drop=True)
+    return ordered.drop(columns=["place", "single"])
+
+
+def _place(config: RunConfig, profile: Profile) -> dict[str, Any]:
+    model = config.model
+    base = profile.single(model.model).embedding_size
+    settings = ",".join(model.name.split(",")[1:])
+    return {
+        "model": model.model + (f",{settings}" if settings else ""),
+        "variant": "ME" if model.sets > 1 else "SE",
+        "factor": float(model.sets if model.sets > 1 else round(model.embedding_size / base, 3)),
+    }
+
+
+def _single_of(model: str) -> str:
+    """Name the model without the setting that only several sets know."""
+    name, *settings = model.split(",")
+    return ",".join([name, *(word for word in settings if not word.startswith("interactions="))])
+
+
+def _with_gain(frame: pd.DataFrame, value: str, name: str) -> pd.DataFrame:
+    """Add how far each lies above SE at 1x of its model and data set."""
+    at_base = frame[(frame["variant"] == "SE") & (frame["factor"] == 1)].set_index(["order", "model"])[value]
+    base = pd.MultiIndex.from_frame(frame[["order", "model"]]).map(at_base.to_dict())
+    return frame.assign(**{name: frame[value] - np.asarray(base, dtype=float)})
+
+
+def _printed(name: str) -> pd.DataFrame:
+    content = files("collapse.study").joinpath("printed_auc.csv")
+    with content.open() as file:
+        table = pd.read_csv(file)
+    order = PRINTED[name]
+    table = table[table["table"].isin(order)]
+    table = table.assign(order=table["table"].map(order), factor=table["factor"].astype(float))
+    table = table.rename(columns={"data": "printed_data", "auc": "printed", "std": "printed_std"})
+    return _with_gain(table, "printed", "printed_gain").drop(columns="table")

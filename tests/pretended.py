@@ -1,0 +1,28 @@
+"""A study whose runs pretend to be finished: what their files tell, without any training."""
+
+import json
+from pathlib import Path
+
+from collapse.study.item import Item, item_of, record_profile
+from collapse.study.profiles import Profile
+from collapse.training.runs.folder import RunFolder
+
+
+def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
+    """Write manifests as finished runs have them: the n-th run's AUC lies n thousandths higher; three epochs."""
+    for n, run in enumerate(item.runs[leave_out:]):
+        folder = RunFolder(run.path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        folder.config.write_text(json.dumps(run.config.as_dict()))
+        folder.write_manifest({"status": "finished", "test": {"auc": auc + n / 1000, "logloss": 0.5}})
+        rows = [
+            f"{epoch},{0.6 - epoch / 100 - n / 1000},{auc + epoch / 100 + n / 1000},0.5" for epoch in (1, 2, 3)
+        ]
+        folder.metrics.write_text("\n".join(["epoch,train_loss,validation_auc,validation_logloss", *rows]) + "\n")
+    return item
+
+
+def pretended(folder: Path, profile: Profile, name: str, *, leave_out: int = 0) -> Item:
+    """Return an item of a study that pretends."""
+    record_profile(folder, profile)
+    return pretend(item_of(folder, name), leave_out=leave_out)

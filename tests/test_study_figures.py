@@ -1,0 +1,177 @@
+"""Figures of many runs: the lines that are drawn, and what a study that lacks runs gives."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+
+from collapse.analysis.toy_settings import ToySettings
+from collapse.errors import CollapseError
+from collapse.figures.abundance_table import abundance_table
+from collapse.figures.auc_by_size import FirstDataDisplay, SingleDisplay, VariantAucDisplay
+from collapse.figures.data_table import data_table
+from collapse.figures.items import made_of
+from collapse.figures.registry import DISPLAYS
+from collapse.figures.regularisation import DynamicsDisplay
+from collapse.study.execute import execute
+from collapse.study.item import Item, item_of, record_profile
+from collapse.study.profiles import Profile
+from collapse.study.recipes import RECIPES, SHARES, SIX
+from collapse.study.study import StudyRun
+from tests.conftest import Collapse
+from tests.pretended import pretend, pretended
+
+Study = Callable[..., Item]
+
+
+@pytest.fixture
+def profile(small_data: Path) -> Profile:
+    return Profile(name="smoke", content="", data=(str(small_data),), base_size=2, repeats=3, epochs=1)
+
+
+@pytest.fixture
+def study(profile: Profile, tmp_path: Path) -> Study:
+    return partial(pretended, tmp_path / "study", profile)
+
+
+def lines(ax: Axes) -> dict[str, Line2D]:
+    return {str(line.get_label()): line for line in ax.get_lines()}
+
+
+def bands(ax: Axes) -> list[PolyCollection]:
+    return [each for each in ax.collections if isinstance(each, PolyCollection)]
+
+
+def xy(line: Line2D) -> "tuple[list[float], list[float]]":
+    x, y = np.asarray(line.get_xydata()).T
+    return x.tolist(), y.tolist()
+
+
+def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_their_deviation(study: Study) -> None:
+    item = study("1a")
+    display = SingleDisplay.from_study(item).plot()
+    [ax] = display.axes_
+    assert list(lines(ax)) == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
+    factors, means = xy(lines(ax)["DCNv2"])
+    assert factors == [1, 2, 3, 4, 10]
+    # A seed more is a thousandth more, a size more three; DCNv2's 15 runs come after four models' 60.
+    assert means == pytest.approx([0.7 + (60 + 3 * size + 1) / 1000 for size in range(5)])
+    assert len(bands(ax)) == len(SIX)
+    edges = bands(ax)[0].get_paths()[0].vertices
+    assert np.ptp(np.asarray(edges)[np.asarray(edges)[:, 0] == 1][:, 1]) == pytest.approx(2 * 0.001)
+
+
+def test_one_seed_has_no_band(profile: Profile, tmp_path: Path) -> None:
+    item = pretended(tmp_path, Profile(**{**vars(profile), "repeats": 1}), "1a")
+    [ax] = SingleDisplay.from_study(item).plot().axes_
+    assert not bands(ax)
+
+
+def test_lines_of_several_sets_begin_at_the_one_set_that_they_share(study: Study) -> None:
+    [ax] = VariantAucDisplay.from_study(study("10c")).plot().axes_
+    drawn = {label: xy(line) for label, line in lines(ax).items()}
+    assert list(drawn) == ["DCNv2", "DCNv2, interactions=shared", "DCNv2, interactions=aligned"]
+    assert {tuple(x) for x, _ in drawn.values()} == {(1, 2, 3, 4, 10)}
+    assert len({y[0] for _, y in drawn.values()}) == 1
+    assert len({y[1] for _, y in drawn.values()}) == 3
+
+
+def test_a_panel_a_model_with_a_line_a_variant(study: Study) -> None:
+    display = FirstDataDisplay.from_study(study("12")).plot()
+    assert [ax.get_title() for ax in display.axes_] == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
+    for ax in display.axes_:
+        single, multi = (xy(line) for line in ax.get_lines())
+        assert single[0] == multi[0] == [1, 2, 3, 4, 10]
+        assert single[1][0] == multi[1][0]
+        assert single[1][1] != multi[1][1]
+
+
+def test_two_seeds_are_two_curves_along_the_epochs(study: Study) -> None:
+    display = DynamicsDisplay.from_study(study("5b")).plot()
+    by_size, loss, auc = display.axes_
+    assert [line.get_label() for line in by_size.get_lines()] == ["DCNv2", "DCNv2, regularised=lambda"]
+    for ax in (loss, auc):
+        assert len(ax.get_lines()) == 2 * 3
+        assert all(xy(line)[0] == [1, 2, 3] for line in ax.get_lines())
+        assert ax.get_xlabel() == "epoch, at 10x"
+        assert len({tuple(xy(line)[1]) for line in ax.get_lines()}) == 6
+
+
+def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Study, tmp_path: Path) -> None:
+    # Without the first three models' runs.
+    display = SingleDisplay.from_study(study("1a", leave_out=45)).plot()
+    assert list(lines(display.axes_[0])) == ["xDeepFM", "DCNv2", "FinalMLP"]
+    assert display.caption.startswith("45 of 90 runs on small")
+    record_profile(tmp_path / "none", profile)
+    with pytest.raises(CollapseError, match="has no finished run of 1a: collapse sweep 1a --profile smoke --data"):
+        SingleDisplay.from_study(item_of(tmp_path / "none", "1a"))
+
+
+def test_the_command_that_makes_the_rest_asks_for_the_same_study(study: Study) -> None:
+    assert "--repeats 3 --base-size 2 --out" in study("1a", leave_out=1).command
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"4", "11", "13", "table-6"}])
+def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None:
+    """From real runs where it reads checkpoints. 4 has a test of its own, 11 downloads, two want more data."""
+    record_profile(tmp_path, profile)
+    item = item_of(tmp_path, name)
+    if name in DISPLAYS:
+        for run in item.runs:
+            execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
+    elif name != "table-2":
+        pretend(item)
+    else:
+        execute(item.runs[0].config.as_dict(), str(item.runs[0].path), device="cpu", threads=1)
+    paths = made_of(item).save(tmp_path / "figures")
+    assert len(paths) >= 3
+    assert all(path.stat().st_size for path in paths)
+
+
+def test_table_2_is_the_mean_over_the_fields_beside_the_papers(profile: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path, profile)
+    item = item_of(tmp_path, "table-2")
+    [run] = [run for run in item.runs if run.config.train_share == 0.3 and run.config.model.sets == 4]
+    execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
+    table = abundance_table(item)
+    numbers = table.numbers
+    assert len(numbers) == 45
+    assert sorted(set(numbers["train_share"])) == list(SHARES)
+    assert list(numbers["embedding_size"][:9]) == [1, 2, 3, 4, 5, 6, 7, 8, 2]
+    [row] = numbers[numbers["ia"].notna()].to_dict("records")
+    assert (row["train_share"], row["variant"], row["printed_size"], row["printed"]) == (0.3, "ME", 40, 7.70)
+    assert row["ia"] == pytest.approx(StudyRun(run.path).fields()["ia"].mean())
+    assert 1 <= row["ia_seen"] <= 8
+    assert "1 of 45 runs" in table.caption
+    assert list(table.text["ours"]).count("") == 44
+
+
+def test_table_4_has_the_papers_rows_and_ours(profile: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path, profile)
+    table = data_table(item_of(tmp_path, "table-4"))
+    assert list(table.text["data"]) == ["Criteo", "Avazu", "small"]
+    assert list(table.text["rows"][:2]) == ["45,800,000", "40,400,000"]
+    assert pd.isna(table.numbers["positive"][0])
+    assert 0 < table.numbers["positive"][2] < 1
+
+
+def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--figure all` leaves out what has no run, and says how to train it."""
+    monkeypatch.setattr("collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, every=10, seeds=2))
+    item = study("table-7")
+    code, out, err = collapse("figures", item.folder, "--figure", "all")
+    assert (code, err) == (0, "")
+    assert "left out 8a: collapse sweep 8a" in out
+    made = {path.name for path in (item.folder / "figures").glob("*.*")}
+    assert {"table-7.csv", "table-7.md", "table-7.tex", "table-4.tex", "figure-4.png"} <= made
+    assert not [name for name in made if name.startswith(("figure-8a", "table-1"))]
+    code, _, err = collapse("figures", item.folder, "--figure", "3z")
+    assert (code, "there is no item '3z'" in err) == (2, True)
+    code, _, err = collapse("analyze", "whatever.pt", "--figure", "8a")
+    assert (code, "figure 8a is of many runs: `collapse figures STUDY --figure 8a` draws it" in err) == (2, True)
