@@ -84,7 +84,7 @@ class TestContract:
         if display.number == "4":
             assert "seeds 2" in made.caption
         elif display.number in STUDY_DISPLAYS:
-            of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .*initialised 2x \(profile smoke\)"
+            of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .* 2 initialisations .* \(profile smoke\)"
             assert re.match(of_study, made.caption)
         else:
             assert set(PROVENANCE) <= set(made.table)

@@ -57,9 +57,11 @@ class AucBySizeDisplay(StudyDisplay):
         for ax, name in zip(axes, names, strict=True):
             of_panel = self.derived["means"][self.derived["means"]["panel"] == name]
             for line, of_line in of_panel.groupby("line", sort=False):
-                handles[str(line)] = draw_auc(ax, of_line, colour=colours[str(line)], label=style.model_name(line))
+                # A model that has the figure to itself stands in the legend, which is where the title would be.
+                label = style.model_name(", ".join([name, str(line)] if name and len(names) == 1 else [str(line)]))
+                handles[str(line)] = draw_auc(ax, of_line, colour=colours[str(line)], label=label)
             size_axis(ax, of_panel["factor"])
-            ax.set_title(style.model_name(name))
+            ax.set_title(style.model_name(name) if len(names) > 1 else "")
         axes[0].set_ylabel("test AUC")
         if len(names) == 1:
             style.legend_above(axes[0], [handles[line] for line in lines], columns=3)

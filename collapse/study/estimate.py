@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from collapse.study.study import StudyRun
+from collapse.study.sweep import Outcome, Planned
+from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.config import RunConfig
@@ -13,6 +15,7 @@ FLOPS = 6e10
 """Of one thread, until a run has told: products of this size on a CPU of today, everything counted in."""
 OVERHEAD = 2e-5
 """Seconds a row and a thread that are not arithmetic."""
+_ROWS = 16
 
 
 def work(config: RunConfig, data: PreparedData) -> float:
@@ -28,16 +31,17 @@ def work(config: RunConfig, data: PreparedData) -> float:
     Returns
     -------
     float
-        Six operations a row and a weight outside the tables, and an overhead a row; a row that is validated or
-        tested costs a third of a trained one.
+        Three times the products of the forward pass, as torch counts them, and an overhead a row; a row that is
+        validated or tested costs a third of a trained one.
     """
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"):
-        model = MultiEmbeddingModel(list(data.schema.cardinalities), config.model)
-    weights = sum(p.numel() for p in model.parameters()) - model.embedding.weight.numel()
+    D = list(data.schema.cardinalities)
+    with torch.device("meta"), FlopCounterMode(display=False) as products:
+        MultiEmbeddingModel(D, config.model)(torch.zeros(_ROWS, len(D), dtype=torch.int64))
     rows = (0.8 * config.train_share + 0.1 / 3) * data.rows * config.epochs + data.rows * 0.1 / 3
-    return rows * (6 * weights / FLOPS + OVERHEAD)
+    return float(rows * (3 * products.get_total_flops() / _ROWS / FLOPS + OVERHEAD))
 
 
 def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
@@ -59,3 +63,36 @@ def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
         if (seconds := float(run.manifest.get("seconds_since_start_or_resume", math.nan))) > 0
     ]
     return median(rates) if rates else 1.0
+
+
+class Remaining:
+    """The runs that are left, and how long they will take: put right by those that are finished.
+
+    Parameters
+    ----------
+    runs : sequence of Planned
+        All runs, finished or not.
+    """
+
+    def __init__(self, runs: Sequence[Planned]) -> None:
+        data = {run.config.data: load_data(run.config.data) for run in runs}
+        self._work = {run.path: work(run.config, data[run.config.data]) for run in runs}
+        finished = [StudyRun(run.path) for run in runs if run.state == "finished"]
+        self._speed = speed([(self._work[run.path], run) for run in finished])
+        self._rates: list[tuple[float, float]] = []
+        self.runs = {run.path: run for run in runs if run.state != "finished"}
+
+    def of_run(self, run: Planned) -> float:
+        """Return the seconds of one worker that a run takes."""
+        return self._work[run.path] / self._speed
+
+    def seconds(self, jobs: int) -> float:
+        """Return the seconds until all are done."""
+        return sum(self.of_run(run) for run in self.runs.values()) / min(jobs, max(len(self.runs), 1))
+
+    def done(self, found: Outcome) -> None:
+        """Take note of a run that ended."""
+        self.runs.pop(found.run.path, None)
+        if found.result is not None and not found.result["already"]:
+            self._rates.append((self._work[found.run.path], found.result["seconds"]))
+            self._speed = sum(work for work, _ in self._rates) / sum(seconds for _, seconds in self._rates)

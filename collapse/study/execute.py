@@ -65,8 +65,9 @@ def execute(
     Returns
     -------
     dict
-        Plain values: ``name``, ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss`` and ``already``,
-        whether the run was finished before.
+        Plain values: ``name``, ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss``, ``seconds`` and
+        ``rows_per_second`` of the training since it began or went on, and ``already``, whether the run was
+        finished before.
 
     Raises
     ------
@@ -84,11 +85,14 @@ def execute(
     keep_freed_memory()
     run = Run(RunConfig.from_dict(config), Path(folder), device, monitors=[KNOWN[name]() for name in monitors])
     result = run.train(resume=run.folder.config.exists())
+    manifest = run.folder.read_manifest()
     return {
         "name": result.name,
         "best_epoch": result.best_epoch,
         "validation_auc": result.validation.auc,
         "test_auc": result.test.auc,
         "test_logloss": result.test.logloss,
+        "seconds": manifest["seconds_since_start_or_resume"],
+        "rows_per_second": manifest["rows_per_second"],
         "already": result.already,
     }

@@ -31,9 +31,12 @@ class Profile:
     def told(self) -> str:
         """What captions say of the size."""
         base = f"K = {self.base_size}" if self.base_size else "the paper's K"
+        repeats = (
+            "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of what is compared"
+        )
         return (
-            f"{base} at 1x, at most {self.epochs} epochs of batches of {self.batch_size}, initialised "
-            f"{self.repeats}x (profile {self.name})"
+            f"{base} at 1x, at most {self.epochs} epochs of batches of {self.batch_size}, {repeats} (profile "
+            f"{self.name})"
         )
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
@@ -79,12 +82,12 @@ PROFILES = {
         ),
         Profile(
             name="small",
-            content="flights and a set of Criteo's shape, K = 4 at 1x, three initialisations of what is compared",
-            data=("flights:0.3", "synthetic-criteo:0.001"),
+            content="a tenth of the flights and a set of Criteo's shape, K = 4 at 1x, three initialisations",
+            data=("flights:0.1", "synthetic-criteo:0.001"),
             base_size=4,
             repeats=3,
-            epochs=6,
-            batch_size=512,
+            epochs=3,
+            batch_size=256,
         ),
         Profile(
             name="paper",

@@ -1,0 +1,118 @@
+"""Where a sweep's runs are executed: processes of this machine, a Dask cluster, or Slurm's jobs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from collapse.errors import CollapseError
+from collapse.study.captured import Captured, captured, settle
+from collapse.study.processes import process_pool, stopping_children
+
+Engine = Literal["processes", "dask", "submitit"]
+LOGS = ".jobs"
+"""Where in a study's folder submitit keeps its files."""
+_PACKAGES = {"dask": "distributed", "submitit": "submitit"}
+
+
+@contextmanager
+def engine(
+    kind: Engine, options: Mapping[str, str], *, jobs: int, folder: Path
+) -> Iterator[Callable[[], Executor]]:
+    """Open an engine for a sweep.
+
+    Parameters
+    ----------
+    kind : str
+        ``processes``, ``dask`` or ``submitit``.
+    options : mapping of str to str
+        For Dask ``address``, the scheduler's; without, a cluster on this machine. For submitit what
+        `SubmititExecutor` takes. None for processes.
+    jobs : int
+        Processes of this machine, or workers of a Dask cluster on it.
+    folder : Path
+        The study's folder.
+
+    Yields
+    ------
+    callable
+        Makes an executor; again after its processes died.
+
+    Raises
+    ------
+    CollapseError
+        If the engine is not installed, does not answer, or does not know an option.
+    KeyboardInterrupt
+        On Ctrl-C or a termination signal. Runs in processes and Slurm's jobs were told to save and stop; those on
+        a Dask cluster go on to their end where the cluster stays.
+    """
+    if (package := _PACKAGES.get(kind)) and find_spec(package) is None:
+        raise CollapseError(
+            f"the engine {kind} needs the package {package}: pip install 'embedding-collapse[{kind}]'"
+        )
+    with stopping_children():
+        if kind == "dask":
+            with _dask(options, jobs) as client:
+                yield lambda: _DaskExecutor(client)
+        elif kind == "submitit":
+            from collapse.study.submitit_executor import SubmititExecutor
+
+            plain: dict[str, Any] = {
+                key: int(value) if value.isdecimal() else value for key, value in options.items()
+            }
+            yield lambda: SubmititExecutor(folder / LOGS / "%j", **plain)
+        else:
+            _refuse(options, kind)
+            yield lambda: process_pool(jobs)
+
+
+@contextmanager
+def _dask(options: Mapping[str, str], jobs: int) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    address = options.get("address")
+    _refuse({key: value for key, value in options.items() if key != "address"}, "dask")
+    if address is None:
+        with (
+            LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError, TypeError) as error:
+        raise CollapseError(f"no Dask scheduler answers at {address}: {error}") from error
+    with client:
+        yield client
+
+
+class _DaskExecutor(Executor):
+    """Dask's own executor, with the one word of `Executor.shutdown` that it lacks."""
+
+    def __init__(self, client: Any) -> None:
+        # Not pure: a call that was refused once, as its run was another's, is made again.
+        self._executor = client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Submit a call."""
+        future: Future[Any] = Future()
+
+        def done(of_dask: "Future[Captured]") -> None:
+            if not of_dask.cancelled():
+                error = of_dask.exception()
+                settle(future, (None, error) if isinstance(error, Exception) else of_dask.result())
+
+        self._executor.submit(captured, fn, *args, **kwargs).add_done_callback(done)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for the calls, or cancel those that have not begun."""
+        self._executor.shutdown(wait=wait and not cancel_futures)
+
+
+def _refuse(options: Mapping[str, str], kind: str) -> None:
+    for key in options:
+        raise CollapseError(f"the engine {kind} has no option {key!r}")

@@ -1,0 +1,113 @@
+"""A grid of a user's own: a file whose lists are multiplied out into runs."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from collapse.errors import CollapseError
+from collapse.files import explained, read_json
+from collapse.settings import Settings, require_known, settings_of
+from collapse.training.models.registry import model_config
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+
+_SECTIONS: dict[str, type[Settings]] = {"optimiser": OptimiserConfig, "seeds": Seeds}
+
+
+def read_grid(path: Path) -> tuple[RunConfig, ...]:
+    """Read the runs of a grid.
+
+    Parameters
+    ----------
+    path : Path
+        TOML, or JSON where it ends in ``.json``, with the keys of a run's ``config.json``; what is left out is at
+        its default. A list stands for one run an entry, and lists are multiplied. ``model`` in the section of that
+        name is what ``collapse train --model`` takes, size and settings included.
+
+    Returns
+    -------
+    tuple of RunConfig
+        Each run once, the last list varying fastest.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read, or holds what no run has; the sentence names file and key.
+
+    Examples
+    --------
+    A file of 2 x 3 runs::
+
+        data = "flights"
+        epochs = 10
+
+        [model]
+        model = ["dcnv2-40", "dcnv2-10x4"]
+
+        [seeds]
+        initialisation = [0, 1, 2]
+    """
+    try:
+        found = tuple(dict.fromkeys(_run(one) for one in _multiplied(_read(path))))
+    except CollapseError as error:
+        raise CollapseError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+    if not found:
+        raise CollapseError(f"{path}: a list is empty, so that there is no run")
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix == ".json":
+        plain = read_json(path)
+    else:
+        try:
+            with explained("read", path), path.open("rb") as file:
+                plain = tomllib.load(file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CollapseError(f"{path} is not a TOML file: {error}") from error
+    if not isinstance(plain, dict):
+        raise CollapseError(f"{path} holds no settings")
+    return plain
+
+
+def _multiplied(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the same settings with every list replaced by one of its entries."""
+    choices = []
+    for value in plain.values():
+        if isinstance(value, Mapping):
+            choices.append(list(_multiplied(value)))
+        else:
+            choices.append(value if isinstance(value, list) else [value])
+    for values in itertools.product(*choices):
+        yield dict(zip(plain, values, strict=True))
+
+
+def _run(plain: dict[str, Any]) -> RunConfig:
+    rest = {key: value for key, value in plain.items() if key not in ("model", *_SECTIONS)}
+    require_known(settings_of(RunConfig), rest, of="a run")
+    sections: dict[str, Any] = {}
+    for name, kind in _SECTIONS.items():
+        section = _section(plain, name)
+        require_known(settings_of(kind), section, of=name)
+        sections[name] = kind(**section)
+    return RunConfig(**rest, **sections, model=_model(_section(plain, "model")))
+
+
+def _model(section: dict[str, Any]) -> Any:
+    settings = dict(section)
+    # As config.json has them, a model's own settings lie one deeper; here they may stand beside the others.
+    own = settings.pop("interaction", {})
+    name = settings.pop("model", "dcnv2")
+    if not isinstance(name, str) or not isinstance(own, dict):
+        raise CollapseError(f"the model is {name!r}; it is a text such as dcnv2-10x4")
+    if ":" in name:
+        raise CollapseError(f"the model {name} is code of one's own, which a file cannot have run")
+    return model_config(name, **settings, **own)
+
+
+def _section(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = plain.get(name, {})
+    if not isinstance(section, dict):
+        raise CollapseError(f"{name} is {section!r}; it is a section, [{name}]")
+    return section
