@@ -7,14 +7,20 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from collapse import diagnose, load
 from collapse.analysis.choices import Choices
+from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factors import factorise
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
+from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
+from collapse.training.runs.loop import EpochResult
+from collapse.training.runs.memory import PeakMemory
 from collapse.training.runs.run import Run, RunStopped
 
 
@@ -68,3 +74,58 @@ def test_a_model_without_field_maps_has_no_co_influence(config: RunConfig, tmp_p
     without = replace(config, model=model_config("dnn-4"), epochs=1)
     Run(without, tmp_path, "cpu", monitors=[CoInfluenceMonitor()]).train()
     assert not (tmp_path / "co-influence.csv").exists()
+
+
+def test_their_columns_stand_in_the_metrics(config: RunConfig, tmp_path: Path) -> None:
+    Run(config, tmp_path, "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()]).train()
+    metrics = dynamics(tmp_path)
+    kept = pd.read_csv(tmp_path / "abundance.csv")
+    for measure in ("ia", "ia_normalised"):
+        means = kept[kept["epoch"] > 0].groupby("epoch")[measure].mean()
+        np.testing.assert_allclose(metrics[f"{measure}_mean"], means)
+    pearson = pd.read_csv(tmp_path / "co-influence.csv").query("epoch > 0").pivot(index="epoch", columns="by")
+    for by in get_args(Side):
+        np.testing.assert_allclose(metrics[f"co_influence_{by}"], pearson["pearson"][by])
+
+
+def test_tensorboard_shows_the_metrics_and_hides_what_a_resume_comes_to_again(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    def stop(result: EpochResult) -> None:
+        if result.epoch == 2:
+            raise RunStopped(tmp_path, 15)
+
+    monitors = [AbundanceMonitor()]
+    with pytest.raises(RunStopped):
+        Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(report=stop)
+    Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(resume=True)
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    metrics = dynamics(tmp_path)
+    assert set(shown.Tags()["scalars"]) == set(metrics.columns) - {"epoch"}
+    steps_an_epoch = 10
+    events = shown.Scalars("validation_auc")
+    assert [event.step for event in events] == [steps_an_epoch * epoch for epoch in metrics["epoch"]]
+    np.testing.assert_allclose([event.value for event in events], metrics["validation_auc"], rtol=1e-6)
+    # Every four steps, and at the end of every epoch of ten.
+    assert [event.step for event in shown.Scalars("ia_mean")] == [4, 8, 10, 12, 16, 20, 20, 24, 28, 30]
+
+
+def test_tensorboard_that_is_not_there_is_refused_first(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collapse.training.runs.tensorboard.find_spec", lambda _: None)
+    with pytest.raises(CollapseError, match=r"pip install 'embedding-collapse\[tensorboard\]'"):
+        Run(config, tmp_path / "run", "cpu", tensorboard=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_peak_is_that_of_what_is_watched() -> None:
+    """An array that was there before does not count, one that comes and goes does."""
+    before = np.ones(2**25)
+    del before
+    peak = PeakMemory(torch.device("cpu"))
+    at_first = peak.read()["process"]
+    within = np.ones(2**25)
+    del within
+    assert at_first is not None
+    assert peak.read() == {"process": pytest.approx(at_first + 2**28, rel=0.05), "gpu": None}

@@ -3,8 +3,11 @@
 A monitor takes the model as a checkpoint in memory, and returns rows; the run writes them beside its metrics.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
+
+import numpy as np
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
@@ -15,6 +18,8 @@ from collapse.analysis.readers.native import tables_of
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.checkpoint import Checkpoint
 
+Row = Mapping[str, Any]
+
 
 class AbundanceMonitor:
     """Information abundance of every field: ``field``, ``ia``, ``ia_normalised``; all rows of a table enter."""
@@ -24,6 +29,11 @@ class AbundanceMonitor:
     def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
         """Measure every field."""
         return [self._row(table) for table in tables_of(checkpoint)]
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Average over the fields: ``ia_mean`` and ``ia_normalised_mean``."""
+        measures = ("ia", "ia_normalised")
+        return {f"{measure}_mean": float(np.mean([row[measure] for row in rows])) for measure in measures}
 
     def _row(self, table: Any) -> dict[str, Any]:
         ia = float(abundance_of_spectrum(decompose(table.E).values))
@@ -53,6 +63,10 @@ class CoInfluenceMonitor:
         # A tenth of what an analysis takes: else a look would be 4 % of a short epoch.
         found = {by: co_influence(pairs, by, permutations=999)[1] for by in get_args(Side)}
         return [{"by": by, **asdict(correlation)} for by, correlation in found.items()]
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Return Pearson's correlation by ``co_influence_source`` and ``co_influence_target``."""
+        return {f"co_influence_{row['by']}": float(row["pearson"]) for row in rows}
 
 
 MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor)}

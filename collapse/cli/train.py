@@ -64,6 +64,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     metavar="STEPS",
     help="Look after so many steps too.  [default: at the start and after every epoch]",
 )
+@click.option(
+    "--tensorboard", is_flag=True, help="Write metrics and monitors for TensorBoard too, in the run's folder."
+)
 @click.option("--force", is_flag=True, help="Take bf16 even where it is slower than float32.")
 @click.option(
     "--config",
@@ -125,6 +128,7 @@ def command(**options: Any) -> None:
         force=options["force"],
         monitors=[MONITORS[name]() for name in options["monitors"] if name != "none"],
         every=options["monitor_every"],
+        tensorboard=options["tensorboard"],
     )
     rows = len(run.split.train)
     click.echo(f"{config.label} on {run.data.schema.name}: {rows:,} training rows, {run.device}, {folder}")

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from collapse.checkpoint import flat_config
 from collapse.errors import CollapseError
 from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
 from collapse.training.runs.config import RunConfig
-from collapse.training.runs.loop import EpochResult
 
 
 class RunLocked(CollapseError):
@@ -89,7 +88,7 @@ class RunFolder:
 
     def write_metrics(self, rows: list[dict[str, str]]) -> None:
         """Write all rows of the metrics, whole or not at all."""
-        write_rows(self.metrics, [item.name for item in fields(EpochResult)], rows)
+        write_rows(self.metrics, rows)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -127,9 +126,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Write a table, whole or not at all."""
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write a table with every column that a row has, whole or not at all."""
     text = io.StringIO(newline="")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

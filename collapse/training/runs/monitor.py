@@ -6,6 +6,7 @@ from typing import Protocol
 
 from collapse.checkpoint import Checkpoint
 from collapse.training.runs.folder import read_rows, write_rows
+from collapse.training.runs.tensorboard import TensorBoard
 
 Row = Mapping[str, str | float | int]
 
@@ -19,6 +20,9 @@ class Monitor(Protocol):
 
     def __call__(self, checkpoint: Checkpoint) -> Sequence[Row]:
         """Return any number of rows, all with the same keys."""
+
+    def columns(self, rows: Sequence[Row]) -> Mapping[str, float]:
+        """Return what of these rows stands, after an epoch, in columns of the run's metrics; may be empty."""
 
 
 class MonitorFile:
@@ -41,16 +45,50 @@ class MonitorFile:
         """Forget what was kept after a step, which a resumed run comes to again."""
         self._rows = [row for row in self._rows if int(row["step"]) <= step]
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is kept yet."""
-        return not self._rows
-
-    def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> None:
-        """Let the monitor look, and write its rows behind those that are kept."""
+    def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> Mapping[str, float]:
+        """Let the monitor look, write its rows behind those that are kept, and return its columns."""
         # The last step of an epoch may have been looked at before the epoch ended.
         self.go_back(step - 1)
         at = {"epoch": str(epoch), "step": str(step)}
-        self._rows += [at | {key: str(value) for key, value in row.items()} for row in self._monitor(checkpoint)]
+        found = self._monitor(checkpoint)
+        self._rows += [at | {key: str(value) for key, value in row.items()} for row in found]
         if self._rows:
-            write_rows(self._path, list(self._rows[-1]), self._rows)
+            write_rows(self._path, self._rows)
+        return self._monitor.columns(found)
+
+
+class Monitoring:
+    """What a run's monitors keep: their files, and what is shown in TensorBoard.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    monitors : sequence of Monitor
+        The monitors.
+    step : int
+        Steps that the run has behind it; what was kept later is forgotten.
+    tensorboard : bool
+        Whether TensorBoard is written.
+    """
+
+    def __init__(self, folder: Path, monitors: Sequence[Monitor], *, step: int, tensorboard: bool) -> None:
+        self._files = [MonitorFile(folder, monitor) for monitor in monitors]
+        for file in self._files:
+            file.go_back(step)
+        self._board = TensorBoard(folder, step) if tensorboard else None
+
+    def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> dict[str, float]:
+        """Let every monitor look, and return the columns of all."""
+        found = [file.look(checkpoint, epoch=epoch, step=step) for file in self._files]
+        return {key: value for columns in found for key, value in columns.items()}
+
+    def show(self, values: Mapping[str, float], step: int) -> None:
+        """Show values in TensorBoard, if it is written."""
+        if self._board is not None:
+            self._board.write(values, step)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._board is not None:
+            self._board.close()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from collapse.training.runs.evaluate import Evaluation, evaluate
 from collapse.training.runs.folder import RunFolder, difference
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
-from collapse.training.runs.monitor import Monitor, MonitorFile
+from collapse.training.runs.memory import PeakMemory
+from collapse.training.runs.monitor import Monitor, Monitoring
+from collapse.training.runs.tensorboard import check_tensorboard
 from collapse.training.runs.versions import versions
 
 _SAVE_SECONDS = 600.0
@@ -75,6 +78,8 @@ class Run:
         What to keep along the training, at the start and after every epoch.
     every : int, optional
         Let the monitors look after this many steps of the run, too.
+    tensorboard : bool
+        Write metrics and the monitors' columns for TensorBoard too.
 
     Raises
     ------
@@ -91,9 +96,12 @@ class Run:
         force: bool = False,
         monitors: Sequence[Monitor] = (),
         every: int | None = None,
+        tensorboard: bool = False,
     ) -> None:
         self.config = config
-        self._monitors, self._every = monitors, every
+        self._monitors, self._every, self._tensorboard = monitors, every, tensorboard
+        if tensorboard:
+            check_tensorboard()
         self.folder = RunFolder(folder)
         self.device = _device(device)
         if config.precision == "bf16" and not force:
@@ -151,7 +159,7 @@ class Run:
                 return self._train(request, report)
 
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
-        start = time.perf_counter()
+        start, memory = time.perf_counter(), PeakMemory(self.device)
         trainer = Trainer(self.config, self.data, self.split, self.device)
         seed = self.config.seeds.split if self.config.train_share == 1 else None
         counts = torch.from_numpy(training_row_counts(self.data, self.split.train, split_seed=seed))
@@ -166,17 +174,12 @@ class Run:
                 f"{self.folder.metrics} has {len(rows)} epochs and {self.folder.last.name} has "
                 f"{trainer.epochs_done}: put the file back, or start anew in another --out"
             )
-        kept = [MonitorFile(self.folder.path, monitor) for monitor in self._monitors]
+        monitoring = Monitoring(self.folder.path, self._monitors, step=trainer.step, tensorboard=self._tensorboard)
 
-        def look(only: Sequence[MonitorFile] = kept) -> None:
+        def look() -> dict[str, float]:
             checkpoint = self._checkpoint(trainer, counts, {"epoch": trainer.epochs_done})
-            for file in only:
-                file.look(checkpoint, epoch=trainer.epochs_done, step=trainer.step)
+            return monitoring.look(checkpoint, epoch=trainer.epochs_done, step=trainer.step)
 
-        for file in kept:
-            file.go_back(trainer.step)
-        if trainer.step == 0:
-            look([file for file in kept if file.empty])
         saved = time.monotonic()
 
         def save_last() -> None:
@@ -188,26 +191,30 @@ class Run:
 
         def after_step() -> None:
             if self._every and trainer.step % self._every == 0:
-                look()
+                monitoring.show(look(), trainer.step)
             if request or time.monotonic() - saved > _SAVE_SECONDS:
                 save_last()
             if request.signal is not None:
                 raise RunStopped(self.folder.path, request.signal)
 
-        while not trainer.finished:
-            result = trainer.train_epoch(after_step)
-            values = asdict(result)
-            if trainer.best_epoch == result.epoch:
-                results = {key: value for key, value in values.items() if key not in _TIMINGS}
-                save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
-            rows.append({key: str(value) for key, value in values.items()})
-            self.folder.write_metrics(rows)
-            look()
-            save_last()
-            report(result)
-        return self._test(trainer, rows, time.perf_counter() - start)
+        with closing(monitoring):
+            if trainer.step == 0:
+                look()
+            while not trainer.finished:
+                result = trainer.train_epoch(after_step)
+                values = asdict(result)
+                if trainer.best_epoch == result.epoch:
+                    results = {key: value for key, value in values.items() if key not in _TIMINGS}
+                    save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
+                values |= look()
+                rows.append({key: str(value) for key, value in values.items()})
+                self.folder.write_metrics(rows)
+                monitoring.show({key: value for key, value in values.items() if key != "epoch"}, trainer.step)
+                save_last()
+                report(result)
+        return self._test(trainer, rows, time.perf_counter() - start, memory)
 
-    def _test(self, trainer: Trainer, rows: list[dict[str, str]], seconds: float) -> RunResult:
+    def _test(self, trainer: Trainer, rows: list[dict[str, str]], seconds: float, memory: PeakMemory) -> RunResult:
         best = load_checkpoint(self.folder.best)
         trainer.model.load_state_dict(dict(best.state_dict))
         result = RunResult(
@@ -226,6 +233,7 @@ class Run:
             test=asdict(result.test),
             rows_per_second=float(np.median([float(row["rows_per_second"]) for row in rows])),
             seconds_since_start_or_resume=seconds,
+            peak_memory=memory.read(),
         )
         return result
 
