@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.runs.evaluate import Evaluation
+from collapse.training.runs.gpu import tf32_products
 from collapse.training.runs.loop import EpochResult, Trainer
 from collapse.training.runs.run import Run, RunStopped
 from tests.small_data import write_small_data
@@ -78,13 +80,37 @@ def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunCon
     assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float32}
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> None:
+    """In a process of its own: the compiler warns, and may start others."""
+    config = replace(config, epochs=1)
+    _, _, [exact], _ = train(config, tmp_path / "eager")
+    (tmp_path / "compiled.json").write_text(json.dumps(replace(config, compiled=True).as_dict()))
+    words = [
+        "train",
+        "--config",
+        str(tmp_path / "compiled.json"),
+        "--monitor",
+        "none",
+        "--out",
+        str(tmp_path / "c"),
+    ]
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-m", "collapse", *words], env=environment, capture_output=True, check=True)
+    weights, _, [found], _ = outcome(tmp_path / "c")
+    assert weights != (tmp_path / "eager" / "best.pt").read_bytes()
+    for name in ("train_loss", "validation_auc"):
+        assert float(found[name]) == pytest.approx(float(exact[name]), rel=1e-3)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_a_gpu_trains_alike_and_resumes(
-    precision: Literal["float32", "bf16"], config: RunConfig, tmp_path: Path
+    precision: Literal["float32", "tf32", "bf16"], compiled: bool, config: RunConfig, tmp_path: Path
 ) -> None:
-    config = replace(config, epochs=2, precision=precision)
-    _, _, on_cpu, _ = train(replace(config, precision="float32"), tmp_path / "cpu")
+    config = replace(config, epochs=2, precision=precision, compiled=compiled)
+    _, _, on_cpu, _ = train(replace(config, precision="float32", compiled=False), tmp_path / "cpu")
     Run(config, tmp_path / "cuda", "cuda").train()
     _, _, rows, manifest = outcome(tmp_path / "cuda")
     assert manifest["device"] == "cuda"
@@ -244,6 +270,14 @@ class TestRefusals:
         Run(config, tmp_path / "run", "cpu", force=True).train()
         seconds[torch.bfloat16] = 0.1
         Run(config, tmp_path / "fast", "cpu").train()
+
+    def test_tf32_where_there_is_none(self, config: RunConfig, tmp_path: Path) -> None:
+        self.refused(replace(config, precision="tf32"), tmp_path / "run", "cpu has no tf32 products")
+        assert not (tmp_path / "run").exists()
+        before = torch.backends.cuda.matmul.allow_tf32
+        with tf32_products(enabled=True):
+            assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cuda.matmul.allow_tf32 is before
 
     def test_a_last_checkpoint_of_something_else(self, config: RunConfig, tmp_path: Path) -> None:
         train(config, tmp_path)

@@ -36,6 +36,8 @@ def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) ->
 
 
 def _option(item: Setting) -> Decorator:
+    if item.kind is bool:
+        return click.option(f"--{item.flag}/--no-{item.flag}", default=None, help=item.help)
     return click.option(
         f"--{item.flag}",
         type=click.Choice(item.choices) if item.choices else item.kind,

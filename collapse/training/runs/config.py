@@ -55,8 +55,11 @@ class RunConfig(Settings):
     """The seeds."""
     train_share: float = setting(1.0, lambda value: 0 < value <= 1, "above 0 and at most 1")
     """Share of the training rows that is trained on; a smaller one is a part of a larger one."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """Of the products in training: float32, or bf16 for bfloat16 autocast, less exact; weights stay float32."""
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """Of the products in training, the latter two less exact: float32, a GPU's tf32, or bfloat16 autocast; weights
+    stay float32."""
+    compiled: bool = False
+    """Have torch.compile make one program of the model, which takes up to minutes at first; it is for a GPU."""
     epochs: int = count(50)
     """Epochs at most; the paper gives no limit, its early stopping ends a run long before."""
     patience: int = count(3)

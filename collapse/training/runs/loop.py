@@ -61,6 +61,7 @@ class Trainer:
         self.config, self.data, self.split, self.device = config, data, split, device
         torch.manual_seed(config.seeds.initialisation)
         self.model = MultiEmbeddingModel(list(data.schema.cardinalities), config.model).to(device)
+        self._forward = torch.compile(self.model) if config.compiled else self.model
         self.optimiser = torch.optim.Adam(
             self.model.parameters(),
             lr=config.optimiser.learning_rate,
@@ -159,7 +160,7 @@ class Trainer:
         self.optimiser.zero_grad()
         self.model.embedding.weight.grad = self._table_gradient
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            logits_B = self.model(ids_BN, self._table_gradient)
+            logits_B = self._forward(ids_BN, self._table_gradient)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
         penalty = self.model.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]

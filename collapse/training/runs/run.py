@@ -21,6 +21,7 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.evaluate import Evaluation, evaluate
 from collapse.training.runs.folder import RunFolder, difference
+from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
 from collapse.training.runs.memory import PeakMemory
@@ -106,6 +107,8 @@ class Run:
         self.device = _device(device)
         if config.precision == "bf16" and not force:
             refuse_slow_bf16(self.device)
+        if config.precision == "tf32":
+            refuse_missing_tf32(self.device)
         self._through_onednn = False
         self.data = load_data(config.data)
         self.split = split_rows(self.data.rows, config.seeds.split)
@@ -154,6 +157,7 @@ class Run:
             with (
                 torch.random.fork_rng(forked),
                 fast_float32_products() as self._through_onednn,
+                tf32_products(enabled=self.config.precision == "tf32"),
                 stop_requests() as request,
             ):
                 return self._train(request, report)
