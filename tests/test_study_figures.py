@@ -13,9 +13,12 @@ from matplotlib.lines import Line2D
 
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
+from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_by_size import FirstDataDisplay, SingleDisplay, VariantAucDisplay
+from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.data_table import data_table
+from collapse.figures.diversity import DiversityDisplay
 from collapse.figures.items import made_of
 from collapse.figures.registry import DISPLAYS
 from collapse.figures.regularisation import DynamicsDisplay
@@ -132,6 +135,25 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
     paths = made_of(item).save(tmp_path / "figures")
     assert len(paths) >= 3
     assert all(path.stat().st_size for path in paths)
+
+
+@pytest.mark.parametrize("kind", [AbundanceDisplay, DiversityDisplay])
+def test_what_was_computed_is_kept_beside_the_checkpoints(
+    kind: type[CheckpointDisplay], profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second drawing of a figure reads no table's spectrum, and is the same."""
+    record_profile(tmp_path, profile)
+    item = item_of(tmp_path, kind.number)
+    for run in item.runs:
+        execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
+    first = kind.from_study(item)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("collapse.analysis.factors.decompose", refuse)
+    monkeypatch.setattr("collapse.figures.diversity.set_diversity", refuse)
+    pd.testing.assert_frame_equal(kind.from_study(item).table, first.table)
 
 
 def test_table_2_is_the_mean_over_the_fields_beside_the_papers(profile: Profile, tmp_path: Path) -> None:

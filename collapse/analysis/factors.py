@@ -5,6 +5,7 @@ Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R =
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +53,19 @@ class FactoredTable:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FactoredTables:
-    """A checkpoint's tables, factored."""
+    """A checkpoint's tables, factored when a factor is first asked for."""
 
     tables: TableSet
     """Where they come from."""
     choices: Choices
-    """What entered."""
-    factors: tuple[FactoredTable, ...]
-    """One a field, in the model's order."""
+    """What enters."""
+
+    @cached_property
+    def factors(self) -> tuple[FactoredTable, ...]:
+        """One a field, in the model's order; raises what `factorise` raises."""
+        name = self.tables.name
+        progress = tqdm(self.tables, desc=name, total=len(self.tables), unit="fields", leave=False, disable=None)
+        return tuple(_factored(table, self.tables.source, self.choices) for table in progress)
 
     def __iter__(self) -> Iterator[FactoredTable]:
         return iter(self.factors)
@@ -78,19 +84,16 @@ def factorise(tables: TableSet, choices: Choices) -> FactoredTables:
     Returns
     -------
     FactoredTables
-        One factor a field.
+        One factor a field, there at once.
 
     Raises
     ------
     CollapseError
         If a table holds NaN or infinity, or the rows seen in training are asked for and not known, or none.
     """
-    progress = tqdm(tables, desc=tables.name, total=len(tables), unit="fields", leave=False, disable=None)
-    return FactoredTables(
-        tables=tables,
-        choices=choices,
-        factors=tuple(_factored(table, tables.source, choices) for table in progress),
-    )
+    factored = FactoredTables(tables=tables, choices=choices)
+    _ = factored.factors
+    return factored
 
 
 def _factored(table: EmbeddingTable, source: str, choices: Choices) -> FactoredTable:

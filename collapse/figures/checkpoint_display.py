@@ -1,19 +1,27 @@
 """Figures drawn from checkpoints."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.factors import FactoredTables
 from collapse.analysis.labels import labels
 from collapse.analysis.readers.text import read_token_table
 from collapse.errors import CollapseError
 from collapse.figures.display import Display
 from collapse.study.item import Item
 from collapse.study.study import StudyRun
+
+Keep = Callable[[FactoredTables, Mapping[str, Any], Callable[[], pd.DataFrame]], pd.DataFrame]
+
+
+def computed(_: FactoredTables, __: Mapping[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Keep nothing."""
+    return compute()
 
 
 class CheckpointDisplay(Display):
@@ -25,13 +33,16 @@ class CheckpointDisplay(Display):
     """Whether a text model's token table is to be among its checkpoints."""
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> Self:
+    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> Self:
         """Compute the table.
 
         Parameters
         ----------
         checkpoints : sequence of FactoredTables
             The checkpoints to draw; each gets a label of its own, whatever they differ in.
+        keep : callable, optional
+            Called for every checkpoint with what its numbers depend on beside it, and with what computes them; it
+            may return numbers that were kept.
 
         Returns
         -------
@@ -44,7 +55,7 @@ class CheckpointDisplay(Display):
             If the checkpoints cannot serve this figure; the sentence names what would.
         """
         tables = [
-            with_provenance(cls.compute(checkpoint), checkpoint, label)
+            with_provenance(keep(checkpoint, {}, partial(cls.compute, checkpoint)), checkpoint, label)
             for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True)
         ]
         return cls(pd.concat(tables, ignore_index=True))
@@ -53,10 +64,19 @@ class CheckpointDisplay(Display):
     def from_study(cls, item: Item) -> Self:
         """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
         runs = [StudyRun(run.path) for run in item.with_finished_runs().runs if run.state == "finished"]
-        checkpoints = [run.factors() for run in runs]
+        checkpoints = [FactoredTables(tables=run.tables, choices=Choices()) for run in runs]
+        of = dict(zip(checkpoints, runs, strict=True))
+
+        def keep(
+            checkpoint: FactoredTables, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
+        ) -> pd.DataFrame:
+            if checkpoint not in of:
+                return compute()
+            return of[checkpoint].kept(f"figure-{cls.number}", {**vars(checkpoint.choices), **choices}, compute)
+
         if cls.needs_text_model:
-            checkpoints.append(factorise(read_token_table(None), Choices()))
-        made = cls.from_checkpoints(checkpoints)
+            checkpoints.append(FactoredTables(tables=read_token_table(None), choices=Choices()))
+        made = cls.from_checkpoints(checkpoints, keep)
         return cls(made.table.assign(profile=item.profile.told))
 
     @classmethod

@@ -1,6 +1,7 @@
 """Figures 10a and 10d: diversity of the sets, beside an SE table split into sets and random sets."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from collapse.analysis.diversity import set_diversity
 from collapse.analysis.factors import FactoredTables
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.figures.checkpoint_display import CheckpointDisplay, with_provenance
+from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed, with_provenance
 from collapse.figures.display import Layout
 
 _BAR = 0.85
@@ -30,7 +31,7 @@ class DiversityDisplay(CheckpointDisplay):
     legend_lines = 0
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> "DiversityDisplay":
+    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> "DiversityDisplay":
         """Compute the diversity of every field; see the class for single-embedding checkpoints."""
         split = next((each.tables.sets for each in checkpoints if each.tables.sets > 1), None)
         if split is None:
@@ -39,7 +40,8 @@ class DiversityDisplay(CheckpointDisplay):
             )
         tables = []
         for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True):
-            diversity = set_diversity(checkpoint.tables, split=split, choices=checkpoint.choices)
+            compute = partial(set_diversity, checkpoint.tables, split=split, choices=checkpoint.choices)
+            diversity = keep(checkpoint, {"split": split}, compute)
             is_split = checkpoint.tables.sets == 1
             named = f"{label} split into {split}" if is_split else label
             tables.append(with_provenance(diversity, checkpoint, named))

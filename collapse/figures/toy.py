@@ -9,7 +9,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.toy import toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
-from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed
 from collapse.study.item import Item
 
 
@@ -22,7 +22,11 @@ class ToyDisplay(CheckpointDisplay):
     size = (style.COLUMN, 2.6)
 
     @classmethod
-    def from_checkpoints(cls, checkpoints: Sequence[FactoredTables]) -> "ToyDisplay":  # noqa: ARG003
+    def from_checkpoints(
+        cls,
+        checkpoints: Sequence[FactoredTables],  # noqa: ARG003
+        keep: Keep = computed,  # noqa: ARG003
+    ) -> "ToyDisplay":
         """Run the experiment with Appendix G's settings; it needs no checkpoint."""
         settings = ToySettings()
         return cls.from_table(toy_experiment(settings), settings)

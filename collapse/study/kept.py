@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 from collapse.files import atomic_write, explained
 
 FOLDER = ".results"
+_PACKAGE = "embedding-collapse"
 
 
 def kept(
@@ -42,10 +44,12 @@ def kept(
 
     Notes
     -----
-    The file's name holds a digest of the checkpoint's content and of the choices: another checkpoint of that path,
-    or other choices, find nothing. A damaged file is as good as none.
+    The file's name holds a digest of the checkpoint's content, of the choices and of this package's version:
+    another checkpoint of that path, other choices or another version find nothing. A damaged file is as good as
+    none.
     """
-    key = json.dumps({"checkpoint": sha256_of(checkpoint), "choices": dict(choices)}, sort_keys=True)
+    content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(choices), "version": version(_PACKAGE)}
+    key = json.dumps(content_of_key, sort_keys=True)
     path = checkpoint.parent / FOLDER / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     if (found := _read(path)) is not None:
         return found
