@@ -157,12 +157,13 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
 
 
 @contextmanager
-def _stopping(left: "Remaining") -> Iterator[None]:
+def _stopping(left: "Remaining", *, saved: bool) -> Iterator[None]:
     """Turn Ctrl-C and a termination signal, once the engine has stopped, into a word and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"stopped and saved, {len(left.runs)} runs to go: the same command goes on", err=True)
+        how = "stopped and saved" if saved else "stopped"
+        click.echo(f"{how}, {len(left.runs)} runs to go: the same command goes on", err=True)
         sys.exit(_STOPPED)
 
 
