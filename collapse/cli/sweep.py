@@ -132,7 +132,10 @@ def command(items: tuple[str, ...], **options: Any) -> None:
     if left.runs:
         from collapse.study.engines import engine
 
-        with _stopping(left), engine(options["engine"], words, jobs=jobs, folder=out) as executor:
+        with (
+            _stopping(left, saved=options["engine"] != "dask"),
+            engine(options["engine"], words, jobs=jobs, folder=out) as executor,
+        ):
             _sweep(runs, left, executor, threads=threads, jobs=jobs, device=options["device"])
     if not profile:
         _show_results(out, runs)
