@@ -83,6 +83,8 @@ class TestContract:
         assert set(display.columns) <= set(made.table)
         if display.number == "4":
             assert "seeds 2" in made.caption
+        elif display.number == "7":
+            assert "each box is a part" in made.caption
         elif display.number in STUDY_DISPLAYS:
             of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .* 2 initialisations .* \(profile smoke\)"
             assert re.match(of_study, made.caption)

@@ -153,8 +153,8 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
     configs = runs_of(items, profile)
     if not configs:
         raise CollapseError(
-            f"{', '.join(items)} has no runs in this profile: Figure 4 and Table 4 need none, and Figure 13 and "
-            "Table 6 a second --data"
+            f"{', '.join(items)} has no runs in this profile: Figures 4 and 7 and Table 4 need none, and "
+            "Figure 13 and Table 6 a second --data"
         )
     return profile, configs
 

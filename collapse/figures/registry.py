@@ -15,13 +15,14 @@ from collapse.figures.auc_by_size import (
 )
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.comparison import DeepAndCrossDisplay, RegularisationDisplay, SetsDisplay
+from collapse.figures.display import Display
 from collapse.figures.diversity import DiversityDisplay, VariantDiversityDisplay
 from collapse.figures.heatmaps import HeatmapsDisplay
 from collapse.figures.marginals import MarginalsDisplay
 from collapse.figures.patterns import PatternDisplay
 from collapse.figures.regularisation import DynamicsDisplay
+from collapse.figures.schematic import SchematicDisplay
 from collapse.figures.spectrum import SpectrumDisplay
-from collapse.figures.study_display import StudyDisplay
 from collapse.figures.sub_embeddings import (
     FFMDisplay,
     HeatmapDisplay,
@@ -56,11 +57,12 @@ DISPLAYS: dict[str, type[CheckpointDisplay]] = {
     )
 }
 """Those of checkpoints."""
-STUDY_DISPLAYS: dict[str, type[StudyDisplay]] = {
+STUDY_DISPLAYS: dict[str, type[Display]] = {
     display.number: display
     for display in (
         SingleDisplay,
         DynamicsDisplay,
+        SchematicDisplay,
         DeepAndCrossAucDisplay,
         MultiDisplay,
         VariantAucDisplay,
@@ -70,7 +72,7 @@ STUDY_DISPLAYS: dict[str, type[StudyDisplay]] = {
         DeepAndCrossSetsDisplay,
     )
 }
-"""Those of many runs."""
+"""Those of many runs, and the schematic, which a study shows without any."""
 
 
 def display_of(number: str) -> type[CheckpointDisplay]:

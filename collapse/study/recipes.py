@@ -152,6 +152,7 @@ RECIPES = {
             lambda p: _single(p, ["dcnv2"]), lambda p: _single(p, ["dcnv2"], regularised="lambda"))),
         Recipe("6a", "abundance, DNN against DCNv2", _once(lambda p: p.single("dnn", FACTORS[-1]), _large)),
         Recipe("6b", "test AUC against size, DNN and DCNv2", _compared(lambda p: _single(p, ["dnn", "dcnv2"]))),
+        Recipe("7", "single- and multi-embedding, a schematic", _none),
         Recipe("8a", "test AUC against size, ME, six models", _six_multi),
         Recipe("8b", "abundance, SE against ME", _once(_large, _large_multi)),
         Recipe("9", "co-influence, SE against ME", _once(_large, _large_multi)),
@@ -184,9 +185,9 @@ RECIPES = {
             lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
     )
 }  # fmt: skip
-"""The recipes by item. Figure 7, a schematic, is none."""
+"""The recipes by item."""
 
-NEED_NO_RUNS = ("4", "table-4")
+NEED_NO_RUNS = ("4", "7", "table-4")
 """Items that a study shows without any run."""
 
 

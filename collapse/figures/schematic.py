@@ -1,0 +1,63 @@
+"""Figure 7: single- and multi-embedding, drawn from the models' own description."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from collapse.figures import style
+from collapse.figures.display import Display
+from collapse.study.item import Item
+from collapse.training.models.config import ModelConfig
+from collapse.training.models.registry import model_config
+from collapse.training.models.schematic import parts_of
+
+
+class SchematicDisplay(Display):
+    """The parts of a model from its tables up to its head, a panel a model."""
+
+    number = "7"
+    content = "single- and multi-embedding: tables, interactions, projections, the mean over sets, the head"
+    columns = ("model", "variant", "part", "level", "x", "text", "into")
+    size = (style.PAGE, 2.8)
+    legend_lines = 0
+    mosaic = "abb"
+
+    @classmethod
+    def from_study(cls, item: Item) -> Self:  # noqa: ARG003
+        """Describe DCNv2 with one set and with two; no run is needed."""
+        return cls.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
+
+    @classmethod
+    def from_models(cls, models: Sequence[ModelConfig]) -> Self:
+        """Describe two models."""
+        tables = [
+            parts_of(model).assign(
+                model=model.name, variant="multi-embedding" if model.sets > 1 else "single-embedding"
+            )
+            for model in models
+        ]
+        return cls(pd.concat(tables, ignore_index=True))
+
+    @property
+    def caption(self) -> str:
+        """What a box is."""
+        return "each box is a part of the model as it is built for three fields; dropout is left out"
+
+    def draw(self, axes: Sequence[Axes]) -> None:
+        """Draw a box a part and a line for what flows."""
+        for ax, (name, parts) in zip(axes, self.table.groupby("model", sort=False), strict=True):
+            place = dict(zip(parts["part"], zip(parts["x"], parts["level"], strict=True), strict=True))
+            colours = style.colours(int(parts["level"].max()) + 1)
+            for part, text, into in zip(parts["part"], parts["text"], parts["into"], strict=True):
+                for end in into.split():
+                    ax.plot(*zip(place[part], place[end], strict=True), color=style.REFERENCE, lw=0.8, zorder=1)
+                (x, level), (r, g, b) = place[part], colours[place[part][1]]
+                pale = (0.75 + r / 4, 0.75 + g / 4, 0.75 + b / 4)
+                box = {"boxstyle": "round,pad=0.35", "lw": 0.7, "fc": pale, "ec": (r, g, b)}
+                words = style.wrapped_lines(text, 20)
+                ax.text(x, level, words, ha="center", va="center", fontsize=6, bbox=box, zorder=2)
+            ax.set(xlim=(parts["x"].min() - 1.2, parts["x"].max() + 1.2), ylim=(-0.5, 4.5))
+            ax.set_title(f"{parts['variant'].iloc[0]}: {name}")
+            ax.axis("off")
