@@ -1,5 +1,6 @@
 """Figures of many runs: the lines that are drawn, and what a study that lacks runs gives."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,13 @@ from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.data_table import data_table
 from collapse.figures.diversity import DiversityDisplay
 from collapse.figures.items import made_of
+from collapse.figures.regenerate import regenerate
 from collapse.figures.registry import DISPLAYS
 from collapse.figures.regularisation import DynamicsDisplay
+from collapse.figures.render import Rendered, write_page
 from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import Profile
+from collapse.study.profiles import PROFILES, Profile
 from collapse.study.recipes import RECIPES, SHARES, SIX
 from collapse.study.study import StudyRun
 from tests.conftest import Collapse
@@ -117,7 +120,7 @@ def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Stud
 
 
 def test_the_command_that_makes_the_rest_asks_for_the_same_study(study: Study) -> None:
-    assert "--repeats 3 --base-size 2 --out" in study("1a", leave_out=1).command
+    assert "--seeds 3 --base-size 2 --out" in study("1a", leave_out=1).command
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"4", "11", "13", "table-6"}])
@@ -191,9 +194,55 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     assert (code, err) == (0, "")
     assert "left out 8a: collapse sweep 8a" in out
     made = {path.name for path in (item.folder / "figures").glob("*.*")}
+    page = (item.folder / "figures" / "index.html").read_text()
+    assert re.findall(r'<section id="(.*?)">', page) == list(RECIPES)
+    linked = {*re.findall(r'(?:src|href)="([^#"]*?\.\w+)"', page)} - {"https://arxiv.org/abs/2310.04400"}
+    assert linked == made - {"index.html"}
+    assert page.count("runs are missing: <code>collapse sweep ") == len(RECIPES) - 4
+    assert "<td>ME</td>" in page
     assert {"table-7.csv", "table-7.md", "table-7.tex", "table-4.tex", "figure-4.png"} <= made
     assert not [name for name in made if name.startswith(("figure-8a", "table-1"))]
     code, _, err = collapse("figures", item.folder, "--figure", "3z")
     assert (code, "there is no item '3z'" in err) == (2, True)
     code, _, err = collapse("analyze", "whatever.pt", "--figure", "8a")
     assert (code, "figure 8a is of many runs: `collapse figures STUDY --figure 8a` draws it" in err) == (2, True)
+
+
+def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From nothing to the page, and again without training; here of three items."""
+    for name in set(RECIPES) - {"2", "7", "table-4"}:
+        monkeypatch.delitem(RECIPES, name)
+    study = tmp_path / "study"
+    words = ("reproduce", "--data", small_data, "--base-size", 1, "--jobs", 1, "--out", study)
+    code, out, err = collapse(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith("1 runs, 1 of them to be trained")
+    assert out.endswith("figures/index.html\n")
+    page = (study / "figures" / "index.html").read_text()
+    assert page.count("<img ") == 2
+    assert "missing" not in page.split("</style>")[1]
+    assert "K = 1 at 1x" in page
+    code, out, err = collapse(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith("1 runs, 0 of them to be trained")
+
+
+def test_the_script_does_the_same(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in set(RECIPES) - {"2", "table-4"}:
+        monkeypatch.delitem(RECIPES, name)
+    profile = Profile(name="test", content="", data=(str(small_data),), base_size=1, epochs=1)
+    monkeypatch.setitem(PROFILES, "test", profile)
+    page = regenerate("test", str(tmp_path / "study"))
+    assert page == tmp_path / "study" / "figures" / "index.html"
+    assert page.read_text().count("<section ") == 2
+    assert capfd.readouterr().out.startswith("dcnv2-10,epochs=1: 0.")
+
+
+def test_a_page_shows_what_could_not_be_made_and_no_markup_of_a_name(study: Study, tmp_path: Path) -> None:
+    item = study("1a")
+    evil = Rendered(item=item, made=None, error=CollapseError("<script>alert(1)</script> & more"))
+    page = write_page([evil], tmp_path).read_text()
+    assert "<script>" not in page
+    assert "It could not be made: &lt;script&gt;" in page

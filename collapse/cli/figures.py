@@ -1,10 +1,15 @@
 """``collapse figures``: what the runs of a study show."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from collapse.errors import CollapseError
+
+if TYPE_CHECKING:
+    from collapse.figures.render import Rendered
 
 
 @click.command(name="figures")
@@ -24,7 +29,8 @@ def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | No
 
     STUDY is a folder that `collapse sweep` filled. A study that lacks runs gives what it has, and the command that
     makes the rest is named. A figure is written as PNG and PDF, with the numbers behind it as CSV; a table as CSV,
-    Markdown and LaTeX, the paper's printed value, ours and the difference side by side.
+    Markdown and LaTeX, the paper's printed value, ours and the difference side by side. With all, a page shows
+    everything, index.html.
 
     \b
     Examples:
@@ -33,7 +39,7 @@ def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | No
       collapse figures runs/smoke --figure all -o pictures
     """
     from collapse.study.item import item_of
-    from collapse.study.recipes import NEED_NO_RUNS, RECIPES
+    from collapse.study.recipes import RECIPES
 
     if listed:
         for name, recipe in RECIPES.items():
@@ -42,20 +48,37 @@ def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | No
         return
     if not names:
         raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
-    from collapse.figures.items import made_of
+    folder = output or study / "figures"
+    if "all" in names:
+        write(study, RECIPES, folder)
+        return
+    for each in write(study, dict.fromkeys(names), folder, page=False):
+        if each.error:
+            raise each.error
+        if each.made is None:
+            raise CollapseError(f"{study} has no finished run of {each.item.name}: {each.item.command}")
+
+
+def write(
+    study: Path, names: Iterable[str], folder: Path, *, page: bool = True, show_tables: bool = True
+) -> "list[Rendered]":
+    """Write items of a study, and tell of each; a page with all of them, if it is asked for."""
+    from collapse.figures.render import render, write_page
     from collapse.figures.study_table import StudyTable
 
-    every = "all" in names
-    folder = output or study / "figures"
-    for name in RECIPES if every else dict.fromkeys(names):
-        item = item_of(study, name)
-        if every and not item.finished and name not in NEED_NO_RUNS:
-            click.echo(f"left out {name}: {item.command}")
-            continue
-        made = made_of(item)
-        if isinstance(made, StudyTable):
-            click.echo(made.text.to_string(index=False))
-        for path in made.save(folder):
+    found = []
+    for each in render(study, names, folder):
+        found.append(each)
+        if show_tables and isinstance(each.made, StudyTable):
+            click.echo(each.made.text.to_string(index=False))
+        for path in each.paths:
             click.echo(f"wrote {path}")
-        if missing := len(item.runs) - item.finished:
-            click.echo(f"{missing} runs of {name} are missing: {item.command}")
+        if each.error and page:
+            click.echo(f"{each.item.name} could not be made: {each.error}", err=True)
+        elif each.made is None and page:
+            click.echo(f"left out {each.item.name}: {each.item.command}")
+        elif each.missing:
+            click.echo(f"{each.missing} runs of {each.item.name} are missing: {each.item.command}")
+    if page:
+        click.echo(f"wrote {write_page(found, folder)}")
+    return found

@@ -58,7 +58,7 @@ class Item:
         words = ["collapse", "sweep", self.name, "--profile", profile.name]
         words += [word for name in profile.data for word in ("--data", name)]
         if usual is None or profile.repeats != usual.repeats:
-            words += ["--repeats", str(profile.repeats)]
+            words += ["--seeds", str(profile.repeats)]
         if profile.base_size and (usual is None or profile.base_size != usual.base_size):
             words += ["--base-size", str(profile.base_size)]
         return shlex.join([*words, "--out", str(self.folder)])

@@ -1,0 +1,39 @@
+"""``collapse reproduce``: every figure and table of the paper, from nothing to a page."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collapse.cli.studies import chosen_profile, study_options, train_missing
+
+
+@click.command(name="reproduce")
+@click.option("--profile", default="smoke", show_default=True, help="How large: smoke, small or paper.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="The study's folder.  [default: runs/PROFILE]"
+)
+@study_options
+def command(**options: Any) -> None:
+    """Train what is missing, and show every figure and table of the paper on one page.
+
+    The same as `collapse sweep all` and `collapse figures STUDY --figure all`: what is finished is not trained
+    again, and what was stopped goes on. The page is figures/index.html in the study's folder.
+
+    \b
+    Examples:
+      collapse reproduce
+      collapse reproduce --profile small
+      collapse reproduce --profile paper --data data/criteo --data data/avazu --device cuda
+    """
+    from collapse.cli.figures import write
+    from collapse.study.recipes import RECIPES, runs_of
+    from collapse.study.sweep import plan
+
+    profile = chosen_profile(options)
+    out = options["out"] or Path("runs") / profile.name
+    whole = train_missing(plan(runs_of(["all"], profile), out), out, profile, options)
+    write(out, RECIPES, out / "figures", show_tables=False)
+    if not whole:
+        sys.exit(1)

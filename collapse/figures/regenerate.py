@@ -1,0 +1,45 @@
+"""Regenerate every figure and table of the paper: ``python figures/regenerate.py [PROFILE [FOLDER]]``.
+
+What `collapse reproduce` does, without its options: train what a profile's study lacks, draw all, write a page.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from collapse.figures.render import render, write_page
+from collapse.study.engines import engine
+from collapse.study.item import record_profile
+from collapse.study.profiles import profile_of
+from collapse.study.recipes import RECIPES, runs_of
+from collapse.study.sweep import plan, sweep
+
+
+def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
+    """Train, draw and write.
+
+    Parameters
+    ----------
+    profile_name : str
+        ``smoke``, ``small`` or ``paper``.
+    study : str, optional
+        The study's folder; ``runs/PROFILE`` by default.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    profile, cores = profile_of(profile_name), os.cpu_count() or 1
+    folder = Path(study or f"runs/{profile_name}")
+    record_profile(folder, profile)
+    runs = plan(runs_of(["all"], profile), folder)
+    with engine("processes", {}, jobs=cores, folder=folder) as executor:
+        for found in sweep(runs, executor, at_once=cores, threads=1):
+            outcome = found.result["test_auc"] if found.result else found.reason
+            sys.stdout.write(f"{found.run.config.label}: {outcome}\n")
+    return write_page(list(render(folder, RECIPES, folder / "figures")), folder / "figures")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{regenerate(*sys.argv[1:3])}\n")
