@@ -125,7 +125,7 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(study: Study) -
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"4", "11", "13", "table-6"}])
 def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None:
-    """From real runs where it reads checkpoints. 4 has a test of its own, 11 downloads, two want more data."""
+    """From real runs where it reads checkpoints. 4 and 11 have tests of their own, two want more data."""
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, name)
     if name in DISPLAYS:
@@ -138,6 +138,18 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
     paths = made_of(item).save(tmp_path / "figures")
     assert len(paths) >= 3
     assert all(path.stat().st_size for path in paths)
+
+
+def test_figure_11_takes_a_text_model(profile: Profile, tmp_path: Path, collapse: Collapse) -> None:
+    record_profile(tmp_path / "study", profile)
+    [run] = item_of(tmp_path / "study", "11").runs
+    execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
+    np.save(tmp_path / "text.npy", np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32))
+    words = ("figures", tmp_path / "study", "--figure", "11", "--text-model", tmp_path / "text.npy")
+    code, _, err = collapse(*words)
+    assert (code, err) == (0, "")
+    drawn = pd.read_csv(tmp_path / "study" / "figures" / "figure-11.csv")
+    assert drawn["label"].nunique() == 2
 
 
 @pytest.mark.parametrize("kind", [AbundanceDisplay, DiversityDisplay])

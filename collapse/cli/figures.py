@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to write.  [default: STUDY/figures]",
 )
-def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | None) -> None:
+@click.option(
+    "--text-model",
+    type=click.Path(path_type=Path),
+    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
+)
+def command(
+    study: Path, names: tuple[str, ...], *, listed: bool, output: Path | None, text_model: Path | None
+) -> None:
     """Draw the paper's figures and write its tables from the runs of a study.
 
     STUDY is a folder that `collapse sweep` filled. A study that lacks runs gives what it has, and the command that
@@ -50,9 +57,9 @@ def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | No
         raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
     folder = output or study / "figures"
     if "all" in names:
-        write(study, RECIPES, folder)
+        write(study, RECIPES, folder, text_model=text_model)
         return
-    for each in write(study, dict.fromkeys(names), folder, page=False):
+    for each in write(study, dict.fromkeys(names), folder, text_model=text_model, page=False):
         if each.error:
             raise each.error
         if each.made is None:
@@ -60,14 +67,20 @@ def command(study: Path, names: tuple[str, ...], listed: bool, output: Path | No
 
 
 def write(
-    study: Path, names: Iterable[str], folder: Path, *, page: bool = True, show_tables: bool = True
+    study: Path,
+    names: Iterable[str],
+    folder: Path,
+    *,
+    text_model: Path | None,
+    page: bool = True,
+    show_tables: bool = True,
 ) -> "list[Rendered]":
     """Write items of a study, and tell of each; a page with all of them, if it is asked for."""
     from collapse.figures.render import render, write_page
     from collapse.figures.study_table import StudyTable
 
     found = []
-    for each in render(study, names, folder):
+    for each in render(study, names, folder, text_model=text_model):
         found.append(each)
         if show_tables and isinstance(each.made, StudyTable):
             click.echo(each.made.text.to_string(index=False))

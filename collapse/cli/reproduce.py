@@ -14,6 +14,11 @@ from collapse.cli.studies import chosen_profile, study_options, train_missing
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The study's folder.  [default: runs/PROFILE]"
 )
+@click.option(
+    "--text-model",
+    type=click.Path(path_type=Path),
+    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
+)
 @study_options
 def command(**options: Any) -> None:
     """Train what is missing, and show every figure and table of the paper on one page.
@@ -34,6 +39,6 @@ def command(**options: Any) -> None:
     profile = chosen_profile(options)
     out = options["out"] or Path("runs") / profile.name
     whole = train_missing(plan(runs_of(["all"], profile), out), out, profile, options)
-    write(out, RECIPES, out / "figures", show_tables=False)
+    write(out, RECIPES, out / "figures", text_model=options["text_model"], show_tables=False)
     if not whole:
         sys.exit(1)

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pandas as pd
@@ -61,7 +62,7 @@ class CheckpointDisplay(Display):
         return cls(pd.concat(tables, ignore_index=True))
 
     @classmethod
-    def from_study(cls, item: Item) -> Self:
+    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
         """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
         runs = [StudyRun(run.path) for run in item.with_finished_runs().runs if run.state == "finished"]
         checkpoints = [FactoredTables(tables=run.tables, choices=Choices()) for run in runs]
@@ -75,7 +76,7 @@ class CheckpointDisplay(Display):
             return of[checkpoint].kept(f"figure-{cls.number}", {**vars(checkpoint.choices), **choices}, compute)
 
         if cls.needs_text_model:
-            checkpoints.append(FactoredTables(tables=read_token_table(None), choices=Choices()))
+            checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=Choices()))
         made = cls.from_checkpoints(checkpoints, keep)
         return cls(made.table.assign(profile=item.profile.told))
 

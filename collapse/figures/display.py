@@ -80,13 +80,15 @@ class Display(ABC):
 
     @classmethod
     @abstractmethod
-    def from_study(cls, item: Item) -> Self:
+    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
         """Compute the table from the finished runs of an item.
 
         Parameters
         ----------
         item : Item
             The figure's item in a study.
+        text_model : Path, optional
+            The text model of Figure 11; by default GloVe's vectors, where they are installed.
 
         Returns
         -------

@@ -1,5 +1,7 @@
 """All that a study shows, by the paper's item: figures and tables."""
 
+from pathlib import Path
+
 from collapse.errors import CollapseError
 from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_tables import auc_table
@@ -21,13 +23,15 @@ TABLES = {
 """The tables, each with what makes it."""
 
 
-def made_of(item: Item) -> Display | StudyTable:
+def made_of(item: Item, *, text_model: Path | None = None) -> Display | StudyTable:
     """Make the figure or table of an item.
 
     Parameters
     ----------
     item : Item
         The item in a study.
+    text_model : Path, optional
+        As `Display.from_study` takes it.
 
     Returns
     -------
@@ -44,4 +48,4 @@ def made_of(item: Item) -> Display | StudyTable:
     kinds: dict[str, type[Display]] = {**DISPLAYS, **STUDY_DISPLAYS}
     if item.name not in kinds:
         raise CollapseError(f"nothing is made of {item.name!r}; there are {', '.join([*kinds, *TABLES])}")
-    return kinds[item.name].from_study(item)
+    return kinds[item.name].from_study(item, text_model=text_model)

@@ -65,7 +65,9 @@ class Rendered:
         return [[str(heading) for heading in text.columns], *text.astype(str).to_numpy().tolist()]
 
 
-def render(study: Path, names: Iterable[str], folder: Path) -> Iterator[Rendered]:
+def render(
+    study: Path, names: Iterable[str], folder: Path, *, text_model: Path | None = None
+) -> Iterator[Rendered]:
     """Make items of a study and write them, one after the other.
 
     Parameters
@@ -76,6 +78,8 @@ def render(study: Path, names: Iterable[str], folder: Path) -> Iterator[Rendered
         The items.
     folder : Path
         Where to write.
+    text_model : Path, optional
+        As `Display.from_study` takes it.
 
     Yields
     ------
@@ -93,7 +97,7 @@ def render(study: Path, names: Iterable[str], folder: Path) -> Iterator[Rendered
             yield Rendered(item=item, made=None)
             continue
         try:
-            made = made_of(item)
+            made = made_of(item, text_model=text_model)
             paths = made.save(folder)
         except CollapseError as error:
             yield Rendered(item=item, made=None, error=error)

@@ -1,6 +1,7 @@
 """Figure 7: single- and multi-embedding, drawn from the models' own description."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import pandas as pd
@@ -25,7 +26,7 @@ class SchematicDisplay(Display):
     mosaic = "abb"
 
     @classmethod
-    def from_study(cls, item: Item) -> Self:  # noqa: ARG003
+    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:  # noqa: ARG003
         """Describe DCNv2 with one set and with two; no run is needed."""
         return cls.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
 

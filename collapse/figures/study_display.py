@@ -1,6 +1,7 @@
 """Figures drawn from the runs of a study."""
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Self
 
 import pandas as pd
@@ -13,7 +14,7 @@ class StudyDisplay(Display):
     """A figure of many runs: `from_study` computes its table from those that are finished."""
 
     @classmethod
-    def from_study(cls, item: Item) -> Self:
+    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:  # noqa: ARG003
         """Compute the table from an item's finished runs; see `Display.from_study`."""
         table = cls.compute(item.with_finished_runs())
         return cls(table.assign(runs=f"{item.finished} of {len(item.runs)}", profile=item.profile.told))

@@ -1,6 +1,7 @@
 """Figure 4: IA(E_1) along the toy experiment, with a low-rank and with a full-rank partner."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ class ToyDisplay(CheckpointDisplay):
         return cls.from_table(toy_experiment(settings), settings)
 
     @classmethod
-    def from_study(cls, item: Item) -> "ToyDisplay":  # noqa: ARG003
+    def from_study(cls, item: Item, *, text_model: Path | None = None) -> "ToyDisplay":  # noqa: ARG003
         """Run the experiment; it needs no run of a study."""
         return cls.from_checkpoints(())
 
