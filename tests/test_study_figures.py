@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -187,6 +188,9 @@ def test_table_2_is_the_mean_over_the_fields_beside_the_papers(profile: Profile,
     assert 1 <= row["ia_seen"] <= 8
     assert "1 of 45 runs" in table.caption
     assert list(table.text["ours"]).count("") == 44
+    assert set(table.text["difference"]) == {""}
+    same = replace(item, profile=replace(profile, base_size=10))
+    assert set(abundance_table(same).numbers["embedding_size"]) == {5, 10, 15, 20, 25, 30, 35, 40}
 
 
 def test_table_4_has_the_papers_rows_and_ours(profile: Profile, tmp_path: Path) -> None:
