@@ -132,7 +132,9 @@ def train_missing(
         _stopping(left, saved=options["engine"] != "dask"),
         engine(options["engine"], words, jobs=jobs, folder=out) as executor,
     ):
-        return _sweep(runs, left, executor, threads=threads, jobs=jobs, device=options["device"])
+        # The longest first, so that no core is idle while the last of them is trained.
+        in_order = sorted(runs, key=left.of_run, reverse=True)
+        return _sweep(in_order, left, executor, threads=threads, jobs=jobs, device=options["device"])
 
 
 @contextmanager
