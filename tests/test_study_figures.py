@@ -28,7 +28,7 @@ from collapse.figures.regularisation import DynamicsDisplay
 from collapse.figures.render import Rendered, write_page
 from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import PROFILES, Profile
+from collapse.study.profiles import PROFILES, Profile, profile_of
 from collapse.study.recipes import RECIPES, SHARES, SIX
 from collapse.study.study import StudyRun
 from tests.conftest import Collapse
@@ -120,8 +120,19 @@ def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Stud
         SingleDisplay.from_study(item_of(tmp_path / "none", "1a"))
 
 
-def test_the_command_that_makes_the_rest_asks_for_the_same_study(study: Study) -> None:
+def test_the_command_that_makes_the_rest_asks_for_the_same_study(
+    study: Study, profile: Profile, tmp_path: Path
+) -> None:
     assert "--seeds 3 --base-size 2 --out" in study("1a", leave_out=1).command
+    fewer = pretended(tmp_path / "fewer", replace(profile, rows=0.1), "table-2")
+    assert "--rows 0.1 --out" in fewer.command
+    assert "K = 2 at 1x, 0.1 of the training rows" in fewer.told
+    shares = sorted({run.config.train_share for run in fewer.runs})
+    assert shares == pytest.approx([share / 10 for share in SHARES])
+    assert shares[-1] == profile_of("smoke", rows=0.1).rows
+    for rows in (0, 1.5, float("nan")):
+        with pytest.raises(CollapseError, match="they are a share above 0 and at most 1"):
+            profile_of("smoke", rows=rows)
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in {"4", "11", "13", "table-6"}])
@@ -172,10 +183,16 @@ def test_what_was_computed_is_kept_beside_the_checkpoints(
     pd.testing.assert_frame_equal(kind.from_study(item).table, first.table)
 
 
-def test_table_2_is_the_mean_over_the_fields_beside_the_papers(profile: Profile, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [1.0, 0.7])
+def test_table_2_is_the_mean_over_the_fields_beside_the_papers(
+    rows: float, profile: Profile, tmp_path: Path
+) -> None:
+    profile = replace(profile, rows=rows)
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, "table-2")
-    [run] = [run for run in item.runs if run.config.train_share == 0.3 and run.config.model.sets == 4]
+    [run] = [
+        run for run in item.runs if run.config.train_share == 0.3 * profile.rows and run.config.model.sets == 4
+    ]
     execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
     table = abundance_table(item)
     numbers = table.numbers

@@ -31,6 +31,7 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Initialisations in place of the profile's.",
     ),
+    click.option("--rows", type=float, help="Share of the training rows, such as 0.1, in place of all."),
     click.option(
         "--base-size", type=click.IntRange(min=1), help="Embedding size K at 1x in place of the profile's."
     ),
@@ -73,7 +74,11 @@ def chosen_profile(options: dict[str, Any]) -> "Profile":
     from collapse.study.profiles import profile_of
 
     return profile_of(
-        options["profile"], data=options["data"], repeats=options["repeats"], base_size=options["base_size"]
+        options["profile"],
+        data=options["data"],
+        repeats=options["repeats"],
+        base_size=options["base_size"],
+        rows=options["rows"],
     )
 
 

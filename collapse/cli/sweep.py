@@ -71,8 +71,8 @@ def command(items: tuple[str, ...], **options: Any) -> None:
     from collapse.study.sweep import plan
 
     if (file := options["config_file"]) is not None:
-        if items or options["data"] or options["repeats"] or options["base_size"]:
-            raise CollapseError("--config says all of a grid: leave out items, --data, --seeds and --base-size")
+        if items or any(options[name] for name in ("data", "repeats", "base_size", "rows")):
+            raise CollapseError("--config says all of a grid: leave out items and what changes a profile")
         from collapse.study.grid import read_grid
 
         profile, configs = None, read_grid(file)

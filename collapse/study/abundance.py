@@ -22,7 +22,7 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a share and size, as in the paper: ``train_share`` (of the training rows), ``factor`` (times the
+        A row a share and size, as in the paper: ``train_share`` (of the profile's rows), ``factor`` (times the
         base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
         ``printed`` (the paper's), and ``ia`` of all rows and ``ia_seen`` of those that training looked up, NaN
         where a run is missing.
@@ -31,7 +31,7 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     found = pd.DataFrame(
         [
             {
-                "train_share": run.config.train_share,
+                "train_share": round(run.config.train_share / item.profile.rows, 9),
                 "embedding_size": run.config.model.embedding_size,
                 "sets": run.config.model.sets,
                 **_mean_abundance(StudyRun(run.path)),

@@ -61,6 +61,8 @@ class Item:
             words += ["--seeds", str(profile.repeats)]
         if profile.base_size and (usual is None or profile.base_size != usual.base_size):
             words += ["--base-size", str(profile.base_size)]
+        if profile.rows < 1:
+            words += ["--rows", str(profile.rows)]
         return shlex.join([*words, "--out", str(self.folder)])
 
 

@@ -26,6 +26,8 @@ class Profile:
     """Epochs at most; the stopping rule may end a run before."""
     batch_size: int = 2048
     """Rows a step."""
+    rows: float = 1.0
+    """Share of the training rows that every run is given, at most."""
 
     @property
     def told(self) -> str:
@@ -34,10 +36,9 @@ class Profile:
         repeats = (
             "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of what is compared"
         )
-        return (
-            f"{base} at 1x, at most {self.epochs} epochs of batches of {self.batch_size}, {repeats} (profile "
-            f"{self.name})"
-        )
+        rows = f"{self.rows:.3g} of the training rows, " if self.rows < 1 else ""
+        steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
+        return f"{base} at 1x, {rows}{steps}, {repeats} (profile {self.name})"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return single-embedding (SE): one set, the base size times a factor."""
@@ -57,7 +58,7 @@ class Profile:
                 model=model,
                 optimiser=OptimiserConfig(batch_size=self.batch_size),
                 epochs=self.epochs,
-                train_share=train_share,
+                train_share=train_share * self.rows,
                 seeds=Seeds(initialisation=seed),
             )
             for of in (data or self.data)
@@ -100,7 +101,12 @@ PROFILES = {
 
 
 def profile_of(
-    name: str, *, data: tuple[str, ...] = (), repeats: int | None = None, base_size: int | None = None
+    name: str,
+    *,
+    data: tuple[str, ...] = (),
+    repeats: int | None = None,
+    base_size: int | None = None,
+    rows: float | None = None,
 ) -> Profile:
     """Return a profile, with what is to be otherwise.
 
@@ -112,6 +118,8 @@ def profile_of(
         Data sets in place of the profile's.
     repeats, base_size : int, optional
         In place of the profile's.
+    rows : float, optional
+        Share of the training rows in place of the profile's.
 
     Returns
     -------
@@ -128,10 +136,13 @@ def profile_of(
     for what, value in (("repeats", repeats), ("base size", base_size)):
         if value is not None and value < 1:
             raise CollapseError(f"the {what} is {value}: it must be at least 1")
+    if rows is not None and not 0 < rows <= 1:
+        raise CollapseError(f"the rows are {rows}: they are a share above 0 and at most 1")
     profile = PROFILES[name]
     return replace(
         profile,
         data=data or profile.data,
         repeats=repeats or profile.repeats,
         base_size=base_size or profile.base_size,
+        rows=rows or profile.rows,
     )
