@@ -1,7 +1,7 @@
 """Figures of many runs: the lines that are drawn, and what a study that lacks runs gives."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,20 @@ def profile(small_data: Path) -> Profile:
 @pytest.fixture
 def study(profile: Profile, tmp_path: Path) -> Study:
     return partial(pretended, tmp_path / "study", profile)
+
+
+@pytest.fixture
+def only() -> Iterator[Callable[..., None]]:
+    """Return a function that leaves some recipes alone; all are there again, in their order, after the test."""
+    every = dict(RECIPES)
+
+    def leave(*names: str) -> None:
+        for name in set(RECIPES) - set(names):
+            del RECIPES[name]
+
+    yield leave
+    RECIPES.clear()
+    RECIPES.update(every)
 
 
 def lines(ax: Axes) -> dict[str, Line2D]:
@@ -241,10 +255,9 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     assert (code, "figure 8a is of many runs: `collapse figures STUDY --figure 8a` draws it" in err) == (2, True)
 
 
-def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: Callable[..., None]) -> None:
     """From nothing to the page, and again without training; here of three items."""
-    for name in set(RECIPES) - {"2", "7", "table-4"}:
-        monkeypatch.delitem(RECIPES, name)
+    only("2", "7", "table-4")
     study = tmp_path / "study"
     words = ("reproduce", "--data", small_data, "--base-size", 1, "--jobs", 1, "--out", study)
     code, out, err = collapse(*words)
@@ -261,10 +274,13 @@ def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, monkeyp
 
 
 def test_the_script_does_the_same(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    small_data: Path,
+    tmp_path: Path,
+    only: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    for name in set(RECIPES) - {"2", "table-4"}:
-        monkeypatch.delitem(RECIPES, name)
+    only("2", "table-4")
     profile = Profile(name="test", content="", data=(str(small_data),), base_size=1, epochs=1)
     monkeypatch.setitem(PROFILES, "test", profile)
     page = regenerate("test", str(tmp_path / "study"))

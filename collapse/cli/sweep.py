@@ -81,7 +81,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
     out = options["out"] or Path("runs") / (profile.name if profile else file.stem)
     runs = plan(configs, out)
     whole = train_missing(runs, out, profile, options, dry_run=options["dry_run"])
-    if not profile and not options["dry_run"]:
+    if not profile and out.is_dir() and not options["dry_run"]:
         _show_results(out, runs)
     if not whole:
         sys.exit(1)
