@@ -42,8 +42,8 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     \b
     Profiles:
-      smoke   a tenth of the flights, K = 4 at 1x, once: minutes
-      small   the same and a set of Criteo's shape, three initialisations of what is compared: an hour
+      smoke   a tenth of the flights, K = 4 at 1x, once: a quarter of an hour on two cores
+      small   the same and a set of Criteo's shape, three initialisations of what is compared: over an hour
       paper   the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
 
     \b
