@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from collapse.errors import CollapseError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -121,6 +124,25 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_directory(path.parent)
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table without its index as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    table : pandas.DataFrame
+        The table.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        file.write(table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def write_json(path: Path, content: Any) -> None:

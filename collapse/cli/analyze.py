@@ -8,6 +8,7 @@ import click
 
 from collapse.cli import report
 from collapse.cli.conditions import failing
+from collapse.cli.options import text_model_option
 from collapse.figures.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ if TYPE_CHECKING:
     type=click.Choice(["2"]),
     help="Print the row of this table of the paper: mean IA by size.",
 )
-@click.option(
-    "--text-model",
-    type=click.Path(path_type=Path),
-    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
-)
+@text_model_option
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")

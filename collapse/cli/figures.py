@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to write.  [default: STUDY/figures]",
 )
-@click.option(
-    "--text-model",
-    type=click.Path(path_type=Path),
-    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
-)
+@text_model_option
 def command(
     study: Path, names: tuple[str, ...], *, listed: bool, output: Path | None, text_model: Path | None
 ) -> None:
@@ -62,8 +59,7 @@ def command(
     for each in write(study, dict.fromkeys(names), folder, text_model=text_model, page=False):
         if each.error:
             raise each.error
-        if each.made is None:
-            raise CollapseError(f"{study} has no finished run of {each.item.name}: {each.item.command}")
+        each.item.with_finished_runs()
 
 
 def write(

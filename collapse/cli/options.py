@@ -1,6 +1,7 @@
 """Options made from settings: their names, types, defaults and help stand in the dataclasses alone."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +9,12 @@ import click
 from collapse.settings import Setting, Settings, settings_of, written
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+text_model_option = click.option(
+    "--text-model",
+    type=click.Path(path_type=Path),
+    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
+)
 
 
 def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) -> Decorator:

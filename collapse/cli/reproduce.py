@@ -6,19 +6,15 @@ from typing import Any
 
 import click
 
+from collapse.cli.options import text_model_option
 from collapse.cli.studies import chosen_profile, study_options, train_missing
 
 
 @click.command(name="reproduce")
-@click.option("--profile", default="smoke", show_default=True, help="How large: smoke, small or paper.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The study's folder.  [default: runs/PROFILE]"
 )
-@click.option(
-    "--text-model",
-    type=click.Path(path_type=Path),
-    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
-)
+@text_model_option
 @study_options
 def command(**options: Any) -> None:
     """Train what is missing, and show every figure and table of the paper on one page.

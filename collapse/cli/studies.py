@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STOPPED = 130
 _ON_A_CLUSTER = 64
 _OPTIONS = (
+    click.option("--profile", default="smoke", show_default=True, help="How large: smoke, small or paper."),
     click.option(
         "--data", multiple=True, help="A data set in place of the profile's, by name or folder. Repeatable."
     ),
@@ -63,7 +64,7 @@ _OPTIONS = (
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that change a profile and say where its runs are executed."""
+    """Give a command the options that choose and change a profile and say where its runs are executed."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 @click.command(name="sweep")
 @click.argument("items", nargs=-1, metavar="[ITEM]...")
-@click.option("--profile", default="smoke", show_default=True, help="How large: smoke, small or paper.")
 @click.option(
     "--config",
     "config_file",
@@ -104,12 +103,11 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
 
 def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     """Print a row a run of a grid, the best first, and keep all that is known of them as CSV."""
-    from collapse.files import atomic_write
+    from collapse.files import write_csv
     from collapse.study.study import Study
 
     results = Study(out).results
-    with atomic_write(out / "results.csv") as file:
-        file.write(results.to_csv(index=False, lineterminator="\n").encode())
+    write_csv(out / "results.csv", results)
     ours = results[results["path"].isin(str(run.path) for run in runs)]
     shown = ours.sort_values("test_auc", ascending=False)[["label", "data", "epochs", "test_auc", "test_logloss"]]
     click.echo(shown.to_string(index=False, float_format="{:.5f}".format))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from collapse.figures import style
 from collapse.figures.display import Layout
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.auc import auc_of_runs, curves
+from collapse.study.auc import auc_of_runs, curves, spread
 from collapse.study.item import Item
 
 _ACROSS = 3
@@ -35,15 +35,13 @@ class AucBySizeDisplay(StudyDisplay):
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return mean, sample standard deviation and number of the runs at every size."""
-        grouped = self.table.groupby(["panel", "line", "factor"], sort=False)["test_auc"]
-        means = grouped.agg(["mean", "std", "size"]).reset_index()
-        return {"means": means.sort_values("factor", kind="stable")}
+        return {"means": spread(self.table, ["panel", "line", "factor"])}
 
     def layout(self) -> Layout:
         """Return a panel, or three models a row."""
         names = list(self.table["panel"].unique())
         if len(names) == 1:
-            return Layout(mosaic=self.mosaic, size=self.size)
+            return super().layout()
         rows = [names[first : first + _ACROSS] for first in range(0, len(names), _ACROSS)]
         across = len(rows[0])
         mosaic = [row + ["."] * (across - len(row)) for row in rows]

@@ -64,7 +64,7 @@ class CheckpointDisplay(Display):
     @classmethod
     def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
         """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
-        runs = [StudyRun(run.path) for run in item.with_finished_runs().runs if run.state == "finished"]
+        runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
         checkpoints = [FactoredTables(tables=run.tables, choices=Choices()) for run in runs]
         of = dict(zip(checkpoints, runs, strict=True))
 

@@ -1,11 +1,10 @@
 """Table 4: what the data sets hold, the paper's beside ours."""
 
-from importlib.resources import files
-
 import pandas as pd
 
 from collapse.figures.study_table import StudyTable
 from collapse.study.item import Item
+from collapse.study.printed import read_printed
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.description import overview
 
@@ -31,8 +30,7 @@ def data_table(item: Item) -> StudyTable:
     StudyTable
         The paper's two rows, to the digits that it prints, and a row a data set.
     """
-    with files("collapse.study").joinpath("printed_data.csv").open() as file:
-        printed = pd.read_csv(file)
+    printed = read_printed("data")
     ours = pd.DataFrame([overview(load_data(data)) for data in item.profile.data])
     numbers = pd.concat([printed, ours[["name", *_COLUMNS, "positive"]].assign(source="ours")], ignore_index=True)
     text = pd.DataFrame({"": numbers["source"], "data": numbers["name"]})

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.files import atomic_write, explained
+from collapse.files import atomic_write, explained, write_csv
 from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
@@ -207,6 +207,5 @@ class Display(ABC):
         numbers = {paths[2]: self.table}
         numbers |= {folder / f"figure-{self.number}-{name}.csv": table for name, table in self.derived.items()}
         for path, table in numbers.items():
-            with atomic_write(path) as file:
-                file.write(table.to_csv(index=False, lineterminator="\n").encode())
+            write_csv(path, table)
         return [*paths[:2], *numbers]

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from collapse.errors import CollapseError
 from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_tables import auc_table
 from collapse.figures.data_table import data_table
@@ -46,6 +45,4 @@ def made_of(item: Item, *, text_model: Path | None = None) -> Display | StudyTab
     if item.name in TABLES:
         return TABLES[item.name](item.with_finished_runs())
     kinds: dict[str, type[Display]] = {**DISPLAYS, **STUDY_DISPLAYS}
-    if item.name not in kinds:
-        raise CollapseError(f"nothing is made of {item.name!r}; there are {', '.join([*kinds, *TABLES])}")
     return kinds[item.name].from_study(item, text_model=text_model)

@@ -8,9 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from collapse.figures import style
 from collapse.figures.auc_by_size import draw_auc, size_axis
-from collapse.figures.display import Layout
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.auc import auc_of_runs, epochs_of_runs
+from collapse.study.auc import auc_of_runs, epochs_of_runs, spread
 from collapse.study.item import Item
 
 _ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}
@@ -36,13 +35,7 @@ class DynamicsDisplay(StudyDisplay):
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return mean, sample standard deviation and number of the runs at every size."""
-        runs = self.table[self.table["epoch"].isna()]
-        means = runs.groupby(["model", "factor"], sort=False)["test_auc"].agg(["mean", "std", "size"])
-        return {"means": means.reset_index().sort_values("factor", kind="stable")}
-
-    def layout(self) -> Layout:
-        """Return three panels side by side."""
-        return Layout(mosaic=self.mosaic, size=self.size)
+        return {"means": spread(self.table[self.table["epoch"].isna()], ["model", "factor"])}
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the three panels, one colour a model in all."""

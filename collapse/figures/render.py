@@ -12,7 +12,7 @@ from collapse.figures.items import made_of
 from collapse.figures.study_table import StudyTable
 from collapse.files import atomic_write
 from collapse.study.item import Item, item_of
-from collapse.study.recipes import NEED_NO_RUNS, RECIPES
+from collapse.study.recipes import RECIPES
 
 PAGE = "index.html"
 
@@ -93,7 +93,7 @@ def render(
     """
     for name in names:
         item = item_of(study, name)
-        if not item.finished and name not in NEED_NO_RUNS:
+        if not item.can_be_made:
             yield Rendered(item=item, made=None)
             continue
         try:

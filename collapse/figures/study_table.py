@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from collapse.figures.markdown import markdown_table
-from collapse.files import atomic_write, explained
+from collapse.files import atomic_write, explained, write_csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +44,15 @@ class StudyTable:
             folder.mkdir(parents=True, exist_ok=True)
         label = f"tab:{self.name}"
         contents = {
-            "csv": self.numbers.to_csv(index=False, lineterminator="\n"),
             "md": f"{markdown_table(self.text)}\n\n{self.caption}\n",
             "tex": self.text.to_latex(index=False, escape=True, caption=_plain(self.caption), label=label),
         }
-        paths = [folder / f"{self.name}.{suffix}" for suffix in contents]
+        numbers, *paths = (folder / f"{self.name}.{suffix}" for suffix in ("csv", *contents))
+        write_csv(numbers, self.numbers)
         for path, content in zip(paths, contents.values(), strict=True):
             with atomic_write(path) as file:
                 file.write(content.encode())
-        return paths
+        return [numbers, *paths]
 
 
 def signed(values: "pd.Series[float]", digits: int) -> list[str]:

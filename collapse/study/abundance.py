@@ -1,11 +1,10 @@
 """Mean information abundance of an item's runs by the share of the data and the size (Table 2)."""
 
-from importlib.resources import files
-
 import pandas as pd
 
 from collapse.analysis.choices import Choices
 from collapse.study.item import Item
+from collapse.study.printed import read_printed
 from collapse.study.study import StudyRun
 
 _KEYS = ["train_share", "embedding_size", "sets"]
@@ -27,7 +26,6 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
         ``printed`` (the paper's), and ``ia`` of all rows and ``ia_seen`` of those that training looked up, NaN
         where a run is missing.
     """
-    runs = [run for run in item.runs if run.state == "finished"]
     found = pd.DataFrame(
         [
             {
@@ -36,12 +34,11 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
                 "sets": run.config.model.sets,
                 **_mean_abundance(StudyRun(run.path)),
             }
-            for run in runs
+            for run in item.finished_runs
         ],
         columns=[*_KEYS, "ia", "ia_seen"],
     )
-    with files("collapse.study").joinpath("printed_abundance.csv").open() as file:
-        printed = pd.read_csv(file)
+    printed = read_printed("abundance")
     of_one = printed["factor"] / printed["sets"]
     sizes = [item.profile.single("dcnv2", factor).embedding_size for factor in of_one]
     printed.insert(3, "embedding_size", sizes)

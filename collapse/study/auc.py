@@ -1,6 +1,6 @@
 """Test AUC of an item's runs by size, beside what the paper printed."""
 
-from importlib.resources import files
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,10 @@ import pandas as pd
 
 from collapse.analysis.dynamics import COLUMNS
 from collapse.study.item import Item
+from collapse.study.printed import read_printed
 from collapse.study.profiles import Profile
 from collapse.study.study import StudyRun
+from collapse.study.sweep import Planned
 from collapse.training.data.catalogue import load_data
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
@@ -34,17 +36,9 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
         settings that are not its defaults), ``variant`` (SE or ME), ``factor`` (times the base size), ``seed`` (of
         the initialisation) and ``test_auc``.
     """
-    names = {data: load_data(data).schema.name for data in item.profile.data}
     rows = [
-        {
-            "data": names[run.config.data],
-            "order": item.profile.data.index(run.config.data),
-            **_place(run.config, item.profile),
-            "seed": run.config.seeds.initialisation,
-            "test_auc": float(RunFolder(run.path).read_manifest()["test"]["auc"]),
-        }
-        for run in item.runs
-        if run.state == "finished"
+        {**told, "test_auc": float(RunFolder(run.path).read_manifest()["test"]["auc"])}
+        for run, told in _finished(item)
     ]
     return pd.DataFrame(rows, columns=["data", "order", "model", "variant", "factor", "seed", "test_auc"])
 
@@ -88,16 +82,31 @@ def epochs_of_runs(item: Item) -> pd.DataFrame:
         A row an epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and what
         `auc_of_runs` tells of the run, without the test.
     """
-    runs = [(run, _place(run.config, item.profile)) for run in item.runs if run.state == "finished"]
-    largest = max((place["factor"] for _, place in runs), default=0)
+    runs = list(_finished(item))
+    largest = max((told["factor"] for _, told in runs), default=0)
     frames = [
-        StudyRun(run.path)
-        .metrics[list(COLUMNS)]
-        .assign(data=load_data(run.config.data).schema.name, **place, seed=run.config.seeds.initialisation)
-        for run, place in runs
-        if place["factor"] == largest
+        StudyRun(run.path).metrics[list(COLUMNS)].assign(**told) for run, told in runs if told["factor"] == largest
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return mean, sample standard deviation and number of the runs' test AUC by some columns, sizes ascending.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `auc_of_runs` returned, with further columns or without.
+    keys : list of str
+        The columns, ``factor`` among them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `keys`, then ``mean``, ``std`` (NaN of one run) and ``size``.
+    """
+    means = runs.groupby(keys, sort=False)["test_auc"].agg(["mean", "std", "size"])
+    return means.reset_index().sort_values("factor", kind="stable")
 
 
 def auc_by_size(item: Item) -> pd.DataFrame:
@@ -142,6 +151,21 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     return ordered.drop(columns=["place", "single"])
 
 
+def _finished(item: Item) -> Iterator[tuple[Planned, dict[str, Any]]]:
+    """Yield the finished runs, each with what is told of it beside its numbers."""
+    names = {data: load_data(data).schema.name for data in item.profile.data}
+    for run in item.finished_runs:
+        yield (
+            run,
+            {
+                "data": names[run.config.data],
+                "order": item.profile.data.index(run.config.data),
+                **_place(run.config, item.profile),
+                "seed": run.config.seeds.initialisation,
+            },
+        )
+
+
 def _place(config: RunConfig, profile: Profile) -> dict[str, Any]:
     model = config.model
     base = profile.single(model.model).embedding_size
@@ -167,9 +191,7 @@ def _with_gain(frame: pd.DataFrame, value: str, name: str) -> pd.DataFrame:
 
 
 def _printed(name: str) -> pd.DataFrame:
-    content = files("collapse.study").joinpath("printed_auc.csv")
-    with content.open() as file:
-        table = pd.read_csv(file)
+    table = read_printed("auc")
     order = PRINTED[name]
     table = table[table["table"].isin(order)]
     table = table.assign(order=table["table"].map(order), factor=table["factor"].astype(float))

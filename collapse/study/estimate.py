@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from statistics import median
 
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Outcome, Planned
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
+from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.config import RunConfig
 
@@ -34,14 +36,19 @@ def work(config: RunConfig, data: PreparedData) -> float:
         Three times the products of the forward pass, as torch counts them, and an overhead a row; a row that is
         validated or tested costs a third of a trained one.
     """
+    flops = _flops_a_row(config.model, tuple(data.schema.cardinalities))
+    rows = (0.8 * config.train_share + 0.1 / 3) * data.rows * config.epochs + data.rows * 0.1 / 3
+    return rows * (3 * flops / FLOPS + OVERHEAD)
+
+
+@cache
+def _flops_a_row(model: ModelConfig, cardinalities: tuple[int, ...]) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    D = list(data.schema.cardinalities)
     with torch.device("meta"), FlopCounterMode(display=False) as products:
-        MultiEmbeddingModel(D, config.model)(torch.zeros(_ROWS, len(D), dtype=torch.int64))
-    rows = (0.8 * config.train_share + 0.1 / 3) * data.rows * config.epochs + data.rows * 0.1 / 3
-    return float(rows * (3 * products.get_total_flops() / _ROWS / FLOPS + OVERHEAD))
+        MultiEmbeddingModel(cardinalities, model)(torch.zeros(_ROWS, len(cardinalities), dtype=torch.int64))
+    return float(products.get_total_flops()) / _ROWS
 
 
 def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
@@ -77,10 +84,10 @@ class Remaining:
     def __init__(self, runs: Sequence[Planned]) -> None:
         data = {run.config.data: load_data(run.config.data) for run in runs}
         self._work = {run.path: work(run.config, data[run.config.data]) for run in runs}
-        finished = [StudyRun(run.path) for run in runs if run.state == "finished"]
-        self._speed = speed([(self._work[run.path], run) for run in finished])
+        finished = {run.path: StudyRun(run.path) for run in runs if run.state == "finished"}
+        self._speed = speed([(self._work[path], run) for path, run in finished.items()])
         self._rates: list[tuple[float, float]] = []
-        self.runs = {run.path: run for run in runs if run.state != "finished"}
+        self.runs = {run.path: run for run in runs if run.path not in finished}
 
     def of_run(self, run: Planned) -> float:
         """Return the seconds of one worker that a run takes."""

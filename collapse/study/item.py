@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -27,20 +28,30 @@ class Item:
     runs: tuple[Planned, ...]
     """Its runs, finished or not."""
 
+    @cached_property
+    def finished_runs(self) -> tuple[Planned, ...]:
+        """Those that are finished when this is first asked for."""
+        return tuple(run for run in self.runs if run.state == "finished")
+
     @property
     def finished(self) -> int:
         """How many of them are."""
-        return sum(run.state == "finished" for run in self.runs)
+        return len(self.finished_runs)
+
+    @property
+    def can_be_made(self) -> bool:
+        """Whether there is a run to make it of, or none is needed."""
+        return bool(self.finished_runs) or self.name in NEED_NO_RUNS
 
     def with_finished_runs(self) -> Self:
-        """Return the item itself if it has any, or needs none.
+        """Return the item itself if it can be made.
 
         Raises
         ------
         CollapseError
             If it has none; the sentence names the command that trains them.
         """
-        if not self.finished and self.name not in NEED_NO_RUNS:
+        if not self.can_be_made:
             raise CollapseError(f"{self.folder} has no finished run of {self.name}: {self.command}")
         return self
 
