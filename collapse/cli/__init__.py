@@ -8,7 +8,7 @@ import click
 
 from collapse.errors import CollapseError
 
-_COMMANDS = ("prepare", "data", "models", "train", "reproduce", "sweep", "figures", "analyze", "toy")
+_COMMANDS = ("prepare", "data", "models", "train", "reproduce", "sweep", "figures", "findings", "analyze", "toy")
 
 
 class _Commands(click.Group):

@@ -41,8 +41,8 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     \b
     Profiles:
-      smoke   a tenth of the flights, K = 4 at 1x, once: a quarter of an hour on two cores
-      small   the same and a set of Criteo's shape, three initialisations of what is compared: over an hour
+      smoke   a twentieth of the flights, K = 4 at 1x, once: four minutes on two cores
+      small   a tenth and a set of Criteo's shape, three initialisations of what is compared: within an hour
       paper   the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
 
     \b

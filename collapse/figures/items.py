@@ -6,6 +6,7 @@ from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_tables import auc_table
 from collapse.figures.data_table import data_table
 from collapse.figures.display import Display
+from collapse.figures.findings_table import findings_table
 from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS
 from collapse.figures.study_table import StudyTable
 from collapse.study.item import Item
@@ -18,6 +19,7 @@ TABLES = {
     "table-5": auc_table,
     "table-6": auc_table,
     "table-7": auc_table,
+    "findings": findings_table,
 }
 """The tables, each with what makes it."""
 

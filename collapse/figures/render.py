@@ -37,9 +37,11 @@ class Rendered:
 
     @property
     def title(self) -> str:
-        """``Figure 8a`` or ``Table 1``."""
+        """``Figure 8a``, ``Table 1`` or ``Findings``."""
         kind, _, number = self.item.name.rpartition("-")
-        return f"{kind.capitalize() or 'Figure'} {number}"
+        if not kind:
+            return number.capitalize() if number.isalpha() else f"Figure {number}"
+        return f"{kind.capitalize()} {number}"
 
     @property
     def content(self) -> str:

@@ -106,6 +106,23 @@ def _table_2(profile: Profile) -> Runs:
     )
 
 
+def _findings(profile: Profile) -> Runs:
+    """Take what the claims compare, on every data set, as often as the profile repeats it."""
+    largest = FACTORS[-1]
+    compared = [
+        *(profile.single(model, factor) for model in SIX for factor in (1, largest)),
+        *(profile.multi(model, largest) for model in SIX),
+        *(profile.single("dcnv2", factor) for factor in FACTORS[1:-1]),
+        _large_regularised(profile),
+        *(profile.multi("dcnv2", 4, interactions=kind) for kind in ("shared", "aligned")),
+    ]
+    of_shares = [profile.single("dcnv2", 4), profile.multi("dcnv2", 4)]
+    subsets = [
+        run for share in SHARES for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
+    ]
+    return (*profile.runs(*compared, repeats=profile.repeats), *subsets)
+
+
 def _table_3(profile: Profile) -> list[ModelConfig]:
     # The paper does not say how much is added: twice the cross layers, and two more layers of the MLP.
     more: tuple[dict[str, object], ...] = ({}, {"cross_layers": 8}, {"depth": 5})
@@ -183,6 +200,7 @@ RECIPES = {
         Recipe("table-6", "Table 1 with deviations, second data set", _of_data(1)),
         Recipe("table-7", "test AUC of AutoInt, SE and ME, to 4x", _compared(
             lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
+        Recipe("findings", "the paper's claims, each checked on the runs", _findings),
     )
 }  # fmt: skip
 """The recipes by item."""

@@ -1,0 +1,1 @@
+"""The paper's claims, each a check on the runs of a study."""

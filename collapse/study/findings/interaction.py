@@ -1,0 +1,151 @@
+"""Claims of what feature interaction does to collapse and to AUC (Section 4)."""
+
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.sub_embeddings import Correlation, Side, co_influence, sub_embedding_abundance
+from collapse.analysis.toy import toy_experiment
+from collapse.study.findings.bootstrap import pearson
+from collapse.study.findings.claim import Claim, Expected, Sample, claim, columns
+from collapse.study.findings.runs import Runs
+from collapse.study.findings.spectra import LARGEST, abundance_difference
+from collapse.study.printed import read_printed
+from collapse.study.study import StudyRun
+from collapse.training.models.config import ModelConfig
+
+WORTH = 0.001
+"""A gain of AUC that counts; the paper's own are of this size."""
+
+
+def influence(run: StudyRun, by: Side) -> tuple[pd.DataFrame, Correlation]:
+    """Return a run's IA(E) and sums of sub-embeddings' abundances by field, and their correlation."""
+    choices = {"layer": 0}
+    pairs = run.kept("sub-embeddings", choices, lambda: sub_embedding_abundance(run.factors(Choices())))
+    sums, correlation = co_influence(pairs, by)
+    return columns(sums, "field", ia="ia", sum="sum"), correlation
+
+
+def _co_influence(runs: Runs, by: Side) -> Sample:
+    found = [influence(run, by) for (run,) in runs.of(runs.profile.single("dcnv2"))]
+    notes = [
+        f"Spearman {each.spearman:.2f}, permutation p = {max(each.pearson_p, each.spearman_p):.4f}"
+        for _, each in found[:1]
+    ]
+    return Sample(frames=[sums for sums, _ in found], statistic=pearson, note="; ".join(notes))
+
+
+@claim(
+    source="Evidence I, Figures 3a and 3b",
+    effect="Pearson's r of IA(E_i) and sum_j IA(E_i->j)",
+    expected=Expected(low=0),
+)
+def sub_embeddings_follow_their_field(runs: Runs) -> Sample:
+    """The information abundance of sub-embeddings rises with that of the field that they are projected from."""
+    return _co_influence(runs, "source")
+
+
+@claim(
+    source="Evidence I, Figures 3a and 3c",
+    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j)",
+    expected=Expected(low=0),
+    paper="0.68 on Criteo (Figure 9)",
+    otherwise="more steps of training: projections begin random and are bent by them",
+)
+def sub_embeddings_follow_their_partner(runs: Runs) -> Sample:
+    """The information abundance of sub-embeddings rises with that of the field that they interact with."""
+    return _co_influence(runs, "target")
+
+
+@claim(
+    source="Evidence II, Figure 4, Appendix G",
+    effect="IA(E_1) after training, D_3 = 3 less D_3 = 100",
+    expected=Expected(high=0),
+    of_data=False,
+)
+def a_low_rank_partner_lowers_abundance(_: Runs) -> Sample:
+    """Interacting with a low-rank field lowers a table's information abundance."""
+    last = toy_experiment().sort_values("iteration").groupby(["case", "seed"])["ia"].last()
+    differences = last["small"] - last["large"]
+    frames = [pd.DataFrame({"value": [each]}) for each in differences]
+    note = f"{last['small'].mean():.2f} and {last['large'].mean():.2f} of K = 10"
+    return Sample(frames=frames, unit="", note=note)
+
+
+@claim(
+    source="Evidence III, Figure 5a",
+    effect="IA of regularised less that of standard DCNv2 at 10x, mean over the fields",
+    expected=Expected(low=0),
+)
+def regularising_raises_abundance(runs: Runs) -> Sample:
+    """Keeping the projections of DCNv2 near unitary raises the information abundance of its tables."""
+    pair = (_regularised(runs), runs.profile.single("dcnv2", LARGEST))
+    return Sample(frames=abundance_difference(runs.of(*pair)))
+
+
+@claim(
+    source="Evidence III, Figure 5b",
+    effect="test AUC of regularised less that of standard DCNv2 at 10x",
+    expected=Expected(high=WORTH),
+    otherwise="room to overfit: on few rows or in few epochs a restriction may help",
+)
+def regularising_does_not_raise_auc(runs: Runs) -> Sample:
+    """Keeping the projections near unitary does not raise the AUC of an enlarged model, by 0.001 or more."""
+    pair = (_regularised(runs), runs.profile.single("dcnv2", LARGEST))
+    return auc_difference(runs, pair)
+
+
+@claim(
+    source="Evidence IV, Figure 6a",
+    effect="IA of DNN less that of DCNv2 at 10x, mean over the fields",
+    expected=Expected(low=0),
+)
+def less_interaction_less_collapse(runs: Runs) -> Sample:
+    """DNN, which has no explicit interaction, has the higher information abundance of the two."""
+    pair = (runs.profile.single("dnn", LARGEST), runs.profile.single("dcnv2", LARGEST))
+    return Sample(frames=abundance_difference(runs.of(*pair)))
+
+
+@claim(
+    source="Evidence IV, Figure 6b",
+    effect="test AUC of DNN at 10x less that at 1x",
+    expected=Expected(high=0),
+    paper=lambda order: printed_gain(order, "SE", "dnn"),
+)
+def auc_of_dnn_falls_with_size(runs: Runs) -> Sample:
+    """The larger the embedding size of DNN, the lower its AUC."""
+    return auc_difference(runs, (runs.profile.single("dnn", LARGEST), runs.profile.single("dnn")))
+
+
+def auc_difference(runs: Runs, pair: tuple[ModelConfig, ModelConfig]) -> Sample:
+    """Return how far the first model's test AUC lies above the second's."""
+    values = [auc_of(first) - auc_of(second) for first, second in runs.of(*pair)]
+    return Sample(frames=[pd.DataFrame({"value": [value]}) for value in values], unit="")
+
+
+def auc_of(run: StudyRun) -> float:
+    """Return a run's test AUC."""
+    return float(run.manifest["test"]["auc"])
+
+
+def printed_gain(order: int, variant: str, *models: str) -> str:
+    """Write the mean of the test AUC that models gained from 1x to 10x in the paper, on its n-th data set."""
+    table = read_printed("auc")
+    table = table[(table["table"] == (5, 6)[min(order, 1)]) & table["model"].isin(models)]
+    at_base = table[table["factor"] == 1].set_index("model")["auc"]
+    largest = table[(table["factor"] == LARGEST) & (table["variant"] == variant)].set_index("model")["auc"]
+    return f"{(largest - at_base).mean():+.5f} on {table['data'].iloc[0]}"
+
+
+def _regularised(runs: Runs) -> ModelConfig:
+    return runs.profile.single("dcnv2", LARGEST, regularised="lambda")
+
+
+CLAIMS: tuple[Claim, ...] = (
+    sub_embeddings_follow_their_field,
+    sub_embeddings_follow_their_partner,
+    a_low_rank_partner_lowers_abundance,
+    regularising_raises_abundance,
+    regularising_does_not_raise_auc,
+    less_interaction_less_collapse,
+    auc_of_dnn_falls_with_size,
+)

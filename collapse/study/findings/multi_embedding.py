@@ -1,0 +1,152 @@
+"""Claims of what multi-embedding does (Sections 5.2 and 5.3)."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.diversity import set_diversity
+from collapse.study.findings.bootstrap import less_pearson
+from collapse.study.findings.claim import Claim, Expected, Sample, claim
+from collapse.study.findings.interaction import WORTH, auc_of, influence, printed_gain
+from collapse.study.findings.runs import Runs
+from collapse.study.findings.spectra import LARGEST, abundance_difference
+from collapse.study.recipes import SIX
+from collapse.study.study import StudyRun
+from collapse.training.models.config import ModelConfig
+
+_VARIANT_SETS = 4
+"""Sets of Figure 10d."""
+_EVERY = 0.9
+"""Share of the fields that counts as every one: tables of a few rows differ by chance alone."""
+
+
+def _share_raised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((values[..., 0] > 0).mean(-1))
+
+
+@claim(
+    source="Section 5.3, Figure 8b",
+    effect="share of the fields whose IA is higher in ME than in SE of DCNv2 at 10x",
+    expected=Expected(low=_EVERY),
+)
+def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
+    """Multi-embedding raises the information abundance of every field (nine in ten counts as every)."""
+    frames = abundance_difference(runs.of(*_large(runs)))
+    normalised = abundance_difference(runs.of(*_large(runs)), "ia_normalised")
+    mean = [f"{np.mean([frame['value'].mean() for frame in normalised]):+.2f} of random"] if frames else []
+    return Sample(frames=frames, statistic=_share_raised, note="; ".join(mean))
+
+
+@claim(
+    source="Section 5.3, Figure 9",
+    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), ME less SE of DCNv2 at 10x",
+    expected=Expected(high=0),
+    paper="0.52 less 0.68 on Criteo",
+    otherwise="the correlation itself: see sub-embeddings-follow-their-partner",
+)
+def sets_are_less_influenced(runs: Runs) -> Sample:
+    """In multi-embedding, sub-embeddings are less influenced by the field that they interact with."""
+    found = [[influence(run, "target") for run in of_seed] for of_seed in runs.of(*_large(runs))]
+    frames = [pd.concat([multi[0], single[0].loc[multi[0].index]], axis=1) for multi, single in found]
+    notes = [f"{multi[1].pearson:.2f} less {single[1].pearson:.2f}" for multi, single in found[:1]]
+    return Sample(frames=frames, statistic=less_pearson, note="; ".join(notes))
+
+
+@claim(
+    source="Section 5.3, Figure 10a",
+    effect="diversity of sets, ME less an SE table split, DCNv2 at 10x, mean over the fields",
+    expected=Expected(low=0),
+)
+def sets_are_more_diverse_than_a_split(runs: Runs) -> Sample:
+    """The sets of multi-embedding span more different directions than equal parts of a single embedding."""
+    return _diversity(runs, *_large(runs), split=LARGEST)
+
+
+@claim(
+    source="Section 5.3, Figure 10d",
+    effect="diversity of 4 sets, separate less shared interactions, mean over the fields",
+    expected=Expected(low=0),
+)
+def separate_interactions_make_sets_diverse(runs: Runs) -> Sample:
+    """Sets that share one interaction are less diverse: the separation is what makes them so."""
+    return _diversity(runs, _variant(runs, "separate"), _variant(runs, "shared"))
+
+
+@claim(
+    source="Section 5.3, Figure 10d",
+    effect="diversity of 4 sets, separate less aligned interactions, mean over the fields",
+    expected=Expected(low=0),
+    otherwise="the weight of the alignment, of which the paper gives none",
+)
+def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
+    """Sets whose interactions are held to the same norms are less diverse."""
+    return _diversity(runs, _variant(runs, "separate"), _variant(runs, "aligned"))
+
+
+@claim(
+    source="Section 5.2, Table 1",
+    effect="test AUC of ME at 10x less that of SE at 1x, mean over six models",
+    expected=Expected(low=0),
+    paper=lambda order: printed_gain(order, "ME", *SIX),
+)
+def auc_rises_with_sets(runs: Runs) -> Sample:
+    """With multi-embedding, AUC rises with the size of the model."""
+    return _gains(runs, [runs.profile.multi(model, LARGEST) for model in SIX])
+
+
+@claim(
+    source="Section 5.2, Table 1, Figure 1a",
+    effect="test AUC of SE at 10x less that at 1x, mean over six models",
+    expected=Expected(high=WORTH),
+    paper=lambda order: printed_gain(order, "SE", *SIX),
+)
+def auc_does_not_rise_with_size(runs: Runs) -> Sample:
+    """With single-embedding, AUC does not rise with the size of the model, by 0.001 or more."""
+    return _gains(runs, [runs.profile.single(model, LARGEST) for model in SIX])
+
+
+def _large(runs: Runs) -> tuple[ModelConfig, ModelConfig]:
+    return runs.profile.multi("dcnv2", LARGEST), runs.profile.single("dcnv2", LARGEST)
+
+
+def _variant(runs: Runs, interactions: str) -> ModelConfig:
+    return runs.profile.multi("dcnv2", _VARIANT_SETS, interactions=interactions)
+
+
+def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int | None = None) -> Sample:
+    def of(run: StudyRun) -> pd.DataFrame:
+        parts = split if run.config.model.sets == 1 else None
+        choices = Choices()
+        compute = partial(set_diversity, run.tables, split=parts, choices=choices)
+        return run.kept("diversity", {"split": parts, **vars(choices)}, compute).set_index("field")
+
+    # Of a table of D <= K rows every set spans all that there is.
+    found = [(of(one), of(other)) for one, other in runs.of(first, second)]
+    frames = [(one["div"] - other["div"])[one["cardinality"] > one["columns"]].to_frame() for one, other in found]
+    notes = [f"{one['div'].mean():.2f} less {other['div'].mean():.2f}" for one, other in found[:1]]
+    return Sample(frames=frames, note="; ".join(notes))
+
+
+def _gains(runs: Runs, enlarged: list[ModelConfig]) -> Sample:
+    base = [runs.profile.single(model) for model in SIX]
+    found = [[auc_of(run) for run in of_seed] for of_seed in runs.of(*enlarged, *base)]
+    frames = [
+        pd.DataFrame({"value": np.subtract(of[: len(SIX)], of[len(SIX) :])}, index=list(SIX)) for of in found
+    ]
+    means = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
+    note = ", ".join(f"{model} {gain:+.4f}" for model, gain in means.items())
+    return Sample(frames=frames, unit="models", note=note)
+
+
+CLAIMS: tuple[Claim, ...] = (
+    sets_raise_abundance_of_every_field,
+    sets_are_less_influenced,
+    sets_are_more_diverse_than_a_split,
+    separate_interactions_make_sets_diverse,
+    aligned_interactions_make_sets_alike,
+    auc_rises_with_sets,
+    auc_does_not_rise_with_size,
+)

@@ -1,0 +1,55 @@
+"""The finished runs of a study on one data set, by what they are of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collapse.study.profiles import Profile
+from collapse.study.study import StudyRun
+from collapse.study.sweep import plan
+from collapse.training.models.config import ModelConfig
+from collapse.training.runs.config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What the claims look at."""
+
+    folder: Path
+    """The study's folder."""
+    profile: Profile
+    """What it is filled with."""
+    data: str
+    """The data set, one of the profile's."""
+    asked: list[RunConfig] = field(default_factory=list)
+    """Every run that was asked for."""
+
+    def of(self, *models: ModelConfig, share: float = 1.0) -> list[tuple[StudyRun, ...]]:
+        """Return the finished runs of some models, a tuple an initialisation that all of them have.
+
+        Parameters
+        ----------
+        *models : ModelConfig
+            The models.
+        share : float
+            The share of the profile's training rows.
+
+        Returns
+        -------
+        list of tuple of StudyRun
+            In the order of the initialisations, each in the order of `models`.
+        """
+        return self.at(*((model, share) for model in models))
+
+    def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
+        """Return the same of models and shares of the training rows."""
+        by_seed = list(zip(*(self._configs(model, share) for model, share in wanted), strict=True))
+        self.asked.extend(config for configs in by_seed for config in configs)
+        planned = [plan(configs, self.folder) for configs in by_seed]
+        return [
+            tuple(StudyRun(run.path) for run in runs)
+            for runs in planned
+            if all(run.state == "finished" for run in runs)
+        ]
+
+    def _configs(self, model: ModelConfig, share: float) -> tuple[RunConfig, ...]:
+        return self.profile.runs(model, data=(self.data,), repeats=self.profile.repeats, train_share=share)

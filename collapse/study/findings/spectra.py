@@ -1,0 +1,110 @@
+"""Claims of how far embedding tables collapse (Section 3, Section 5.4, Appendix I)."""
+
+import numpy as np
+import pandas as pd
+
+from collapse.study.findings.claim import Claim, Expected, Sample, claim, columns
+from collapse.study.findings.runs import Runs
+from collapse.study.printed import read_printed
+from collapse.study.recipes import FACTORS, SHARES
+from collapse.study.study import StudyRun
+
+LARGEST = FACTORS[-1]
+_OF_TABLE_2 = 4
+"""The size of Table 2 that has an ME beside it, times the base size."""
+
+
+@claim(
+    source="Section 3, Figure 2",
+    effect="IA / random of DCNv2 at 10x, mean over the fields",
+    expected=Expected(high=0.6),
+    otherwise="more steps of training, a larger K, or fields of more values: see degree-grows-with-size",
+)
+def far_below_random(runs: Runs) -> Sample:
+    """The information abundance of an enlarged model's tables lies far below that of random ones.
+
+    Far is where this package's verdicts begin: below 0.6 of random.
+    """
+    found = runs.of(runs.profile.single("dcnv2", LARGEST))
+    frames = [columns(run.fields(), "field", value="ia_normalised") for (run,) in found]
+    note = "; ".join(_collapsed(run) for (run,) in found[:1])
+    return Sample(frames=frames, note=note)
+
+
+@claim(
+    source="Appendix I, Figure 15",
+    effect="slope of IA / random on log2 K of DCNv2, a doubling of K",
+    expected=Expected(high=0),
+)
+def degree_grows_with_size(runs: Runs) -> Sample:
+    """The larger the embedding size K, the further below random the tables lie."""
+    models = [runs.profile.single("dcnv2", factor) for factor in FACTORS]
+    sizes = np.log2([model.embedding_size for model in models])
+    frames = []
+    for of_seed in runs.of(*models):
+        by_size = pd.concat([run.fields().set_index("field")["ia_normalised"] for run in of_seed], axis=1)
+        slopes = np.polyfit(sizes, by_size.to_numpy().T, 1)[0]
+        frames.append(pd.DataFrame({"value": slopes}, index=by_size.index))
+    return Sample(frames=frames)
+
+
+def _printed(share: float, variant: str) -> float:
+    table = read_printed("abundance")
+    row = (table["train_share"] == share) & (table["factor"] == _OF_TABLE_2) & (table["variant"] == variant)
+    return float(table.loc[row, "printed"].item())
+
+
+@claim(
+    source="Section 5.4, Table 2",
+    effect="mean IA of DCNv2 at 4x on all rows less that on a tenth of them",
+    expected=Expected(high=0),
+    paper=lambda _: f"{_printed(1, 'SE') - _printed(0.1, 'SE'):+.2f} on Criteo",
+    otherwise="rows enough for a tenth of them to train most of the tables' rows",
+)
+def more_data_does_not_help_large_tables(runs: Runs) -> Sample:
+    """Of a large model, information abundance falls with the data: limited data is not what it collapses of."""
+    model = runs.profile.single("dcnv2", _OF_TABLE_2)
+    return _of_fields(runs.at((model, 1.0), (model, 0.1)))
+
+
+@claim(
+    source="Section 5.4, Table 2",
+    effect="mean IA of ME less that of SE of DCNv2 at 4x, mean over the shares of the rows",
+    expected=Expected(low=0),
+    paper=lambda _: f"{np.mean([_printed(of, 'ME') - _printed(of, 'SE') for of in SHARES]):+.2f} on Criteo",
+)
+def sets_help_at_every_share(runs: Runs) -> Sample:
+    """Multi-embedding has the higher information abundance, however much data there is."""
+    models = (runs.profile.multi("dcnv2", _OF_TABLE_2), runs.profile.single("dcnv2", _OF_TABLE_2))
+    found = runs.at(*((model, share) for model in models for share in SHARES))
+    n = len(SHARES)
+    means = [[float(run.fields()["ia"].mean()) for run in of_seed] for of_seed in found]
+    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=list(SHARES)) for of in means]
+    above = [f"{value:+.2f} at {share:.0%}" for share, value in frames[0]["value"].items()] if frames else []
+    return Sample(frames=frames, unit="shares", note=", ".join(above))
+
+
+def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia") -> list[pd.DataFrame]:
+    """Return how far the first run's fields lie above the second's, a frame an initialisation."""
+    frames = []
+    for first, second in found:
+        values = [run.fields().set_index("field")[measure] for run in (first, second)]
+        frames.append((values[0] - values[1]).to_frame("value"))
+    return frames
+
+
+def _of_fields(found: list[tuple[StudyRun, ...]]) -> Sample:
+    return Sample(frames=abundance_difference(found))
+
+
+def _collapsed(run: StudyRun) -> str:
+    fields = run.fields()
+    return f"{(fields['degree'] == 'collapsed').sum()} of {len(fields)} fields are collapsed"
+
+
+CLAIMS: tuple[Claim, ...] = (
+    far_below_random,
+    degree_grows_with_size,
+    more_data_does_not_help_large_tables,
+    sets_help_at_every_share,
+)
