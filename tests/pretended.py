@@ -7,6 +7,15 @@ from collapse.study.item import Item, item_of, record_profile
 from collapse.study.profiles import Profile
 from collapse.training.runs.folder import RunFolder
 
+_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "validation_auc",
+    "validation_logloss",
+    "ia_normalised_mean",
+    "co_influence_target",
+)
+
 
 def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
     """Write manifests as finished runs have them: the n-th run's AUC lies n thousandths higher; three epochs."""
@@ -16,9 +25,10 @@ def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
         folder.config.write_text(json.dumps(run.config.as_dict()))
         folder.write_manifest({"status": "finished", "test": {"auc": auc + n / 1000, "logloss": 0.5}})
         rows = [
-            f"{epoch},{0.6 - epoch / 100 - n / 1000},{auc + epoch / 100 + n / 1000},0.5" for epoch in (1, 2, 3)
+            ",".join(map(str, (e, 0.6 - e / 100 - n / 1000, auc + e / 100 + n / 1000, 0.5, 1 - e / 10, e / 10)))
+            for e in (1, 2, 3)
         ]
-        folder.metrics.write_text("\n".join(["epoch,train_loss,validation_auc,validation_logloss", *rows]) + "\n")
+        folder.metrics.write_text("\n".join([",".join(_COLUMNS), *rows]) + "\n")
     return item
 
 

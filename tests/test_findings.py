@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from collapse.study.execute import execute
-from collapse.study.findings import interaction, multi_embedding, spectra
+from collapse.study.findings import interaction, multi_embedding, spectra, training
 from collapse.study.findings.bootstrap import Interval, interval, less_pearson, pearson
 from collapse.study.findings.claim import Claim, Expected, Verdict, judge
 from collapse.study.findings.findings import CLAIMS
@@ -72,7 +72,7 @@ class TestIntervals:
     def test_pearson_is_numpys(self, values: NDArray[np.float64]) -> None:
         if (np.ptp(values, axis=0) < 1e-2).any():
             return
-        assert_allclose(pearson(values), np.corrcoef(values.T)[0, 1], atol=1e-9)
+        assert_allclose(pearson(values), np.corrcoef(values[:, 0], values[:, 1])[0, 1], atol=1e-9)
         assert_allclose(less_pearson(np.concatenate([values, values], axis=1)), 0, atol=1e-12)
 
     def test_a_constant_has_no_correlation(self) -> None:
@@ -123,6 +123,12 @@ class Planted:
             {"field": ["a", "b", "c"], "ia": 10 * share, "ia_normalised": share, "degree": "collapsed"}
         )
 
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Two epochs, from 0 to its abundance."""
+        both = [0.0, self.ia_normalised]
+        return pd.DataFrame({"co_influence_target": both, "ia_normalised_mean": both})
+
     def kept(self, _name: str, _choices: object, compute: Any) -> pd.DataFrame:
         return cast(pd.DataFrame, compute())
 
@@ -140,6 +146,9 @@ class PlantedRuns:
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[Planted, ...]]:
         return [tuple(self.plant(model, share) for model, share in wanted)] * 2
+
+    def along(self, model: ModelConfig) -> list[Planted]:
+        return [self.plant(model, 1.0)] * 2
 
 
 def verdict_of(claim: Claim, plant: Any) -> Verdict:
@@ -225,6 +234,10 @@ HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
         (multi_embedding.separate_interactions_make_sets_diverse, sets_of({"shared": 1, "separate": 0.1}), FAILS),
         (multi_embedding.aligned_interactions_make_sets_alike, sets_of({"aligned": 0.1, "separate": 1}), HOLDS),
         (multi_embedding.aligned_interactions_make_sets_alike, sets_of({"aligned": 1, "separate": 0.1}), FAILS),
+        (training.influence_of_partners_grows_along_training, by_model(dcnv2=0.3), HOLDS),
+        (training.influence_of_partners_grows_along_training, by_model(dcnv2=-0.3), FAILS),
+        (training.collapse_grows_along_training, by_model(dcnv2=-0.3), HOLDS),
+        (training.collapse_grows_along_training, by_model(dcnv2=0.3), FAILS),
         (multi_embedding.auc_rises_with_sets, auc_gains(0, 0.002), HOLDS),
         (multi_embedding.auc_rises_with_sets, auc_gains(0, -0.002), FAILS),
         (multi_embedding.auc_does_not_rise_with_size, auc_gains(-0.002, 0), HOLDS),

@@ -17,6 +17,7 @@ from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.abundance_table import abundance_table
+from collapse.figures.along_training import AlongTrainingDisplay
 from collapse.figures.auc_by_size import FirstDataDisplay, SingleDisplay, VariantAucDisplay
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.data_table import data_table
@@ -166,6 +167,16 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
     paths = made_of(item).save(tmp_path / "figures")
     assert len(paths) >= 3
     assert all(path.stat().st_size for path in paths)
+
+
+def test_along_training_a_line_is_an_initialisation(study: Study) -> None:
+    """And every panel has all of them, each as its run kept it."""
+    display = AlongTrainingDisplay.from_study(study("along-training"))
+    axes = display.plot().axes_
+    assert [len(ax.get_lines()) for ax in axes] == [3, 3, 3, 3]
+    assert xy(axes[0].get_lines()[0]) == ([1, 2, 3], [0.9, 0.8, 0.7])
+    assert xy(axes[1].get_lines()[2]) == ([1, 2, 3], [0.1, 0.2, 0.3])
+    assert len({str(line.get_color()) for line in axes[3].get_lines()}) == 1
 
 
 def test_figure_11_takes_a_text_model(profile: Profile, tmp_path: Path, collapse: Collapse) -> None:

@@ -3,6 +3,7 @@
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.abundance_per_k import AbundancePerKDisplay
+from collapse.figures.along_training import AlongTrainingDisplay
 from collapse.figures.auc_by_size import (
     DeepAndCrossAucDisplay,
     DeepAndCrossSetsDisplay,
@@ -70,6 +71,7 @@ STUDY_DISPLAYS: dict[str, type[Display]] = {
         SecondDataDisplay,
         RegularisedAucDisplay,
         DeepAndCrossSetsDisplay,
+        AlongTrainingDisplay,
     )
 }
 """Those of many runs, and the schematic, which a study shows without any."""

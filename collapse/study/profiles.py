@@ -7,6 +7,8 @@ from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
+PATIENCE = RunConfig().patience
+
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
@@ -49,15 +51,24 @@ class Profile:
         return model_config(model, embedding_size=self._base(model), sets=sets, **settings)
 
     def runs(
-        self, *models: ModelConfig, data: tuple[str, ...] | None = None, repeats: int = 1, train_share: float = 1.0
+        self,
+        *models: ModelConfig,
+        data: tuple[str, ...] | None = None,
+        repeats: int = 1,
+        train_share: float = 1.0,
+        along: int | None = None,
     ) -> tuple[RunConfig, ...]:
-        """Return the runs of some models: on every data set, with so many initialisations."""
+        """Return the runs of some models: on every data set, with so many initialisations.
+
+        Those that are to be looked at along their training do `along` epochs, and do not stop before.
+        """
         return tuple(
             RunConfig(
                 data=of,
                 model=model,
                 optimiser=OptimiserConfig(batch_size=self.batch_size),
-                epochs=self.epochs,
+                epochs=along or self.epochs,
+                patience=along or PATIENCE,
                 train_share=train_share * self.rows,
                 seeds=Seeds(initialisation=seed),
             )

@@ -19,6 +19,8 @@ FACTORS = (1, 2, 3, 4, 10)
 """How many times the base size, in Table 1."""
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Of the training rows, in Table 2."""
+EPOCHS_ALONG = 20
+"""Of the runs that are looked at along their training."""
 HALVES = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
 """How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
 
@@ -106,6 +108,10 @@ def _table_2(profile: Profile) -> Runs:
     )
 
 
+def _along(profile: Profile) -> Runs:
+    return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=EPOCHS_ALONG)
+
+
 def _findings(profile: Profile) -> Runs:
     """Take what the claims compare, on every data set, as often as the profile repeats it."""
     largest = FACTORS[-1]
@@ -120,7 +126,7 @@ def _findings(profile: Profile) -> Runs:
     subsets = [
         run for share in SHARES for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
     ]
-    return (*profile.runs(*compared, repeats=profile.repeats), *subsets)
+    return (*profile.runs(*compared, repeats=profile.repeats), *subsets, *_along(profile))
 
 
 def _table_3(profile: Profile) -> list[ModelConfig]:
@@ -200,6 +206,7 @@ RECIPES = {
         Recipe("table-6", "Table 1 with deviations, second data set", _of_data(1)),
         Recipe("table-7", "test AUC of AutoInt, SE and ME, to 4x", _compared(
             lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
+        Recipe("along-training", "abundance and co-influence by epoch, DCNv2; not in the paper", _along),
         Recipe("findings", "the paper's claims, each checked on the runs", _findings),
     )
 }  # fmt: skip

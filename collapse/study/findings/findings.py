@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from collapse.study.findings import interaction, multi_embedding, spectra
+from collapse.study.findings import interaction, multi_embedding, spectra, training
 from collapse.study.findings.claim import Claim, Finding, Verdict, judge
 from collapse.study.findings.runs import Runs
 from collapse.study.item import read_profile
 from collapse.training.data.catalogue import load_data
 
-CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedding.CLAIMS)
-"""The claims, in the paper's order."""
+CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedding.CLAIMS, *training.CLAIMS)
+"""The claims, in the paper's order, then ours."""
 
 
 def findings(folder: Path) -> Iterator[Finding]:

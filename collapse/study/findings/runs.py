@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collapse.study.profiles import Profile
+from collapse.study.recipes import EPOCHS_ALONG
 from collapse.study.study import StudyRun
 from collapse.study.sweep import plan
 from collapse.training.models.config import ModelConfig
@@ -42,7 +43,19 @@ class Runs:
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
         """Return the same of models and shares of the training rows."""
-        by_seed = list(zip(*(self._configs(model, share) for model, share in wanted), strict=True))
+        return self._finished(list(zip(*(self._configs(model, share) for model, share in wanted), strict=True)))
+
+    def along(self, model: ModelConfig) -> list[StudyRun]:
+        """Return the finished runs of a model that are looked at along their training."""
+        return [
+            run for (run,) in self._finished([(config,) for config in self._configs(model, 1.0, EPOCHS_ALONG)])
+        ]
+
+    def _configs(self, model: ModelConfig, share: float, along: int | None = None) -> tuple[RunConfig, ...]:
+        repeats = self.profile.repeats
+        return self.profile.runs(model, data=(self.data,), repeats=repeats, train_share=share, along=along)
+
+    def _finished(self, by_seed: list[tuple[RunConfig, ...]]) -> list[tuple[StudyRun, ...]]:
         self.asked.extend(config for configs in by_seed for config in configs)
         planned = [plan(configs, self.folder) for configs in by_seed]
         return [
@@ -50,6 +63,3 @@ class Runs:
             for runs in planned
             if all(run.state == "finished" for run in runs)
         ]
-
-    def _configs(self, model: ModelConfig, share: float) -> tuple[RunConfig, ...]:
-        return self.profile.runs(model, data=(self.data,), repeats=self.profile.repeats, train_share=share)

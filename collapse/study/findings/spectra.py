@@ -18,7 +18,7 @@ _OF_TABLE_2 = 4
     source="Section 3, Figure 2",
     effect="IA / random of DCNv2 at 10x, mean over the fields",
     expected=Expected(high=0.6),
-    otherwise="more steps of training, a larger K, or fields of more values: see degree-grows-with-size",
+    otherwise="more steps of training, or a larger K: see collapse-grows-along-training, degree-grows-with-size",
 )
 def far_below_random(runs: Runs) -> Sample:
     """The information abundance of an enlarged model's tables lies far below that of random ones.

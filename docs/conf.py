@@ -1,0 +1,41 @@
+"""The documentation site: ``sphinx-build docs site``."""
+
+from importlib.metadata import version as installed
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+project = "embedding-collapse"
+author = "the embedding-collapse developers"
+version = release = installed("embedding-collapse")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+numpydoc_show_class_members = False
+autodoc_typehints = "none"
+
+exclude_patterns = ["findings-table.md"]
+
+html_theme = "furo"
+html_title = project
+html_favicon = "favicon.svg"
+html_copy_source = False
+html_math_renderer = "mathml"
+
+
+def _inline(translator: HTML5Translator, node: nodes.math) -> None:
+    translator.body.append(tex2mathml(node.astext(), as_block=False))
+    raise nodes.SkipNode
+
+
+def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
+    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Have formulas as MathML, which browsers draw without a script from another host."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))

@@ -1,0 +1,115 @@
+"""A real browser over pages on this machine."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urldefrag
+from urllib.request import urlopen
+
+import pytest
+from selenium import webdriver
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMEDRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="needs Chromium and its driver: `apt install chromium chromium-driver`"
+)
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--window-size=1200,900",
+)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine while the block lasts; yields its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """Start Chromium without a window while the block lasts."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def complaints(driver: webdriver.Chrome, root: str) -> list[str]:
+    """Open a page and all that it leads to on this machine, and say what is wrong.
+
+    That is: a message on the console, a picture that does not load, a page wider than the window, a link to
+    what is not there.
+    """
+    waiting, pages, found = [root], {root}, []
+    links: list[tuple[str, str, str]] = []
+    anchors: dict[str, set[str]] = {}
+    while waiting:
+        page = waiting.pop()
+        driver.get(page)
+        found += _on_page(driver, page)
+        anchors[page] = set(driver.execute_script("return [...document.querySelectorAll('[id]')].map(e => e.id)"))
+        for address in driver.execute_script("return [...document.querySelectorAll('a[href]')].map(e => e.href)"):
+            target, anchor = urldefrag(address)
+            if not target.startswith(root.rsplit("/", 1)[0]):
+                continue
+            links.append((page, target, anchor))
+            if target not in pages and target.endswith((".html", "/")):
+                pages.add(target)
+                waiting.append(target)
+    for page, target, anchor in dict.fromkeys(links):
+        if target in pages and anchor and anchor not in anchors[target]:
+            found.append(f"{page} leads to {target}#{anchor}, which is not there")
+    for target in {target for _, target, _ in links} - pages:
+        with suppress(HTTPError), urlopen(target) as answer:
+            if answer.status == HTTPStatus.OK:
+                continue
+        found.append(f"{target} is not there")
+    return found
+
+
+def _on_page(driver: webdriver.Chrome, page: str) -> list[str]:
+    # Pictures that load when they come into view are asked for at once.
+    driver.execute_script("document.querySelectorAll('img').forEach(each => { each.loading = 'eager'; })")
+    broken = driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "Promise.all([...document.images].map(each => each.decode().then(() => null, () => each.src)))"
+        ".then(found => done(found.filter(Boolean)))"
+    )
+    messages = driver.get_log("browser")  # type: ignore[no-untyped-call]
+    said = [entry["message"] for entry in messages if entry["level"] in ("SEVERE", "WARNING")]
+    wide = driver.execute_script("return document.documentElement.scrollWidth > window.innerWidth + 1")
+    return [*said, *(f"{each} is no picture" for each in broken), *([f"{page} is too wide"] if wide else [])]

@@ -1,0 +1,126 @@
+"""The documentation: its examples run, and the built site and the page of a study work in a browser."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collapse.study.item import item_of, record_profile
+from collapse.study.profiles import Profile
+from tests.browser import browser, complaints, needs_browser, served
+from tests.conftest import Collapse
+from tests.pretended import pretend
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site; a warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    words = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-d",
+        folder / "doctrees",
+        DOCS,
+        folder / "site",
+    ]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+@needs_browser
+def test_the_site_in_a_browser(site: Path, tmp_path: Path) -> None:
+    """No dead link, nothing on the console, every picture loads, no page needs scrolling sideways."""
+    with served(site) as address, browser(tmp_path) as driver:
+        assert complaints(driver, f"{address}index.html") == []
+        driver.get(f"{address}gallery.html")
+        assert driver.execute_script("return document.images.length") >= 25
+        driver.get(f"{address}measures.html")
+        assert driver.execute_script("return document.querySelectorAll('math').length") >= 20
+        driver.set_window_size(400, 800)
+        assert complaints(driver, f"{address}index.html") == []
+
+
+@needs_browser
+def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+    """With a table, a figure, and what is missing."""
+    study = tmp_path / "study"
+    profile = Profile(name="smoke", content="", data=(str(small_data),), base_size=2, epochs=1)
+    record_profile(study, profile)
+    pretend(item_of(study, "table-7"))
+    for item in ("table-7", "7", "8a"):
+        collapse("figures", study, "--figure", item)
+    from collapse.figures.render import render, write_page
+
+    write_page(list(render(study, ["table-7", "7", "8a"], study / "figures")), study / "figures")
+    with served(study / "figures") as address, browser(tmp_path / "profile") as driver:
+        assert complaints(driver, f"{address}index.html") == []
+        assert driver.execute_script("return document.images.length") == 1
+        assert driver.execute_script("return document.querySelectorAll('section').length") == 3
+
+
+def test_the_complaints_are_heard(tmp_path: Path) -> None:
+    """A page with every fault that is looked for."""
+    if needs_browser.args[0]:
+        pytest.skip("no browser")
+    (tmp_path / "page.html").write_text(
+        "<!doctype html><link rel=icon href='data:,'><div style='width: 3000px'>wide</div><img src='none.png'>"
+        "<a href='gone.html'>gone</a><a href='#nowhere'>x</a><script>console.error('oh')</script>"
+    )
+    with served(tmp_path) as address, browser(tmp_path / "profile") as driver:
+        found = "\n".join(complaints(driver, f"{address}page.html"))
+    for word in ("oh", "none.png is no picture", "too wide", "page.html#nowhere", "gone.html"):
+        assert word in found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_line_exists(page: Path) -> None:
+    """Each option of each `collapse ..` line is one that the command knows."""
+    from collapse.cli import group
+
+    lines = re.findall(r"^(?:\.venv/bin/)?collapse (\w+) ?([^#\n]*)", page.read_text(), re.MULTILINE)
+    for name, words in lines:
+        known = group.get_command(None, name)  # type: ignore[arg-type]
+        assert known is not None, name
+        commands = [known, *getattr(known, "commands", {}).values()]
+        options = {option for each in commands for item in each.params for option in item.opts}
+        words_alone = re.sub(r"\S+\.\S+|> \S+|\"[^\"]*\"", "", words)
+        assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words_alone)) <= options, (name, words)
+
+
+def test_the_examples_run(
+    small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every Python example of the documentation, in a folder where the runs that it speaks of lie."""
+    monkeypatch.chdir(tmp_path)
+    words = ["--data", small_data, "--epochs", 1]
+    assert collapse("train", *words, "--out", "runs/first")[0] == 0
+    assert collapse("train", *words, "--sets", 2, "--out", "runs/smoke/me")[0] == 0
+    examples = [
+        example for page in PAGES for example in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    assert len(examples) >= 5
+    for example in examples:
+        subprocess.run([sys.executable, "-c", example], check=True, capture_output=True)
+
+
+def test_the_gallery_has_every_item() -> None:
+    """And each picture that it shows is there; nothing lies beside that no page shows."""
+    from collapse.study.recipes import RECIPES
+
+    text = (DOCS / "gallery.md").read_text()
+    shown = set(re.findall(r"collapse figures \S+ --figure (\S+)", text))
+    assert shown == set(RECIPES) - {"findings"}
+    pictures = {path.name for path in (DOCS / "gallery").iterdir()}
+    assert set(re.findall(r"\(gallery/(.*?)\)", text)) == pictures
