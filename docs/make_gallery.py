@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
@@ -21,7 +20,7 @@ COLOURS = 128
 
 
 def make_gallery(study: Path) -> None:
-    """Draw every item and the first picture, and write ``gallery.md`` and the table of ``findings.md``.
+    """Draw every item and the first picture, and write ``gallery.md`` and the list of ``findings.md``.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ def make_gallery(study: Path) -> None:
     page = Environment(loader=FileSystemLoader(DOCS), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     text = page.get_template("gallery.md.jinja").render(found=found, study=study, table=_table)
     (DOCS / "gallery.md").write_text(text, encoding="utf-8")
-    (DOCS / "findings-table.md").write_text(_claims(study) + "\n", encoding="utf-8")
+    (DOCS / "findings-list.md").write_text(_claims(study) + "\n", encoding="utf-8")
 
 
 def _smaller(picture: Path, to: Path) -> None:
@@ -53,16 +52,14 @@ def _table(each: Rendered) -> str:
 
 
 def _claims(study: Path) -> str:
-    """Return a row a claim, and a column a data set."""
-    rows: dict[str, dict[str, str]] = {}
+    """Return a paragraph a claim, with a line a data set."""
+    parts: dict[str, list[str]] = {}
     for each in findings(study):
         claim = each.claim
-        row = rows.setdefault(claim.name, {"claim": f"{claim.statement} ({claim.source})", "effect": claim.effect})
-        row["claimed"] = str(claim.expected)
-        row[each.data] = f"**{each.verdict}**: {each.measured}" + (f"; {each.note}" if each.note else "")
-        row["paper"] = each.paper if "paper" not in row or each.paper == row["paper"] else f"{row['paper']}; {each.paper}"
-    table = pd.DataFrame(list(rows.values()))
-    return markdown_table(table[[*table.columns.drop("paper"), "paper"]].fillna(""))
+        head = f"**{claim.statement}** ({claim.source}) Measured: {claim.effect}; claimed {claim.expected}."
+        said = [f"**{each.verdict}** on {each.data}: {each.measured}", each.note, f"the paper: {each.paper}"]
+        parts.setdefault(head, []).append("- " + "; ".join(part for part in said if part))
+    return "\n\n".join("\n".join([head, "", *lines]) for head, lines in parts.items())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def command(study: Path, how: str | None) -> None:
     STUDY is a folder that `collapse sweep` or `collapse reproduce` filled. An interval is a 95 % bootstrap over
     the initialisations and, where an effect is of fields or models, over these. A claim holds if the whole
     interval lies where the claim puts the effect, does not hold if none of it does; otherwise, and with one
-    initialisation alone, there are not enough runs. The levels were chosen before any run; nothing is tuned.
+    initialisation alone, there are not enough runs. The levels were chosen beforehand; nothing is tuned.
 
     \b
     Examples:

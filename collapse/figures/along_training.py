@@ -33,6 +33,13 @@ class AlongTrainingDisplay(StudyDisplay):
         """Read every epoch of every run."""
         return along_training(item)
 
+    @property
+    def caption(self) -> str:
+        """The same as of other studies, and that these runs go on past the profile's epochs."""
+        return (
+            f"{super().caption}; these runs do {self.table['epoch'].max()} epochs, whatever their validation AUC"
+        )
+
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a panel a measure, a colour a data set, a line an initialisation."""
         names = list(self.table["data"].unique())

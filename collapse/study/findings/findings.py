@@ -33,7 +33,7 @@ def findings(folder: Path) -> Iterator[Finding]:
 
     Notes
     -----
-    The claims are the paper's and their levels were chosen before any run was looked at; nothing is tuned to them.
+    The claims are the paper's and their levels were chosen before these runs; nothing is tuned to them.
     """
     profile = read_profile(folder)
     for order, data in enumerate(profile.data):
