@@ -41,7 +41,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     \b
     Profiles:
-      smoke   a twentieth of the flights, K = 4 at 1x, once: four minutes on two cores
+      smoke   a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x, once: six minutes on two cores
       small   a tenth and a set of Criteo's shape, three initialisations of what is compared: within an hour
       paper   the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
 

@@ -86,8 +86,8 @@ PROFILES = {
     for profile in (
         Profile(
             name="smoke",
-            content="everything once: a twentieth of the flights, K = 4 at 1x, two epochs of batches of 64",
-            data=("flights:0.05",),
+            content="everything once: a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x",
+            data=("flights:0.05", "synthetic-avazu:0.0003"),
             base_size=4,
             epochs=2,
             # Collapse grows with the steps: 204 of 64 rows show what 51 of 256 hardly do, in about the same time.
