@@ -214,7 +214,7 @@ class TestCommand:
         [
             (["99"], "there is no item '99'"),
             (["2", "--profile", "tiny"], "there is no profile 'tiny'"),
-            (["13"], "Figure 13 and Table 6 a second --data"),
+            (["13", "--data", "flights:0.05"], "Figure 13 and Table 6 a second --data"),
             (["2", "--profile", "paper"], "'data/criteo' is neither a built-in data set"),
         ],
     )
