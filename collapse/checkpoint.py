@@ -8,23 +8,30 @@ size and DCNv2's projections, is read too.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from collapse.errors import CollapseError
 from collapse.files import atomic_write, explained
-from collapse.torch_file import as_tensors, read_torch_file
+from collapse.torch_file import Unreadable, as_tensors, read_torch_file
 
 FORMAT = "embedding-collapse checkpoint"
 FORMAT_VERSION = 2
 _READABLE = (1, 2)
 
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Index = Annotated[int, msgspec.Meta(ge=0)]
 Span = tuple[int, int]
 """A first index and the one after the last."""
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""The types that a table or a field map may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +118,46 @@ class Checkpoint:
     """What resuming needs beside the weights; None in a checkpoint that is only to be read."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    name: str
+    sha256: str = ""
+    rows: dict[str, Index] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seeds:
+    split: int
+    initialisation: int
+    order: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Config:
+    seeds: _Seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Results:
+    epoch: Index
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plain:
+    """The plain parts of every checkpoint, whatever else stands in them."""
+
+    name: str
+    fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    cardinalities: tuple[Count, ...]
+    config: _Config
+    data: _Data
+    results: _Results
+    versions: dict[str, str]
+    layout: dict[str, Any]
+    state_dict: dict[str, Any]
+    training_state: dict[str, Any] | None
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -136,7 +183,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     with explained("write", path), atomic_write(path) as file:
         try:
-            torch.save(_canonical(content), file)
+            torch.save(_canonical(on_cpu(content)), file)
         except RuntimeError as error:
             # torch's archive writer reports a full disk as its own failure, with the cause behind it.
             if isinstance(error.__context__, OSError):
@@ -144,7 +191,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             raise
 
 
-def load_checkpoint(path: Path, *, arrays: bool = False) -> Checkpoint:
+def load_checkpoint(path: Path, *, arrays: bool = False, verify: bool = True) -> Checkpoint:
     """Read a checkpoint, its tensors mapped from the file and not copied.
 
     Parameters
@@ -153,6 +200,8 @@ def load_checkpoint(path: Path, *, arrays: bool = False) -> Checkpoint:
         A file that `save_checkpoint` wrote.
     arrays : bool
         Whether tensors come as NumPy's arrays, for which torch, slow to start, need not be loaded.
+    verify : bool
+        Whether the bytes of what is read are compared with the archive's checksums.
 
     Returns
     -------
@@ -165,7 +214,7 @@ def load_checkpoint(path: Path, *, arrays: bool = False) -> Checkpoint:
         If the file is missing, damaged, not a checkpoint of this project, of a later format, or would have to
         run code to be read.
     """
-    content = read_torch_file(path)
+    content = read_torch_file(path, verify=verify)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
@@ -178,13 +227,19 @@ def load_checkpoint(path: Path, *, arrays: bool = False) -> Checkpoint:
     if missing:
         raise CollapseError(f"{path} lacks the key {missing[0]!r} of a checkpoint: it is damaged")
     try:
+        plain = msgspec.convert(content, _Plain)
         checkpoint = Checkpoint(
-            **{item.name: content[item.name] for item in fields(Checkpoint) if item.name != "layout"},
-            layout=_layout(content),
+            **{item.name: content[item.name] for item in fields(Checkpoint) if item.name not in _AS_DECLARED},
+            fields=plain.fields,
+            cardinalities=plain.cardinalities,
+            layout=_layout(plain, version),
         )
+        flat_config(checkpoint.config)
         _check(checkpoint)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (msgspec.ValidationError, TypeError, ValueError, AttributeError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
+    except RecursionError as error:
+        raise CollapseError(f"{path} is damaged: it is nested without end") from error
     if arrays:
         return checkpoint
     return replace(
@@ -203,6 +258,23 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+_AS_DECLARED = ("fields", "cardinalities", "layout")
+"""What is taken in the form of its declared type."""
+
+
+def on_cpu(value: Any) -> Any:
+    """Return a content with its tensors on the CPU, so that a plain ``torch.load`` reads what a GPU made."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, Mapping):
+        return {key: on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(on_cpu(item) for item in value)
+    return value
+
+
 def _canonical(value: Any) -> Any:
     """Rebuild containers and share equal strings, so that equal contents give equal bytes."""
     if isinstance(value, str):
@@ -214,28 +286,38 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _layout(content: Mapping[str, Any]) -> Layout:
-    plain = content["layout"]
-    if content["format_version"] == 1:
-        return _layout_of_format_1(plain, content["cardinalities"])
-    return Layout(
-        tables=tuple(TableKey(**item) for item in plain["tables"]),
-        maps=tuple(MapsKey(**item) for item in plain["maps"]),
-    )
+def _layout(plain: _Plain, version: int) -> Layout:
+    if version == 1:
+        return _layout_of_format_1(msgspec.convert(plain.layout, _Layout1), plain.cardinalities)
+    return msgspec.convert(plain.layout, Layout)
 
 
-def _layout_of_format_1(plain: Mapping[str, Any], cardinalities: Sequence[int]) -> Layout:
-    """Read a layout of one fused table and one embedding size, with DCNv2's projections."""
-    K, ends = plain["embedding_size"], list(accumulate(cardinalities))
+@dataclass(frozen=True, kw_only=True)
+class _Projection1:
+    layer: Index
+    set: Index
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout1:
+    """The layout of format 1: one fused table and one embedding size, with DCNv2's projections."""
+
+    embedding: str
+    embedding_size: Count
+    sets: Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
+    projections: tuple[_Projection1, ...]
+
+
+def _layout_of_format_1(plain: _Layout1, cardinalities: Sequence[int]) -> Layout:
+    K, ends = plain.embedding_size, list(accumulate(cardinalities))
     return Layout(
         tables=tuple(
-            TableKey(field=i, set=m, key=plain["embedding"], rows=(end - D, end), columns=(m * K, (m + 1) * K))
+            TableKey(field=i, set=m, key=plain.embedding, rows=(end - D, end), columns=(m * K, (m + 1) * K))
             for i, (D, end) in enumerate(zip(cardinalities, ends, strict=True))
-            for m in range(plain["sets"])
+            for m in range(plain.sets)
         ),
-        maps=tuple(
-            MapsKey(layer=item["layer"], set=item["set"], weight=item["key"]) for item in plain["projections"]
-        ),
+        maps=tuple(MapsKey(layer=item.layer, set=item.set, weight=item.key) for item in plain.projections),
     )
 
 
@@ -243,8 +325,13 @@ def _check(checkpoint: Checkpoint) -> None:
     layout, N, D = checkpoint.layout, len(checkpoint.fields), checkpoint.cardinalities
     if len(D) != N:
         raise ValueError(f"it names {N} fields and {len(D)} cardinalities")
-    if tuple(checkpoint.row_counts.shape) != (sum(D),):
-        raise ValueError(f"it counts training rows for {len(checkpoint.row_counts)} values of {sum(D)}")
+    if twice := [name for name, count in Counter(checkpoint.fields).items() if count > 1]:
+        raise ValueError(f"it has two fields of the name {twice[0]!r}")
+    counts = checkpoint.row_counts
+    if dtype_of(counts) != "int64" or tuple(counts.shape) != (sum(D),) or bool((counts < 0).any()):
+        raise ValueError(f"its counts of training rows are not {sum(D)} whole numbers from 0 on, one a value")
+    if unknown := [item.field for item in layout.tables if item.field not in range(N)]:
+        raise ValueError(f"its layout names the field {unknown[0]}, and there are {N}")
     sets = [[item.set for item in layout.of_field(i)] for i in range(N)]
     for i, of_field in enumerate(sets):
         if not of_field or of_field != list(range(len(of_field))) or of_field != sets[0]:
@@ -288,4 +375,14 @@ def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
 def _shape(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
     if key not in checkpoint.state_dict:
         raise ValueError(f"its layout names the tensor {key!r}, which it does not hold")
-    return tuple(checkpoint.state_dict[key].shape)
+    tensor = checkpoint.state_dict[key]
+    if (dtype := dtype_of(tensor)) not in FLOATS:
+        raise ValueError(f"tensor {key!r} is {dtype}, and a table or field map is one of {', '.join(FLOATS)}")
+    return tuple(tensor.shape)
+
+
+def dtype_of(value: Any) -> str:
+    """Return the name of a tensor's or an array's type, and what is no such thing in words."""
+    if isinstance(value, Unreadable):
+        return value.kind
+    return str(value.dtype).removeprefix("torch.") if hasattr(value, "dtype") else f"a {type(value).__name__}"

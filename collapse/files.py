@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,27 @@ def explained(action: str, path: Path) -> Iterator[None]:
             errno.EROFS: "; choose another place",
         }.get(error.errno or 0, "")
         raise CollapseError(f"cannot {action} {path}: {reason}{hint}") from error
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what is there and no file: a folder, a pipe, a device, which would be waited for without end.
+
+    Parameters
+    ----------
+    path : Path
+        What is to be opened.
+
+    Raises
+    ------
+    CollapseError
+        If it is no file, or nothing.
+    """
+    with explained("read", path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+        kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
+        raise CollapseError(f"cannot read {path}: it is {kind} and no file")
 
 
 @contextmanager

@@ -5,12 +5,15 @@ number, an offset, a shape and strides, and a record of bytes a storage. The pic
 rebuild a tensor and an ordered dictionary; any other name is refused, so nothing in the file is ever run.
 """
 
+import math
 import mmap
 import pickle
 import struct
 import zipfile
+import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
-from collapse.files import explained
+from collapse.files import check_is_file, explained
 
 _TYPES = {
     "BFloat16Storage": "bfloat16",
@@ -34,21 +37,42 @@ _TYPES = {
     "ShortStorage": "int16",
 }
 _LOCAL_HEADER = struct.Struct("<26xHH")
+_DTYPES = (
+    "complex32", "complex64", "complex128", "uint16", "uint32", "uint64",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+    *_TYPES.values(),
+)  # fmt: skip
 
 
-def read_torch_file(path: Path) -> Any:
+@dataclass(frozen=True)
+class Unreadable:
+    """A tensor of a kind that is not read: nothing but what it is."""
+
+    kind: str
+    """Such as ``sparse`` or ``float8_e4m3fn``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """None: what asks for it learns that it is no array."""
+        return ()
+
+
+def read_torch_file(path: Path, *, verify: bool = True) -> Any:
     """Read what ``torch.save`` wrote.
 
     Parameters
     ----------
     path : Path
         The file.
+    verify : bool
+        Compare the archive's checksum of each record that is read with its bytes, which reads all of them.
 
     Returns
     -------
     Any
         Its content. Tensors are arrays that are mapped from the file, which stays as it is when they are written
-        to; those of bfloat16, which NumPy lacks, are torch's.
+        to; those of bfloat16, which NumPy lacks, are torch's; those that are sparse, quantised, complex, without a
+        storage or of eight bits are `Unreadable`.
 
     Raises
     ------
@@ -57,12 +81,18 @@ def read_torch_file(path: Path) -> Any:
     """
     if path.is_dir():
         raise CollapseError(f"{path} is a folder: name the checkpoint in it, such as {path / 'best.pt'}")
+    check_is_file(path)
     with explained("read", path), path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
             raise CollapseError(f"{path} is not a torch checkpoint: it is no zip archive")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         try:
-            return _Unpickler(_records(zipfile.ZipFile(file), np.frombuffer(mapped, np.uint8))).load()
+            return _Unpickler(_Records(zipfile.ZipFile(file), np.frombuffer(mapped, np.uint8), verify)).load()
+        except _ChecksumError as error:
+            raise CollapseError(
+                f"{path} is damaged: the bytes of its record {error} do not give the checksum that was written "
+                "with them; copy it again from where it is whole, or read it as it is with --no-verify"
+            ) from error
         except _ForeignNameError as error:
             raise CollapseError(
                 f"{path} was refused: it holds objects whose code would have to run to read it ({error}); "
@@ -91,26 +121,42 @@ class _ForeignNameError(Exception):
     """A pickle names what is not known to be harmless."""
 
 
-def _records(archive: zipfile.ZipFile, content: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-    """Return the bytes of every record by its name, without the folder that all of them are in."""
-    records = {}
-    for item in archive.infolist():
-        if item.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"record {item.filename} is compressed")
-        name, extra = _LOCAL_HEADER.unpack_from(content.data, item.header_offset)
-        start = item.header_offset + _LOCAL_HEADER.size + name + extra
-        if start + item.file_size > len(content):
-            raise ValueError(f"record {item.filename} is not all there")
-        records[item.filename.partition("/")[2]] = content[start : start + item.file_size]
-    if records.get("byteorder", np.frombuffer(b"little", np.uint8)).tobytes() != b"little":
-        raise ValueError("it was written on a machine of another byte order")
-    return records
+class _ChecksumError(Exception):
+    """A record is not what was written."""
+
+
+class _Records:
+    """The bytes of every record by its name, without the folder that all of them are in."""
+
+    def __init__(self, archive: zipfile.ZipFile, content: NDArray[np.uint8], verify: bool) -> None:
+        self._verify = verify
+        self._records: dict[str, tuple[NDArray[np.uint8], int]] = {}
+        self._verified: set[str] = set()
+        for item in archive.infolist():
+            if item.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"record {item.filename} is compressed")
+            name, extra = _LOCAL_HEADER.unpack_from(content.data, item.header_offset)
+            start = item.header_offset + _LOCAL_HEADER.size + name + extra
+            if start + item.file_size > len(content):
+                raise ValueError(f"record {item.filename} is not all there")
+            record = content[start : start + item.file_size]
+            self._records[item.filename.partition("/")[2]] = record, item.CRC
+        if "byteorder" in self._records and self["byteorder"].tobytes() != b"little":
+            raise ValueError("it was written on a machine of another byte order")
+
+    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        record, checksum = self._records[name]
+        if self._verify and name not in self._verified:
+            if zlib.crc32(record.data) != checksum:
+                raise _ChecksumError(name)
+            self._verified.add(name)
+        return record
 
 
 class _Unpickler(pickle.Unpickler):
     """The pickle of an archive, in which a storage is named by its type, record and number of entries."""
 
-    def __init__(self, records: Mapping[str, NDArray[np.uint8]]) -> None:
+    def __init__(self, records: _Records) -> None:
         super().__init__(BytesIO(records["data.pkl"].tobytes()))
         self._records = records
 
@@ -122,19 +168,29 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any, /) -> Any:
         kind, dtype, key, _device, entries = pid
-        record = self._records[f"data/{key}"]
-        if kind != "storage" or dtype not in _TYPES.values():
+        if kind != "storage":
             raise ValueError(f"record {key} is no storage")
+        if isinstance(dtype, Unreadable):
+            return dtype
+        record = self._records[f"data/{key}"]
         if entries * _stored(dtype).itemsize > len(record):
             raise ValueError(f"record {key} holds fewer than {entries} numbers")
         return dtype, record
 
 
 def _tensor(
-    storage: tuple[str, NDArray[np.uint8]], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+    storage: tuple[str, NDArray[np.uint8]] | Unreadable,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    *_: Any,
 ) -> Any:
     """Rebuild a tensor; NumPy refuses one that reaches beyond its record."""
+    if isinstance(storage, Unreadable):
+        return storage
     dtype, record = storage
+    if math.prod(shape) * _stored(dtype).itemsize > len(record):
+        raise ValueError(f"a tensor of shape {shape} has more numbers than its record")
     size = _stored(dtype).itemsize
     array: NDArray[Any] = np.ndarray(
         shape, _stored(dtype), record, offset=offset * size, strides=[stride * size for stride in strides]
@@ -155,6 +211,14 @@ def _latin(text: str, _encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _unreadable(kind: str) -> Callable[..., Unreadable]:
+    return lambda *_: Unreadable(kind)
+
+
+def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: str) -> Any:
+    return Unreadable(dtype)
+
+
 def _stored(dtype: str) -> np.dtype[Any]:
     return np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
 
@@ -164,6 +228,20 @@ _NAMES: dict[str, Any] = {
     "collections.OrderedDict": OrderedDict,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_tensor_v3": _of_dtype,
+    "torch._utils._rebuild_sparse_tensor": _unreadable("sparse"),
+    "torch._utils._rebuild_qtensor": _unreadable("quantised"),
+    "torch._utils._rebuild_nested_tensor": _unreadable("nested"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unreadable("on the meta device, without numbers"),
+    "torch.serialization._get_layout": _unreadable("a layout"),
     "torch.Size": tuple,
+    "torch.storage.UntypedStorage": Unreadable("untyped"),
+    "torch.per_tensor_affine": "per_tensor_affine",
+    "torch.per_channel_affine": "per_channel_affine",
+    **{
+        f"torch.{kind}Storage": Unreadable(f"{kind.lower()}")
+        for kind in ("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32")
+    },
+    **{f"torch.{dtype}": dtype for dtype in _DTYPES},
     **{f"torch.{storage}": dtype for storage, dtype in _TYPES.items()},
 }

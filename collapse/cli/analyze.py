@@ -9,6 +9,7 @@ import click
 from collapse.cli import report
 from collapse.cli.conditions import failing
 from collapse.cli.options import text_model_option
+from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ if TYPE_CHECKING:
     metavar="CONDITION",
     help="Exit with code 1 if this holds for a field, such as 'ia_normalised < 0.3 and k99 < 5'; repeatable.",
 )
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    help="Compare the tables' bytes with the file's checksums.  [default: verify]",
+)
 @click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
 def command(
     checkpoints: tuple[Path, ...],
@@ -83,6 +89,7 @@ def command(
     as_markdown: bool,
     parquet: Path | None,
     conditions: tuple[str, ...],
+    verify: bool,
     timing: bool,
 ) -> None:
     """Say which fields of a checkpoint collapsed, and draw the paper's figures from it.
@@ -130,7 +137,6 @@ def command(
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
     from collapse.analysis.sizes import abundance_by_size
-    from collapse.errors import CollapseError
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
@@ -146,7 +152,9 @@ def command(
         kinds = [display_of(number) for number in figures]
     choices = Choices(rows=rows, layer=layer)
     stopwatch.lap("start-up")
-    loaded = [load(path) for path in (*checkpoints, *([against] if against else []))]
+    paths = (*checkpoints, *([against] if against else []))
+    _check_distinct(paths)
+    loaded = [load(path, verify=verify) for path in paths]
     stopwatch.lap("reading")
     factored = [factorise(tables, choices) for tables in loaded]
     stopwatch.lap("spectra")
@@ -194,6 +202,13 @@ def command(
     if timing:
         click.echo(stopwatch.told(), err=True)
     _fail(hits)
+
+
+def _check_distinct(paths: tuple[Path, ...]) -> None:
+    real = [path.resolve() for path in paths]
+    for number, path in enumerate(real):
+        if path in real[:number]:
+            raise CollapseError(f"{paths[number]} and {paths[real.index(path)]} are the same file: name it once")
 
 
 def _fail(hits: "dict[str, list[pd.DataFrame]]") -> None:

@@ -6,13 +6,15 @@ from collapse.analysis.readers.native import read_native
 from collapse.tables import TableSet
 
 
-def load(path: str | Path) -> TableSet:
+def load(path: str | Path, *, verify: bool = True) -> TableSet:
     """Read a checkpoint.
 
     Parameters
     ----------
     path : str or Path
         A checkpoint that ``collapse train`` wrote.
+    verify : bool
+        Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
 
     Returns
     -------
@@ -24,4 +26,4 @@ def load(path: str | Path) -> TableSet:
     CollapseError
         If the file is missing, damaged, or of a family that is not known.
     """
-    return read_native(Path(path))
+    return read_native(Path(path), verify=verify)

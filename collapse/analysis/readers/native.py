@@ -13,13 +13,15 @@ from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
 
 
-def read_native(path: Path) -> TableSet:
+def read_native(path: Path, *, verify: bool = True) -> TableSet:
     """Read the tables and the field maps of a checkpoint that ``collapse train`` wrote.
 
     Parameters
     ----------
     path : Path
         The checkpoint.
+    verify : bool
+        Whether the bytes of its tensors are compared with the file's own checksums.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def read_native(path: Path) -> TableSet:
     CollapseError
         If the file is missing, damaged, or no checkpoint of this project.
     """
-    return tables_of(load_checkpoint(path, arrays=True), source=str(path))
+    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=str(path))
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
