@@ -82,8 +82,8 @@ def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunCon
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
 def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> None:
-    """In a process of its own: the compiler warns, and may start others."""
-    config = replace(config, epochs=1)
+    """In a process of its own, as the compiler warns; without dropout, of which it draws other masks."""
+    config = replace(config, epochs=1, model=model_config(embedding_size=4, sets=2, hidden=32, dropout=0.0))
     _, _, [exact], _ = train(config, tmp_path / "eager")
     (tmp_path / "compiled.json").write_text(json.dumps(replace(config, compiled=True).as_dict()))
     words = [

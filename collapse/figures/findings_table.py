@@ -44,18 +44,18 @@ def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``verdict``, ``claim``, ``data``, ``effect``, ``measured``, ``expected``, ``over`` (initialisations and
-        units), ``paper`` and ``note``, all text.
+        ``verdict``, ``claim``, ``data``, ``measured``, ``claimed``, ``effect``, ``source``, ``over``
+        (initialisations and units), ``paper`` and ``note``, all text.
     """
     return pd.DataFrame(
         {
             "verdict": [str(each.verdict) for each in found],
             "claim": [each.claim.statement for each in found],
-            "source": [each.claim.source for each in found],
             "data": [each.data for each in found],
-            "effect": [each.claim.effect for each in found],
             "measured": [each.measured for each in found],
-            "expected": [str(each.claim.expected) for each in found],
+            "claimed": [str(each.claim.expected) for each in found],
+            "effect": [each.claim.effect for each in found],
+            "source": [each.claim.source for each in found],
             "over": [each.over for each in found],
             "paper": [each.paper for each in found],
             "note": [each.remark for each in found],

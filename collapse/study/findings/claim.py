@@ -75,7 +75,7 @@ class Claim:
     name: str
     """The check's name."""
     statement: str
-    """What is claimed: the check's docstring."""
+    """What is claimed: the first paragraph of the check's docstring."""
     source: str
     """Where the paper says it."""
     effect: str
@@ -171,12 +171,12 @@ def claim(
     of_data: bool = True,
     otherwise: str = "",
 ) -> Callable[[Check], Claim]:
-    """Make a claim of a check, whose docstring is the statement; the parameters are fields of `Claim`."""
+    """Make a claim of a check, whose docstring begins with the statement; the parameters are fields of `Claim`."""
 
     def of(check: Check) -> Claim:
         return Claim(
             name=check.__name__.replace("_", "-"),
-            statement=" ".join(inspect.getdoc(check).split()),  # type: ignore[union-attr]
+            statement=" ".join((inspect.getdoc(check) or "").split("\n\n")[0].split()),
             source=source,
             effect=effect,
             expected=expected,
