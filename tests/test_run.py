@@ -21,9 +21,9 @@ from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
-from collapse.training.runs.evaluate import Evaluation
 from collapse.training.runs.gpu import tf32_products
 from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.metrics import Evaluation
 from collapse.training.runs.run import Run, RunStopped
 from tests.small_data import write_small_data
 
@@ -317,7 +317,10 @@ class TestRefusals:
         self.refused(wild, tmp_path, r"loss is (nan|inf) at step \d+ of epoch 1: .*lower the learning rate")
         assert not list(tmp_path.glob("*.pt"))
 
-    def test_a_split_without_both_labels(self, config: RunConfig, tmp_path: Path) -> None:
+    def test_a_split_without_both_labels(
+        self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("collapse.training.data.prepared.verify_prepared", lambda _: None)
         data = write_small_data(tmp_path / "data", rows=301)
         labels = data / "labels.npy"
         content = bytearray(labels.read_bytes())

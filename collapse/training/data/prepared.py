@@ -170,8 +170,8 @@ def open_prepared(path: Path) -> PreparedData:
     labels = _load(path / LABELS, np.uint8, (rows,))
     data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
     if not is_checked(path, FILES, data.data_hash):
-        _check_ids(ids, schema, path / IDS)
-        _check_labels(labels, path / LABELS)
+        # New here, or a file has another size or time than when it was last checked: an edit shows in the hash.
+        verify_prepared(data)
         mark_checked(path, FILES, data.data_hash)
     return data
 
@@ -189,14 +189,14 @@ def verify_prepared(data: PreparedData) -> None:
     CollapseError
         If vocabulary, ids or labels are not what they were, or not what the schema says.
     """
+    _check_ids(data.ids, data.schema, data.path / IDS)
+    _check_labels(data.labels, data.path / LABELS)
     found = hash_of_data(data.vocabulary(), id_chunks(data.ids, "verifying"), data.labels)
     if found != data.data_hash:
         raise CollapseError(
             f"{data.path} is not what was written: its vocabulary, ids and labels have the hash "
             f"{found[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {AGAIN}"
         )
-    _check_ids(data.ids, data.schema, data.path / IDS)
-    _check_labels(data.labels, data.path / LABELS)
 
 
 def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], labels: NDArray[np.uint8]) -> str:

@@ -1,7 +1,5 @@
 """AUC and logloss of a model on a split."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,19 +9,9 @@ from collapse.errors import CollapseError
 from collapse.training.data.prepared import PreparedData
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.batches import batch_bounds, batches
-from collapse.training.runs.metrics import auc, logloss
+from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 _BATCH = 8192
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What was measured on one split."""
-
-    auc: float
-    """Area under the ROC curve."""
-    logloss: float
-    """Mean negative log-likelihood, in nats."""
 
 
 def evaluate(

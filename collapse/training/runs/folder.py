@@ -4,16 +4,47 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import filelock
+import msgspec
 
-from collapse.checkpoint import flat_config
 from collapse.errors import CollapseError
 from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
 from collapse.training.runs.config import RunConfig
+from collapse.training.runs.metrics import Evaluation
+
+_MEASURED = ("train_loss", "validation_auc", "validation_logloss", "rows_per_second")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What every manifest has, as far as it is there: the types of what others read from it."""
+
+    status: str = ""
+    model: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict)
+    epochs: int = 0
+    best_epoch: int = 0
+    validation: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a finished run is told of by."""
+
+    model: str
+    """The model with its size."""
+    best_epoch: int
+    """The epoch of the best validation AUC."""
+    validation: Evaluation
+    """Of that epoch."""
+    test: Evaluation
+    """Of its weights."""
 
 
 class RunLocked(CollapseError):
@@ -74,17 +105,79 @@ class RunFolder:
             raise CollapseError(f"{self.path} holds no run to resume: leave out --resume to start one")
         return read_config(self.config, own_model=own_model)
 
+    def check_whole(self) -> None:
+        """Refuse a run whose configuration is gone: nothing says what its other files are of.
+
+        Raises
+        ------
+        CollapseError
+            If there are files of a run and no ``config.json``.
+        """
+        if self.config.exists():
+            return
+        for path in (self.last, self.best, self.metrics, self.manifest):
+            if path.exists():
+                raise CollapseError(
+                    f"{self.path} has {path.name} and no {self.config.name}: put it back, or choose another --out"
+                )
+
     def read_manifest(self) -> dict[str, Any]:
-        """Read the manifest; empty where there is none yet."""
-        return dict(read_json(self.manifest)) if self.manifest.exists() else {}
+        """Read the manifest; empty where there is none yet.
+
+        Raises
+        ------
+        CollapseError
+            If it cannot be read, or is no manifest.
+        """
+        return {} if not self.manifest.exists() else self._declared(Manifest)
+
+    def read_finished(self) -> "Finished | None":
+        """Read what a finished run is told of by; None of one that is not finished.
+
+        Raises
+        ------
+        CollapseError
+            If the manifest cannot be read, or says less than that of a finished run.
+        """
+        if self.read_manifest().get("status") != "finished":
+            return None
+        return msgspec.convert(self._declared(Finished), Finished)
+
+    def _declared(self, kind: type) -> dict[str, Any]:
+        plain = read_json(self.manifest)
+        try:
+            msgspec.convert(plain, kind)
+        except msgspec.ValidationError as error:
+            raise CollapseError(
+                f"{self.manifest} is no manifest of a run ({error}): remove it to have the run tested anew"
+            ) from error
+        return dict(plain)
 
     def write_manifest(self, content: dict[str, Any]) -> None:
         """Write the manifest, whole or not at all."""
         write_json(self.manifest, content)
 
     def read_metrics(self) -> list[dict[str, str]]:
-        """Read the rows of the metrics as text; empty where there are none yet."""
-        return read_rows(self.metrics)
+        """Read the rows of the metrics as text, an epoch each; empty where there are none yet.
+
+        Raises
+        ------
+        CollapseError
+            If the file cannot be read, or a row is not that of its epoch, whole and of numbers.
+        """
+        rows = read_rows(self.metrics)
+        for epoch, row in enumerate(rows, start=1):
+            try:
+                numbers = {key: float(row[key]) for key in ("epoch", *_MEASURED)}
+            except (KeyError, TypeError, ValueError) as error:
+                raise CollapseError(
+                    f"{self.metrics}, line {epoch + 1}: it is no whole row of metrics ({error!r}): put it back"
+                ) from error
+            if numbers["epoch"] != epoch or None in row or None in row.values():
+                raise CollapseError(
+                    f"{self.metrics}, line {epoch + 1}: it is not epoch {epoch}: put the file back"
+                )
+        return rows
 
     def write_metrics(self, rows: list[dict[str, str]]) -> None:
         """Write all rows of the metrics, whole or not at all."""
@@ -122,8 +215,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Read a table's rows as text; none where there is no file."""
     if not path.exists():
         return []
-    with explained("read", path), path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with explained("read", path), path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CollapseError(f"{path} is no table of a run's: {error}") from error
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
@@ -162,23 +258,3 @@ def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:
         return RunConfig.from_dict(plain, own_model=own_model)
     except CollapseError as error:
         raise CollapseError(f"cannot take the run's settings from {path}: {error}") from error
-
-
-def difference(theirs: RunConfig, ours: RunConfig) -> str | None:
-    """Name the first setting in which two configurations differ.
-
-    Parameters
-    ----------
-    theirs : RunConfig
-        What is there.
-    ours : RunConfig
-        What was asked for.
-
-    Returns
-    -------
-    str or None
-        The setting with both values; None if there is no difference.
-    """
-    a, b = flat_config(theirs.as_dict()), flat_config(ours.as_dict())
-    differing = (key for key in [*a, *b] if a.get(key) != b.get(key))
-    return next((f"{key} is {a.get(key)!r} there and {b.get(key)!r} here" for key in differing), None)

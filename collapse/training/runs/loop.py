@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from collapse.checkpoint import Checkpoint
 from collapse.errors import CollapseError
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.split import Split
@@ -18,6 +20,7 @@ from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.batches import batch_bounds, batches, epoch_order
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.evaluate import evaluate
+from collapse.training.runs.state import checked_state
 
 _CHECK_EVERY = 64
 
@@ -71,6 +74,8 @@ class Trainer:
         self.epochs_done = 0
         self.best_epoch = 0
         self.best_auc = 0.0
+        self.is_best = False
+        """Whether the epoch that was last trained is the best so far."""
         self._steps_done = 0
         self._losses_sum = 0.0
         self._penalties_sum = 0.0
@@ -86,8 +91,7 @@ class Trainer:
     @property
     def step(self) -> int:
         """Steps since the run began."""
-        batch_size = self.config.optimiser.batch_size
-        return self.epochs_done * len(batch_bounds(len(self.split.train), batch_size)) + self._steps_done
+        return self.epochs_done * self._steps_an_epoch + self._steps_done
 
     def train_epoch(self, after_step: Callable[[], None]) -> EpochResult:
         """Train one epoch, or the rest of one that was begun, and evaluate.
@@ -100,7 +104,7 @@ class Trainer:
         Returns
         -------
         EpochResult
-            What was measured; `best_epoch` tells whether it is the best so far.
+            What was measured; `is_best` tells whether it is the best so far.
 
         Raises
         ------
@@ -126,7 +130,9 @@ class Trainer:
         )
         self.epochs_done, self._steps_done = epoch, 0
         self._losses_sum = self._penalties_sum = 0.0
-        if self.best_epoch == 0 or validation.auc > self.best_auc:
+        adopted = epoch == self.best_epoch and validation.auc == self.best_auc
+        self.is_best = adopted or self.best_epoch == 0 or validation.auc > self.best_auc
+        if self.is_best:
             self.best_epoch, self.best_auc = epoch, validation.auc
         return result
 
@@ -204,22 +210,46 @@ class Trainer:
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
-    def restore(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def restore(self, path: Path, checkpoint: Checkpoint) -> None:
         """Go back to a state that `state` returned.
 
         Parameters
         ----------
-        weights : dict of str to Tensor
-            The model's state dict at that time.
-        state : dict
-            The rest.
+        path : Path
+            The file that it is from.
+        checkpoint : Checkpoint
+            The weights at that time, and the state.
+
+        Raises
+        ------
+        CollapseError
+            If it does not fit the run; see `collapse.training.runs.state`.
         """
-        self.model.load_state_dict(weights)
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epochs_done, self.best_epoch = state["epochs_done"], state["best_epoch"]
-        self.best_auc = state["best_auc"]
-        self._steps_done = state["steps_done"]
-        self._losses_sum, self._penalties_sum = state["losses_sum"], state["penalties_sum"]
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        own, parameters = self.optimiser.state_dict(), list(self.model.parameters())
+        state = checked_state(path, checkpoint, self.model.state_dict(), own, parameters)
+        if state.epochs_done > self.config.epochs or state.steps_done > self._steps_an_epoch:
+            raise CollapseError(
+                f"{path} does not hold the state of this run: it is at step {state.steps_done} of epoch "
+                f"{state.epochs_done + 1}, and the run has {self.config.epochs} of {self._steps_an_epoch} steps"
+            )
+        self.model.load_state_dict(dict(checkpoint.state_dict))
+        self.optimiser.load_state_dict(state.optimiser)
+        self.epochs_done, self.best_epoch, self.best_auc = state.epochs_done, state.best_epoch, state.best_auc
+        self._steps_done = state.steps_done
+        self._losses_sum, self._penalties_sum = state.losses_sum, state.penalties_sum
+        torch.set_rng_state(state.random)
+        if self.device.type == "cuda" and state.random_cuda is not None:
+            torch.cuda.set_rng_state(state.random_cuda, self.device)
+
+    def adopt_best(self, epoch: int, auc: float) -> None:
+        """Take over a best epoch that lies after the state: it was saved, and the run stopped before the rest was.
+
+        The epoch is trained again. Where it comes out the same it is the best again, to the same bits; where it
+        does not, on a GPU, it has to be better than what is saved to take its place.
+        """
+        if epoch > self.epochs_done and (self.best_epoch == 0 or auc > self.best_auc):
+            self.best_epoch, self.best_auc = epoch, auc
+
+    @property
+    def _steps_an_epoch(self) -> int:
+        return len(batch_bounds(len(self.split.train), self.config.optimiser.batch_size))

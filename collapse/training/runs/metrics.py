@@ -1,7 +1,19 @@
 """Exact AUC and logloss of a whole split."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured on one split."""
+
+    auc: float
+    """Area under the ROC curve."""
+    logloss: float
+    """Mean negative log-likelihood, in nats."""
 
 
 def auc(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> float:

@@ -19,13 +19,15 @@ from collapse.training.data.row_counts import training_row_counts
 from collapse.training.data.split import Split, nested_subset, split_rows
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
-from collapse.training.runs.evaluate import Evaluation, evaluate
-from collapse.training.runs.folder import RunFolder, difference
+from collapse.training.runs.evaluate import evaluate
+from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
 from collapse.training.runs.memory import PeakMemory
+from collapse.training.runs.metrics import Evaluation
 from collapse.training.runs.monitor import Monitor, Monitoring
+from collapse.training.runs.state import check_same_run, differences
 from collapse.training.runs.tensorboard import check_tensorboard
 from collapse.training.runs.versions import versions
 
@@ -144,6 +146,7 @@ class Run:
         if resume:
             self.folder.read_config(own_model=self.config.model.model)
         with self.folder.owned():
+            self.folder.check_whole()
             if self.folder.config.exists():
                 self._check_same()
                 if (finished := self._finished()) is not None:
@@ -207,7 +210,7 @@ class Run:
             while not trainer.finished:
                 result = trainer.train_epoch(after_step)
                 values = asdict(result)
-                if trainer.best_epoch == result.epoch:
+                if trainer.is_best:
                     results = {key: value for key, value in values.items() if key not in _TIMINGS}
                     save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
                 values |= look()
@@ -219,12 +222,18 @@ class Run:
         return self._test(trainer, rows, time.perf_counter() - start, memory)
 
     def _test(self, trainer: Trainer, rows: list[dict[str, str]], seconds: float, memory: PeakMemory) -> RunResult:
-        best = load_checkpoint(self.folder.best)
+        path, best = self.folder.best, self._own(self.folder.best)
+        if best.results["epoch"] != trainer.best_epoch:
+            raise CollapseError(
+                f"{path} holds epoch {best.results['epoch']}, and the best is epoch {trainer.best_epoch}: put the "
+                "file back, or start anew in another --out"
+            )
         trainer.model.load_state_dict(dict(best.state_dict))
+        measured = {name: _number(path, best, f"validation_{name}") for name in ("auc", "logloss")}
         result = RunResult(
             name=self.config.model.name,
             best_epoch=trainer.best_epoch,
-            validation=Evaluation(auc=best.results["validation_auc"], logloss=best.results["validation_logloss"]),
+            validation=Evaluation(**measured),
             test=evaluate(trainer.model, self.data, self.split.test, self.device, split="test"),
             already=False,
         )
@@ -244,22 +253,25 @@ class Run:
     def _restore(self, trainer: Trainer) -> None:
         if not self.folder.last.exists():
             return
-        last = load_checkpoint(self.folder.last)
-        try:
-            trainer.restore(dict(last.state_dict), dict(last.training_state or {}))
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CollapseError(
-                f"{self.folder.last} does not hold the state of this run: put the file back, or start anew in "
-                "another --out"
-            ) from error
+        trainer.restore(self.folder.last, self._own(self.folder.last))
+        if self.folder.best.exists():
+            best = self._own(self.folder.best)
+            trainer.adopt_best(best.results["epoch"], _number(self.folder.best, best, "validation_auc"))
+
+    def _own(self, path: Path) -> Checkpoint:
+        """Read a checkpoint of this run."""
+        checkpoint = load_checkpoint(path)
+        check_same_run(path, checkpoint, self.config, self.data.data_hash)
+        return checkpoint
 
     def _check_same(self) -> None:
         path = self.folder.path
-        if (
-            differs := difference(self.folder.read_config(own_model=self.config.model.model), self.config)
-        ) is not None:
-            raise CollapseError(f"{path} holds a run of other settings ({differs}): choose another --out")
-        trained_on = self.folder.read_manifest().get("data", {}).get("sha256", self.data.data_hash)
+        theirs = self.folder.read_config(own_model=self.config.model.model)
+        if differing := differences(theirs.as_dict(), self.config.as_dict()):
+            raise CollapseError(
+                f"{path} holds a run of other settings ({'; '.join(differing)}): choose another --out"
+            )
+        trained_on = str(self.folder.read_manifest().get("data", {}).get("sha256", self.data.data_hash))
         if trained_on != self.data.data_hash:
             raise CollapseError(
                 f"the vocabulary or the rows of {self.config.data} have changed since the run in {path} began "
@@ -267,14 +279,13 @@ class Run:
             )
 
     def _finished(self) -> RunResult | None:
-        manifest = self.folder.read_manifest()
-        if manifest.get("status") != "finished":
+        if (found := self.folder.read_finished()) is None:
             return None
         return RunResult(
-            name=manifest["model"],
-            best_epoch=manifest["best_epoch"],
-            validation=Evaluation(**manifest["validation"]),
-            test=Evaluation(**manifest["test"]),
+            name=found.model,
+            best_epoch=found.best_epoch,
+            validation=found.validation,
+            test=found.test,
             already=True,
         )
 
@@ -315,6 +326,13 @@ class Run:
                 **found,
             }
         )
+
+
+def _number(path: Path, checkpoint: Checkpoint, name: str) -> float:
+    value = checkpoint.results.get(name)
+    if not isinstance(value, float):
+        raise CollapseError(f"{path} is damaged: its {name} is {value!r}")
+    return value
 
 
 def _device(name: str) -> torch.device:
