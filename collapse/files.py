@@ -1,8 +1,10 @@
 """Files and folders that are written whole or not at all."""
 
+import ctypes
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -11,12 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from collapse.errors import CollapseError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARTIAL_SUFFIX = ".partial"
+# Linux's, from fcntl.h and linux/fs.h.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextmanager
@@ -125,12 +131,37 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises
     ------
     CollapseError
-        If `path` exists and is not to be replaced, or the operating system refuses.
+        If `path` exists and is not to be replaced, another process is making it, or the operating system refuses.
+
+    Notes
+    -----
+    What a process that was killed left behind is removed. A folder that is replaced is exchanged with the new one
+    in one step where the system has that, so that there is no moment without either.
     """
-    if path.exists() and not overwrite:
-        raise CollapseError(f"{path} exists already: choose another folder or ask for it to be replaced")
     with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.parent / f".{path.name}.writing")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CollapseError(
+                f"another process is writing {path}: wait for it, or choose another folder"
+            ) from error
+    try:
+        with _new_folder(path, overwrite=overwrite) as temporary:
+            yield temporary
+    finally:
+        # Removed while it is held: who waits for it sees that it has no name any more, and makes a new one.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def _new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    _clear_abandoned(path)
+    if path.exists() and not overwrite:
+        raise CollapseError(f"{path} exists already: choose another folder, or add --overwrite to replace it")
+    with explained("write", path):
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
         try:
             yield temporary
@@ -212,7 +243,22 @@ def read_json(path: Path) -> Any:
         raise CollapseError(f"{path} is not a JSON file: {error}") from error
 
 
+def _clear_abandoned(path: Path) -> None:
+    """Remove temporary folders of `path`, which whoever holds the lock can do; ``mkdtemp`` makes their names."""
+    of_path = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(PARTIAL_SUFFIX)}")
+    for each in path.parent.iterdir():
+        if of_path.fullmatch(each.name) and each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+
+
 def _exchange(path: Path, temporary: Path) -> None:
+    """Put the new folder in the place of the old one, and remove that."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None:
+        here = ctypes.c_int(_AT_FDCWD)
+        if renameat2(here, os.fsencode(temporary), here, os.fsencode(path), _RENAME_EXCHANGE) == 0:
+            shutil.rmtree(temporary, ignore_errors=True)
+            return
     retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
     path.replace(retired)
     temporary.replace(path)

@@ -143,13 +143,14 @@ HOSTILE = {
     "no label": (lines(5, criteo_line("")), ", line 5: column label holds '', which is neither 0 nor 1"),
     "a header": (
         lines(1, "\t".join(criteo.COLUMNS)), ", line 1: column label holds 'label', which is neither 0 nor 1"),
-    "a fraction": (lines(28, criteo_line(I3="1.5")), ", line 28: column I3 holds '1.5', which is not an integer"),
+    "a fraction": (
+        lines(28, criteo_line(I3="1.5")), ", line 28: column I3 holds '1.5', which is not a 64-bit integer"),
     "two, the first first": (
         lines(4, criteo_line(I13="x") + "\n" + criteo_line(I1="y")),
-        ", line 4: column I13 holds 'x', which is not an integer"),
+        ", line 4: column I13 holds 'x', which is not a 64-bit integer"),
     "a huge integer": (
-        lines(2, criteo_line(I1="9" * 20)), f", line 2: column I1 holds '{'9' * 20}', which is not an integer"),
-    "a space": (lines(2, criteo_line(I1=" ")), ", line 2: column I1 holds ' ', which is not an integer"),
+        lines(2, criteo_line(I1="9" * 20)), f", line 2: column I1 holds '{'9' * 20}', which is not a 64-bit integer"),
+    "a space": (lines(2, criteo_line(I1=" ")), ", line 2: column I1 holds ' ', which is not a 64-bit integer"),
     "Latin-1": (
         lines(29, criteo_line(C1="x").encode() + b"\xe9"), ", line 29: byte 0xe9 is not UTF-8 text"),
     "no text": (b"\x89PNG\r\n\x1a\n\0\0", ", line 1: byte 0x89 is not UTF-8 text"),
@@ -177,7 +178,7 @@ def test_a_malformed_file_is_refused_with_its_line(
     ("name", "sentence"),
     [
         ("missing.txt", "cannot read {}: no such file or directory"),
-        ("folder", "cannot read {}: is a directory"),
+        ("folder", "cannot read {}: it is a folder and no file"),
         ("cut.gz", "{} is not a whole gzip file: .*"),
         ("plain.gz", "cannot read {}: not a gzipped file .*"),
         ("wrong.gz", "{} is not a whole gzip file: .*"),

@@ -68,6 +68,9 @@ def tell(data: "PreparedData") -> None:
         f"{len(schema.fields)} fields, {schema.rows_total:,} table rows in all, from "
         f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field"
     )
+    for source in data.manifest["sources"]:
+        if source.get("byte_order_mark"):
+            click.echo(f"{source['name']}: a byte-order mark at its start was left out")
     if unlabelled := skipped["unlabelled"]:
         click.echo(f"{unlabelled:,} rows without a label left out")
     if rows := skipped["rows"]:

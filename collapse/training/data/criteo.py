@@ -110,7 +110,12 @@ def bucketed(integers: pl.Expr) -> pl.Expr:
 
 def _parse(frame: pl.DataFrame) -> Parsed:
     integers = frame.select(pl.col(INTEGERS).cast(pl.Int64, strict=False))
-    wrong = pl.DataFrame(integers[name].is_null() & frame[name].is_not_null() for name in INTEGERS)
+    # Below, v - 2 would wrap round.
+    too_small = integers < -(2**63) + 2
+    wrong = pl.DataFrame(
+        (integers[name].is_null() & frame[name].is_not_null()) | too_small[name].fill_null(value=False)
+        for name in INTEGERS
+    )
     fields = frame.select(pl.col(tuple(FIELDS))).with_columns(integers.select(bucketed(pl.col(INTEGERS))))
     labels, wrong_labels = zero_or_one(frame["label"])
-    return fields, labels, first_faults(INTEGERS, frame, wrong, "an integer") | wrong_labels
+    return fields, labels, first_faults(INTEGERS, frame, wrong, "a 64-bit integer") | wrong_labels

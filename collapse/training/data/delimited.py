@@ -217,9 +217,12 @@ def _with_line_feeds(block: bytes) -> bytes:
 
 def _uneven(found: Records, form: Format) -> dict[int, str]:
     expected = len(form.columns)
-    faults = {}
+    faults: dict[int, str] = {}
     for row in np.flatnonzero(found.columns != expected).tolist():
         columns = int(found.columns[row])
         hint = form.one_short if columns == expected - 1 else ""
+        if columns == 1 and not faults and form.separator == "\t":
+            line = found.block[int(found.starts[row]) : int(found.ends[row])]
+            hint = " (commas separate its cells, and tabs are expected)" if b"," in line else ""
         faults[row] = f"{columns} column{'s' * (columns != 1)} where {expected} are expected{hint}"
     return faults

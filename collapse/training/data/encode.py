@@ -253,7 +253,7 @@ def prepare_delimited(
         if `out` cannot be written.
     """
     skipped = SkippedRows(skip_bad)
-    with opened(source) as raw, new_prepared(out, overwrite=overwrite) as folder:
+    with opened(source) as raw, new_prepared(out, overwrite=overwrite, sources=[source]) as folder:
         encoder = Encoder(folder, fields, min_count=min_count, vocabulary_split=vocabulary_split)
         for block, labels in prefetched(read_rows(raw, form, skipped)):
             encoder.add(block, labels)

@@ -51,6 +51,12 @@ class Source:
     """Its size in bytes."""
     sha256: str
     """The SHA-256 of its content, in hexadecimal."""
+    byte_order_mark: bool = False
+    """Whether its text begins with one, which is left out."""
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as plain values; the mark only where there is one."""
+        return {key: value for key, value in asdict(self).items() if value is not False}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +116,7 @@ class PreparedData:
 
 
 @contextmanager
-def new_prepared(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_prepared(path: Path, *, overwrite: bool = False, sources: Iterable[Path] = ()) -> Iterator[Path]:
     """Make the folder of a prepared data set, as `collapse.files.atomic_directory` does.
 
     Parameters
@@ -119,6 +125,8 @@ def new_prepared(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         The folder to make.
     overwrite : bool
         Whether a prepared data set that is there is replaced; any other folder never is.
+    sources : iterable of Path
+        The raw files, none of which may lie in a folder that is replaced.
 
     Yields
     ------
@@ -132,6 +140,11 @@ def new_prepared(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     if overwrite and path.exists() and not (path / SCHEMA).is_file():
         raise CollapseError(f"{path} is not a prepared data set and is not replaced: choose another folder")
+    for source in sources if overwrite else ():
+        if path.resolve() in source.resolve().parents:
+            raise CollapseError(
+                f"{source} lies in {path}, which would be replaced: move it, or choose another folder"
+            )
     with atomic_directory(path, overwrite=overwrite) as folder:
         yield folder
 
@@ -270,7 +283,7 @@ def write_description(
     write_json(folder / SCHEMA, schema.to_json())
     manifest = {
         "format_version": FORMAT_VERSION,
-        "sources": [asdict(source) for source in sources],
+        "sources": [source.as_record() for source in sources],
         "options": dict(options),
         "skipped": SkippedRows(0).summary() if skipped is None else dict(skipped),
         "rows": rows,

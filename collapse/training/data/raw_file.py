@@ -1,5 +1,6 @@
 """A raw file as it is on disk: read in chunks, plain or gzipped, hashed on the way, and watched for changes."""
 
+import codecs
 import gzip
 import hashlib
 import os
@@ -12,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import explained
+from collapse.files import check_is_file, explained
 from collapse.training.data.prepared import Source
 
 
@@ -29,6 +30,9 @@ class RawFile:
 
     def __init__(self, path: Path, *, quiet: bool = False) -> None:
         self.path = path
+        self.byte_order_mark = False
+        """Whether the text that was read begins with one."""
+        check_is_file(path)
         self._file = path.open("rb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
         self._digest = hashlib.sha256()
@@ -45,6 +49,8 @@ class RawFile:
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield the content, some bytes at a time, unpacked if the file's name ends in ``.gz``.
 
+        A byte-order mark at its start is left out.
+
         Raises
         ------
         CollapseError
@@ -53,8 +59,14 @@ class RawFile:
         stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
         try:
             with explained("read", self.path):
+                first = True
                 while chunk := stream.read(size):
-                    yield chunk
+                    if first and chunk.startswith(codecs.BOM_UTF8):
+                        self.byte_order_mark = True
+                        chunk = chunk.removeprefix(codecs.BOM_UTF8)
+                    first = False
+                    if chunk:
+                        yield chunk
         except (EOFError, zlib.error) as error:
             raise CollapseError(f"{self.path} is not a whole gzip file: {error}") from error
 
@@ -68,7 +80,12 @@ class RawFile:
         """
         self.close()
         self.check_unchanged()
-        return Source(name=self.path.name, size=self._stat.st_size, sha256=self._digest.hexdigest())
+        return Source(
+            name=self.path.name,
+            size=self._stat.st_size,
+            sha256=self._digest.hexdigest(),
+            byte_order_mark=self.byte_order_mark,
+        )
 
     def check_unchanged(self) -> None:
         """Compare size and time with what they were as the file was opened.

@@ -70,7 +70,7 @@ def prepare_table(
     -----
     Quantiles are exact, which takes a pass over the files of its own; the numbers lie on disk meanwhile.
     """
-    with new_prepared(out, overwrite=overwrite) as folder:
+    with new_prepared(out, overwrite=overwrite, sources=[file.path for file in plan.files]) as folder:
         binnings = _binnings(plan, folder, vocabulary_split, skip_bad)
         skipped = SkippedRows(skip_bad)
         encoder = Encoder(folder, _fields(plan), min_count=min_count, vocabulary_split=vocabulary_split)
