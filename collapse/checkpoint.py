@@ -327,6 +327,8 @@ def _check(checkpoint: Checkpoint) -> None:
         raise ValueError(f"it names {N} fields and {len(D)} cardinalities")
     if twice := [name for name, count in Counter(checkpoint.fields).items() if count > 1]:
         raise ValueError(f"it has two fields of the name {twice[0]!r}")
+    for text in (checkpoint.name, *checkpoint.fields, checkpoint.data["name"]):
+        text.encode()
     counts = checkpoint.row_counts
     if dtype_of(counts) != "int64" or tuple(counts.shape) != (sum(D),) or bool((counts < 0).any()):
         raise ValueError(f"its counts of training rows are not {sum(D)} whole numbers from 0 on, one a value")

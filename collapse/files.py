@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTIAL_SUFFIX = ".partial"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Linux's, from fcntl.h and linux/fs.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -195,7 +196,40 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
         If the file cannot be written.
     """
     with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+        file.write(csv_text(table).encode())
+
+
+def csv_text(table: "pd.DataFrame") -> str:
+    """Return a table without its index as CSV, no cell of which a spreadsheet would take as a formula.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table.
+
+    Returns
+    -------
+    str
+        The text; a text cell that begins with =, +, -, @, a tab or a carriage return has ' before it.
+    """
+    texts = table.select_dtypes(exclude="number").columns
+    safe = table.assign(**{name: table[name].map(_no_formula) for name in texts})
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def plain_cells(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Undo what `csv_text` put before cells."""
+    texts = table.select_dtypes(exclude="number").columns
+    return table.assign(**{name: table[name].map(_as_it_was) for name in texts})
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _as_it_was(cell: Any) -> Any:
+    quoted = isinstance(cell, str) and cell.startswith("'") and cell[1:].startswith(_FORMULA)
+    return cell[1:] if quoted else cell
 
 
 def write_json(path: Path, content: Any) -> None:

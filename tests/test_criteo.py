@@ -149,7 +149,8 @@ HOSTILE = {
         lines(4, criteo_line(I13="x") + "\n" + criteo_line(I1="y")),
         ", line 4: column I13 holds 'x', which is not a 64-bit integer"),
     "a huge integer": (
-        lines(2, criteo_line(I1="9" * 20)), f", line 2: column I1 holds '{'9' * 20}', which is not a 64-bit integer"),
+        lines(2, criteo_line(I1="9" * 20)),
+        f", line 2: column I1 holds '{'9' * 20}', which is not a 64-bit integer"),
     "a space": (lines(2, criteo_line(I1=" ")), ", line 2: column I1 holds ' ', which is not a 64-bit integer"),
     "Latin-1": (
         lines(29, criteo_line(C1="x").encode() + b"\xe9"), ", line 29: byte 0xe9 is not UTF-8 text"),

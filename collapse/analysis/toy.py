@@ -12,6 +12,7 @@ from torch import Tensor
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.toy_settings import ToySettings
+from collapse.limits import refuse_beyond_memory
 
 
 def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:
@@ -33,6 +34,10 @@ def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:
         has.
     """
     settings = settings or ToySettings()
+    D, S = settings.cardinality, settings.seeds
+    # Logits, their fixed part, residuals, labels and x_3, which is twice as wide, of every pair of rows.
+    refuse_beyond_memory(24 * S * D * D, f"the experiment with D_1 = {D:,}", "take a smaller cardinality")
+    refuse_beyond_memory(16 * S * max(D, settings.large) * settings.embedding_size, "the experiment", "take less")
     cases = {"small": settings.small, "large": settings.large}
     return pd.concat([_case(name, D_3, settings) for name, D_3 in cases.items()], ignore_index=True)
 

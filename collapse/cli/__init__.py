@@ -6,6 +6,7 @@ from importlib import import_module
 
 import click
 
+from collapse.cli.output import visible, visible_output
 from collapse.errors import CollapseError
 
 _COMMANDS = ("prepare", "data", "models", "train", "reproduce", "sweep", "figures", "findings", "analyze", "toy")
@@ -44,7 +45,8 @@ def main() -> None:
     # loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        group(prog_name="collapse")
+        with visible_output():
+            group(prog_name="collapse")
     except CollapseError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {visible(str(error))}", err=True)
         sys.exit(getattr(error, "exit_code", 2))

@@ -11,6 +11,7 @@ from collapse.cli.conditions import failing
 from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
+from collapse.files import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,15 +165,20 @@ def command(
     if against:
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
-    # Every figure is computed before anything is printed: what cannot be drawn is refused first.
+    # Every figure is computed before anything is printed; of several, those that cannot be drawn are told last.
     texts = []
     if any(kind.needs_text_model for kind in kinds):
         from collapse.analysis.readers.text import read_token_table
 
         texts.append(factorise(read_token_table(text_model), Choices()))
-    displays = [
-        kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored) for kind in kinds
-    ]
+    displays, refused = [], []
+    for kind in kinds:
+        try:
+            displays.append(kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored))
+        except CollapseError as error:
+            if len(kinds) == 1:
+                raise
+            refused.append(f"figure {kind.number} could not be drawn: {error}")
     hits = {condition: [failing(frame, condition) for frame in frames] for condition in conditions}
     fields = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
     fields = fields.reset_index(level=0, names="checkpoint")
@@ -181,7 +187,7 @@ def command(
         click.echo(report.as_json(factored, fields, comparison))
     elif form == "csv":
         printed = fields if comparison is None else comparison
-        click.echo(printed.to_csv(index=False, lineterminator="\n"), nl=False)
+        click.echo(csv_text(printed), nl=False)
     else:
         write = report.as_markdown if form == "markdown" else report.as_text
         for each, frame in zip(factored, frames, strict=True):
@@ -199,6 +205,8 @@ def command(
         for path in display.save(out or checkpoints[0].parent):
             click.echo(f"wrote {path}", err=form != "text")
     stopwatch.lap("figures")
+    if refused:
+        raise CollapseError("; ".join(refused))
     if timing:
         click.echo(stopwatch.told(), err=True)
     _fail(hits)

@@ -1,7 +1,8 @@
 """What every figure is: a tidy table, and a drawing of nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.files import atomic_write, explained, write_csv
+from collapse.files import atomic_write, explained, plain_cells, write_csv
 from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
@@ -40,6 +41,21 @@ class Layout:
         """The panels' names, in the order in which `Display.plot` takes their axes."""
         rows = self.mosaic.splitlines() if isinstance(self.mosaic, str) else self.mosaic
         return [name for name in dict.fromkeys(cell for row in rows for cell in row) if name != "."]
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), 127)}
+
+
+def _shown(name: str) -> str:
+    """Write a name so that a dollar sign in it begins no formula and no control character is left."""
+    return name.translate(_CONTROLS).replace("$", r"\$")
+
+
+def _with_names_shown(table: pd.DataFrame) -> pd.DataFrame:
+    texts = table.select_dtypes(exclude="number").columns
+    return table.assign(
+        **{name: table[name].map(lambda cell: _shown(cell) if isinstance(cell, str) else cell) for name in texts}
+    )
 
 
 class Display(ABC):
@@ -122,7 +138,8 @@ class Display(ABC):
         """
         try:
             with explained("read", path):
-                return cls(pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING))
+                table = pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING)
+                return cls(plain_cells(table))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error
 
@@ -150,7 +167,7 @@ class Display(ABC):
         with mpl.style.context(style.RC):
             if axes is None:
                 layout = self.layout()
-                caption = style.wrapped(self.caption, layout.size[0])
+                caption = style.wrapped(_shown(self.caption), layout.size[0])
                 height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
                 figure = Figure(figsize=(layout.size[0], height), layout="constrained")
                 # Rows of names, or a text of single letters: matplotlib's types know the two apart alone.
@@ -159,8 +176,20 @@ class Display(ABC):
                 figure.supxlabel(caption, fontsize=6, color=style.REFERENCE)
             self.axes_ = list(axes)
             self.figure_ = axes[0].get_figure(root=True)
-            self.draw(self.axes_)
+            with self._as_shown():
+                self.draw(self.axes_)
         return self
+
+    @contextmanager
+    def _as_shown(self) -> Iterator[None]:
+        """Have names in the tables as they can be drawn, while the block lasts."""
+        table, derived = self.table, self.derived
+        self.table = _with_names_shown(table)
+        self.derived = {name: _with_names_shown(each) for name, each in derived.items()}
+        try:
+            yield
+        finally:
+            self.table, self.derived = table, derived
 
     def _legend_height(self) -> float:
         """Return the room of a legend that names every checkpoint, beyond the first."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from statistics import median
 
+from collapse.errors import CollapseError
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Outcome, Planned
 from collapse.training.data.catalogue import load_data
@@ -46,8 +47,11 @@ def _flops_a_row(model: ModelConfig, cardinalities: tuple[int, ...]) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"), FlopCounterMode(display=False) as products:
-        MultiEmbeddingModel(cardinalities, model)(torch.zeros(_ROWS, len(cardinalities), dtype=torch.int64))
+    try:
+        with torch.device("meta"), FlopCounterMode(display=False) as products:
+            MultiEmbeddingModel(cardinalities, model)(torch.zeros(_ROWS, len(cardinalities), dtype=torch.int64))
+    except RuntimeError as error:
+        raise CollapseError(f"{model.name} is too large: {str(error).partition('.')[0]}") from error
     return float(products.get_total_flops()) / _ROWS
 
 

@@ -1,5 +1,6 @@
 """Reading this project's own checkpoints: their layout says which tensor is what."""
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +34,9 @@ def read_native(path: Path, *, verify: bool = True) -> TableSet:
     CollapseError
         If the file is missing, damaged, or no checkpoint of this project.
     """
-    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=str(path))
+    # A path need not be text; what is told of it is.
+    source = os.fsencode(path).decode(errors="backslashreplace")
+    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=source)
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:

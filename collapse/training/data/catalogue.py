@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
@@ -26,6 +27,7 @@ _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
 LARGE = 1_000_000_000
+SOON, LATE = 2.0, 1800.0
 
 
 def load_data(name_or_path: str | Path) -> PreparedData:
@@ -90,10 +92,12 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
     digest = hashlib.sha256(content.encode()).hexdigest()
     cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
     path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
+    if path.exists():
+        return open_prepared(path)
     with explained("write", path):
         cache.mkdir(parents=True, exist_ok=True)
         # Of two processes that ask at once, one prepares and the other waits and opens.
-        with FileLock(cache / f".{path.name}.lock"):
+        with _locked(cache / f".{path.name}.lock", name):
             if not path.exists():
                 if size > LARGE:
                     free = shutil.disk_usage(cache).free
@@ -103,6 +107,30 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
                     tqdm.write(f"drawing {name} into {where}", file=sys.stderr)
                 prepare(path)
     return open_prepared(path)
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=SOON)
+        except Timeout:
+            tqdm.write(f"another process prepares {name}: waiting for it ({path})", file=sys.stderr)
+            lock.acquire(timeout=LATE)
+    except Timeout as error:
+        raise CollapseError(
+            f"another process has been preparing {name} for {LATE / 60:.0f} minutes: stop it, or name another "
+            f"place by {CACHE_VARIABLE}"
+        ) from error
+    except NotImplementedError as error:
+        raise CollapseError(
+            f"{path.parent} cannot be locked ({error}): name another place by {CACHE_VARIABLE}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 BUILT_IN = {

@@ -1,5 +1,6 @@
 """One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,10 +14,12 @@ import torch
 from collapse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
 from collapse.files import write_json
+from collapse.limits import refuse_beyond_memory
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.row_counts import training_row_counts
 from collapse.training.data.split import Split, nested_subset, split_rows
+from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.evaluate import evaluate
@@ -119,6 +122,7 @@ class Run:
             self.split = replace(self.split, train=train)
         _check_split(self.data, self.split)
         _check_vocabulary(self.data, config.seeds.split)
+        _check_memory(self.data, config, self.device)
 
     def train(self, *, resume: bool = False, report: Callable[[EpochResult], None] = lambda _: None) -> RunResult:
         """Train until the stopping rule ends it, then test the best checkpoint.
@@ -336,13 +340,27 @@ def _number(path: Path, checkpoint: Checkpoint, name: str) -> float:
 
 
 def _device(name: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if name.startswith("cuda") and not available:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if (number := re.fullmatch(r"cuda(?::(\d+))?", name)) is None:
+        raise CollapseError(f"--device {name} is not a device that this trains on: use auto, cpu or cuda")
+    if not count:
         raise CollapseError(f"there is no GPU that torch can use for --device {name}: use --device cpu")
-    try:
-        return torch.device(name if name != "auto" else "cuda" if available else "cpu")
-    except RuntimeError as error:
-        raise CollapseError(f"--device {name} is not a device: use auto, cpu or cuda") from error
+    if int(number[1] or 0) >= count:
+        raise CollapseError(f"there is no --device {name}: the last GPU is cuda:{count - 1}")
+    return torch.device(name)
+
+
+def _check_memory(data: PreparedData, config: RunConfig, device: torch.device) -> None:
+    """Refuse weights, gradients and Adam's two moments that do not fit."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    what, hint = f"training {config.model.name}", "take a smaller embedding size or fewer sets"
+    for size in (table_bytes, model_bytes):
+        # The tables first: a model of so many sets may take long to be counted.
+        refuse_beyond_memory(4 * size(data.schema.cardinalities, config.model), what, hint, available=free)
 
 
 def _check_vocabulary(data: PreparedData, seed: int) -> None:

@@ -1,0 +1,223 @@
+"""The command line against names that hold anything, output that cannot be written, and what no machine has."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse.checkpoint import load_checkpoint, save_checkpoint
+from collapse.cli.output import visible
+from collapse.figures.abundance import AbundanceDisplay
+from collapse.files import csv_text, plain_cells, write_csv
+from collapse.limits import available_memory
+from collapse.training.data import catalogue
+from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.registry import model_config
+from collapse.training.models.size import model_bytes
+from tests.conftest import Collapse
+
+NAMES = ("\x1b[31mred\x07", "=cmd|' /C calc'!A0", "$x$ and $\\frac$")
+
+
+@pytest.fixture
+def odd(trained: dict[str, Path], tmp_path: Path) -> Path:
+    """Return a checkpoint whose names hold a terminal's words, a formula, and signs of mathematics."""
+    path = tmp_path / "odd.pt"
+    save_checkpoint(path, replace(load_checkpoint(trained["dcnv2-4"]), fields=NAMES))
+    return path
+
+
+class TestNames:
+    def test_on_the_terminal(self, odd: Path, collapse: Collapse) -> None:
+        code, out, err = collapse("analyze", odd)
+        assert (code, err) == (0, "")
+        # Colours are left out where the output is no terminal.
+        assert r"red\x07" in out
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", out)
+        fields = json.loads(collapse("analyze", odd, "--json")[1])["fields"]
+        assert [field["field"] for field in fields] == list(NAMES)
+
+    def test_in_a_spreadsheet(self, odd: Path, tmp_path: Path, collapse: Collapse) -> None:
+        code, out, _ = collapse("analyze", odd, "--csv", "--figure", "2")
+        assert code == 0
+        for text in (out, (tmp_path / "figure-2.csv").read_text()):
+            assert "'=cmd|" in text
+            assert not re.search(r"(^|,)\"?=", text, re.MULTILINE)
+
+    def test_in_a_figure(self, odd: Path, tmp_path: Path, collapse: Collapse) -> None:
+        """Two dollar signs are no formula, and the table draws it again."""
+        code, _, err = collapse("analyze", odd, "--figure", "2", "--figure", "3")
+        assert (code, err) == (0, "")
+        display = AbundanceDisplay.from_csv(tmp_path / "figure-2.csv")
+        assert set(display.table["field"]) == set(NAMES)
+        shown = [label.get_text() for label in display.plot().axes_[0].get_xticklabels()]
+        assert any(r"\$x\$ and \$\frac\$" in text for text in shown)
+        assert any(r"\x1b[31mred\x07" in text for text in shown)
+
+    @given(st.text())
+    def test_visible_text_prints_and_keeps_its_lines(self, text: str) -> None:
+        found = visible(text)
+        assert all(sign.isprintable() or sign in "\n\t" for sign in found)
+        assert found.count("\n") == text.count("\n")
+        assert visible(found) == found
+
+    @given(st.lists(st.text(alphabet="=+-@'\t a1,\"", max_size=4), min_size=1))
+    def test_cells_come_back_from_a_csv(self, cells: list[str]) -> None:
+        """But for those that began with ' and such a sign, which is what was put there."""
+        table = pd.DataFrame({"name": cells, "number": range(len(cells))})
+        expected = [cell for cell in cells if not re.match(r"'[=+\-@\t]", cell)]
+        table = table[table["name"].isin(expected)]
+        text = csv_text(table)
+        assert not re.search(r"^\"?[=+\-@\t]", text, re.MULTILINE)
+        assert plain_cells(table).equals(table)
+
+
+def run(*words: str, **options: object) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", "collapse", *words]
+    return subprocess.run(command, stderr=subprocess.PIPE, timeout=120, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+class TestOutput:
+    @pytest.mark.parametrize("form", ["--json", "--csv", "--markdown"])
+    def test_full(self, form: str, trained: dict[str, Path]) -> None:
+        with Path("/dev/full").open("w") as full:
+            done = run("analyze", str(trained["dcnv2-4"]), form, stdout=full)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+        assert done.stderr == b"Error: cannot write to standard output: no space left on device\n"
+
+    def test_closed_by_its_reader(self, trained: dict[str, Path]) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = run("analyze", str(trained["dcnv2-4"]), stdout=writer)
+        finally:
+            os.close(writer)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_closed_from_the_start(self, trained: dict[str, Path]) -> None:
+        words = f'"{sys.executable}" -m collapse analyze "{trained["dcnv2-4"]}" >&-'
+        done = subprocess.run(["bash", "-c", words], stderr=subprocess.PIPE, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_a_path_that_is_not_text(self, trained: dict[str, Path], tmp_path: Path) -> None:
+        path = os.fsencode(tmp_path) + b"/a\xff.pt"
+        Path(os.fsdecode(path)).write_bytes(trained["dcnv2-4"].read_bytes())
+        done = subprocess.run(
+            [sys.executable, "-m", "collapse", "analyze", path], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert rb"a\xff.pt" in done.stdout
+
+
+class TestLimits:
+    @pytest.mark.parametrize("words", [["--scale", "100000000"], ["--sets", "1000000000"]], ids=["scale", "sets"])
+    def test_what_does_not_fit_is_refused_first(
+        self, words: list[str], small_data: Path, tmp_path: Path, collapse: Collapse
+    ) -> None:
+        code, out, err = collapse("train", "--data", small_data, "--out", tmp_path / "run", *words)
+        assert (code, out) == (2, "")
+        assert re.search(r"takes [\d,.]+ GB of memory and [\d,.]+ GB are free: take a smaller", err)
+        assert not (tmp_path / "run").exists()
+
+    def test_the_toy_experiment(self, tmp_path: Path, collapse: Collapse) -> None:
+        code, _, err = collapse("toy", "--cardinality", 10**7, "--out", tmp_path)
+        assert (code, "GB are free: take a smaller cardinality" in err) == (2, True)
+
+    @pytest.mark.parametrize("name", ["dcnv2-4", "dcnv2-4x3", "ffm-2x2", "xdeepfm-4x3", "fm-3", "dnn-4x2"])
+    @pytest.mark.parametrize("kind", ["separate", "shared"])
+    def test_the_bytes_are_those_of_the_model(self, name: str, kind: str) -> None:
+        config = model_config(name)
+        if kind == "shared" and config.sets > 1:
+            config = replace(config, interactions="shared")
+        D = (5, 41, 300)
+        parameters = sum(each.numel() for each in MultiEmbeddingModel(D, config).parameters())
+        assert model_bytes(D, config) == 4 * parameters
+
+    def test_there_is_memory(self) -> None:
+        assert available_memory() > 1e7
+
+    @pytest.mark.parametrize("device", ["mps", "xpu", "hpu", "meta", "cpu:3", "toaster", "cuda:x", ""])
+    def test_devices(self, device: str, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+        words = ["train", "--data", small_data, "--device", device, "--out", tmp_path / "run"]
+        code, out, err = collapse(*words)
+        assert (code, out) == (2, "")
+        assert "is not a device that this trains on: use auto, cpu or cuda" in err
+        assert not (tmp_path / "run").exists()
+
+    def test_a_model_that_is_not_there(self, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+        for name in ("nope", "nope:Class", "json:nope"):
+            code, out, _ = collapse("train", "--data", small_data, "--model", name, "--out", tmp_path / "run")
+            assert (code, out) == (2, "")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_of_several_figures_those_that_can_be_are_drawn(
+    trained: dict[str, Path], tmp_path: Path, collapse: Collapse
+) -> None:
+    words = ["--figure", "2", "--figure", "10a", "--figure", "1b", "--out", tmp_path]
+    code, out, err = collapse("analyze", trained["dcnv2-4"], trained["dcnv2-8"], *words)
+    assert code == 2
+    assert "figure 10a could not be drawn: figure 10a needs a multi-embedding checkpoint" in err
+    assert {path.name for path in tmp_path.glob("*.png")} == {"figure-2.png", "figure-1b.png"}
+    assert "figure-1b.png" in out
+
+
+class TestCache:
+    def test_one_that_cannot_be_written_but_is_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path))
+        first = catalogue.load_data("synthetic-avazu:0.0003")
+
+        def refused(*_: object, **__: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(FileLock, "acquire", refused)
+        assert catalogue.load_data("synthetic-avazu:0.0003").data_hash == first.data_hash
+
+    def test_one_that_cannot_be_locked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path))
+
+        def refused(*_: object, **__: object) -> None:
+            raise NotImplementedError("no locks here")
+
+        monkeypatch.setattr(FileLock, "acquire", refused)
+        with pytest.raises(Exception, match="cannot be locked .*: name another place by COLLAPSE_CACHE"):
+            catalogue.load_data("synthetic-avazu:0.0003")
+
+    def test_one_that_another_holds_without_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path))
+        monkeypatch.setattr(catalogue, "SOON", 0.01)
+        monkeypatch.setattr(catalogue, "LATE", 0.05)
+        real = FileLock.acquire
+        held: list[FileLock] = []
+
+        def held_by_another(lock: FileLock, **words: Any) -> object:
+            if not held:
+                held.append(FileLock(lock.lock_file, is_singleton=False))
+                real(held[0])
+            return real(lock, **words)
+
+        monkeypatch.setattr(FileLock, "acquire", held_by_another)
+        with pytest.raises(Exception, match="another process has been preparing synthetic-avazu"):
+            catalogue.load_data("synthetic-avazu:0.0003")
+        held[0].release()
+        assert "waiting for it" in capfd.readouterr().err
+
+
+def test_a_table_is_written_whole(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"label": ["-x", "b"], "value": [-1.5, 2.0]}))
+    assert (tmp_path / "a.csv").read_text() == "label,value\n'-x,-1.5\nb,2.0\n"
