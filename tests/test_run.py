@@ -221,6 +221,7 @@ class TestGoingOn:
                 if metrics.exists() and len(metrics.read_text().splitlines()) > epochs:
                     process.send_signal(signal.SIGKILL)
                 time.sleep(0.001)
+        assert process.returncode == -signal.SIGKILL
 
     @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
     def test_asked_to_stop(self, signal_number: int, config: RunConfig, tmp_path: Path) -> None:

@@ -205,6 +205,14 @@ def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
     ValueError
         If the sets differ in shape, are no tables of real numbers, hold NaN or infinity, or the divisor is
         unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from collapse import diversity
+    >>> axes = np.eye(4)
+    >>> round(diversity(axes[:, :2], axes[:, 2:]), 6), round(diversity(axes[:, :2], axes[:, :2]), 6)
+    (1.0, 0.0)
     """
     A, B = as_table(A), as_table(B)
     if tuple(A.shape) != tuple(B.shape):

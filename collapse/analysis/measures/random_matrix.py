@@ -62,6 +62,14 @@ def random_abundance(D: int, K: int, *, draws: int = 64, seed: int = 0) -> Rando
     Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab. 13, 1985; Dumitriu and
     Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. Bartlett's triangular factor (1933), which
     has K^2 / 2 random numbers, is the reference in the tests.
+
+    Examples
+    --------
+    >>> from collapse import random_abundance
+    >>> round(random_abundance(100, 1).mean, 6)
+    1.0
+    >>> 3 < random_abundance(100, 4).mean < 4
+    True
     """
     if min(D, K, draws) < 1:
         raise ValueError(f"a matrix of shape ({D}, {K}) cannot be drawn {draws} times")

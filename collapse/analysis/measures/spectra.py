@@ -78,6 +78,13 @@ def singular_values(E: Any, *, weights: NDArray[Any] | None = None) -> NDArray[n
     See Also
     --------
     decompose : How they are computed, and how exactly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from collapse import singular_values
+    >>> singular_values(np.diag([3.0, 4.0])).round(6).tolist()
+    [4.0, 3.0]
     """
     return decompose(E, weights=weights).sigma
 
