@@ -215,10 +215,11 @@ def load_checkpoint(path: Path, *, arrays: bool = False, verify: bool = True) ->
         run code to be read.
     """
     content = read_torch_file(path, verify=verify)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    mark = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(mark, str) or mark != FORMAT:
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
-    if version not in _READABLE:
+    if not isinstance(version, int) or version not in _READABLE:
         raise CollapseError(
             f"{path} has checkpoint format {version!r} and this version reads up to {FORMAT_VERSION}: "
             "install the version that wrote it, or a later one"

@@ -115,6 +115,15 @@ def test_what_is_wrong_is_named(
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("at", ["format", "format_version"])
+@pytest.mark.parametrize("value", JUNK, ids=range(len(JUNK)))
+def test_another_mark_is_another_file(at: str, value: Any, content: dict[str, Any], tmp_path: Path) -> None:
+    torch.save({**content, at: value}, tmp_path / "a.pt")
+    sentence = "no checkpoint of this project" if at == "format" else "has checkpoint format|is damaged"
+    with pytest.raises(CollapseError, match=sentence):
+        load(tmp_path / "a.pt")
+
+
 E = torch.arange(348 * 8.0).reshape(348, 8)
 
 
