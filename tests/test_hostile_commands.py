@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.checkpoint import load_checkpoint, save_checkpoint
-from collapse.cli.output import visible
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.files import csv_text, plain_cells, write_csv
 from collapse.limits import available_memory
@@ -24,6 +23,7 @@ from collapse.training.data import catalogue
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
 from collapse.training.models.size import model_bytes
+from collapse.visible import visible
 from tests.conftest import Collapse
 
 NAMES = ("\x1b[31mred\x07", "=cmd|' /C calc'!A0", "$x$ and $\\frac$")
@@ -46,6 +46,9 @@ class TestNames:
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", out)
         fields = json.loads(collapse("analyze", odd, "--json")[1])["fields"]
         assert [field["field"] for field in fields] == list(NAMES)
+        code, _, err = collapse("analyze", odd, "--fail-if", "ia > 0")
+        assert code == 1
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", err)
 
     def test_in_a_spreadsheet(self, odd: Path, tmp_path: Path, collapse: Collapse) -> None:
         code, out, _ = collapse("analyze", odd, "--csv", "--figure", "2")

@@ -17,6 +17,7 @@ from collapse.analysis.measures.rows import RowMeasures, row_measures
 from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.visible import visible
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +64,7 @@ class FactoredTables:
     @cached_property
     def factors(self) -> tuple[FactoredTable, ...]:
         """One a field, in the model's order; raises what `factorise` raises."""
-        name = self.tables.name
+        name = visible(self.tables.name)
         progress = tqdm(self.tables, desc=name, total=len(self.tables), unit="fields", leave=False, disable=None)
         return tuple(_factored(table, self.tables.source, self.choices) for table in progress)
 

@@ -6,8 +6,9 @@ from importlib import import_module
 
 import click
 
-from collapse.cli.output import visible, visible_output
+from collapse.cli.output import visible_output
 from collapse.errors import CollapseError
+from collapse.visible import visible
 
 _COMMANDS = ("prepare", "data", "models", "train", "reproduce", "sweep", "figures", "findings", "analyze", "toy")
 

@@ -12,6 +12,7 @@ from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
 from collapse.files import csv_text
+from collapse.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,7 +227,7 @@ def _fail(hits: "dict[str, list[pd.DataFrame]]") -> None:
     }
     for condition, names in found.items():
         if names:
-            click.echo(f"{condition}: {', '.join(names)}", err=True)
+            click.echo(visible(f"{condition}: {', '.join(names)}"), err=True)
     if any(found.values()):
         raise click.exceptions.Exit(1)
 

@@ -8,6 +8,7 @@ import click
 
 from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
+from collapse.visible import visible
 
 if TYPE_CHECKING:
     from collapse.figures.render import Rendered
@@ -83,7 +84,7 @@ def write(
         for path in each.paths:
             click.echo(f"wrote {path}")
         if each.error and page:
-            click.echo(f"{each.item.name} could not be made: {each.error}", err=True)
+            click.echo(visible(f"{each.item.name} could not be made: {each.error}"), err=True)
         elif each.made is None and page:
             click.echo(f"left out {each.item.name}: {each.item.command}")
         elif each.missing:

@@ -8,17 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from collapse.errors import CollapseError
+from collapse.visible import visible
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
-
-def visible(text: str) -> str:
-    """Write control characters, and others that do not print, as escapes; line feeds and tabs stay."""
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
-    )
 
 
 class _Visible(io.TextIOWrapper):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.errors import CollapseError
+from collapse.visible import visible
 
 if TYPE_CHECKING:
     from collapse.study.estimate import Remaining
@@ -180,7 +181,7 @@ def _sweep(
     if failed:
         click.echo(f"{len(failed)} of {whole} runs failed:", err=True)
         for found in failed:
-            click.echo(f"  {found.run.config.label} on {found.run.config.data}: {found.reason}", err=True)
+            click.echo(visible(f"  {found.run.config.label} on {found.run.config.data}: {found.reason}"), err=True)
     return not failed
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from collapse.errors import CollapseError
 from collapse.files import check_is_file, explained
 from collapse.training.data.prepared import Source
+from collapse.visible import visible
 
 
 class RawFile:
@@ -37,7 +38,7 @@ class RawFile:
         self._stat = os.fstat(self._file.fileno())
         self._digest = hashlib.sha256()
         size = self._stat.st_size
-        self._bar = tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=quiet or None)
+        self._bar = tqdm(total=size, desc=visible(path.name), unit="B", unit_scale=True, disable=quiet or None)
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes; none at the end."""
