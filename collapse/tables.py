@@ -71,6 +71,8 @@ class TableSet:
     """The maps of every layer and set; empty if the model has none."""
     description: Mapping[str, str] = field(default_factory=dict)
     """What to tell beside a number: data set, epoch, seeds."""
+    skipped: tuple[str, ...] = ()
+    """What of a foreign file was not taken for a table, each with the reason."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What two checkpoints of one model may differ in, by name: everything that its run was configured with."""
 

@@ -118,6 +118,9 @@ def command(
       11 a text model's token table          10a, 10d diversity of the sets, 10b interaction patterns
       15 IA / K against K
 
+    CKPT is a checkpoint of `collapse train`, or a plain file of tables (.npy, .npz, .safetensors): every matrix of
+    floating numbers in it is the table of a field of its name, and what is skipped is told.
+
     The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
     numbers behind it as CSV beside them.
 
@@ -128,6 +131,7 @@ def command(
       collapse analyze runs/base/best.pt runs/se4/best.pt --figure 1b --out pictures
       collapse analyze runs/me4/best.pt --against runs/se4/best.pt
       collapse analyze runs/first/best.pt --json > fields.json
+      collapse analyze tables.safetensors
       collapse analyze new.pt --fail-if "ia_normalised < 0.3"
     """
     stopwatch = Stopwatch()

@@ -70,8 +70,9 @@ def heading(factored: "FactoredTables") -> str:
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     rows = {"all": "all rows", "seen": "rows seen in training", "frequency": "rows weighted by frequency"}
+    left = f"skipped, as no table: {', '.join(tables.skipped)}\n" if tables.skipped else ""
     return (
-        f"{tables.source}: {tables.name}, {shape} ({described})\n"
+        f"{tables.source}: {tables.name}, {shape} ({described})\n{left}"
         f"{rows[choices.rows]}, uncentred; random: {choices.draws} draws, seed {choices.seed}; near 0: norm below "
         f"{choices.near_zero:g} of the largest"
     )
@@ -156,6 +157,7 @@ def as_json(
                 "model": tables.tables.name,
                 "sets": tables.tables.sets,
                 "embedding_sizes": list(tables.tables.sizes),
+                "skipped": list(tables.tables.skipped),
                 **tables.tables.description,
             }
             for tables in factored
