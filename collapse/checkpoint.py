@@ -183,7 +183,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     with explained("write", path), atomic_write(path) as file:
         try:
-            torch.save(_canonical(on_cpu(content)), file)
+            torch.save(_canonical(content), file)
         except RuntimeError as error:
             # torch's archive writer reports a full disk as its own failure, with the cause behind it.
             if isinstance(error.__context__, OSError):
@@ -263,23 +263,17 @@ _AS_DECLARED = ("fields", "cardinalities", "layout")
 """What is taken in the form of its declared type."""
 
 
-def on_cpu(value: Any) -> Any:
-    """Return a content with its tensors on the CPU, so that a plain ``torch.load`` reads what a GPU made."""
+def _canonical(value: Any) -> Any:
+    """Rebuild containers and share equal strings, so that equal contents give equal bytes; tensors on the CPU.
+
+    A plain ``torch.load`` then reads what a GPU made.
+    """
     import torch
 
-    if isinstance(value, torch.Tensor):
-        return value.cpu()
-    if isinstance(value, Mapping):
-        return {key: on_cpu(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(on_cpu(item) for item in value)
-    return value
-
-
-def _canonical(value: Any) -> Any:
-    """Rebuild containers and share equal strings, so that equal contents give equal bytes."""
     if isinstance(value, str):
         return sys.intern(str(value))
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
     if isinstance(value, Mapping):
         return {_canonical(key): _canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

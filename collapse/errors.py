@@ -6,3 +6,8 @@ class CollapseError(Exception):
 
     The command line prints it as it is and exits with code 2; nothing was half-written.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error of a library says, or its kind where it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, first_line
 from collapse.files import check_is_file, explained
 
 _TYPES = {
@@ -100,8 +100,7 @@ def read_torch_file(path: Path, *, verify: bool = True) -> Any:
             ) from error
         except Exception as error:
             # What a damaged archive or pickle raises can be anything.
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise CollapseError(f"{path} is damaged or cut off: {reason}") from error
+            raise CollapseError(f"{path} is damaged or cut off: {first_line(error)}") from error
 
 
 def as_tensors(content: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Names from files as a terminal can bear them."""
+"""Names from files, and paths, as text that a terminal can bear."""
+
+import os
+from pathlib import Path
 
 
 def visible(text: str) -> str:
@@ -19,3 +22,8 @@ def visible(text: str) -> str:
     return "".join(
         sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
     )
+
+
+def path_text(path: Path) -> str:
+    """Write a path, which need not be text, as text: bytes that are none as escapes."""
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -121,6 +122,13 @@ class TestOutput:
         )
         assert (done.returncode, done.stderr) == (0, b"")
         assert rb"a\xff.pt" in done.stdout
+        table = os.fsencode(tmp_path) + b"/b\xff.npy"
+        with Path(os.fsdecode(table)).open("wb") as file:
+            np.save(file, np.eye(4))
+        done = subprocess.run(
+            [sys.executable, "-m", "collapse", "analyze", table], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
 
 
 class TestLimits:
@@ -146,6 +154,28 @@ class TestLimits:
         D = (5, 41, 300)
         parameters = sum(each.numel() for each in MultiEmbeddingModel(D, config).parameters())
         assert model_bytes(D, config) == 4 * parameters
+
+    def test_a_model_that_looks_at_numbers_as_it_is_made(
+        self, tmp_path: Path, small_data: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Has no shapes alone: its tables are counted, and it trains."""
+        (tmp_path / "looks.py").write_text(
+            "from collapse import Interaction\n"
+            "import torch\n\n\n"
+            "class Looks(Interaction):\n"
+            '    """h = e."""\n\n'
+            "    def __init__(self, n_fields, embedding_size, config):\n"
+            "        super().__init__(n_fields, embedding_size, config)\n"
+            "        assert torch.ones(3).sum().item() == 3\n"
+            "        self.widths = {'h': n_fields * embedding_size}\n\n"
+            "    def forward(self, e_BNK):\n"
+            "        return {'h': e_BNK.flatten(1)}\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        words = ["--model", "looks:Looks", "--epochs", 1, "--out", tmp_path / "run"]
+        code, _, err = collapse("train", "--data", small_data, *words)
+        assert (code, err) == (0, "")
 
     def test_there_is_memory(self) -> None:
         assert available_memory() > 1e7

@@ -25,8 +25,8 @@ def command(name: str) -> str:
     return found.group(1)
 
 
-def python_examples() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def python_examples(text: str = README) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.mark.install
@@ -86,9 +86,7 @@ def test_the_model_of_ones_own_trains(
     small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the words that the README uses."""
-    (own,) = (
-        example for example in re.findall(r"```python\n(.*?)```", OWN, re.DOTALL) if "class Pooled" in example
-    )
+    (own,) = (example for example in python_examples(OWN) if "class Pooled" in example)
     (tmp_path / "mine.py").write_text(own)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

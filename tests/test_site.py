@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from collapse.figures.render import render, write_page
 from collapse.study.item import item_of, record_profile
 from collapse.study.profiles import Profile
 from tests.browser import browser, complaints, needs_browser, served
 from tests.conftest import Collapse
 from tests.pretended import pretend
+from tests.test_readme import python_examples
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -53,16 +55,12 @@ def test_the_site_in_a_browser(site: Path, tmp_path: Path) -> None:
 
 
 @needs_browser
-def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path) -> None:
     """With a table, a figure, and what is missing."""
     study = tmp_path / "study"
     profile = Profile(name="smoke", content="", data=(str(small_data),), base_size=2, epochs=1)
     record_profile(study, profile)
     pretend(item_of(study, "table-7"))
-    for item in ("table-7", "7", "8a"):
-        collapse("figures", study, "--figure", item)
-    from collapse.figures.render import render, write_page
-
     write_page(list(render(study, ["table-7", "7", "8a"], study / "figures")), study / "figures")
     with served(study / "figures") as address, browser(tmp_path / "profile") as driver:
         assert complaints(driver, f"{address}index.html") == []
@@ -70,10 +68,9 @@ def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path, coll
         assert driver.execute_script("return document.querySelectorAll('section').length") == 3
 
 
+@needs_browser
 def test_the_complaints_are_heard(tmp_path: Path) -> None:
     """A page with every fault that is looked for."""
-    if needs_browser.args[0]:
-        pytest.skip("no browser")
     (tmp_path / "page.html").write_text(
         "<!doctype html><link rel=icon href='data:,'><div style='width: 3000px'>wide</div><img src='none.png'>"
         "<a href='gone.html'>gone</a><a href='#nowhere'>x</a><script>console.error('oh')</script>"
@@ -107,9 +104,7 @@ def test_the_examples_run(
     words = ["--data", small_data, "--epochs", 1]
     assert collapse("train", *words, "--out", "runs/first")[0] == 0
     assert collapse("train", *words, "--sets", 2, "--out", "runs/smoke/me")[0] == 0
-    examples = [
-        example for page in PAGES for example in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    ]
+    examples = [example for page in PAGES for example in python_examples(page.read_text())]
     assert len(examples) >= 5
     for example in examples:
         subprocess.run([sys.executable, "-c", example], check=True, capture_output=True)

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 @click.option(
     "--verify/--no-verify",
     default=True,
-    help="Compare the tables' bytes with the file's checksums.  [default: verify]",
+    help="Compare the tables' bytes with the file's checksums.",
 )
 @click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
 def command(

@@ -7,6 +7,7 @@ import click
 
 from collapse.analysis.toy_settings import ToySettings
 from collapse.cli.options import named, setting_options
+from collapse.files import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def command(out: Path | None, as_csv: bool, **options: Any) -> None:
     settings = ToySettings(**named(ToySettings, options))
     frame = toy_experiment(settings)
     if as_csv:
-        click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+        click.echo(csv_text(frame), nl=False)
     else:
         click.echo(_as_text(frame))
     if out is not None:

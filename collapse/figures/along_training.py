@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from collapse.figures import style
 from collapse.figures.study_display import StudyDisplay
@@ -51,7 +50,5 @@ class AlongTrainingDisplay(StudyDisplay):
                     (line,) = ax.plot(run["epoch"], run[measure], color=colour, lw=0.9, label=str(name))
             handles.append(line)
         for ax, measure in zip(axes, MEASURES, strict=True):
-            ax.set(xlabel="epoch", ylabel=_LABELS[measure])
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.grid(visible=True)
+            style.epoch_axis(ax, xlabel="epoch", ylabel=_LABELS[measure])
         style.legend_above(axes[0], handles, columns=2)

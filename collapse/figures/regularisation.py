@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from collapse.figures import style
 from collapse.figures.auc_by_size import draw_auc, size_axis
@@ -53,7 +52,5 @@ class DynamicsDisplay(StudyDisplay):
         size_axis(by_size, means["factor"])
         by_size.set_ylabel("test AUC")
         for ax, label in zip(along, _ALONG.values(), strict=True):
-            ax.set(xlabel=f"epoch, at {epochs['factor'].max():g}x", ylabel=label)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.grid(visible=True)
+            style.epoch_axis(ax, xlabel=f"epoch, at {epochs['factor'].max():g}x", ylabel=label)
         style.legend_above(by_size, handles, columns=1)

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
@@ -108,6 +109,13 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     )
     ax.grid(visible=True, axis="y")
     return {str(field): x for x, field in enumerate(fields["field"])}
+
+
+def epoch_axis(ax: Axes, *, xlabel: str, ylabel: str) -> None:
+    """Have whole epochs along the x axis."""
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(visible=True)
 
 
 def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:

@@ -138,7 +138,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     means = _with_gain(means, "auc", "gain")
     if item.name not in PRINTED:
         return means.sort_values(keys[:1], kind="stable").reset_index(drop=True)
-    printed = _printed(item.name)
+    printed = printed_auc(item.name)
     whole = printed.merge(means, on=["order", "model", "variant", "factor"], how="outer", sort=False)
     # Models in the order of the recipe, each with SE before ME.
     in_order = dict.fromkeys([*printed["model"], *runs["model"]])
@@ -190,7 +190,20 @@ def _with_gain(frame: pd.DataFrame, value: str, name: str) -> pd.DataFrame:
     return frame.assign(**{name: frame[value] - np.asarray(base, dtype=float)})
 
 
-def _printed(name: str) -> pd.DataFrame:
+def printed_auc(name: str) -> pd.DataFrame:
+    """Read what the paper printed of an item of `PRINTED`, with ``printed_gain`` over SE at 1x of the same model.
+
+    Parameters
+    ----------
+    name : str
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``order``, ``printed_data``, ``model``, ``variant``, ``factor``, ``printed``, ``printed_std`` and
+        ``printed_gain``.
+    """
     table = read_printed("auc")
     order = PRINTED[name]
     table = table[table["table"].isin(order)]

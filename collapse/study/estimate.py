@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import cache
 from statistics import median
 
-from collapse.errors import CollapseError
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Outcome, Planned
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.size import shapes_alone
 from collapse.training.runs.config import RunConfig
 
 FLOPS = 6e10
@@ -47,11 +47,8 @@ def _flops_a_row(model: ModelConfig, cardinalities: tuple[int, ...]) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    try:
-        with torch.device("meta"), FlopCounterMode(display=False) as products:
-            MultiEmbeddingModel(cardinalities, model)(torch.zeros(_ROWS, len(cardinalities), dtype=torch.int64))
-    except RuntimeError as error:
-        raise CollapseError(f"{model.name} is too large: {str(error).partition('.')[0]}") from error
+    with shapes_alone(model), FlopCounterMode(display=False) as products:
+        MultiEmbeddingModel(cardinalities, model)(torch.zeros(_ROWS, len(cardinalities), dtype=torch.int64))
     return float(products.get_total_flops()) / _ROWS
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import safetensors
 
 from collapse.checkpoint import FLOATS, dtype_of
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, first_line
 from collapse.files import check_is_file
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.visible import path_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 
@@ -41,17 +42,14 @@ def read_arrays(path: Path) -> TableSet:
                 tables.append(EmbeddingTable(field=name, E=array, sizes=(int(array.shape[1]),)))
             else:
                 skipped.append(f"{name} ({reason})")
-    except CollapseError:
-        raise
     except Exception as error:  # a damaged file may raise anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CollapseError(f"{path} is no whole {path.suffix} file: {reason}") from error
+        raise CollapseError(f"{path} is no whole {path.suffix} file: {first_line(error)}") from error
     if not tables:
         told = f": {', '.join(skipped[:5])}" if skipped else ""
         raise CollapseError(f"{path} holds no table, which is a matrix of floating numbers{told}")
     return TableSet(
-        name=path.stem,
-        source=str(path),
+        name=path_text(Path(path.stem)),
+        source=path_text(path),
         tables=tuple(tables),
         description={"tables": str(len(tables))},
         skipped=tuple(skipped),
@@ -60,7 +58,7 @@ def read_arrays(path: Path) -> TableSet:
 
 def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".npy":
-        yield path.stem, np.lib.format.open_memmap(path, mode="r")
+        yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
     elif path.suffix == ".npz":
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:

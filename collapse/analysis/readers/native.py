@@ -1,6 +1,5 @@
 """Reading this project's own checkpoints: their layout says which tensor is what."""
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from collapse.checkpoint import Checkpoint, TableKey, flat_config, load_checkpoint
 from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.visible import path_text
 
 
 def read_native(path: Path, *, verify: bool = True) -> TableSet:
@@ -34,9 +34,7 @@ def read_native(path: Path, *, verify: bool = True) -> TableSet:
     CollapseError
         If the file is missing, damaged, or no checkpoint of this project.
     """
-    # A path need not be text; what is told of it is.
-    source = os.fsencode(path).decode(errors="backslashreplace")
-    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=source)
+    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=path_text(path))
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:

@@ -9,7 +9,7 @@ import numpy as np
 import safetensors
 import torch
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, first_line
 from collapse.files import explained
 from collapse.tables import EmbeddingTable, TableSet
 
@@ -83,7 +83,7 @@ def _read(file: Path) -> Any:
     except CollapseError:
         raise
     except Exception as error:  # a damaged file may raise anything
-        raise CollapseError(f"cannot read {file}: {str(error).splitlines()[0] or type(error).__name__}") from error
+        raise CollapseError(f"cannot read {file}: {first_line(error)}") from error
 
 
 def _key(keys: Iterable[str]) -> str | None:

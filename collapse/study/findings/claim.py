@@ -134,13 +134,9 @@ class Finding:
     @property
     def remark(self) -> str:
         """What else is to be said: the note, and what may have to differ if the claim does not hold."""
-        guess = f"perhaps it wants {self.claim.otherwise}" if self.claim.otherwise else ""
-        return "; ".join(part for part in (self.note, guess if self.fails else "") if part)
-
-    @property
-    def fails(self) -> bool:
-        """Whether the claim does not hold."""
-        return self.verdict is Verdict.DOES_NOT_HOLD
+        guessed = self.claim.otherwise and self.verdict is Verdict.DOES_NOT_HOLD
+        guess = f"perhaps it wants {self.claim.otherwise}" if guessed else ""
+        return "; ".join(part for part in (self.note, guess) if part)
 
     def as_record(self) -> dict[str, Any]:
         """Return the finding as plain values."""

@@ -5,11 +5,11 @@ import pandas as pd
 from collapse.analysis.choices import Choices
 from collapse.analysis.sub_embeddings import Correlation, Side, co_influence, sub_embedding_abundance
 from collapse.analysis.toy import toy_experiment
+from collapse.study.auc import printed_auc
 from collapse.study.findings.bootstrap import pearson
 from collapse.study.findings.claim import Claim, Expected, Sample, claim, columns
 from collapse.study.findings.runs import Runs
 from collapse.study.findings.spectra import LARGEST, abundance_difference
-from collapse.study.printed import read_printed
 from collapse.study.study import StudyRun
 from collapse.training.models.config import ModelConfig
 
@@ -129,11 +129,10 @@ def auc_of(run: StudyRun) -> float:
 
 def printed_gain(order: int, variant: str, *models: str) -> str:
     """Write the mean of the test AUC that models gained from 1x to 10x in the paper, on its n-th data set."""
-    table = read_printed("auc")
-    table = table[(table["table"] == (5, 6)[min(order, 1)]) & table["model"].isin(models)]
-    at_base = table[table["factor"] == 1].set_index("model")["auc"]
-    largest = table[(table["factor"] == LARGEST) & (table["variant"] == variant)].set_index("model")["auc"]
-    return f"{(largest - at_base).mean():+.5f} on {table['data'].iloc[0]}"
+    table = printed_auc("table-1")
+    table = table[(table["order"] == min(order, 1)) & table["model"].isin(models)]
+    largest = table[(table["factor"] == LARGEST) & (table["variant"] == variant)]
+    return f"{largest['printed_gain'].mean():+.5f} on {largest['printed_data'].iloc[0]}"
 
 
 def _regularised(runs: Runs) -> ModelConfig:

@@ -34,8 +34,8 @@ def _share_raised(values: NDArray[np.float64]) -> NDArray[np.float64]:
 )
 def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
     """Multi-embedding raises the information abundance of every field (nine in ten counts as every)."""
-    frames = abundance_difference(runs.of(*_large(runs)))
-    normalised = abundance_difference(runs.of(*_large(runs)), "ia_normalised")
+    found = runs.of(*_large(runs))
+    frames, normalised = (abundance_difference(found, measure) for measure in ("ia", "ia_normalised"))
     mean = [f"{np.mean([frame['value'].mean() for frame in normalised]):+.2f} of random"] if frames else []
     return Sample(frames=frames, statistic=_share_raised, note="; ".join(mean))
 

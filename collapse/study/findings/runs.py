@@ -24,22 +24,20 @@ class Runs:
     asked: list[RunConfig] = field(default_factory=list)
     """Every run that was asked for."""
 
-    def of(self, *models: ModelConfig, share: float = 1.0) -> list[tuple[StudyRun, ...]]:
+    def of(self, *models: ModelConfig) -> list[tuple[StudyRun, ...]]:
         """Return the finished runs of some models, a tuple an initialisation that all of them have.
 
         Parameters
         ----------
         *models : ModelConfig
             The models.
-        share : float
-            The share of the profile's training rows.
 
         Returns
         -------
         list of tuple of StudyRun
             In the order of the initialisations, each in the order of `models`.
         """
-        return self.at(*((model, share) for model in models))
+        return self.at(*((model, 1.0) for model in models))
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
         """Return the same of models and shares of the training rows."""

@@ -64,7 +64,7 @@ def _printed(share: float, variant: str) -> float:
 def more_data_does_not_help_large_tables(runs: Runs) -> Sample:
     """Of a large model, information abundance falls with the data: limited data is not what it collapses of."""
     model = runs.profile.single("dcnv2", _OF_TABLE_2)
-    return _of_fields(runs.at((model, 1.0), (model, 0.1)))
+    return Sample(frames=abundance_difference(runs.at((model, 1.0), (model, 0.1))))
 
 
 @claim(
@@ -91,10 +91,6 @@ def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia")
         values = [run.fields().set_index("field")[measure] for run in (first, second)]
         frames.append((values[0] - values[1]).to_frame("value"))
     return frames
-
-
-def _of_fields(found: list[tuple[StudyRun, ...]]) -> Sample:
-    return Sample(frames=abundance_difference(found))
 
 
 def _collapsed(run: StudyRun) -> str:

@@ -3,12 +3,11 @@
 import inspect
 from typing import Any
 
-import torch
-
 from collapse.settings import Setting
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
+from collapse.training.models.size import shapes_alone
 
 CRITEO_FIELDS, CRITEO_ROWS = 39, 1_080_000
 
@@ -96,6 +95,6 @@ def count_parameters(config: ModelConfig) -> tuple[int, int]:
     """
     # Only the sum of the cardinalities counts.
     rows, rest = divmod(CRITEO_ROWS, CRITEO_FIELDS)
-    with torch.device("meta"):
+    with shapes_alone(config):
         model = MultiEmbeddingModel([rows] * (CRITEO_FIELDS - 1) + [rows + rest], config)
     return sum(parameter.numel() for parameter in model.parameters()), model.embedding.weight.numel()

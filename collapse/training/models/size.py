@@ -1,6 +1,7 @@
 """How large a model is, without making it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -11,6 +12,24 @@ from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import interaction_class
 
 _BYTES = 4
+
+
+@contextmanager
+def shapes_alone(config: ModelConfig) -> Iterator[None]:
+    """Have all that is made in the block have a shape and no memory.
+
+    Raises
+    ------
+    CollapseError
+        If one tensor of the model is larger than an address can tell.
+    """
+    try:
+        with torch.device("meta"):
+            yield
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise CollapseError(f"{config.name} is too large: {str(error).partition('.')[0]}") from error
 
 
 def table_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
@@ -39,18 +58,19 @@ def model_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
     CollapseError
         If one tensor alone is larger than an address can tell.
     """
-    # Two rows a table: a model on the meta device has shapes and no memory.
+    # Two rows a table: what is left beside the tables does not depend on them.
     few = [2] * len(cardinalities)
 
     def rest(sets: int) -> int:
         common = replace(config, sets=sets, interactions=config.interactions if sets > 1 else "separate")
-        with torch.device("meta"):
+        with shapes_alone(common):
             model = MultiEmbeddingModel(few, common)
         return sum(each.numel() for each in model.parameters()) * _BYTES - table_bytes(few, common)
 
     try:
         one = rest(1)
         more = (rest(2) - one) * (config.sets - 1) if config.sets > 1 else 0
-    except RuntimeError as error:
-        raise CollapseError(f"{config.name} is too large: {str(error).partition('.')[0]}") from error
+    except RuntimeError:
+        # A model of one's own may look at numbers as it is made, which shapes alone do not have.
+        return table_bytes(cardinalities, config)
     return table_bytes(cardinalities, config) + one + more

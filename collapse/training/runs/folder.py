@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import msgspec
@@ -16,6 +16,7 @@ from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, w
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.metrics import Evaluation
 
+T = TypeVar("T")
 _MEASURED = ("train_loss", "validation_auc", "validation_logloss", "rows_per_second")
 
 
@@ -129,7 +130,11 @@ class RunFolder:
         CollapseError
             If it cannot be read, or is no manifest.
         """
-        return {} if not self.manifest.exists() else self._declared(Manifest)
+        if not self.manifest.exists():
+            return {}
+        plain = read_json(self.manifest)
+        self._as(Manifest, plain)
+        return dict(plain)
 
     def read_finished(self) -> "Finished | None":
         """Read what a finished run is told of by; None of one that is not finished.
@@ -139,19 +144,17 @@ class RunFolder:
         CollapseError
             If the manifest cannot be read, or says less than that of a finished run.
         """
-        if self.read_manifest().get("status") != "finished":
-            return None
-        return msgspec.convert(self._declared(Finished), Finished)
+        manifest = self.read_manifest()
+        return self._as(Finished, manifest) if manifest.get("status") == "finished" else None
 
-    def _declared(self, kind: type) -> dict[str, Any]:
-        plain = read_json(self.manifest)
+    def _as(self, kind: type[T], plain: Any) -> T:
+        """Return what the manifest holds as a declared type."""
         try:
-            msgspec.convert(plain, kind)
+            return msgspec.convert(plain, kind)
         except msgspec.ValidationError as error:
             raise CollapseError(
                 f"{self.manifest} is no manifest of a run ({error}): remove it to have the run tested anew"
             ) from error
-        return dict(plain)
 
     def write_manifest(self, content: dict[str, Any]) -> None:
         """Write the manifest, whole or not at all."""
