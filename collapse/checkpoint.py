@@ -214,9 +214,42 @@ def load_checkpoint(path: Path, *, arrays: bool = False, verify: bool = True) ->
         If the file is missing, damaged, not a checkpoint of this project, of a later format, or would have to
         run code to be read.
     """
-    content = read_torch_file(path, verify=verify)
+    return to_checkpoint(read_torch_file(path, verify=verify), path, arrays=arrays)
+
+
+def is_checkpoint(content: Any) -> bool:
+    """Tell whether what a torch file holds is a checkpoint of this project, if one with a damaged mark."""
+    return isinstance(content, dict) and (_is_marked(content) or {"layout", "row_counts"} <= content.keys())
+
+
+def _is_marked(content: Any) -> bool:
     mark = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(mark, str) or mark != FORMAT:
+    return isinstance(mark, str) and mark == FORMAT
+
+
+def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoint:
+    """Check what a torch file holds, and take it for a checkpoint.
+
+    Parameters
+    ----------
+    content : Any
+        What the file holds.
+    path : Path
+        The file, for errors.
+    arrays : bool
+        Whether tensors stay NumPy's arrays.
+
+    Returns
+    -------
+    Checkpoint
+        The same.
+
+    Raises
+    ------
+    CollapseError
+        If it is none, or is damaged.
+    """
+    if not _is_marked(content):
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
     if not isinstance(version, int) or version not in _READABLE:

@@ -27,6 +27,9 @@ class EmbeddingTable:
     row_counts: NDArray[np.int64] | None = None
     """How often each row was looked up in training, shape (D,); None if the checkpoint does not tell."""
 
+    keys: tuple[str, ...] = ()
+    """The tensors of a foreign file that it was taken from."""
+
     def __post_init__(self) -> None:
         if len(self.E.shape) != 2 or self.E.shape[0] < 1 or self.E.shape[1] < 1:
             raise ValueError(f"the table of field {self.field!r} has shape {tuple(self.E.shape)}, not (D, K)")
@@ -73,6 +76,8 @@ class TableSet:
     """What to tell beside a number: data set, epoch, seeds."""
     skipped: tuple[str, ...] = ()
     """What of a foreign file was not taken for a table, each with the reason."""
+    notes: tuple[str, ...] = ()
+    """What had to be assumed of a foreign file, and what it does not tell."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What two checkpoints of one model may differ in, by name: everything that its run was configured with."""
 

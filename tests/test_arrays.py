@@ -88,4 +88,4 @@ def test_a_pickle_in_an_array_is_not_run(tmp_path: Path, collapse: Collapse) -> 
 def test_no_table_at_all(tmp_path: Path, collapse: Collapse) -> None:
     code, _, err = collapse("analyze", write(tmp_path / "a.npz", OTHERS))
     assert code == 2
-    assert "holds no table, which is a matrix of floating numbers: bias (of 1 dimension)" in err
+    assert "holds no table that was found among its 3 tensors: bias (of 1 dimension)" in err

@@ -379,7 +379,7 @@ class TestAnalyze:
 
     def test_table_2_has_a_row_a_model(self, trained: dict[str, Path], collapse: Collapse) -> None:
         words = [trained["dcnv2-4"], trained["dcnv2-4x2"], trained["dcnv2-8"]]
-        out = collapse("analyze", *words, "--table", "2")[1]
+        out = collapse("analyze", *words, "--paper-table", "2")[1]
         assert "| model | data | 4 | 8 | 8, ME |" in out
         (row,) = [line for line in out.splitlines() if line.startswith("| dcnv2 | small |")]
         means = [

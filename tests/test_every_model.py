@@ -16,7 +16,7 @@ from torch import Tensor
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
 from collapse.analysis.measures.abundance import information_abundance
-from collapse.analysis.readers.native import read_native
+from collapse.analysis.readers import load
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
@@ -93,7 +93,7 @@ def test_a_model_resumes_bit_for_bit(name: str, small_data: Path, tmp_path: Path
     assert state is not None
     assert (state["epochs_done"], state["steps_done"]) == (1, 1)
     assert train(config, tmp_path / "stopped", resume=True) == whole
-    tables = read_native(tmp_path / "whole" / "best.pt")
+    tables = load(tmp_path / "whole" / "best.pt")
     assert (tables.name, tables.sets) == (name, config.model.sets)
     assert all(1 <= information_abundance(table.E) <= min(table.E.shape) for table in tables)
     own = config.model.interaction
@@ -113,7 +113,7 @@ class TestSubEmbeddings:
     ) -> None:
         """Appendix H: E_i^{->j} is the part of E_i for field j, of all sets side by side."""
         path = self.trained(name, small_data, tmp_path)
-        tables = read_native(path)
+        tables = load(path)
         assert tables.sizes == (2 * 3,)
         pairs = sub_embedding_abundance(factorise(tables, Choices()))
         ia = pairs.pivot_table(index="source", columns="target", values="ia", dropna=False)
@@ -136,7 +136,7 @@ class TestSubEmbeddings:
         W = state["interactions.0.layers.1.weight"].numpy().reshape(3, 3, 3, 3)
         n_NN = state["interactions.0.factors.1"].numpy()
         assert not np.allclose(n_NN, 1)
-        (maps,) = read_native(path).layer(1)
+        (maps,) = load(path).layer(1)
         for i in range(3):
             for j in range(3):
                 found = maps.map(i, j)
@@ -239,7 +239,7 @@ class TestFieldMaps:
         Run(config, tmp_path, "cpu").train()
         model = MultiEmbeddingModel((6, 41, 301), config.model)
         model.load_state_dict(dict(load_checkpoint(tmp_path / "best.pt").state_dict))
-        tables = read_native(tmp_path / "best.pt")
+        tables = load(tmp_path / "best.pt")
         ids_BN = torch.tensor([[0, 1, 2], [4, 30, 299], [1, 0, 7]], dtype=torch.int32)
         return model, tables, ids_BN
 

@@ -8,6 +8,7 @@ import click
 
 from collapse.cli import report
 from collapse.cli.conditions import failing
+from collapse.cli.foreign import foreign_options
 from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from collapse.analysis.choices import Rows
+    from collapse.analysis.readers.roles import Selection
 
 
 @click.command(name="analyze", context_settings={"show_default": True})
@@ -53,12 +55,12 @@ if TYPE_CHECKING:
     help="Compare the first checkpoint with this one, field by field.",
 )
 @click.option(
-    "--table",
-    "paper_table",
+    "--paper-table",
     type=click.Choice(["2"]),
     help="Print the row of this table of the paper: mean IA by size.",
 )
 @text_model_option
+@foreign_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
@@ -86,6 +88,7 @@ def command(
     against: Path | None,
     paper_table: str | None,
     text_model: Path | None,
+    selection: "Selection",
     as_json: bool,
     as_csv: bool,
     as_markdown: bool,
@@ -118,8 +121,10 @@ def command(
       11 a text model's token table          10a, 10d diversity of the sets, 10b interaction patterns
       15 IA / K against K
 
-    CKPT is a checkpoint of `collapse train`, or a plain file of tables (.npy, .npz, .safetensors): every matrix of
-    floating numbers in it is the table of a field of its name, and what is skipped is told.
+    CKPT is a checkpoint of `collapse train`, or another library's: a state dict or a model pickled whole (the
+    paper's code, pytorch-fm, FuxiCTR, DeepCTR-Torch, RecBole, torch-rechub, DLRM, TorchRec, Hugging Face), or a
+    file of tables (.npy, .npz, .safetensors). Of other files a rule of thumb finds the tables: matrices whose name
+    speaks of embeddings. What was skipped is told with the reason; no code of a file is run.
 
     The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
     numbers behind it as CSV beside them.
@@ -132,6 +137,8 @@ def command(
       collapse analyze runs/me4/best.pt --against runs/se4/best.pt
       collapse analyze runs/first/best.pt --json > fields.json
       collapse analyze tables.safetensors
+      collapse analyze DCN.model --figure 3 --fields feature_map.json
+      collapse analyze other.pt --table "_emb$" --skip "^item_bias"
       collapse analyze new.pt --fail-if "ia_normalised < 0.3"
     """
     stopwatch = Stopwatch()
@@ -160,7 +167,7 @@ def command(
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))
     _check_distinct(paths)
-    loaded = [load(path, verify=verify) for path in paths]
+    loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
     factored = [factorise(tables, choices) for tables in loaded]
     stopwatch.lap("spectra")
@@ -185,13 +192,13 @@ def command(
                 raise
             refused.append(f"figure {kind.number} could not be drawn: {error}")
     hits = {condition: [failing(frame, condition) for frame in frames] for condition in conditions}
-    fields = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
-    fields = fields.reset_index(level=0, names="checkpoint")
-    fields.attrs = frames[0].attrs
+    diagnosed = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
+    diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
+    diagnosed.attrs = frames[0].attrs
     if form == "json":
-        click.echo(report.as_json(factored, fields, comparison))
+        click.echo(report.as_json(factored, diagnosed, comparison))
     elif form == "csv":
-        printed = fields if comparison is None else comparison
+        printed = diagnosed if comparison is None else comparison
         click.echo(csv_text(printed), nl=False)
     else:
         write = report.as_markdown if form == "markdown" else report.as_text
@@ -203,7 +210,7 @@ def command(
             here, there = str(checkpoints[0]), str(against)
             click.echo(report.compared_as_text(comparison, compared, here, there))
     if parquet:
-        report.write_parquet(fields, parquet)
+        report.write_parquet(diagnosed, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")
     stopwatch.lap("printing")
     for display in displays:

@@ -24,7 +24,8 @@ _HEADINGS = {
 }
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _SHARES = ("near_zero", "first_share")
-_COUNTS = ("cardinality", "rows_seen", "rows_entered")
+_COUNTS = ("cardinality", "rows_seen", "rows_entered", "rows_zero")
+_TOLD = 8
 SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised")
 
 
@@ -45,7 +46,8 @@ def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequen
     str
         Some lines.
     """
-    return f"{heading(factored)}\n{_summary(factored, fields)}\n\n{_aligned(_shown(fields, measures))}\n"
+    told = "".join(f"{line}\n" for line in remarks(factored))
+    return f"{heading(factored)}\n{told}{_summary(factored, fields)}\n\n{_aligned(_shown(fields, measures))}\n"
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -70,12 +72,29 @@ def heading(factored: "FactoredTables") -> str:
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     rows = {"all": "all rows", "seen": "rows seen in training", "frequency": "rows weighted by frequency"}
-    left = f"skipped, as no table: {', '.join(tables.skipped)}\n" if tables.skipped else ""
     return (
-        f"{tables.source}: {tables.name}, {shape} ({described})\n{left}"
+        f"{tables.source}: {tables.name}, {shape} ({described})\n"
         f"{rows[choices.rows]}, uncentred; random: {choices.draws} draws, seed {choices.seed}; near 0: norm below "
         f"{choices.near_zero:g} of the largest"
     )
+
+
+def remarks(factored: "FactoredTables") -> list[str]:
+    """Tell what a foreign file does not say, what of it was skipped, and which rows hold zeros alone."""
+    tables = factored.tables
+    lines = [f"note: {note}" for note in tables.notes]
+    if tables.skipped:
+        rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
+        lines.append(f"skipped, as no table: {', '.join(tables.skipped[:_TOLD])}{rest}")
+    zero = [
+        f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
+        for table in factored
+        if (of_rows := table.of_rows).zero
+    ]
+    if zero:
+        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
+        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
+    return lines
 
 
 def _summary(factored: "FactoredTables", fields: "pd.DataFrame") -> str:
@@ -141,8 +160,17 @@ def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Se
     """Write the same as a Markdown table."""
     text = _formatted(_shown(fields, measures))
     source, choices = heading(factored).splitlines()
+    told = [f"- {line}" for line in remarks(factored)]
     return "\n".join(
-        [f"**{source}**", "", f"{_summary(factored, fields)}. {choices}.", "", markdown_table(text), ""]
+        [
+            f"**{source}**",
+            "",
+            f"{_summary(factored, fields)}. {choices}.",
+            "",
+            *([*told, ""] if told else []),
+            markdown_table(text),
+            "",
+        ]
     )
 
 
@@ -158,6 +186,8 @@ def as_json(
                 "sets": tables.tables.sets,
                 "embedding_sizes": list(tables.tables.sizes),
                 "skipped": list(tables.tables.skipped),
+                "notes": list(tables.tables.notes),
+                "taken": {table.field: list(table.keys) for table in tables.tables if table.keys},
                 **tables.tables.description,
             }
             for tables in factored

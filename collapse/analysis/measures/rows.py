@@ -18,6 +18,10 @@ from collapse.analysis.measures.spectra import SQUARES, threads_for
 class RowMeasures:
     """Measures of the rows that enter a spectrum."""
 
+    zero: int
+    """Rows of zeros alone: a row of padding, or one that was set to zero and never trained."""
+    first_zero: int | None
+    """The first of them, from 0, in the whole table; None if there is none."""
     near_zero: float
     """Share of rows whose norm is below a tolerance times the largest row's: from 0, where every row counts, to 1,
     where the table is zero. Coupled weight decay under Adam drives a row that gets no gradient to zero within some
@@ -61,8 +65,12 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
         norms, directions, counts = zip(*pool.map(measured, stream.starts), strict=True)
     all_norms, direction, counted = np.concatenate(norms), np.sum(directions, axis=0), sum(counts)
     greatest = all_norms.max(initial=0)
+    zero = np.flatnonzero(all_norms == 0)
+    rows = np.arange(stream.shape[0]) if enters is None else np.flatnonzero(enters)
     pairs = counted * (counted - 1)
     return RowMeasures(
+        zero=len(zero),
+        first_zero=int(rows[zero[0]]) if len(zero) else None,
         near_zero=float(np.mean(all_norms < tolerance * greatest)) if greatest > 0 else 1.0,
         anisotropy=float((direction @ direction - counted) / pairs) if pairs else float("nan"),
     )

@@ -1,4 +1,4 @@
-"""Plain files of tables: a ``.npy``, ``.npz`` or ``.safetensors``, in which every matrix is a table."""
+"""Files of arrays without any pickle: ``.npy``, ``.npz`` and ``.safetensors``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,53 +7,42 @@ from typing import Any
 import numpy as np
 import safetensors
 
-from collapse.checkpoint import FLOATS, dtype_of
+from collapse.analysis.readers.state import State
 from collapse.errors import CollapseError, first_line
 from collapse.files import check_is_file
-from collapse.tables import EmbeddingTable, TableSet
 from collapse.visible import path_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 
 
-def read_arrays(path: Path) -> TableSet:
-    """Read every matrix of a file as the embedding table of a field, named as the matrix is.
+def read_arrays(path: Path) -> State:
+    """Read every array of a file.
 
     Parameters
     ----------
     path : Path
-        The file; nothing in it is run. A ``.npy`` is one table, named as the file, and stays on disk.
+        The file; nothing in it is run. A ``.npy`` is one array, named as the file, and stays on disk.
 
     Returns
     -------
-    TableSet
-        The tables, and what was skipped with the reason.
+    State
+        The arrays by name.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, or no matrix of floating numbers is in it.
+        If the file cannot be read.
     """
     check_is_file(path)
-    tables, skipped = [], []
     try:
-        for name, array in _arrays(path):
-            if (reason := _no_table(array)) is None:
-                tables.append(EmbeddingTable(field=name, E=array, sizes=(int(array.shape[1]),)))
-            else:
-                skipped.append(f"{name} ({reason})")
+        return State(tensors=dict(_arrays(path)))
     except Exception as error:  # a damaged file may raise anything
         raise CollapseError(f"{path} is no whole {path.suffix} file: {first_line(error)}") from error
-    if not tables:
-        told = f": {', '.join(skipped[:5])}" if skipped else ""
-        raise CollapseError(f"{path} holds no table, which is a matrix of floating numbers{told}")
-    return TableSet(
-        name=path_text(Path(path.stem)),
-        source=path_text(path),
-        tables=tuple(tables),
-        description={"tables": str(len(tables))},
-        skipped=tuple(skipped),
-    )
+
+
+def is_plain(state: State) -> bool:
+    """Tell whether arrays are tables and nothing else: no name is that of a model's parameter."""
+    return not any(name.endswith((".weight", ".bias")) for name in state.tensors)
 
 
 def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
@@ -68,13 +57,3 @@ def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no mapping
                 yield name, tensors.get_tensor(name)
-
-
-def _no_table(array: Any) -> str | None:
-    """Say why an array is no table; None if it is one."""
-    shape = tuple(array.shape)
-    if len(shape) != 2:
-        return f"of {len(shape)} dimension{'s' * (len(shape) != 1)}"
-    if (dtype := dtype_of(array)) not in FLOATS:
-        return dtype
-    return None if min(shape) > 0 else f"of shape {shape[0]} x {shape[1]}"

@@ -2,39 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.checkpoint import Checkpoint, TableKey, flat_config, load_checkpoint
+from collapse.checkpoint import Checkpoint, TableKey, flat_config
 from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
-from collapse.visible import path_text
-
-
-def read_native(path: Path, *, verify: bool = True) -> TableSet:
-    """Read the tables and the field maps of a checkpoint that ``collapse train`` wrote.
-
-    Parameters
-    ----------
-    path : Path
-        The checkpoint.
-    verify : bool
-        Whether the bytes of its tensors are compared with the file's own checksums.
-
-    Returns
-    -------
-    TableSet
-        One table a field and the field maps of every layer and set, mapped from the file.
-
-    Raises
-    ------
-    CollapseError
-        If the file is missing, damaged, or no checkpoint of this project.
-    """
-    return tables_of(load_checkpoint(path, arrays=True, verify=verify), source=path_text(path))
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:

@@ -1,0 +1,100 @@
+"""A table whose parts are different arrays: sets side by side, shards of rows and of columns."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A part of a table."""
+
+    row: int
+    """Its first row in the table."""
+    column: int
+    """Its first column."""
+    shape: tuple[int, int]
+    """Its rows and columns."""
+    read: Callable[[], Any]
+    """Returns its numbers: an array or a tensor, mapped from a file mostly."""
+
+
+class BlockTable:
+    """A table that is put together where it is looked at, and never as a whole.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Its parts, which cover it.
+    dtype : numpy.dtype or torch.dtype
+        The type of its numbers.
+
+    Raises
+    ------
+    ValueError
+        If the parts overlap, or leave something out.
+    """
+
+    def __init__(self, blocks: Sequence[Block], dtype: Any) -> None:
+        self._blocks = tuple(block for block in blocks if 0 not in block.shape)
+        rows = max((block.row + block.shape[0] for block in self._blocks), default=0)
+        columns = max((block.column + block.shape[1] for block in self._blocks), default=0)
+        self.shape, self.dtype = (rows, columns), dtype
+        if sum(block.shape[0] * block.shape[1] for block in self._blocks) != rows * columns:
+            raise ValueError(f"its parts do not make up a table of {rows} x {columns}")
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            start, stop, _ = rows.indices(self.shape[0])
+            return self._rows(start, max(start, stop))[:, columns]
+        index = np.arange(self.shape[0])[rows]
+        first, last = (int(index.min()), int(index.max()) + 1) if index.size else (0, 0)
+        found: NDArray[Any] = self._rows(first, last)[index - first][..., columns]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def _rows(self, start: int, stop: int) -> NDArray[Any]:
+        found: NDArray[Any] | None = None
+        for block in self._blocks:
+            first, last = max(start, block.row), min(stop, block.row + block.shape[0])
+            if first < last:
+                part = as_array(block.read()[first - block.row : last - block.row])
+                if found is None:
+                    found = np.empty((stop - start, self.shape[1]), part.dtype)
+                found[first - start : last - start, block.column : block.column + block.shape[1]] = part
+        return np.empty((0, self.shape[1])) if found is None else found
+
+
+def side_by_side(tables: Sequence[Any]) -> Any:
+    """Put tables of the same rows side by side; one alone stays as it is."""
+    if len(tables) == 1:
+        return tables[0]
+    columns = np.cumsum([0, *(int(table.shape[1]) for table in tables)])
+    return BlockTable(
+        [
+            Block(row=0, column=int(column), shape=tuple(table.shape), read=partial(_itself, table))
+            for table, column in zip(tables, columns[:-1], strict=True)
+        ],
+        tables[0].dtype,
+    )
+
+
+def _itself(table: Any) -> Any:
+    return table
+
+
+def as_array(tensor: Any) -> NDArray[Any]:
+    """Return a tensor as an array: in float32 where NumPy has no type for it."""
+    if not hasattr(tensor, "detach"):
+        return np.asarray(tensor)
+    tensor = tensor.detach().cpu()
+    array: NDArray[Any] = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    return array

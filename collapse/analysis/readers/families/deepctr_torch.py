@@ -1,0 +1,10 @@
+"""DeepCTR-Torch: a table a field; the fields stand before the dense features in the cross layers' input."""
+
+from collapse.analysis.readers.families.family import Family
+
+FAMILY = Family(
+    name="DeepCTR-Torch",
+    tables=(r"embedding_dict\.(?P<field>[^.]+)\.weight",),
+    others={r"(?:.+\.)?linear_model\.embedding_dict\..*": "a number a value"},
+    projections=(r"crossnet\.kernels",),
+)

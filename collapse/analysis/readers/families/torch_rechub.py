@@ -1,0 +1,9 @@
+"""torch-rechub: a table a field."""
+
+from collapse.analysis.readers.families.family import Family
+
+FAMILY = Family(
+    name="torch-rechub",
+    tables=(r"embedding\.embed_dict\.(?P<field>[^.]+)\.weight",),
+    projections=(r"crossnet\.w\.(?P<layer>\d+)\.weight",),
+)

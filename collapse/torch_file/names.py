@@ -1,0 +1,170 @@
+"""The names that a pickle of tensors may hold, and what stands for each."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.torch_file.stubs import ArrayBuilder, DtypeBuilder, scalar, stub_class
+
+_TYPES = {
+    "BFloat16Storage": "bfloat16",
+    "BoolStorage": "bool",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "ShortStorage": "int16",
+}
+_DTYPES = (
+    "complex32", "complex64", "complex128", "uint16", "uint32", "uint64",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+    *_TYPES.values(),
+)  # fmt: skip
+
+
+class _Fixed:
+    """What a pickle cannot change, as it can the attributes of most of what it names."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("it changes what it names")
+
+
+@dataclass(frozen=True)
+class Unreadable(_Fixed):
+    """A tensor of a kind that is not read: nothing but what it is."""
+
+    kind: str
+    """Such as ``sparse`` or ``float8_e4m3fn``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """None: what asks for it learns that it is no array."""
+        return ()
+
+
+@dataclass(frozen=True)
+class _Function(_Fixed):
+    """One of the functions that follow."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def stored(dtype: str) -> np.dtype[Any]:
+    """Return NumPy's type of a storage's numbers: bfloat16, which it lacks, as whole numbers of its size."""
+    return np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
+
+
+def _tensor(
+    storage: tuple[str, NDArray[np.uint8]] | Unreadable,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    *_: Any,
+) -> Any:
+    """Rebuild a tensor; NumPy refuses one that reaches beyond its record."""
+    if isinstance(storage, Unreadable):
+        return storage
+    dtype, record = storage
+    if math.prod(shape) * stored(dtype).itemsize > len(record):
+        raise ValueError(f"a tensor of shape {shape} has more numbers than its record")
+    size = stored(dtype).itemsize
+    array: NDArray[Any] = np.ndarray(
+        shape, stored(dtype), record, offset=offset * size, strides=[stride * size for stride in strides]
+    )
+    if dtype != "bfloat16":
+        return array
+    import torch
+
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+
+
+def _parameter(data: Any, *_: Any) -> Any:
+    return data
+
+
+def _of_type(build: Any, _type: Any, args: tuple[Any, ...], _state: Any) -> Any:
+    """Rebuild a tensor of a subclass, or with attributes, as a plain one."""
+    return build(*args) if isinstance(build, _Function) else Unreadable("of a class of its own")
+
+
+def _latin(text: str, _encoding: str) -> bytes:
+    """Return bytes, which the pickle protocol of these files knows as text alone."""
+    return text.encode("latin1")
+
+
+def _unreadable(kind: str) -> Callable[..., Unreadable]:
+    return lambda *_: Unreadable(kind)
+
+
+def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: str) -> Any:
+    return Unreadable(dtype)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "_codecs.encode": _latin,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._tensor._rebuild_from_type_v2": _of_type,
+    "torch._utils._rebuild_tensor_v3": _of_dtype,
+    "torch._utils._rebuild_sparse_tensor": _unreadable("sparse"),
+    "torch._utils._rebuild_qtensor": _unreadable("quantised"),
+    "torch._utils._rebuild_nested_tensor": _unreadable("nested"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unreadable("on the meta device, without numbers"),
+    "torch.serialization._get_layout": _unreadable("a layout"),
+}
+KNOWN: dict[str, Any] = {
+    "collections.OrderedDict": OrderedDict,
+    "torch.Size": tuple,
+    "torch.storage.UntypedStorage": Unreadable("untyped"),
+    "torch.per_tensor_affine": "per_tensor_affine",
+    "torch.per_channel_affine": "per_channel_affine",
+    **{name: _Function(function) for name, function in _FUNCTIONS.items()},
+    **{
+        f"torch.{kind}Storage": Unreadable(f"{kind.lower()}")
+        for kind in ("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32")
+    },
+    **{f"torch.{dtype}": dtype for dtype in _DTYPES},
+    **{f"torch.{storage}": dtype for storage, dtype in _TYPES.items()},
+}
+"""What files of tensors and plain values name."""
+
+
+def _reconstructed(kind: Any, *_: Any) -> Any:
+    """Do for a stub what Python does for an object of a class without a method of its own for that."""
+    return kind()
+
+
+def _attribute(owner: Any, name: Any, *_: Any) -> Any:
+    """Return a stub's class for a class within a class, which pickles ask for as an attribute."""
+    return stub_class(f"{getattr(owner, 'name', owner)}.{name}")
+
+
+HARMLESS: dict[str, Any] = {
+    "builtins.getattr": _Function(_attribute),
+    "__builtin__.getattr": _Function(_attribute),
+    "builtins.set": list,
+    "builtins.frozenset": list,
+    "builtins.object": object,
+    "__builtin__.set": list,
+    "__builtin__.object": object,
+    "copyreg._reconstructor": _Function(_reconstructed),
+    "copy_reg._reconstructor": _Function(_reconstructed),
+    **{f"numpy.{core}.multiarray._reconstruct": ArrayBuilder for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Function(scalar) for core in ("core", "_core")},
+    "numpy.ndarray": "ndarray",
+    "numpy.dtype": DtypeBuilder,
+}
+"""What other files name beside classes of their own."""

@@ -1,0 +1,105 @@
+"""The records of a torch archive: a pickle of everything, and the bytes of every storage."""
+
+import struct
+import zipfile
+import zlib
+from io import BytesIO, RawIOBase
+from typing import IO, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOCAL_HEADER = struct.Struct("<26xHH")
+
+
+class Records(Protocol):
+    """What a file of either format gives."""
+
+    def pickle(self) -> IO[bytes]:
+        """Return the pickle of everything."""
+
+    def storage(self, key: str) -> NDArray[np.uint8]:
+        """Return the bytes of a storage by its key."""
+
+
+class ChecksumError(Exception):
+    """A record is not what was written."""
+
+
+class ZipRecords:
+    """The bytes of every record of a zip archive by its name, without the folder that all of them are in.
+
+    Parameters
+    ----------
+    content : array of uint8
+        The archive.
+    verify : bool
+        Whether what is read is compared with the archive's checksums.
+    """
+
+    def __init__(self, content: NDArray[np.uint8], verify: bool) -> None:
+        self._verify = verify
+        self._records: dict[str, tuple[NDArray[np.uint8], int]] = {}
+        self._verified: set[str] = set()
+        with zipfile.ZipFile(as_file(content)) as archive:
+            entries = archive.infolist()
+        for item in entries:
+            if item.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"record {item.filename} is compressed")
+            name, extra = _LOCAL_HEADER.unpack_from(content.data, item.header_offset)
+            start = item.header_offset + _LOCAL_HEADER.size + name + extra
+            if start + item.file_size > len(content):
+                raise ValueError(f"record {item.filename} is not all there")
+            record = content[start : start + item.file_size]
+            self._records[item.filename.partition("/")[2]] = record, item.CRC
+        if "constants.pkl" in self._records:
+            raise ValueError("it is a TorchScript program; save the state dict of the model in it")
+        if "byteorder" in self._records and self["byteorder"].tobytes() != b"little":
+            raise ValueError("it was written on a machine of another byte order")
+
+    def pickle(self) -> IO[bytes]:
+        """Return the pickle of everything."""
+        return BytesIO(self["data.pkl"].tobytes())
+
+    def storage(self, key: str) -> NDArray[np.uint8]:
+        """Return the bytes of a storage by its key."""
+        return self[f"data/{key}"]
+
+    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        record, checksum = self._records[name]
+        if self._verify and name not in self._verified:
+            if zlib.crc32(record.data) != checksum:
+                raise ChecksumError(name)
+            self._verified.add(name)
+        return record
+
+
+def as_file(content: NDArray[np.uint8]) -> IO[bytes]:
+    """Return bytes in memory as a file, without a copy of them."""
+    return cast(IO[bytes], _Bytes(content))
+
+
+class _Bytes(RawIOBase):
+    """Bytes in memory as a file."""
+
+    def __init__(self, content: NDArray[np.uint8]) -> None:
+        self._content, self._at = content, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._at = max(0, offset + (0, self._at, len(self._content))[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "memoryview", /) -> int:  # type: ignore[override]
+        part = self._content[self._at : self._at + len(buffer)]
+        buffer[: len(part)] = part.data
+        self._at += len(part)
+        return len(part)

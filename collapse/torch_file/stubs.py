@@ -1,0 +1,115 @@
+"""What stands for objects of a file whose classes are not known: their state, and none of their code."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Stub:
+    """An object of a file, or what a function of a file would have returned: what it was made with.
+
+    It takes whatever a pickle does to an object, and keeps it.
+    """
+
+    name: ClassVar[str]
+    """The class or function that the file names, with its module."""
+
+    args: tuple[Any, ...]
+    """What it was called with."""
+    state: Any
+    """What it held: mostly a dictionary of its attributes; None for nothing."""
+    entries: dict[Any, Any]
+    """Its items, if it was a kind of dictionary."""
+    items: list[Any]
+    """Its items, if it was a kind of list or set."""
+
+    def __new__(cls, *args: Any, **_kwargs: Any) -> Self:  # noqa: D102
+        stub = super().__new__(cls)
+        stub.args, stub.state, stub.entries, stub.items = args, None, {}, []
+        return stub
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing else."""
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Self:  # noqa: D102
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.entries[key] = value
+
+    def append(self, item: Any) -> None:
+        """Keep an item of a kind of list."""
+        self.items.append(item)
+
+    def extend(self, items: Iterable[Any]) -> None:
+        """Keep items of a kind of list."""
+        self.items.extend(items)
+
+    def add(self, item: Any) -> None:
+        """Keep an item of a kind of set."""
+        self.items.append(item)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What it held by name, as far as it did: its attributes, slots and items."""
+        states = self.state if isinstance(self.state, tuple) else (self.state,)
+        found = {key: value for state in states if isinstance(state, dict) for key, value in state.items()}
+        return {key: value for key, value in (found | self.entries).items() if isinstance(key, str)}
+
+    def __repr__(self) -> str:
+        return f"<an object of {self.name}>"
+
+
+def stub_class(name: str) -> type[Stub]:
+    """Return a class of stubs for one name of a file."""
+    return type("Stub", (Stub,), {"name": name, "__module__": __name__})
+
+
+class ArrayBuilder:
+    """An array of plain numbers as a pickle holds it; none of NumPy's own code runs on a file's word."""
+
+    def __init__(self, *_: Any) -> None:
+        self.array: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        _version, shape, dtype, fortran, content = state
+        if isinstance(dtype, DtypeBuilder) and dtype.dtype is not None and isinstance(content, bytes | str):
+            flat = np.frombuffer(_bytes(content), dtype.dtype)
+            self.array = flat.reshape(shape, order="F" if fortran else "C")
+
+
+class DtypeBuilder:
+    """The type of an array's numbers."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        self._name, self._order = name, "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self._order = ">" if state[1] == ">" else "<"
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """NumPy's; None if they are no plain numbers."""
+        if self._name not in _NUMBERS:
+            return None
+        dtype: np.dtype[Any] = np.dtype(self._name).newbyteorder(">" if self._order == ">" else "<")
+        return dtype
+
+
+def scalar(dtype: Any, content: Any) -> Any:
+    """Return a number of NumPy's as Python's; None if it is none."""
+    if not isinstance(dtype, DtypeBuilder) or dtype.dtype is None:
+        return None
+    return np.frombuffer(_bytes(content), dtype.dtype)[0].item()
+
+
+def _bytes(content: bytes | str) -> bytes:
+    return content if isinstance(content, bytes) else content.encode("latin1")
+
+
+_NUMBERS = ("b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8")
