@@ -55,7 +55,7 @@ def field_maps(roles: Roles, tables: Sequence[EmbeddingTable], notes: list[str])
                 where = "first" if family.numbers_first else "last"
                 rest = W.shape[1] - len(columns)
                 told.add(f"{rest} of {W.shape[1]} columns of its cross layers belong to no table: numeric fields")
-                if not roles.numeric:
+                if not roles.gaps:
                     told.add(f"they are taken for the {where} ones")
                     columns = columns + rest if family.numbers_first else columns
                 W = W[np.ix_(columns, columns)]
@@ -85,20 +85,17 @@ def _projections(family: Family, roles: Roles) -> Iterator[tuple[int, str | None
 
 def _columns(roles: Roles, tables: Sequence[EmbeddingTable], m: int) -> NDArray[np.intp]:
     """Return the columns of W that belong to tables, in the order of the tables."""
-    if not roles.numeric:
+    if not roles.gaps:
         return np.arange(sum(table.sizes[m] for table in tables if m < table.sets))
-    # Tables and numeric fields in the order of the file; a numeric field is as wide as its tensor is long.
+    # In the order of the file, as far as it is the same part of the model.
     prefix = roles.tables[0].match.prefix
-    entries = [*roles.tables, *(each for each in roles.numeric if each.match.prefix == prefix)]
-    order = {name: number for number, name in enumerate(roles.order)}
-    entries.sort(key=lambda tensor: order[tensor.match.name])
+    widths = {tensor.match.name: int(tensor.values.shape[1]) for tensor in roles.tables}
     found, end = [], 0
-    for tensor in entries:
-        rows, columns = (int(size) for size in tensor.values.shape)
-        width = columns if columns > 1 else rows
-        if columns > 1:
-            found.append(np.arange(end, end + width))
-        end += width
+    for name in roles.order:
+        if name in widths:
+            found.append(np.arange(end, end + widths[name]))
+        if name in widths or (name in roles.gaps and name.startswith(prefix)):
+            end += widths.get(name) or roles.gaps[name]
     return np.concatenate(found)
 
 

@@ -59,8 +59,8 @@ class Roles:
     """The library that wrote the file, if it is known."""
     tables: list[Tensor] = field(default_factory=list)
     """The embedding tables."""
-    numeric: list[Tensor] = field(default_factory=list)
-    """What stands for numeric fields between them."""
+    gaps: dict[str, int] = field(default_factory=dict)
+    """How many columns stand between the fields for numeric ones, and for those that share a table, by name."""
     weights: list[Tensor] = field(default_factory=list)
     """The interaction weights."""
     order: tuple[str, ...] = ()
@@ -141,9 +141,11 @@ def _role(
     found = Tensor(match=match or Match(name=name, prefix="", groups={}), values=tensor, fused=fused is not None)
     if tensor.shape[1] == 1 and not (asked or every_matrix):
         if family is not None and family.has_numeric and match is not None:
-            roles.numeric.append(found)
+            roles.gaps[name] = int(tensor.shape[0])
         return "a single column"
     if (first := storages.setdefault(_storage(tensor), name)) != name:
+        if match is not None:
+            roles.gaps[name] = int(tensor.shape[1])
         return f"the same numbers as {first}"
     roles.tables.append(found)
     return None

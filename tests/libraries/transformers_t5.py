@@ -1,0 +1,17 @@
+"""Hugging Face: T5, whose one table has three names in a file of torch's, which also holds attention biases."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from transformers import T5Config, T5ForConditionalGeneration
+
+folder = Path(sys.argv[1])
+torch.manual_seed(0)
+config = T5Config(vocab_size=120, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+model = T5ForConditionalGeneration(config)
+torch.save(model.state_dict(), folder / "model")
+np.savez(folder / "truth.npz", shared=model.shared.weight.detach().numpy())
+(folder / "version").write_text(f"transformers {transformers.__version__}")
