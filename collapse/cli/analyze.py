@@ -122,9 +122,10 @@ def command(
       15 IA / K against K
 
     CKPT is a checkpoint of `collapse train`, or another library's: a state dict or a model pickled whole (the
-    paper's code, pytorch-fm, FuxiCTR, DeepCTR-Torch, RecBole, torch-rechub, DLRM, TorchRec, Hugging Face), or a
-    file of tables (.npy, .npz, .safetensors). Of other files a rule of thumb finds the tables: matrices whose name
-    speaks of embeddings. What was skipped is told with the reason; no code of a file is run.
+    paper's code, pytorch-fm, FuxiCTR, DeepCTR-Torch, RecBole, torch-rechub, DLRM, TorchRec, Hugging Face), a file
+    of tables (.npy, .npz, .safetensors), or a folder of torch.distributed.checkpoint. Of other files a rule of
+    thumb finds the tables: matrices whose name speaks of embeddings. What was skipped is told with the reason; no
+    code of a file is run.
 
     The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
     numbers behind it as CSV beside them.

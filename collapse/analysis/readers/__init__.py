@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from collapse.analysis.readers.arrays import SUFFIXES, is_plain, read_arrays
+from collapse.analysis.readers.folder import read_folder
 from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
 from collapse.analysis.readers.roles import Selection
@@ -21,7 +22,8 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
     ----------
     path : str or Path
         A checkpoint that ``collapse train`` wrote; a torch file that another library wrote, or a model that was
-        pickled whole; or a file of arrays (.npy, .npz, .safetensors). No code in it is run.
+        pickled whole; a file of arrays (.npy, .npz, .safetensors); or a folder of Hugging Face's or of
+        ``torch.distributed.checkpoint``. No code in it is run.
     verify : bool
         Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
     selection : Selection, optional
@@ -38,6 +40,8 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
         If the file is missing or damaged, no table is found in it, or the selection does not fit it.
     """
     path, selection = Path(path), selection or Selection()
+    if path.is_dir():
+        return read_state(read_folder(path, verify=verify), path, selection)
     if path.suffix in SUFFIXES:
         state = read_arrays(path)
         return read_state(state, path, selection, every_matrix=is_plain(state))

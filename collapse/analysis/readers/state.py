@@ -42,14 +42,14 @@ def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
         The part with most tensors that belongs to no optimiser, the first of several; None if there is none.
     """
     parts = [part for part in _parts(content, ()) if any(map(is_tensor, part[1].values()))]
-    models = [part for part in parts if not _is_optimiser(part[0])]
+    models = [part for part in parts if not is_optimiser(part[0])]
     if not models:
         return None
     # max returns the first of several.
     chosen = max(models, key=lambda part: sum(map(is_tensor, part[1].values())))
     left = [
         f"{'.'.join(path) or 'the rest'} ({sum(map(is_tensor, tensors.values()))} tensors: "
-        f"{'an optimiser' if _is_optimiser(path) else 'another part of the file'})"
+        f"{'an optimiser' if is_optimiser(path) else 'another part of the file'})"
         for path, tensors, _ in parts
         if path != chosen[0]
     ]
@@ -117,5 +117,6 @@ def _parameters(module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]]) 
             yield from _parameters(child, f"{prefix}{name}.", offsets)
 
 
-def _is_optimiser(path: tuple[str, ...]) -> bool:
+def is_optimiser(path: tuple[str, ...]) -> bool:
+    """Tell whether a part of a file, by the keys that lead to it, is an optimiser's state."""
     return any(key.lower().startswith(("opt", "scaler")) or "optim" in key.lower() for key in path)
