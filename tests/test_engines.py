@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from collapse import dask_client
 from collapse.errors import CollapseError
-from collapse.study import engines
-from collapse.study.engines import engine
+from collapse.study.engines import Engine, engine
 from collapse.study.study import Study
 from collapse.study.submitit_executor import SubmititExecutor
 from tests.conftest import Collapse
@@ -89,7 +89,7 @@ def test_jobs_are_cancelled(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_an_engine_does_not_know(
-    kind: engines.Engine, options: dict[str, str], sentence: str, tmp_path: Path
+    kind: Engine, options: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     with (
         pytest.raises(CollapseError, match=sentence),
@@ -104,7 +104,7 @@ def test_an_engine_that_is_not_there(
     words = ("sweep", "--config", grid, "--out", tmp_path / "study", "--engine", "dask")
     code, _, err = collapse(*words, "-e", "address")
     assert (code, "write key=value" in err) == (2, True)
-    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    monkeypatch.setattr(dask_client, "find_spec", lambda _: None)
     code, _, err = collapse(*words)
     assert (code, "pip install 'embedding-collapse[dask]'" in err) == (2, True)
 

@@ -6,6 +6,7 @@ Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R =
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,18 @@ from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 from collapse.visible import visible
+
+
+class Engine(Protocol):
+    """What measures long tables elsewhere."""
+
+    def takes(self, table: EmbeddingTable) -> bool:
+        """Tell whether it wants a table."""
+
+    def measure(
+        self, number: int, table: EmbeddingTable, weights: NDArray[np.float64] | None, tolerance: float
+    ) -> tuple[Spectrum, RowMeasures]:
+        """Do what `decompose` and `row_measures` do."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,19 +73,24 @@ class FactoredTables:
     """Where they come from."""
     choices: Choices
     """What enters."""
+    engine: Engine | None = None
+    """What decomposes long tables elsewhere; None for here."""
 
     @cached_property
     def factors(self) -> tuple[FactoredTable, ...]:
         """One a field, in the model's order; raises what `factorise` raises."""
         name = visible(self.tables.name)
         progress = tqdm(self.tables, desc=name, total=len(self.tables), unit="fields", leave=False, disable=None)
-        return tuple(_factored(table, self.tables.source, self.choices) for table in progress)
+        return tuple(
+            _factored(number, table, self.tables.source, self.choices, self.engine)
+            for number, table in enumerate(progress)
+        )
 
     def __iter__(self) -> Iterator[FactoredTable]:
         return iter(self.factors)
 
 
-def factorise(tables: TableSet, choices: Choices) -> FactoredTables:
+def factorise(tables: TableSet, choices: Choices, *, engine: Engine | None = None) -> FactoredTables:
     """Factor every table, the sets of a field side by side as in Figure 8b.
 
     Parameters
@@ -81,6 +99,8 @@ def factorise(tables: TableSet, choices: Choices) -> FactoredTables:
         The tables.
     choices : Choices
         Which rows enter, and what counts as near zero.
+    engine : Engine, optional
+        What decomposes long tables elsewhere, such as on a cluster.
 
     Returns
     -------
@@ -92,16 +112,21 @@ def factorise(tables: TableSet, choices: Choices) -> FactoredTables:
     CollapseError
         If a table holds NaN or infinity, or the rows seen in training are asked for and not known, or none.
     """
-    factored = FactoredTables(tables=tables, choices=choices)
+    factored = FactoredTables(tables=tables, choices=choices, engine=engine)
     _ = factored.factors
     return factored
 
 
-def _factored(table: EmbeddingTable, source: str, choices: Choices) -> FactoredTable:
+def _factored(
+    number: int, table: EmbeddingTable, source: str, choices: Choices, engine: Engine | None
+) -> FactoredTable:
     weights = _weights(table, source, choices)
     try:
-        spectrum = decompose(table.E, weights=weights)
-        of_rows = row_measures(table.E, weights=weights, tolerance=choices.near_zero)
+        if engine is not None and engine.takes(table):
+            spectrum, of_rows = engine.measure(number, table, weights, choices.near_zero)
+        else:
+            spectrum = decompose(table.E, weights=weights)
+            of_rows = row_measures(table.E, weights=weights, tolerance=choices.near_zero)
     except ValueError as error:
         raise CollapseError(f"field {table.field!r} of {source}: {error}") from error
     return FactoredTable(

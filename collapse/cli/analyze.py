@@ -8,7 +8,7 @@ import click
 
 from collapse.cli import report
 from collapse.cli.conditions import failing
-from collapse.cli.foreign import foreign_options
+from collapse.cli.foreign import engines, foreign_options
 from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
@@ -77,6 +77,12 @@ if TYPE_CHECKING:
     default=True,
     help="Compare the tables' bytes with the file's checksums.",
 )
+@click.option(
+    "--engine",
+    metavar="dask[:ADDRESS]",
+    help="Have a Dask cluster read tables that are longer than a shard, such as dask:tcp://node1:8786; without "
+    "an address one of this machine's processes. All machines see CKPT under the same path.",
+)
 @click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
 def command(
     checkpoints: tuple[Path, ...],
@@ -95,6 +101,7 @@ def command(
     parquet: Path | None,
     conditions: tuple[str, ...],
     verify: bool,
+    engine: str | None,
     timing: bool,
 ) -> None:
     """Say which fields of a checkpoint collapsed, and draw the paper's figures from it.
@@ -170,7 +177,8 @@ def command(
     _check_distinct(paths)
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
-    factored = [factorise(tables, choices) for tables in loaded]
+    with engines(engine, paths, selection) as of_paths:
+        factored = [factorise(tables, choices, engine=each) for tables, each in zip(loaded, of_paths, strict=True)]
     stopwatch.lap("spectra")
     frames = [diagnose_factored(each) for each in factored]
     compared = measures or ("ia_normalised", "ia")

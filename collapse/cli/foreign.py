@@ -1,11 +1,56 @@
 """Options of every command that reads other libraries' files: what such a file does not say itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from collapse.errors import CollapseError
+
+if TYPE_CHECKING:
+    from collapse.analysis.readers.roles import Selection
+    from collapse.analysis.shards import DaskEngine
+
+
+@contextmanager
+def engines(
+    name: str | None, paths: Sequence[Path], selection: "Selection"
+) -> "Iterator[Sequence[DaskEngine | None]]":
+    """Open the engine of ``--engine`` for some checkpoints.
+
+    Parameters
+    ----------
+    name : str or None
+        ``dask`` or ``dask:ADDRESS``; None for none.
+    paths : sequence of Path
+        The checkpoints.
+    selection : Selection
+        What the user said of them.
+
+    Yields
+    ------
+    sequence of DaskEngine or None
+        One a checkpoint.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such engine, or its cluster does not answer.
+    """
+    if name is None:
+        yield [None] * len(paths)
+        return
+    kind, _, address = name.partition(":")
+    if kind != "dask":
+        raise CollapseError(f"there is no engine {kind!r}: --engine is dask or dask:ADDRESS")
+    from collapse.analysis.shards import DaskEngine
+    from collapse.dask_client import dask_client
+
+    with dask_client(address or None) as client:
+        yield [DaskEngine(client=client, path=path, selection=selection) for path in paths]
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from collapse.dask_client import dask_client
 from collapse.errors import CollapseError
 from collapse.study.captured import Captured, captured, settle
 from collapse.study.processes import process_pool, stopping_children
@@ -14,7 +15,6 @@ from collapse.study.processes import process_pool, stopping_children
 Engine = Literal["processes", "dask", "submitit"]
 LOGS = ".jobs"
 """Where in a study's folder submitit keeps its files."""
-_PACKAGES = {"dask": "distributed", "submitit": "submitit"}
 
 
 @contextmanager
@@ -48,13 +48,14 @@ def engine(
         On Ctrl-C or a termination signal. Runs in processes and Slurm's jobs were told to save and stop; those on
         a Dask cluster go on to their end where the cluster stays.
     """
-    if (package := _PACKAGES.get(kind)) and find_spec(package) is None:
+    if kind == "submitit" and find_spec(kind) is None:
         raise CollapseError(
-            f"the engine {kind} needs the package {package}: pip install 'embedding-collapse[{kind}]'"
+            f"the engine {kind} needs the package {kind}: pip install 'embedding-collapse[{kind}]'"
         )
     with stopping_children():
         if kind == "dask":
-            with _dask(options, jobs) as client:
+            _refuse({key: value for key, value in options.items() if key != "address"}, kind)
+            with dask_client(options.get("address"), workers=jobs) as client:
                 yield lambda: _DaskExecutor(client)
         elif kind == "submitit":
             from collapse.study.submitit_executor import SubmititExecutor
@@ -66,27 +67,6 @@ def engine(
         else:
             _refuse(options, kind)
             yield lambda: process_pool(jobs)
-
-
-@contextmanager
-def _dask(options: Mapping[str, str], jobs: int) -> Iterator[Any]:
-    from distributed import Client, LocalCluster
-
-    address = options.get("address")
-    _refuse({key: value for key, value in options.items() if key != "address"}, "dask")
-    if address is None:
-        with (
-            LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise CollapseError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        yield client
 
 
 class _DaskExecutor(Executor):

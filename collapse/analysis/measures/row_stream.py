@@ -24,6 +24,8 @@ class RowStream:
     weights : (D,) array, optional
         Weights of the rows, from 0: the Gram matrix becomes sum_d w_d e_d e_d^T. 0 and 1 choose rows, counts
         weight them by frequency.
+    first_row : int
+        The number of the first row, where these are a part of a table.
 
     Raises
     ------
@@ -31,7 +33,7 @@ class RowStream:
         If `E` is no matrix of numbers, or the weights do not fit it, are negative or all zero.
     """
 
-    def __init__(self, E: Any, weights: NDArray[Any] | None = None) -> None:
+    def __init__(self, E: Any, weights: NDArray[Any] | None = None, *, first_row: int = 0) -> None:
         E = as_table(E)
         if len(E.shape) != 2 or 0 in E.shape:
             raise ValueError(f"a table has rows and columns, and this has shape {tuple(E.shape)}")
@@ -40,6 +42,7 @@ class RowStream:
         self.E = E
         self.shape: tuple[int, int] = (int(E.shape[0]), int(E.shape[1]))
         self.weights = None if weights is None else self._checked(weights)
+        self._first_row = first_row
         self.scale = 1.0
         """What every chunk is divided by, a power of two."""
 
@@ -110,9 +113,13 @@ class RowStream:
         with np.errstate(all="ignore"):
             finite = np.isfinite(array.sum())
         if not finite and not np.isfinite(array).all():
-            row = start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+            row = self._first_row + start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
             raise ValueError(f"row {row} holds NaN or infinity")
         return array
+
+    def largest(self) -> float:
+        """Return the largest entry by size, once all are checked."""
+        return max(float(np.abs(chunk).max()) for chunk in self.arrays())
 
     def arrays(self) -> Iterator[NDArray[np.float64]]:
         """Yield all chunks by `array`."""

@@ -3,6 +3,7 @@
 Shapes: D rows of a table (cardinality), K columns.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,44 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
     ValueError
         If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
     """
-    stream = RowStream(E)
+    return combined([measure_part(E, weights=weights)], weights=weights, tolerance=tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPart:
+    """What a part of the rows tells of itself."""
+
+    norms: NDArray[np.float64]
+    """The norms of those that enter."""
+    direction: NDArray[np.float64]
+    """The sum of the unit vectors along them."""
+    counted: int
+    """How many of them are not zero."""
+
+
+def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int = 0) -> RowPart:
+    """Measure some rows of a table, of which `combined` makes the measures of all.
+
+    Parameters
+    ----------
+    E : (D, K) array
+        The rows.
+    weights : (D,) array, optional
+        Rows of weight 0 do not enter.
+    first_row : int
+        The number of the first, for errors.
+
+    Returns
+    -------
+    RowPart
+        What they tell.
+
+    Raises
+    ------
+    ValueError
+        As from `row_measures`.
+    """
+    stream = RowStream(E, first_row=first_row)
     enters = None if weights is None else np.asarray(weights) > 0
 
     def measured(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
@@ -63,15 +101,36 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
         norms, directions, counts = zip(*pool.map(measured, stream.starts), strict=True)
-    all_norms, direction, counted = np.concatenate(norms), np.sum(directions, axis=0), sum(counts)
-    greatest = all_norms.max(initial=0)
-    zero = np.flatnonzero(all_norms == 0)
-    rows = np.arange(stream.shape[0]) if enters is None else np.flatnonzero(enters)
+    return RowPart(norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(counts))
+
+
+def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, tolerance: float) -> RowMeasures:
+    """Make the measures of a table of those of its parts.
+
+    Parameters
+    ----------
+    parts : sequence of RowPart
+        The parts, in the order of the rows.
+    weights : (D,) array or None
+        The weights of all rows.
+    tolerance : float
+        What counts as near zero, relative to the largest row.
+
+    Returns
+    -------
+    RowMeasures
+        The measures.
+    """
+    norms = np.concatenate([part.norms for part in parts])
+    direction, counted = np.sum([part.direction for part in parts], axis=0), sum(part.counted for part in parts)
+    greatest = norms.max(initial=0)
+    zero = np.flatnonzero(norms == 0)
+    first = int(zero[0] if weights is None else np.flatnonzero(weights)[zero[0]]) if len(zero) else None
     pairs = counted * (counted - 1)
     return RowMeasures(
         zero=len(zero),
-        first_zero=int(rows[zero[0]]) if len(zero) else None,
-        near_zero=float(np.mean(all_norms < tolerance * greatest)) if greatest > 0 else 1.0,
+        first_zero=first,
+        near_zero=float(np.mean(norms < tolerance * greatest)) if greatest > 0 else 1.0,
         anisotropy=float((direction @ direction - counted) / pairs) if pairs else float("nan"),
     )
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,17 +126,70 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
     directly.
     """
     stream = RowStream(E, weights)
-    D, K = stream.shape
-    with threads_for(K) as threads:
-        return _direct(stream) if max(4 * K, _DIRECT_ROWS) >= D else _streamed(stream, threads)
+    with threads_for(stream.shape[1]) as threads:
+        return _direct(stream) if is_short(*stream.shape) else decompose_passes(_StreamPasses(stream, threads))
 
 
-def _streamed(stream: RowStream, threads: int) -> Spectrum:
-    K = stream.shape[1]
-    G = gram(stream, np.eye(K), threads=threads)
+def is_short(D: int, K: int) -> bool:
+    """Tell whether a table has so few rows that it is decomposed directly."""
+    return max(4 * K, _DIRECT_ROWS) >= D
+
+
+class Passes(Protocol):
+    """What the decomposition of a long table asks of it."""
+
+    shape: tuple[int, int]
+    """Its rows and columns."""
+    rank_bound: int
+    """The most singular values that can differ from zero."""
+    scale: float
+    """What its entries are divided by, a power of two."""
+
+    def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (E B)^T (E B) in one pass."""
+
+    def largest(self) -> float:
+        """Return the largest entry by size, or raise ValueError with the row of one that is not finite."""
+
+
+class _StreamPasses:
+    """The passes over a table that is read here."""
+
+    def __init__(self, stream: RowStream, threads: int) -> None:
+        self._stream, self._threads = stream, threads
+        self.shape, self.rank_bound, self.scale = stream.shape, stream.rank_bound, stream.scale
+
+    def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        self._stream.scale = self.scale
+        return gram(self._stream, basis, threads=self._threads)
+
+    def largest(self) -> float:
+        return self._stream.largest()
+
+
+def decompose_passes(passes: Passes) -> Spectrum:
+    """Decompose a long table, wherever its passes are made; `decompose` tells how.
+
+    Parameters
+    ----------
+    passes : Passes
+        The table; its scale is set where squares over- or underflow.
+
+    Returns
+    -------
+    Spectrum
+        Singular values and right singular vectors.
+
+    Raises
+    ------
+    ValueError
+        If a row holds NaN or infinity.
+    """
+    K = passes.shape[1]
+    G = passes.gram(np.eye(K))
     if not SQUARES[0] < np.diagonal(G).max() < SQUARES[1]:
-        stream.scale = _scale(max(float(np.abs(chunk).max()) for chunk in stream.arrays()))
-        G = gram(stream, np.eye(K), threads=threads)
+        passes.scale = _scale(passes.largest())
+        G = passes.gram(np.eye(K))
     values: list[NDArray[np.float64]] = []
     vectors: list[NDArray[np.float64]] = []
     basis, noise = np.eye(K), 0.0
@@ -149,11 +202,11 @@ def _streamed(stream: RowStream, threads: int) -> Spectrum:
         if kept == len(L):
             break
         basis = basis @ Q[:, kept:]
-        G = gram(stream, basis, threads=threads)
+        G = passes.gram(basis)
     # The smallest that a pass keeps and the largest that the next one finds may change places by rounding.
     found, V = np.concatenate(values), np.hstack(vectors)
-    order = np.argsort(-found, kind="stable")[: stream.rank_bound]
-    return Spectrum(values=found[order], V=V[:, order], scale=stream.scale)
+    order = np.argsort(-found, kind="stable")[: passes.rank_bound]
+    return Spectrum(values=found[order], V=V[:, order], scale=passes.scale)
 
 
 def _direct(stream: RowStream) -> Spectrum:

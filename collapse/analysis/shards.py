@@ -1,0 +1,145 @@
+"""Tables beyond one host: Gram matrices and measures of rows as sums over shards, which a Dask cluster reads.
+
+A worker is sent the place of a shard, not its numbers: the checkpoint is a path that all machines see.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.rows import RowMeasures, RowPart, combined, measure_part
+from collapse.analysis.measures.spectra import Spectrum, decompose_passes, gram, is_short, threads_for
+from collapse.analysis.readers import load
+from collapse.analysis.readers.roles import Selection
+from collapse.tables import EmbeddingTable
+
+SHARD_BYTES = 2**25
+"""A shard's size: what a worker holds at one time, beside a chunk of it in float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a table lies."""
+
+    path: Path
+    """The checkpoint, as every worker sees it."""
+    selection: Selection
+    """What the user said of it."""
+    number: int
+    """Which of its tables."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaskEngine:
+    """Decomposes the tables of a checkpoint on a cluster."""
+
+    client: Any
+    """The `distributed.Client`."""
+    path: Path
+    """The checkpoint."""
+    selection: Selection
+    """What the user said of it."""
+    shard_bytes: int = SHARD_BYTES
+    """How large a shard is."""
+
+    def takes(self, table: EmbeddingTable) -> bool:
+        """Tell whether a table is worth sending: it is longer than a shard."""
+        rows, columns = table.E.shape
+        return not is_short(rows, columns) and rows > self._rows(table)
+
+    def measure(
+        self, number: int, table: EmbeddingTable, weights: NDArray[np.float64] | None, tolerance: float
+    ) -> tuple[Spectrum, RowMeasures]:
+        """Decompose a table, and measure its rows, as `decompose` and `row_measures` do here.
+
+        Raises
+        ------
+        CollapseError
+            If a worker cannot read the checkpoint.
+        ValueError
+            If a row holds NaN or infinity.
+        """
+        place = Place(path=self.path.absolute(), selection=self.selection, number=number)
+        passes = _ShardPasses(self.client, place, table, weights, self._rows(table))
+        spectrum = decompose_passes(passes)
+        parts: list[RowPart] = passes.of_shards(_rows_of_shard)
+        return spectrum, combined(parts, weights=weights, tolerance=tolerance)
+
+    def _rows(self, table: EmbeddingTable) -> int:
+        return max(1, int(self.shard_bytes) // (int(table.E.shape[1]) * int(table.E.dtype.itemsize)))
+
+
+class _ShardPasses:
+    """The passes over a table of shards."""
+
+    def __init__(
+        self, client: Any, place: Place, table: EmbeddingTable, weights: NDArray[np.float64] | None, rows: int
+    ) -> None:
+        self._client, self._place, self._weights, self._rows = client, place, weights, rows
+        # Checks the weights and the type; no row is read.
+        stream = RowStream(table.E, weights)
+        self.shape, self.rank_bound, self.scale = stream.shape, stream.rank_bound, 1.0
+
+    def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the Gram matrices of the shards, always in one order."""
+        if not basis.shape[1]:
+            return np.zeros((0, 0))
+        shared = self._client.scatter(basis, broadcast=True)
+        parts: list[NDArray[np.float64]] = self.of_shards(_gram_of_shard, shared)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sum(parts, axis=0))
+
+    def largest(self) -> float:
+        """Return the largest entry by size."""
+        return float(max(self.of_shards(_largest_of_shard)))
+
+    def of_shards(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """Call a function of every shard on the cluster, and return what it returned in their order."""
+        futures = [
+            self._client.submit(function, self._place, start, part, self.scale, *args, pure=False)
+            for start, part in self._shards()
+        ]
+        found: list[Any] = self._client.gather(futures)
+        return found
+
+    def _shards(self) -> Iterator[tuple[int, tuple[int, NDArray[np.float64] | None]]]:
+        for start in range(0, self.shape[0], self._rows):
+            stop = min(start + self._rows, self.shape[0])
+            yield start, (stop, None if self._weights is None else self._weights[start:stop])
+
+
+def _shard(place: Place, start: int, part: tuple[int, NDArray[np.float64] | None], scale: float) -> RowStream:
+    """Open a shard on a worker: mapped anew each time, so that its memory is given back after it."""
+    stop, weights = part
+    table = load(place.path, verify=False, selection=place.selection).tables[place.number]
+    if weights is not None and not weights.any():
+        weights = None
+        E: Any = np.zeros((stop - start, table.E.shape[1]))
+    else:
+        E = table.E[start:stop]
+    stream = RowStream(E, weights, first_row=start)
+    stream.scale = scale
+    return stream
+
+
+def _gram_of_shard(
+    place: Place, start: int, part: tuple[int, Any], scale: float, basis: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    stream = _shard(place, start, part, scale)
+    with threads_for(stream.shape[1]) as threads:
+        return gram(stream, basis, threads=threads)
+
+
+def _largest_of_shard(place: Place, start: int, part: tuple[int, Any], scale: float) -> float:
+    return _shard(place, start, part, scale).largest()
+
+
+def _rows_of_shard(place: Place, start: int, part: tuple[int, Any], _scale: float) -> RowPart:
+    stop, weights = part
+    table = load(place.path, verify=False, selection=place.selection).tables[place.number]
+    return measure_part(table.E[start:stop], weights=weights, first_row=start)
