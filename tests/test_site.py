@@ -91,7 +91,9 @@ def test_every_command_line_exists(page: Path) -> None:
         known = group.get_command(None, name)  # type: ignore[arg-type]
         assert known is not None, name
         commands = [known, *getattr(known, "commands", {}).values()]
-        options = {option for each in commands for item in each.params for option in item.opts}
+        options = {
+            option for each in commands for item in each.params for option in (*item.opts, *item.secondary_opts)
+        }
         words_alone = re.sub(r"\S+\.\S+|> \S+|\"[^\"]*\"", "", words)
         assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words_alone)) <= options, (name, words)
 

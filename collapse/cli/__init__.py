@@ -10,7 +10,19 @@ from collapse.cli.output import visible_output
 from collapse.errors import CollapseError
 from collapse.visible import visible
 
-_COMMANDS = ("prepare", "data", "models", "train", "reproduce", "sweep", "figures", "findings", "analyze", "toy")
+_COMMANDS = (
+    "prepare",
+    "data",
+    "models",
+    "train",
+    "reproduce",
+    "sweep",
+    "figures",
+    "findings",
+    "analyze",
+    "report",
+    "toy",
+)
 
 
 class _Commands(click.Group):

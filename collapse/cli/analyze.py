@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli import report
 from collapse.cli.conditions import failing
 from collapse.cli.foreign import engines, foreign_options
 from collapse.cli.options import text_model_option
@@ -158,6 +157,7 @@ def command(
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
     from collapse.analysis.sizes import abundance_by_size
+    from collapse.cli import printed
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
@@ -205,21 +205,21 @@ def command(
     diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
     diagnosed.attrs = frames[0].attrs
     if form == "json":
-        click.echo(report.as_json(factored, diagnosed, comparison))
+        click.echo(printed.as_json(factored, diagnosed, comparison))
     elif form == "csv":
-        printed = diagnosed if comparison is None else comparison
-        click.echo(csv_text(printed), nl=False)
+        shown = diagnosed if comparison is None else comparison
+        click.echo(csv_text(shown), nl=False)
     else:
-        write = report.as_markdown if form == "markdown" else report.as_text
+        write = printed.as_markdown if form == "markdown" else printed.as_text
         for each, frame in zip(factored, frames, strict=True):
             click.echo(write(each, frame, measures))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
             here, there = str(checkpoints[0]), str(against)
-            click.echo(report.compared_as_text(comparison, compared, here, there))
+            click.echo(printed.compared_as_text(comparison, compared, here, there))
     if parquet:
-        report.write_parquet(diagnosed, parquet)
+        printed.write_parquet(diagnosed, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")
     stopwatch.lap("printing")
     for display in displays:

@@ -1,229 +1,77 @@
-"""Diagnoses as text for people, and as JSON, CSV, Markdown and Parquet for programs."""
+"""`collapse report`."""
 
-import json
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from collapse.figures.markdown import markdown_table
+import click
+
+from collapse.cli.foreign import engines, foreign_options
+from collapse.visible import path_text
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from collapse.analysis.factors import FactoredTables
-
-_HEADINGS = {
-    "cardinality": "D",
-    "rows_seen": "seen",
-    "rows_entered": "entered",
-    "near_zero": "near 0",
-    "ia": "IA",
-    "ia_random": "random",
-    "ia_normalised": "IA/random",
-    "ia_per_k": "IA/K",
-}
-_MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
-_SHARES = ("near_zero", "first_share")
-_COUNTS = ("cardinality", "rows_seen", "rows_entered", "rows_zero")
-_TOLD = 8
-SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised")
+    from collapse.analysis.choices import Rows
+    from collapse.analysis.readers.roles import Selection
 
 
-def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
-    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the choices made.
+@click.command(name="report", context_settings={"show_default": True})
+@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The page to write; by default report.html beside the checkpoint.",
+)
+@click.option(
+    "--rows",
+    type=click.Choice(["all", "seen", "frequency"]),
+    default="all",
+    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
+)
+@click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the heatmap of sub-embeddings.")
+@foreign_options
+@click.option("--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums.")
+@click.option("--engine", metavar="dask[:ADDRESS]", help="Have a Dask cluster read long tables.")
+def command(
+    checkpoint: Path,
+    out: Path | None,
+    rows: "Rows",
+    layer: int,
+    selection: "Selection",
+    verify: bool,
+    engine: str | None,
+) -> None:
+    """Write one page about a checkpoint, to be sent to others: which fields collapsed, how far, and what was read.
 
-    Parameters
-    ----------
-    factored : FactoredTables
-        The checkpoint.
-    fields : pandas.DataFrame
-        Its diagnosis.
-    measures : sequence of str
-        The measures to show in place of the usual ones, the first to sort by; empty for the usual.
+    The page is a single file that opens without a network: a sentence that says how bad it is, a table of the
+    fields that can be searched and sorted, vector pictures of their singular values and of their information
+    abundance against random, the heatmap of sub-embeddings where the checkpoint has interaction weights (DCNv2,
+    FFM), what was skipped and why, and how to make it again. It follows the reader's dark mode, and prints.
 
-    Returns
-    -------
-    str
-        Some lines.
+    CKPT is whatever `collapse analyze` takes.
+
+    \b
+    Examples:
+      collapse report runs/first/best.pt
+      collapse report DCNv2_Criteo.model --fields feature_map.json -o criteo.html
     """
-    told = "".join(f"{line}\n" for line in remarks(factored))
-    return f"{heading(factored)}\n{told}{_summary(factored, fields)}\n\n{_aligned(_shown(fields, measures))}\n"
+    from collapse.analysis.choices import Choices
+    from collapse.analysis.diagnosis import diagnose_factored
+    from collapse.analysis.factors import factorise
+    from collapse.analysis.readers import load
+    from collapse.cli.printed import as_json
+    from collapse.figures.report import write_report
 
-
-def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
-    """Return the columns that people read, the worst field first."""
-    shown = ("cardinality", *measures) if measures else SHOWN
-    return worst_first(fields, measures)[["field", *shown, "verdict"]]
-
-
-def worst_first(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
-    """Sort by the first measure, or by how far below random the fields are; what is not judged comes last."""
-    import pandas as pd
-
-    by = measures[0] if measures else "ia_normalised"
-    order = fields.sort_values(by, kind="stable", ascending=by not in _MORE_IS_WORSE)
-    return pd.concat([order[order["degree"] != "not judged"], order[order["degree"] == "not judged"]])
-
-
-def heading(factored: "FactoredTables") -> str:
-    """Name a checkpoint, with what its numbers depend on."""
-    tables, choices = factored.tables, factored.choices
-    described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
-    size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
-    shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
-    rows = {"all": "all rows", "seen": "rows seen in training", "frequency": "rows weighted by frequency"}
-    return (
-        f"{tables.source}: {tables.name}, {shape} ({described})\n"
-        f"{rows[choices.rows]}, uncentred; random: {choices.draws} draws, seed {choices.seed}; near 0: norm below "
-        f"{choices.near_zero:g} of the largest"
-    )
-
-
-def remarks(factored: "FactoredTables") -> list[str]:
-    """Tell what a foreign file does not say, what of it was skipped, and which rows hold zeros alone."""
-    tables = factored.tables
-    lines = [f"note: {note}" for note in tables.notes]
-    if tables.skipped:
-        rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
-        lines.append(f"skipped, as no table: {', '.join(tables.skipped[:_TOLD])}{rest}")
-    zero = [
-        f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
-        for table in factored
-        if (of_rows := table.of_rows).zero
-    ]
-    if zero:
-        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
-        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
-    return lines
-
-
-def _summary(factored: "FactoredTables", fields: "pd.DataFrame") -> str:
-    collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_normalised", kind="stable")
-    count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
-    if len(collapsed):
-        named = ", ".join(f"{row.field} ({row.ia_normalised:.0%} of random)" for row in collapsed[:3].itertuples())
-        count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
-    means = f"mean IA {fields['ia'].mean():.2f}, {fields['ia_normalised'].mean():.0%} of random on average"
-    return f"{count}; {means}{_next(factored, collapsed)}"
-
-
-def _next(factored: "FactoredTables", collapsed: "pd.DataFrame") -> str:
-    """Say what to look at next."""
-    if not len(collapsed):
-        return ""
-    if factored.choices.rows == "all" and (collapsed["near_zero"] >= 0.5).any():
-        return "; see whether --rows seen finds the same, as many rows are near zero"
-    if factored.tables.field_maps:
-        return "; --figure 3 shows which fields they interact with"
-    return "; --figure 1b shows how their singular values fall"
-
-
-def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> str:
-    """Write a comparison, the greatest fall first."""
-    first = f"{measures[0]}_difference"
-    table = comparison.sort_values(first, kind="stable")
-    fell = int((comparison[first] < 0).sum())
-    line = (
-        f"{here} against {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields, "
-        f"and differs by {comparison[first].mean():+.3f} on average"
-    )
-    return f"{line}\n\n{_aligned(table)}\n"
-
-
-def _aligned(table: "pd.DataFrame") -> str:
-    text = _formatted(table)
-    for column in text.columns[text.columns.isin(["field", "verdict"])]:
-        text[column] = text[column].str.ljust(text[column].str.len().max())
-    lines = text.to_string(index=False, justify="left").splitlines()
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the cells as people read them, under short headings."""
-    text = table.copy()
-    for column in table.columns:
-        if column in _COUNTS:
-            text[column] = table[column].map("{:,}".format)
-        elif column in _SHARES:
-            text[column] = table[column].map("{:.0%}".format)
-        elif column.endswith("_difference"):
-            text[column] = table[column].map("{:+.3f}".format)
-        elif table[column].dtype.kind == "f":
-            text[column] = table[column].map("{:.2e}".format if column == "noise" else "{:.2f}".format)
-        else:
-            text[column] = table[column].astype(str)
-    compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
-    return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
-
-
-def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
-    """Write the same as a Markdown table."""
-    text = _formatted(_shown(fields, measures))
-    source, choices = heading(factored).splitlines()
-    told = [f"- {line}" for line in remarks(factored)]
-    return "\n".join(
-        [
-            f"**{source}**",
-            "",
-            f"{_summary(factored, fields)}. {choices}.",
-            "",
-            *([*told, ""] if told else []),
-            markdown_table(text),
-            "",
-        ]
-    )
-
-
-def as_json(
-    factored: "Sequence[FactoredTables]", fields: "pd.DataFrame", comparison: "pd.DataFrame | None"
-) -> str:
-    """Write all checkpoints as one JSON object, with the choices made."""
-    content: dict[str, Any] = {
-        "checkpoints": [
-            {
-                "checkpoint": tables.tables.source,
-                "model": tables.tables.name,
-                "sets": tables.tables.sets,
-                "embedding_sizes": list(tables.tables.sizes),
-                "skipped": list(tables.tables.skipped),
-                "notes": list(tables.tables.notes),
-                "taken": {table.field: list(table.keys) for table in tables.tables if table.keys},
-                **tables.tables.description,
-            }
-            for tables in factored
-        ],
-        "choices": fields.attrs["choices"],
-        "fields": _records(fields),
-    }
-    if comparison is not None:
-        content["against"] = _records(comparison)
-    return json.dumps(content, indent=2, allow_nan=False)
-
-
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
-    return records
-
-
-def write_parquet(fields: "pd.DataFrame", path: Path) -> None:
-    """Write all checkpoints as one Parquet file, whole or not at all.
-
-    Parameters
-    ----------
-    fields : pandas.DataFrame
-        The diagnoses, the column ``checkpoint`` before them.
-    path : Path
-        The file.
-
-    Raises
-    ------
-    CollapseError
-        If it cannot be written.
-    """
-    import polars as pl
-
-    from collapse.files import atomic_write, explained
-
-    columns = {name: fields[name].astype(object).where(fields[name].notna(), None).to_list() for name in fields}
-    with explained("write", path), atomic_write(path) as file:
-        pl.DataFrame(columns).write_parquet(file)
+    choices = Choices(rows=rows, layer=layer)
+    tables = load(checkpoint, verify=verify, selection=selection)
+    with engines(engine, (checkpoint,), selection) as (of_path,):
+        factored = factorise(tables, choices, engine=of_path)
+    fields = diagnose_factored(factored)
+    page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
+    words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
+    words += [] if rows == "all" else ["--rows", rows]
+    words += ["--layer", str(layer)] if layer else []
+    words += [] if verify else ["--no-verify"]
+    words += selection.words
+    json = as_json([factored], fields.assign(checkpoint=tables.source), None)
+    click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")

@@ -10,6 +10,7 @@ from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.display import Layout
 
 
 class AbundanceDisplay(CheckpointDisplay):
@@ -19,6 +20,10 @@ class AbundanceDisplay(CheckpointDisplay):
     content = "information abundance of every field against a random matrix of the same shape"
     columns = ("label", "field", "cardinality", "ia", "ia_random")
     size = (style.PAGE, 3.6)
+
+    def layout(self) -> Layout:
+        """Return one panel, wider than a page where its fields need it."""
+        return Layout(mosaic=self.mosaic, size=style.wide_enough(self.size, self.table["field"].nunique()))
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:

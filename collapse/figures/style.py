@@ -14,6 +14,9 @@ from matplotlib.ticker import MaxNLocator
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
 
+_FIELD = 0.1
+"""Inches that a field's name takes on an axis of many."""
+
 CAPTION_LINE, LEGEND_LINE = 0.11, 0.16
 """Heights in inches of a line of the caption and of the legend."""
 
@@ -109,6 +112,24 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     )
     ax.grid(visible=True, axis="y")
     return {str(field): x for x, field in enumerate(fields["field"])}
+
+
+def wide_enough(size: tuple[float, float], fields: int) -> tuple[float, float]:
+    """Widen a figure so that the name of every field can be read along it.
+
+    Parameters
+    ----------
+    size : (float, float)
+        Its usual width and height in inches.
+    fields : int
+        The fields side by side.
+
+    Returns
+    -------
+    (float, float)
+        The same up to some dozens of fields.
+    """
+    return max(size[0], _FIELD * fields + 1), size[1]
 
 
 def epoch_axis(ax: Axes, *, xlabel: str, ylabel: str) -> None:

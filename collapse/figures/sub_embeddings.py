@@ -11,6 +11,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.display import Layout
 
 
 class SubEmbeddingDisplay(CheckpointDisplay):
@@ -77,6 +78,11 @@ class HeatmapDisplay(SubEmbeddingDisplay):
     size = (4.6, 4.2)
     mosaic = "a"
     panels = "a"
+
+    def layout(self) -> Layout:
+        """Return one panel, as large as its fields need it."""
+        width, height = style.wide_enough(self.size, self.table["source"].nunique())
+        return Layout(mosaic=self.mosaic, size=(width, height * width / self.size[0]))
 
 
 class SourceSumsDisplay(SubEmbeddingDisplay):

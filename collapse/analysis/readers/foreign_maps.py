@@ -54,9 +54,9 @@ def field_maps(roles: Roles, tables: Sequence[EmbeddingTable], notes: list[str])
             if W.shape[1] > len(columns):
                 where = "first" if family.numbers_first else "last"
                 rest = W.shape[1] - len(columns)
-                told.add(f"{rest} of {W.shape[1]} columns of its cross layers belong to no table: numeric fields")
+                what = "of numeric fields or shared tables" if roles.gaps else f"of no table: the {where} ones"
+                told.add(f"{rest} of {W.shape[1]} columns of its cross layers are {what}")
                 if not roles.gaps:
-                    told.add(f"they are taken for the {where} ones")
                     columns = columns + rest if family.numbers_first else columns
                 W = W[np.ix_(columns, columns)]
             n = factors.get((layer, of_set))

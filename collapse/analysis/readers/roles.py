@@ -38,6 +38,12 @@ class Selection:
             except re.error as error:
                 raise CollapseError(f"{option} {pattern!r} is no regular expression: {error}") from error
 
+    @property
+    def words(self) -> list[str]:
+        """The same as words of a command line."""
+        given = {"--fields": self.fields and self.fields.source, "--table": self.table, "--skip": self.skip}
+        return [word for key, value in given.items() if value is not None for word in (key, str(value))]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:

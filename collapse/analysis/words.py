@@ -1,0 +1,72 @@
+"""What the diagnosis of a whole checkpoint comes to, in sentences."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from collapse.analysis.factors import FactoredTables
+
+_MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
+_TOLD = 8
+
+
+def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """Sort by the first measure, or by how far below random the fields are; what is not judged comes last."""
+    by = measures[0] if measures else "ia_normalised"
+    order = fields.sort_values(by, kind="stable", ascending=by not in _MORE_IS_WORSE)
+    return pd.concat([order[order["degree"] != "not judged"], order[order["degree"] == "not judged"]])
+
+
+def heading(factored: FactoredTables) -> str:
+    """Name a checkpoint, with what its numbers depend on."""
+    tables, choices = factored.tables, factored.choices
+    described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
+    size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
+    shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
+    rows = {"all": "all rows", "seen": "rows seen in training", "frequency": "rows weighted by frequency"}
+    return (
+        f"{tables.source}: {tables.name}, {shape} ({described})\n"
+        f"{rows[choices.rows]}, uncentred; random: {choices.draws} draws, seed {choices.seed}; near 0: norm below "
+        f"{choices.near_zero:g} of the largest"
+    )
+
+
+def remarks(factored: FactoredTables) -> list[str]:
+    """Tell what a foreign file does not say, what of it was skipped, and which rows hold zeros alone."""
+    tables = factored.tables
+    lines = [f"note: {note}" for note in tables.notes]
+    if tables.skipped:
+        rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
+        lines.append(f"skipped, as no table: {', '.join(tables.skipped[:_TOLD])}{rest}")
+    zero = [
+        f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
+        for table in factored
+        if (of_rows := table.of_rows).zero
+    ]
+    if zero:
+        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
+        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
+    return lines
+
+
+def summary(fields: pd.DataFrame) -> str:
+    """Say how many fields are collapsed and which most, and the means."""
+    collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_normalised", kind="stable")
+    count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
+    if len(collapsed):
+        named = ", ".join(f"{row.field} ({row.ia_normalised:.0%} of random)" for row in collapsed[:3].itertuples())
+        count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
+    means = f"mean IA {fields['ia'].mean():.2f}, {fields['ia_normalised'].mean():.0%} of random on average"
+    return f"{count}; {means}"
+
+
+def hint(factored: FactoredTables, fields: pd.DataFrame) -> str:
+    """Say what to look at next; nothing where no field is collapsed."""
+    collapsed = fields[fields["degree"] == "collapsed"]
+    if not len(collapsed):
+        return ""
+    if factored.choices.rows == "all" and (collapsed["near_zero"] >= 0.5).any():
+        return "; see whether --rows seen finds the same, as many rows are near zero"
+    if factored.tables.field_maps:
+        return "; --figure 3 shows which fields they interact with"
+    return "; --figure 1b shows how their singular values fall"

@@ -1,0 +1,167 @@
+"""Diagnoses as text for people, and as JSON, CSV, Markdown and Parquet for programs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collapse.analysis.words import heading, hint, remarks, summary, worst_first
+from collapse.figures.markdown import markdown_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from collapse.analysis.factors import FactoredTables
+
+_HEADINGS = {
+    "cardinality": "D",
+    "rows_seen": "seen",
+    "rows_entered": "entered",
+    "near_zero": "near 0",
+    "ia": "IA",
+    "ia_random": "random",
+    "ia_normalised": "IA/random",
+    "ia_per_k": "IA/K",
+}
+_SHARES = ("near_zero", "first_share")
+_COUNTS = ("cardinality", "rows_seen", "rows_entered", "rows_zero")
+SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised")
+
+
+def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
+    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the choices made.
+
+    Parameters
+    ----------
+    factored : FactoredTables
+        The checkpoint.
+    fields : pandas.DataFrame
+        Its diagnosis.
+    measures : sequence of str
+        The measures to show in place of the usual ones, the first to sort by; empty for the usual.
+
+    Returns
+    -------
+    str
+        Some lines.
+    """
+    told = "".join(f"{line}\n" for line in remarks(factored))
+    sentence = f"{summary(fields)}{hint(factored, fields)}"
+    return f"{heading(factored)}\n{told}{sentence}\n\n{_aligned(_shown(fields, measures))}\n"
+
+
+def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
+    """Return the columns that people read, the worst field first."""
+    shown = ("cardinality", *measures) if measures else SHOWN
+    return worst_first(fields, measures)[["field", *shown, "verdict"]]
+
+
+def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> str:
+    """Write a comparison, the greatest fall first."""
+    first = f"{measures[0]}_difference"
+    table = comparison.sort_values(first, kind="stable")
+    fell = int((comparison[first] < 0).sum())
+    line = (
+        f"{here} against {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields, "
+        f"and differs by {comparison[first].mean():+.3f} on average"
+    )
+    return f"{line}\n\n{_aligned(table)}\n"
+
+
+def _aligned(table: "pd.DataFrame") -> str:
+    text = _formatted(table)
+    for column in text.columns[text.columns.isin(["field", "verdict"])]:
+        text[column] = text[column].str.ljust(text[column].str.len().max())
+    lines = text.to_string(index=False, justify="left").splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the cells as people read them, under short headings."""
+    text = table.copy()
+    for column in table.columns:
+        if column in _COUNTS:
+            text[column] = table[column].map("{:,}".format)
+        elif column in _SHARES:
+            text[column] = table[column].map("{:.0%}".format)
+        elif column.endswith("_difference"):
+            text[column] = table[column].map("{:+.3f}".format)
+        elif table[column].dtype.kind == "f":
+            text[column] = table[column].map("{:.2e}".format if column == "noise" else "{:.2f}".format)
+        else:
+            text[column] = table[column].astype(str)
+    compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
+    return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
+
+
+def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
+    """Write the same as a Markdown table."""
+    text = _formatted(_shown(fields, measures))
+    source, choices = heading(factored).splitlines()
+    told = [f"- {line}" for line in remarks(factored)]
+    return "\n".join(
+        [
+            f"**{source}**",
+            "",
+            f"{summary(fields)}{hint(factored, fields)}. {choices}.",
+            "",
+            *([*told, ""] if told else []),
+            markdown_table(text),
+            "",
+        ]
+    )
+
+
+def as_json(
+    factored: "Sequence[FactoredTables]", fields: "pd.DataFrame", comparison: "pd.DataFrame | None"
+) -> str:
+    """Write all checkpoints as one JSON object, with the choices made."""
+    content: dict[str, Any] = {
+        "checkpoints": [
+            {
+                "checkpoint": tables.tables.source,
+                "model": tables.tables.name,
+                "sets": tables.tables.sets,
+                "embedding_sizes": list(tables.tables.sizes),
+                "skipped": list(tables.tables.skipped),
+                "notes": list(tables.tables.notes),
+                "taken": {table.field: list(table.keys) for table in tables.tables if table.keys},
+                **tables.tables.description,
+            }
+            for tables in factored
+        ],
+        "choices": fields.attrs["choices"],
+        "fields": _records(fields),
+    }
+    if comparison is not None:
+        content["against"] = _records(comparison)
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return records
+
+
+def write_parquet(fields: "pd.DataFrame", path: Path) -> None:
+    """Write all checkpoints as one Parquet file, whole or not at all.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        The diagnoses, the column ``checkpoint`` before them.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be written.
+    """
+    import polars as pl
+
+    from collapse.files import atomic_write, explained
+
+    columns = {name: fields[name].astype(object).where(fields[name].notna(), None).to_list() for name in fields}
+    with explained("write", path), atomic_write(path) as file:
+        pl.DataFrame(columns).write_parquet(file)
