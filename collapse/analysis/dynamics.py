@@ -36,6 +36,28 @@ def dynamics(folder: str | Path) -> pd.DataFrame:
     return _table(path, COLUMNS)
 
 
+def history(checkpoint: str | Path) -> pd.DataFrame:
+    """Read the abundance of every field along the training of a checkpoint, if its run kept it.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        The checkpoint; the run's history lies beside it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a look and field: ``epoch``, ``step``, ``field``, ``ia``, ``ia_normalised``; empty without a history.
+
+    Raises
+    ------
+    CollapseError
+        If the history cannot be read, or lacks a column.
+    """
+    path, columns = Path(checkpoint).parent / HISTORY, ("epoch", "step", "field", "ia", "ia_normalised")
+    return _table(path, columns) if path.is_file() else pd.DataFrame(columns=list(columns))
+
+
 def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[str, int]:
     """Tell since which epoch every field's IA has been below a share of random, if the checkpoint's run kept it.
 
@@ -59,13 +81,10 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
     CollapseError
         If the history cannot be read, or lacks a column.
     """
-    path = Path(checkpoint).parent / HISTORY
-    if not path.is_file():
-        return {}
-    history = _table(path, ("epoch", "step", "field", "ia_normalised"))
-    history = history[history["epoch"] <= epoch].sort_values("step", kind="stable")
+    looks = history(checkpoint)
+    looks = looks[looks["epoch"] <= epoch].sort_values("step", kind="stable")
     found = {}
-    for field, of_field in history.groupby("field", sort=False):
+    for field, of_field in looks.groupby("field", sort=False):
         above = of_field.loc[of_field["ia_normalised"] >= threshold, "step"].max()
         below = of_field if pd.isna(above) else of_field[of_field["step"] > above]
         if len(below):

@@ -21,6 +21,8 @@ _COMMANDS = (
     "findings",
     "analyze",
     "report",
+    "explain",
+    "truncate",
     "toy",
 )
 

@@ -52,7 +52,8 @@ def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequen
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
     """Return the columns that people read, the worst field first."""
-    shown = ("cardinality", *measures) if measures else SHOWN
+    usual = [name for name in SHOWN if fields[name].notna().any()]
+    shown = ("cardinality", *measures) if measures else usual
     return worst_first(fields, measures)[["field", *shown, "verdict"]]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from collapse.analysis.readers.arrays import SUFFIXES, is_plain, read_arrays
+from collapse.analysis.readers.factors import is_factors, read_factors
 from collapse.analysis.readers.folder import read_folder
 from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
@@ -49,6 +50,9 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
     if is_checkpoint(content):
         refuse_foreign(path, foreign)
         return tables_of(to_checkpoint(content, path, arrays=True), source=path_text(path))
+    if is_factors(content):
+        refuse_foreign(path, foreign)
+        return read_factors(content, path)
     try:
         found = find_state(content, foreign)
     except RecursionError as error:

@@ -98,3 +98,34 @@ def as_array(tensor: Any) -> NDArray[Any]:
     tensor = tensor.detach().cpu()
     array: NDArray[Any] = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
     return array
+
+
+class Product:
+    """A table that is the product of two factors, multiplied where it is looked at.
+
+    Parameters
+    ----------
+    left : (D, k) array
+        The rows.
+    right : (k, K) array
+        What maps them.
+
+    Raises
+    ------
+    ValueError
+        If they are no such factors.
+    """
+
+    def __init__(self, left: Any, right: Any) -> None:
+        if len(left.shape) != 2 or len(right.shape) != 2 or left.shape[1] != right.shape[0]:
+            raise ValueError(f"factors of shape {tuple(left.shape)} and {tuple(right.shape)} make no table")
+        self._left, self._right = left, as_array(right)
+        self.shape, self.dtype = (int(left.shape[0]), int(right.shape[1])), left.dtype
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        product: NDArray[Any] = as_array(self._left[rows]) @ self._right[:, columns]
+        return product
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[:] if dtype is None else self[:].astype(dtype)

@@ -1,6 +1,5 @@
 """One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from collapse.training.data.split import Split, nested_subset, split_rows
 from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
+from collapse.training.runs.device import torch_device
 from collapse.training.runs.evaluate import evaluate
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
@@ -109,7 +109,7 @@ class Run:
         if tensorboard:
             check_tensorboard()
         self.folder = RunFolder(folder)
-        self.device = _device(device)
+        self.device = torch_device(device)
         if config.precision == "bf16" and not force:
             refuse_slow_bf16(self.device)
         if config.precision == "tf32":
@@ -337,21 +337,6 @@ def _number(path: Path, checkpoint: Checkpoint, name: str) -> float:
     if not isinstance(value, float):
         raise CollapseError(f"{path} is damaged: its {name} is {value!r}")
     return value
-
-
-def _device(name: str) -> torch.device:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda" if count else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    if (number := re.fullmatch(r"cuda(?::(\d+))?", name)) is None:
-        raise CollapseError(f"--device {name} is not a device that this trains on: use auto, cpu or cuda")
-    if not count:
-        raise CollapseError(f"there is no GPU that torch can use for --device {name}: use --device cpu")
-    if int(number[1] or 0) >= count:
-        raise CollapseError(f"there is no --device {name}: the last GPU is cuda:{count - 1}")
-    return torch.device(name)
 
 
 def _check_memory(data: PreparedData, config: RunConfig, device: torch.device) -> None:

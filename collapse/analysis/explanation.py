@@ -1,0 +1,109 @@
+"""Why one field is as collapsed as it is: its rows, its partners, since when, and the size that it fills."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.dynamics import history
+from collapse.analysis.factors import FactoredTables
+from collapse.analysis.measures.dimensions import directions_for_energy
+from collapse.analysis.sub_embeddings import sub_embedding_abundance
+from collapse.errors import CollapseError
+
+SHARES = (0.9, 0.95, 0.99)
+"""The shares of the energy of which the sizes are told."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explanation:
+    """What is known of one field."""
+
+    field: str
+    """The field."""
+    diagnosis: Mapping[str, Any]
+    """Its row of `collapse.analysis.diagnosis.diagnose`."""
+    rank: int
+    """Its place among all fields, from 1 for the most collapsed, by IA / E[IA(random)]."""
+    fields: int
+    """How many fields there are."""
+    sizes: Mapping[float, int]
+    """By share of the energy, the fewest directions that hold it: the size K at which its spectrum would."""
+    first_zero: int | None
+    """Its first row of zeros alone; None if there is none."""
+    partners: pd.DataFrame
+    """A row a field j that it meets, the one that leaves least of it first: ``field``, ``ia`` = IA(E_i^{->j}),
+    ``left`` = IA(E_i^{->j}) / IA(E_i), ``of_all`` = the mean of that over all fields i, ``ia_normalised`` of field
+    j itself. Empty where the checkpoint has no field maps."""
+    epoch: int | None
+    """The epoch that the checkpoint holds; None if it does not tell."""
+    history: pd.DataFrame
+    """A row a look: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty where its run kept none."""
+
+
+def explain(factored: FactoredTables, field: str) -> Explanation:
+    """Say what makes a field what it is.
+
+    Parameters
+    ----------
+    factored : FactoredTables
+        The checkpoint; its choices say which layer's field maps enter.
+    field : str
+        The field.
+
+    Returns
+    -------
+    Explanation
+        What is known.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such field, or the run's history cannot be read.
+    """
+    tables = factored.tables
+    if field not in tables.fields:
+        near = [name for name in tables.fields if field.lower() in name.lower()]
+        there = ", ".join((near or tables.fields)[:8])
+        raise CollapseError(f"{tables.source} has no field {field!r}; it has {there}")
+    number = tables.fields.index(field)
+    frame = diagnose_factored(factored)
+    order = frame["ia_normalised"].rank(method="min")
+    table = factored.factors[number]
+    return Explanation(
+        field=field,
+        diagnosis={str(name): value for name, value in frame.iloc[number].items()},
+        rank=int(order.iloc[number]),
+        fields=len(frame),
+        sizes={share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES},
+        first_zero=table.of_rows.first_zero,
+        partners=_partners(factored, field, frame),
+        epoch=int(epoch) if (epoch := tables.description.get("epoch", "")).isdecimal() else None,
+        history=_history(factored, field),
+    )
+
+
+def _partners(factored: FactoredTables, field: str, frame: pd.DataFrame) -> pd.DataFrame:
+    columns = ["field", "ia", "left", "of_all", "ia_normalised"]
+    if not factored.tables.layer(factored.choices.layer):
+        return pd.DataFrame(columns=columns)
+    pairs = sub_embedding_abundance(factored, layer=factored.choices.layer)
+    pairs = pairs.assign(left=pairs["ia"] / pairs["ia_source"].replace(0, np.nan)).dropna(subset=["left"])
+    of_all = pairs.groupby("target")["left"].mean()
+    own = frame.set_index("field")["ia_normalised"]
+    found = pairs[(pairs["source"] == field) & (pairs["target"] != field)].rename(columns={"target": "field"})
+    found = found.drop(columns=["source"]).assign(
+        of_all=found["field"].map(of_all), ia_normalised=found["field"].map(own)
+    )
+    return found.sort_values("left", kind="stable", ignore_index=True)[columns]
+
+
+def _history(factored: FactoredTables, field: str) -> pd.DataFrame:
+    columns = ["epoch", "step", "ia", "ia_normalised"]
+    looks = history(factored.tables.source)
+    if looks.empty:
+        return pd.DataFrame(columns=columns)
+    return looks.loc[looks["field"] == field, columns].reset_index(drop=True)

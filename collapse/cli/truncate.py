@@ -1,0 +1,171 @@
+"""`collapse truncate`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collapse.cli.foreign import foreign_options
+from collapse.errors import CollapseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from collapse.analysis.readers.roles import Selection
+    from collapse.analysis.truncation import Truncated
+
+_MB = 1e6
+
+
+@click.command(name="truncate", context_settings={"show_default": True})
+@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
+@click.option(
+    "--energy",
+    "energies",
+    type=float,
+    multiple=True,
+    default=(0.99,),
+    metavar="SHARE",
+    help="Keep the fewest directions that hold this share of a table's energy; repeatable, to compare.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the factors of the tables to this file.",
+)
+@click.option(
+    "--data",
+    metavar="NAME|DIR",
+    help="Test the model before and after on this data, that it was trained on: of checkpoints of collapse train.",
+)
+@click.option("--device", default="auto", help="Where to test: auto, cpu, cuda or cuda:1.")
+@foreign_options
+@click.option("--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def command(
+    checkpoint: Path,
+    energies: tuple[float, ...],
+    out: Path | None,
+    data: str | None,
+    device: str,
+    selection: "Selection",
+    verify: bool,
+    as_json: bool,
+) -> None:
+    """Ask what the collapsed directions of a checkpoint's tables are worth: cut them away.
+
+    Every table of D rows and K columns is replaced by the product of two factors, D x k and k x K, its best
+    approximation of rank k: the fewest directions that hold a share of its energy, the sum of squared singular
+    values. Told are the directions and bytes of every field, and with --data the test AUC and logloss before and
+    after. The checkpoint itself stays as it is.
+
+    \b
+    The file of -o is a plain torch file, which torch.load(weights_only=True) reads:
+      tables: a list with, for every field and set, field, set, k, energy and
+              left (D, k) and right (k, K), an nn.Embedding and an nn.Linear without bias,
+              or table where these would not be smaller
+    `collapse analyze` reads it too.
+
+    \b
+    Examples:
+      collapse truncate runs/first/best.pt --data flights
+      collapse truncate runs/first/best.pt --energy 0.9 --energy 0.99 --energy 0.999 --data flights
+      collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.pt
+    """
+    from collapse.analysis.readers import load
+    from collapse.analysis.readers.factors import save_factors
+    from collapse.analysis.truncation import by_field, truncate
+
+    if out is not None and len(energies) > 1:
+        raise CollapseError("-o writes the factors of one share: name --energy once")
+    if out is not None and out.exists() and checkpoint.exists() and out.samefile(checkpoint):
+        raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
+    tables = load(checkpoint, verify=verify, selection=selection)
+    tested = None if data is None else _Tested(checkpoint, data, device)
+    found = []
+    for energy in energies:
+        cut = list(truncate(tables, energy))
+        fields = by_field(cut)
+        found.append((energy, fields, tested.after(cut) if tested else None))
+        if out is not None:
+            save_factors(out, cut, source=tables, energy=energy)
+    if as_json:
+        click.echo(json.dumps(_plain(found, tested), indent=2, allow_nan=False))
+    else:
+        for energy, fields, after in found:
+            click.echo(_told(energy, fields, len(found) == 1))
+            if tested is not None and after is not None:
+                click.echo(tested.told(after))
+    if out is not None:
+        click.echo(f"wrote {out}", err=as_json)
+
+
+class _Tested:
+    """The model's test before its tables are cut, and after."""
+
+    def __init__(self, path: Path, data: str, device: str) -> None:
+        from collapse.checkpoint import load_checkpoint
+        from collapse.training.runs.retest import Retest
+
+        self._checkpoint = load_checkpoint(path, verify=False)
+        self._test = Retest(path, self._checkpoint, data, device)
+        self.rows = self._test.rows
+        self.before = self._test(self._checkpoint.state_dict)
+
+    def after(self, cut: "list[Truncated]") -> Any:
+        """Test with cut tables in the place of the whole ones."""
+        import torch
+
+        state = {key: tensor.clone() for key, tensor in self._checkpoint.state_dict.items()}
+        number = {field: i for i, field in enumerate(self._checkpoint.fields)}
+        for each in cut:
+            key = self._checkpoint.layout.of_field(number[each.field])[each.set]
+            state[key.key][slice(*key.rows), slice(*key.columns)] = torch.from_numpy(each.table)
+        return self._test(state)
+
+    def told(self, after: Any) -> str:
+        """Return a line a measure."""
+        return "\n".join(
+            f"test {name:8s} {before:.5f} -> {now:.5f} ({now - before:+.5f}, {self.rows:,} rows)"
+            for name, before, now in (
+                ("AUC", self.before.auc, after.auc),
+                ("logloss", self.before.logloss, after.logloss),
+            )
+        )
+
+
+def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
+    before, after = int(fields["bytes_before"].sum()), int(fields["bytes_after"].sum())
+    kept, columns = int(fields["kept"].sum()), int(fields["columns"].sum())
+    line = (
+        f"{energy:.4g} of the energy: {kept:,} of {columns:,} directions; "
+        f"{before / _MB:,.3f} MB -> {after / _MB:,.3f} MB, {1 - after / before:.1%} saved"
+    )
+    if not by_field:
+        return line
+    shown = fields.sort_values(["saved", "kept"], ascending=[False, True], kind="stable")
+    text = shown.assign(
+        cardinality=shown["cardinality"].map("{:,}".format),
+        energy=shown["energy"].map("{:.2%}".format),
+        saved=shown["saved"].map("{:.0%}".format),
+        **{name: shown[name].map("{:,}".format) for name in ("bytes_before", "bytes_after")},
+    ).rename(columns={"cardinality": "D", "columns": "K", "bytes_before": "bytes", "bytes_after": "after"})
+    text["field"] = text["field"].str.ljust(text["field"].str.len().max())
+    return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
+
+
+def _plain(found: list[Any], tested: "_Tested | None") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    before = None if tested is None else {"rows": tested.rows, **asdict(tested.before)}
+    cuts = [
+        {
+            "energy": energy,
+            "fields": json.loads(fields.to_json(orient="records", double_precision=15)),
+            "test": None if after is None else asdict(after),
+        }
+        for energy, fields, after in found
+    ]
+    return {"test_before": before, "cuts": cuts}
