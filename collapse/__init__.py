@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collapse.analysis.measures.random_matrix import random_abundance
     from collapse.analysis.measures.spectra import singular_values
     from collapse.analysis.readers import load
+    from collapse.analysis.spectrum_monitor import SpectrumMonitor
     from collapse.errors import CollapseError
     from collapse.training.models.config import InteractionConfig, MLPConfig
     from collapse.training.models.interaction import Interaction
@@ -25,6 +26,7 @@ _HOMES = {
     "Interaction": "collapse.training.models.interaction",
     "InteractionConfig": "collapse.training.models.config",
     "MLPConfig": "collapse.training.models.config",
+    "SpectrumMonitor": "collapse.analysis.spectrum_monitor",
     "diagnose": "collapse.analysis.diagnosis",
     "diversity": "collapse.analysis.measures.angles",
     "information_abundance": "collapse.analysis.measures.abundance",
@@ -41,6 +43,7 @@ __all__ = [
     "Interaction",
     "InteractionConfig",
     "MLPConfig",
+    "SpectrumMonitor",
     "diagnose",
     "diversity",
     "information_abundance",

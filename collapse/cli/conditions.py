@@ -1,12 +1,72 @@
-"""`--fail-if`: a condition on a field's measures, in a small language that can do nothing else."""
+"""`--fail-if` and `--baseline`: conditions on a field's measures, in a small language that can do nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from collapse.errors import CollapseError
+from collapse.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def failures(
+    frames: "Sequence[pd.DataFrame]", conditions: Sequence[str], baseline: Path | None
+) -> dict[str, list[str]]:
+    """Name the fields on which a pipeline is to fail.
+
+    Parameters
+    ----------
+    frames : sequence of pandas.DataFrame
+        What `diagnose` returned, a checkpoint each.
+    conditions : sequence of str
+        As `failing` takes them.
+    baseline : Path, optional
+        What ``--json`` printed before. A field then fails on a condition only if that did not hold for it before;
+        without a condition, if it is further collapsed than before.
+
+    Returns
+    -------
+    dict of str to list of str
+        The fields by condition; none where all is well.
+
+    Raises
+    ------
+    CollapseError
+        If a condition or the baseline cannot be read.
+    """
+    if baseline is None:
+        return {
+            condition: [str(field) for frame in frames for field in failing(frame, condition)["field"]]
+            for condition in conditions
+        }
+    from collapse.analysis.baseline import as_before, read_baseline, with_baseline, worse
+
+    before = read_baseline(baseline)
+    compared = [with_baseline(frame, before) for frame in frames]
+    if not conditions:
+        return {
+            f"further collapsed than in {baseline}": [str(f) for each in compared for f in worse(each)["field"]]
+        }
+    found: dict[str, list[str]] = {}
+    for condition in conditions:
+        found[condition] = []
+        for each in compared:
+            then = set(failing(as_before(each), condition)["field"])
+            found[condition] += [str(field) for field in failing(each, condition)["field"] if field not in then]
+    return found
+
+
+def fail(found: Mapping[str, Sequence[str]]) -> None:
+    """Tell which fields failed on what, and end with code 1 if any did."""
+    for condition, names in found.items():
+        if names:
+            click.echo(visible(f"{condition}: {', '.join(names)}"), err=True)
+    if any(found.values()):
+        raise click.exceptions.Exit(1)
 
 
 def failing(fields: "pd.DataFrame", condition: str) -> "pd.DataFrame":

@@ -1,0 +1,138 @@
+"""Information abundance along anybody's training: a monitor for a loop that is not ours."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.random_matrix import random_abundance
+from collapse.analysis.measures.spectra import decompose
+
+Log = Callable[[dict[str, float], int], object]
+
+
+class SpectrumMonitor:
+    """Looks at embedding tables every so many steps and logs the information abundance of each.
+
+    Parameters
+    ----------
+    tables : torch.nn.Module or mapping of str to Any
+        A model, of which every ``nn.Embedding`` and ``nn.EmbeddingBag`` of several columns is taken by its name;
+        or tables by name: parameters, tensors on any device, arrays, or embedding layers.
+    every : int
+        The steps between two looks.
+    log : callable, optional
+        Called with a dictionary of numbers and the step, such as ``wandb.log``, or ``lambda values, step:
+        writer.add_scalars(..)``.
+    prefix : str
+        What its names begin with.
+
+    Raises
+    ------
+    ValueError
+        If there is no table, or `every` is below 1.
+
+    Notes
+    -----
+    A look is one pass over each table in float64, on the device where it lies, two for a deep spectrum
+    (`decompose`); nothing is kept on the device. The names that are logged are, for every table,
+    ``PREFIX/ia/NAME`` and ``PREFIX/ia_normalised/NAME``, IA / E[IA(random)], and their means ``PREFIX/ia_mean``
+    and ``PREFIX/ia_normalised_mean``.
+
+    Examples
+    --------
+    >>> import torch, collapse
+    >>> model = torch.nn.ModuleDict({"user": torch.nn.Embedding(50, 4), "item": torch.nn.Embedding(30, 4)})
+    >>> monitor = collapse.SpectrumMonitor(model, every=100)
+    >>> for _ in range(200):
+    ...     monitor.step()  # after optimiser.step()
+    >>> sorted(set(monitor.history["step"]))
+    [100, 200]
+    """
+
+    def __init__(
+        self, tables: Any, *, every: int = 1000, log: Log | None = None, prefix: str = "spectrum"
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every is {every}, and at least 1")
+        self._tables = dict(_tables(tables))
+        if not self._tables:
+            raise ValueError("there is no embedding table of several columns: name them, as {'user': table, ..}")
+        self.every, self._log, self._prefix = every, log, prefix
+        self.steps = 0
+        """The steps that were counted."""
+        self._rows: list[dict[str, Any]] = []
+
+    def step(self) -> dict[str, float] | None:
+        """Count a step, and look at every so many-th.
+
+        Returns
+        -------
+        dict of str to float or None
+            What was logged; None where nothing was looked at.
+
+        Raises
+        ------
+        ValueError
+            If a table holds NaN or infinity.
+        """
+        self.steps += 1
+        return None if self.steps % self.every else self.look(self.steps)
+
+    def look(self, step: int) -> dict[str, float]:
+        """Measure all tables now, and log.
+
+        Parameters
+        ----------
+        step : int
+            The step to log it under.
+
+        Returns
+        -------
+        dict of str to float
+            What was logged.
+
+        Raises
+        ------
+        ValueError
+            If a table holds NaN or infinity; the message names it.
+        """
+        values: dict[str, float] = {}
+        found = {name: self._of_table(name) for name in self._tables}
+        self._rows += [{"step": step, "field": name, **of_table} for name, of_table in found.items()]
+        for measure in ("ia", "ia_normalised"):
+            of_all = {name: of_table[measure] for name, of_table in found.items()}
+            values |= {f"{self._prefix}/{measure}/{name}": value for name, value in of_all.items()}
+            values[f"{self._prefix}/{measure}_mean"] = float(np.mean(list(of_all.values())))
+        if self._log is not None:
+            self._log(values, step)
+        return values
+
+    def _of_table(self, name: str) -> dict[str, float]:
+        table = _weight(self._tables[name])
+        try:
+            ia = float(abundance_of_spectrum(decompose(table).values))
+        except ValueError as error:
+            raise ValueError(f"table {name!r}: {error}") from error
+        return {"ia": ia, "ia_normalised": ia / random_abundance(*map(int, table.shape)).mean}
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """All looks: a row a look and table, ``step``, ``field``, ``ia``, ``ia_normalised``."""
+        return pd.DataFrame(self._rows, columns=["step", "field", "ia", "ia_normalised"])
+
+
+def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
+    """Yield tables by name; modules are kept, as their weights may be replaced by others."""
+    if isinstance(tables, Mapping):
+        yield from tables.items()
+    else:
+        for name, module in tables.named_modules():
+            if hasattr(module, "num_embeddings") and _weight(module).shape[1] > 1:
+                yield name or "embedding", module
+
+
+def _weight(table: Any) -> Any:
+    return table.weight if hasattr(table, "weight") else table

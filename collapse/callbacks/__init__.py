@@ -1,0 +1,1 @@
+"""`collapse.SpectrumMonitor` as callbacks of other libraries' training loops."""

@@ -1,0 +1,48 @@
+"""A callback for Lightning: ``pip install 'embedding-collapse[lightning]'``."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from collapse.analysis.spectrum_monitor import SpectrumMonitor
+
+
+class SpectrumCallback(Callback):  # type: ignore[misc]
+    """Logs the information abundance of a module's embedding tables to the trainer's loggers.
+
+    Parameters
+    ----------
+    tables : mapping of str to Any, optional
+        The tables by name, as `SpectrumMonitor` takes them; by default those of the module.
+    every : int
+        The steps of the optimiser between two looks.
+
+    Examples
+    --------
+    >>> from lightning.pytorch import Trainer
+    >>> from collapse.callbacks.lightning import SpectrumCallback
+    >>> trainer = Trainer(callbacks=[SpectrumCallback(every=1000)])  # doctest: +SKIP
+    """
+
+    def __init__(self, tables: Any = None, *, every: int = 1000) -> None:
+        self._tables, self._every = tables, every
+        self.monitor: SpectrumMonitor | None = None
+        """The monitor, with its history, once training has begun."""
+        self._last = 0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find the tables."""
+        self.monitor = SpectrumMonitor(pl_module if self._tables is None else self._tables, every=self._every)
+        self._last = trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Look after every so many-th step; a step of several batches counts once."""
+        step = trainer.global_step
+        if self.monitor is None or step == self._last or step % self._every:
+            return
+        self._last = step
+        # On one process of several: the tables are the same on all.
+        if trainer.is_global_zero:
+            values = self.monitor.look(step)
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step)

@@ -1,0 +1,37 @@
+"""A callback for Hugging Face's Trainer: ``pip install 'embedding-collapse[transformers]'``."""
+
+from typing import Any
+
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from collapse.analysis.spectrum_monitor import SpectrumMonitor
+
+
+class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
+    """Logs the information abundance of a model's embedding tables to wherever its trainer reports.
+
+    Parameters
+    ----------
+    trainer : transformers.Trainer
+        The trainer, which logs.
+    tables : mapping of str to Any, optional
+        The tables by name, as `SpectrumMonitor` takes them; by default those of the trainer's model.
+    every : int
+        The steps of the optimiser between two looks.
+
+    Examples
+    --------
+    >>> from collapse.callbacks.transformers import SpectrumCallback
+    >>> trainer.add_callback(SpectrumCallback(trainer, every=1000))  # doctest: +SKIP
+    """
+
+    def __init__(self, trainer: Trainer, tables: Any = None, *, every: int = 1000) -> None:
+        self._trainer = trainer
+        self.monitor = SpectrumMonitor(trainer.model if tables is None else tables, every=every)
+        """The monitor, with its history."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look after every so many-th step."""
+        del args, control
+        if state.global_step % self.monitor.every == 0 and state.is_world_process_zero:
+            self._trainer.log(self.monitor.look(state.global_step))

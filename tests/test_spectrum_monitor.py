@@ -1,0 +1,157 @@
+"""The monitor for other people's loops: by hand, in Lightning, and in Hugging Face's Trainer."""
+
+import csv
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from collapse import SpectrumMonitor, information_abundance, random_abundance
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.user, self.item = nn.Embedding(50, 4, padding_idx=0), nn.EmbeddingBag(30, 4, mode="mean")
+        self.bias, self.head = nn.Embedding(50, 1), nn.Linear(8, 1)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        both = torch.cat([self.user(ids[:, 0]), self.item(ids[:, 1:])], 1)
+        out: Tensor = self.head(both) + self.bias(ids[:, 0])
+        return out
+
+
+def test_what_is_logged_is_the_abundance_of_the_moment() -> None:
+    """Tables of one column are none; a table that training changes is measured as it is then."""
+    model, logged = Model(), []
+    monitor = SpectrumMonitor(model, every=2, log=lambda values, step: logged.append((step, values)))
+    for step in range(1, 6):
+        with torch.no_grad():
+            model.user.weight.mul_(torch.tensor([1.0, 0.9, 0.8, 0.5]))
+        found = monitor.step()
+        if step % 2:
+            assert found is None
+            continue
+        assert logged[-1] == (step, found)
+        values = logged[-1][1]
+        expected = {name: information_abundance(getattr(model, name).weight) for name in ("user", "item")}
+        for name, ia in expected.items():
+            assert values[f"spectrum/ia/{name}"] == pytest.approx(ia)
+            shape = getattr(model, name).weight.shape
+            assert values[f"spectrum/ia_normalised/{name}"] == pytest.approx(ia / random_abundance(*shape).mean)
+        assert values["spectrum/ia_mean"] == pytest.approx(np.mean(list(expected.values())))
+    assert [step for step, _ in logged] == [2, 4]
+    assert monitor.history["step"].tolist() == [2, 2, 4, 4]
+    user = monitor.history.query("field == 'user'")["ia"]
+    assert user.iloc[1] < user.iloc[0]
+
+
+def test_a_weight_that_is_replaced_is_seen() -> None:
+    model = Model()
+    monitor = SpectrumMonitor(model)
+    model.item.weight = nn.Parameter(torch.ones(30, 4))
+    assert monitor.look(1)["spectrum/ia/item"] == pytest.approx(1)
+
+
+KINDS = [np.asarray, torch.as_tensor, nn.Parameter, lambda E: nn.Embedding(9, 3, _weight=E)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tables_by_name(kind: Any) -> None:
+    E = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    found = SpectrumMonitor({"a": kind(E)}, prefix="p").look(7)
+    assert found["p/ia/a"] == pytest.approx(information_abundance(E))
+
+
+def test_it_changes_nothing() -> None:
+    """Neither weights, nor gradients, nor what is drawn after it."""
+    model = Model()
+    model(torch.ones(3, 3, dtype=torch.int64)).sum().backward()
+    before = [(p.detach().clone(), None if p.grad is None else p.grad.clone()) for p in model.parameters()]
+    random = torch.get_rng_state()
+    SpectrumMonitor(model).look(1)
+    assert torch.equal(torch.get_rng_state(), random)
+    for (weight, gradient), parameter in zip(before, model.parameters(), strict=True):
+        assert torch.equal(weight, parameter)
+        assert (gradient is None) == (parameter.grad is None)
+        assert gradient is None or torch.equal(gradient, parameter.grad)  # type: ignore[arg-type]
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match="no embedding table of several columns"):
+        SpectrumMonitor(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="every is 0"):
+        SpectrumMonitor(Model(), every=0)
+    with pytest.raises(ValueError, match="table 'a': row 1 holds NaN"):
+        SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).look(1)
+
+
+IDS = torch.randint(1, 30, (64, 3), generator=torch.Generator().manual_seed(0))
+
+
+def test_in_lightning(tmp_path: Path) -> None:
+    """It logs with the trainer's own loggers, at the optimiser's steps: two batches are one here."""
+    pytest.importorskip("lightning")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lightning.pytorch as pl
+        from lightning.pytorch.loggers import CSVLogger
+
+        from collapse.callbacks.lightning import SpectrumCallback
+
+        class Module(pl.LightningModule):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = Model()
+
+            def training_step(self, batch: Tensor) -> Any:
+                return self.model(batch).square().mean()
+
+            def configure_optimizers(self) -> torch.optim.Optimizer:
+                return torch.optim.SGD(self.parameters(), lr=0.1)
+
+        callback, logger = SpectrumCallback(every=2), CSVLogger(tmp_path, name="", version="")
+        trainer = pl.Trainer(
+            max_epochs=1, accumulate_grad_batches=2, accelerator="cpu", logger=logger, callbacks=[callback],
+            enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+        )  # fmt: skip
+        trainer.fit(Module(), torch.utils.data.DataLoader(IDS, batch_size=8))  # type: ignore[arg-type]
+    assert callback.monitor is not None
+    assert sorted(set(callback.monitor.history["field"])) == ["model.item", "model.user"]
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("spectrum/ia_mean")]
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    history = callback.monitor.history.set_index(["step", "field"])["ia"]
+    assert float(rows[1]["spectrum/ia/model.user"]) == pytest.approx(history[4, "model.user"])
+
+
+def test_in_hugging_faces_trainer(tmp_path: Path) -> None:
+    """It logs with the trainer's own `log`."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers import Trainer, TrainingArguments
+
+        from collapse.callbacks.transformers import SpectrumCallback
+
+        class WithLoss(Model):
+            def forward(self, ids: Tensor) -> Any:
+                return {"loss": super().forward(ids).square().mean()}
+
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=4, per_device_train_batch_size=8, report_to=[], use_cpu=True,
+            save_strategy="no", logging_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        data = [{"ids": row} for row in IDS]
+        trainer = Trainer(WithLoss(), arguments, train_dataset=data)
+        callback = SpectrumCallback(trainer, every=2)
+        trainer.add_callback(callback)
+        trainer.train()
+    looks = [entry for entry in trainer.state.log_history if "spectrum/ia_mean" in entry]
+    assert [entry["step"] for entry in looks] == [2, 4]
+    assert looks[0]["spectrum/ia/user"] == pytest.approx(callback.monitor.history["ia"].iloc[0])
