@@ -4,6 +4,7 @@ from pathlib import Path
 
 from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_tables import auc_table
+from collapse.figures.cures_table import cures_table
 from collapse.figures.data_table import data_table
 from collapse.figures.display import Display
 from collapse.figures.findings_table import findings_table
@@ -19,6 +20,7 @@ TABLES = {
     "table-5": auc_table,
     "table-6": auc_table,
     "table-7": auc_table,
+    "cures": cures_table,
     "findings": findings_table,
 }
 """The tables, each with what makes it."""

@@ -21,6 +21,8 @@ SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Of the training rows, in Table 2."""
 EPOCHS_ALONG = 20
 """Of the runs that are looked at along their training."""
+CURED = 4
+"""How many times the base size, where cures are compared."""
 HALVES = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
 """How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
 
@@ -141,6 +143,22 @@ def _variants(profile: Profile) -> list[ModelConfig]:
     return [*(profile.multi("dcnv2", sets) for sets in FACTORS), *variants]
 
 
+def _cures(profile: Profile) -> Runs:
+    """Take single- and multi-embedding of one number of columns, and what is said to help a single one."""
+    penalised = [
+        profile.single("dcnv2", CURED, table_penalty=kind, table_penalty_weight=weight)
+        for kind in ("spectral", "vicreg", "uniformity")
+        for weight in (0.01, 0.1)
+    ]
+    models = [
+        profile.single("dcnv2", CURED),
+        profile.multi("dcnv2", CURED),
+        *(profile.single("dcnv2", CURED, regularised=kind) for kind in ("lambda", "factor")),
+        *penalised,
+    ]
+    return profile.runs(*models, repeats=profile.repeats)
+
+
 def _none(_: Profile) -> Runs:
     """Take nothing: the item is not made of runs."""
     return ()
@@ -207,6 +225,7 @@ RECIPES = {
         Recipe("table-7", "test AUC of AutoInt, SE and ME, to 4x", _compared(
             lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
         Recipe("along-training", "abundance and co-influence by epoch, DCNv2; not in the paper", _along),
+        Recipe("cures", "cures against collapse: abundance, test AUC, time; not in the paper", _cures),
         Recipe("findings", "the paper's claims, each checked on the runs", _findings),
     )
 }  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from collapse.settings import Settings, count, positive, require, setting, share, written
+from collapse.training.models.table_penalties import TablePenalty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,10 @@ class ModelConfig(Settings):
     """Of the sets of ME: separate, one shared by all, or separate with aligned norms (Figures 10c, 10d)."""
     alignment_weight: float = positive(1e-3)
     """Weight of the penalty that aligns the norms; the paper gives no number."""
+    table_penalty: TablePenalty = "none"
+    """A penalty on what a batch looks up: spectral, vicreg or uniformity; the paper has none."""
+    table_penalty_weight: float = positive(0.01)
+    """Its weight."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,5 +76,5 @@ class ModelConfig(Settings):
         return ",".join([self.model + size, *words])
 
 
-VARIANTS = ("interactions", "alignment_weight")
+VARIANTS = ("interactions", "alignment_weight", "table_penalty", "table_penalty_weight")
 """The settings of every model that a name spells out, beside its size."""

@@ -16,6 +16,7 @@ from collapse.training.models.embedding import FusedEmbedding
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.registry import interaction_class
 from collapse.training.models.regularisers import alignment_penalty
+from collapse.training.models.table_penalties import table_penalty
 
 
 class MultiEmbeddingModel(nn.Module):
@@ -82,13 +83,22 @@ class MultiEmbeddingModel(nn.Module):
         logits: Tensor = self.head(z)
         return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
 
-    def penalty(self) -> Tensor | None:
-        """Return what is added to the loss beside weight decay, a scalar; None for nothing."""
+    def penalty(self, ids_BN: Tensor | None = None, table_gradient: Tensor | None = None) -> Tensor | None:
+        """Return what is added to the loss beside weight decay, a scalar; None for nothing.
+
+        Parameters
+        ----------
+        ids_BN, table_gradient : Tensor, optional
+            The batch, as `forward` takes it, for a penalty on what it looks up.
+        """
         terms = [term for each in self.interactions if (term := each.penalty()) is not None]  # type: ignore[operator]
         if self.config.interactions == "aligned":
             layers = zip(*(each.projections() for each in self.interactions), strict=True)  # type: ignore[operator]
             aligned = [alignment_penalty(W_sets, self.interactions[0].n_fields) for W_sets in layers]  # type: ignore[arg-type]
             terms.append(self.config.alignment_weight * torch.stack(aligned).sum())
+        if self.config.table_penalty != "none" and ids_BN is not None:
+            of_batch = table_penalty(self.config.table_penalty, self.embedding(ids_BN, table_gradient))
+            terms.append(self.config.table_penalty_weight * of_batch)
         return torch.stack(terms).sum() if terms else None
 
 

@@ -168,7 +168,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits_B = self._forward(ids_BN, self._table_gradient)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
-        penalty = self.model.penalty()
+        penalty = self.model.penalty(ids_BN, self._table_gradient)
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         if self._table_gradient is not None:

@@ -1,0 +1,120 @@
+"""Penalties against collapse from the literature, on the embeddings that a batch looks up.
+
+Each is 0 or least where a field's embeddings fill their K directions alike. They work on what the batch saw, so
+rows count as often as they come. A field that can only have one value in the batch adds a constant.
+
+Shapes: B batch, N fields, K columns of a field in one set.
+"""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
+_PAIRS = 128
+_EPSILON = 1e-12
+
+
+def spectral(e_BNK: Tensor) -> Tensor:
+    """Measure how few directions hold the energy: mean over fields of sum sigma^4 / (sum sigma^2)^2.
+
+    The inverse of the participation ratio, from the Gram matrix alone: tr(G^2) / tr(G)^2, G = E^T E of the rows
+    looked up.
+
+    Parameters
+    ----------
+    e_BNK : Tensor
+        The embeddings, shape (B, N, K).
+
+    Returns
+    -------
+    Tensor
+        A scalar from 1 / K, all singular values equal, to 1, rank one; of no scale, and the same in any rotation.
+    """
+    G_NKK = torch.einsum("bnk,bnl->nkl", e_BNK, e_BNK)
+    trace_N = G_NKK.diagonal(dim1=1, dim2=2).sum(-1)
+    return (G_NKK.square().sum((1, 2)) / (trace_N.square() + _EPSILON**2)).mean()
+
+
+def vicreg(e_BNK: Tensor) -> Tensor:
+    """Have every column vary alike and none with another: the variance and covariance terms of VICReg.
+
+    mean_k max(0, 1 - std_k) + sum_{k != l} C_kl^2 / K, the columns in units of the field's own root mean variance,
+    as embeddings of clicks have no scale of their own (the original has units of 1).
+
+    Parameters
+    ----------
+    e_BNK : Tensor
+        The embeddings, shape (B, N, K).
+
+    Returns
+    -------
+    Tensor
+        A scalar from 0, where the covariance is a multiple of the identity.
+
+    References
+    ----------
+    Bardes, Ponce and LeCun, VICReg, ICLR 2022, equations 1 to 4.
+    """
+    K = e_BNK.shape[2]
+    x_BNK = e_BNK - e_BNK.mean(0)
+    scale_N1 = x_BNK.square().mean((0, 2)).add(_EPSILON).sqrt().detach()[:, None]
+    x_BNK = x_BNK / scale_N1
+    C_NKK = torch.einsum("bnk,bnl->nkl", x_BNK, x_BNK) / max(len(x_BNK) - 1, 1)
+    variances_NK = C_NKK.diagonal(dim1=1, dim2=2)
+    hinge = torch.relu(1 - variances_NK.add(1e-4).sqrt()).mean()
+    covariance = (C_NKK.square().sum((1, 2)) - variances_NK.square().sum(-1)).mean() / K
+    return hinge + covariance
+
+
+def uniformity(e_BNK: Tensor) -> Tensor:
+    """Push the directions of different rows apart: mean over fields of log mean_{a, b} exp(-2 ||u_a - u_b||^2).
+
+    Parameters
+    ----------
+    e_BNK : Tensor
+        The embeddings, shape (B, N, K); the first 128 rows of the batch enter.
+
+    Returns
+    -------
+    Tensor
+        A scalar up to 0, where all rows point the same way.
+
+    References
+    ----------
+    Wang and Isola, Understanding contrastive representation learning through alignment and uniformity on the
+    hypersphere, ICML 2020; for recommenders Wang et al., DirectAU, KDD 2022.
+    """
+    x_NAK = e_BNK[:_PAIRS].transpose(0, 1)
+    u_NAK = x_NAK / x_NAK.square().sum(-1, keepdim=True).add(_EPSILON).sqrt()
+    # ||u_a - u_b||^2 = 2 - 2 u_a . u_b
+    squares_NAA = 2 - 2 * (u_NAK @ u_NAK.mT)
+    return squares_NAA.mul(-2).exp().mean((1, 2)).log().mean()
+
+
+_PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "spectral": spectral,
+    "vicreg": vicreg,
+    "uniformity": uniformity,
+}
+assert {"none", *_PENALTIES} == set(get_args(TablePenalty))
+
+
+def table_penalty(kind: TablePenalty, sets: tuple[Tensor, ...]) -> Tensor:
+    """Sum a penalty over the sets of a model.
+
+    Parameters
+    ----------
+    kind : str
+        Which, not ``none``.
+    sets : tuple of Tensor
+        The embeddings of a batch, one a set, each of shape (B, N, K).
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+    """
+    return torch.stack([_PENALTIES[kind](e_BNK.float()) for e_BNK in sets]).sum()
