@@ -21,11 +21,13 @@ from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
 from collapse.figures.display import Display
 from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS, display_of
+from collapse.figures.schematic import SchematicDisplay
 from collapse.figures.spectrum import SpectrumDisplay
 from collapse.figures.sub_embeddings import SubEmbeddingDisplay
 from collapse.study.item import Item
 from collapse.study.profiles import Profile
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.training.models.registry import model_config
 from tests.pretended import pretended
 from tests.small_data import write_small_data
 
@@ -245,3 +247,10 @@ def test_a_folder_that_cannot_be_written_is_named(factored: Factored, tmp_path: 
     with pytest.raises(CollapseError, match="cannot write to .*file/in: not a directory"):
         display.save(tmp_path / "file" / "in")
     assert isinstance(display.table, pd.DataFrame)
+
+
+def test_the_schematic_sets_the_names_of_tables_as_formulas() -> None:
+    display = SchematicDisplay.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")]).plot()
+    texts = {text.get_text() for ax in display.axes_ for text in ax.texts}
+    assert {"$E_{1}$", "$E_{3}$", "$E_{2}^{(2)}$"} <= texts
+    assert not [text for text in texts if "\\$" in text]

@@ -64,6 +64,15 @@ def test_scale_and_order_of_rows(seed: int, scale: float) -> None:
         assert float(penalty(e[order])) == pytest.approx(float(penalty(e)), rel=1e-9)
 
 
+@pytest.mark.parametrize("penalty", [spectral, vicreg, uniformity])
+def test_no_scale_is_pushed(penalty: object) -> None:
+    """What has no scale has a gradient that leaves the scale as it is: it is orthogonal to the embeddings."""
+    e = batch(0).requires_grad_()
+    (gradient,) = torch.autograd.grad(penalty(e), e)  # type: ignore[operator]
+    along = float((gradient * e.detach()).sum() / (gradient.norm() * e.detach().norm()))
+    assert along == pytest.approx(0, abs=1e-6)
+
+
 def test_uniformity_is_its_formula() -> None:
     e = batch(0, B=7)
     u = e / e.norm(dim=-1, keepdim=True)

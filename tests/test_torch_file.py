@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import zipfile
-from collections import OrderedDict
+from argparse import Namespace
+from collections import OrderedDict, defaultdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from collapse.errors import CollapseError
-from collapse.torch_file import as_tensors, read_torch_file
+from collapse.torch_file import Stub, as_tensors, read_foreign_file, read_torch_file
 
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TYPES += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
@@ -135,3 +137,66 @@ def test_an_analysis_does_not_load_torch(trained: dict[str, Path]) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, trained["dcnv2-4"]], check=True, capture_output=True)
+
+
+class Changer:
+    """A pickle that sets an attribute of what it names, by the opcode that fills objects."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def pickled(self) -> bytes:
+        module, _, attribute = self.name.rpartition(".")
+        named = b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
+        return b"\x80\x02" + named + b"}X\x04\x00\x00\x00kindX\x05\x00\x00\x00wrongsb."
+
+
+@pytest.mark.parametrize("name", ["torch._utils._rebuild_tensor_v2", "torch.ComplexFloatStorage", "torch.Size"])
+def test_a_file_cannot_change_what_it_names(name: str, tmp_path: Path) -> None:
+    """Else one file would tell how the next one is read."""
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("a/data.pkl", Changer(name).pickled())
+    with pytest.raises(CollapseError, match="is damaged"):
+        read_foreign_file(tmp_path / "a.pt")
+    torch.save(torch.ones(3), tmp_path / "b.pt")
+    assert read_torch_file(tmp_path / "b.pt").tolist() == [1] * 3
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_objects_of_unknown_classes_are_inert(protocol: int, tmp_path: Path) -> None:
+    """Their attributes, items and arrays are there; nothing of theirs is run, and every name is told."""
+    content = {
+        "namespace": Namespace(a=1, table=torch.ones(2, 3)),
+        "array": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "objects": np.array([None, 3], dtype=object),
+        "scalar": np.float64(0.5),
+        "default": defaultdict(list, {"b": [1]}),
+        "set": {1, 2},
+        "function": print,
+        "fraction": Fraction(1, 3),
+    }
+    torch.save(content, tmp_path / "a.pt", pickle_protocol=protocol)
+    found, names = read_foreign_file(tmp_path / "a.pt")
+    assert found["namespace"].attributes["a"] == 1
+    assert found["namespace"].attributes["table"].tolist() == [[1] * 3] * 2
+    np.testing.assert_array_equal(found["array"].array, content["array"])
+    assert found["objects"].array is None
+    assert found["scalar"] == 0.5
+    assert found["default"].attributes == {"b": [1]}
+    assert sorted(found["set"]) == [1, 2]
+    assert isinstance(found["fraction"], Stub)
+    assert {"argparse.Namespace", "fractions.Fraction"} <= set(names)
+
+
+def test_files_of_before_version_1_6(tmp_path: Path) -> None:
+    """Tensors that share a storage, of several types, transposed; cut off anywhere, they are refused."""
+    whole = torch.arange(12.0).reshape(3, 4)
+    content = {"whole": whole, "part": whole[1:, 2:], "turned": whole.T, "half": whole.half(), "ids": whole.long()}
+    path = tmp_path / "a.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    assert_same(as_tensors(read_torch_file(path)), torch.load(path, weights_only=True))
+    complete = path.read_bytes()
+    for length in range(len(complete) - 1, 0, -7):
+        path.write_bytes(complete[:length])
+        with pytest.raises(CollapseError):
+            read_torch_file(path)

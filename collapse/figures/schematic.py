@@ -1,5 +1,6 @@
 """Figure 7: single- and multi-embedding, drawn from the models' own description."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -57,8 +58,17 @@ class SchematicDisplay(Display):
                 (x, level), (r, g, b) = place[part], colours[place[part][1]]
                 pale = (0.75 + r / 4, 0.75 + g / 4, 0.75 + b / 4)
                 box = {"boxstyle": "round,pad=0.35", "lw": 0.7, "fc": pale, "ec": (r, g, b)}
-                words = style.wrapped_lines(text, 20)
+                words = _table_name(text) or style.wrapped_lines(text, 20)
                 ax.text(x, level, words, ha="center", va="center", fontsize=6, bbox=box, zorder=2)
             ax.set(xlim=(parts["x"].min() - 1.2, parts["x"].max() + 1.2), ylim=(-0.5, 4.5))
             ax.set_title(f"{parts['variant'].iloc[0]}: {name}")
             ax.axis("off")
+
+
+def _table_name(text: str) -> str | None:
+    """Set the name of a table, ``E_1`` or ``E_1^(2)``, as a formula; None for what is none."""
+    found = re.fullmatch(r"E_(\d+)(?:\^\((\d+)\))?", text)
+    if found is None:
+        return None
+    field, of_set = found.groups()
+    return f"$E_{{{field}}}$" if of_set is None else f"$E_{{{field}}}^{{({of_set})}}$"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.torch_file.stubs import ArrayBuilder, DtypeBuilder, scalar, stub_class
+from collapse.torch_file.stubs import ArrayBuilder, DtypeBuilder, array_of_buffer, scalar, stub_class
 
 _TYPES = {
     "BFloat16Storage": "bfloat16",
@@ -164,6 +164,7 @@ HARMLESS: dict[str, Any] = {
     "copy_reg._reconstructor": _Function(_reconstructed),
     **{f"numpy.{core}.multiarray._reconstruct": ArrayBuilder for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": _Function(scalar) for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": _Function(array_of_buffer) for core in ("core", "_core")},
     "numpy.ndarray": "ndarray",
     "numpy.dtype": DtypeBuilder,
 }

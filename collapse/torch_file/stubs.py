@@ -101,6 +101,14 @@ class DtypeBuilder:
         return dtype
 
 
+def array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> ArrayBuilder:
+    """Return an array as the fifth pickle protocol holds it."""
+    builder = ArrayBuilder()
+    if isinstance(content, bytes | bytearray):
+        builder.__setstate__((1, shape, dtype, order == "F", bytes(content)))
+    return builder
+
+
 def scalar(dtype: Any, content: Any) -> Any:
     """Return a number of NumPy's as Python's; None if it is none."""
     if not isinstance(dtype, DtypeBuilder) or dtype.dtype is None:

@@ -38,7 +38,7 @@ def parts_of(config: ModelConfig, *, fields: int = 3) -> pd.DataFrame:
             "part": f"E{key.field},{key.set}",
             "level": 0,
             "x": key.set * (fields + 1) + key.field,
-            "text": f"$E_{key.field + 1}$" if M == 1 else f"$E_{key.field + 1}^{{({key.set + 1})}}$",
+            "text": f"E_{key.field + 1}" if M == 1 else f"E_{key.field + 1}^({key.set + 1})",
             "into": f"I{key.set % copies}",
         }
         for key in model.layout.tables

@@ -42,7 +42,8 @@ def vicreg(e_BNK: Tensor) -> Tensor:
     """Have every column vary alike and none with another: the variance and covariance terms of VICReg.
 
     mean_k max(0, 1 - std_k) + sum_{k != l} C_kl^2 / K, the columns in units of the field's own root mean variance,
-    as embeddings of clicks have no scale of their own (the original has units of 1).
+    as embeddings of clicks have no scale of their own (the original has units of 1); so its gradient changes no
+    field's scale.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def vicreg(e_BNK: Tensor) -> Tensor:
     """
     K = e_BNK.shape[2]
     x_BNK = e_BNK - e_BNK.mean(0)
-    scale_N1 = x_BNK.square().mean((0, 2)).add(_EPSILON).sqrt().detach()[:, None]
+    scale_N1 = x_BNK.square().mean((0, 2)).add(_EPSILON).sqrt()[:, None]
     x_BNK = x_BNK / scale_N1
     C_NKK = torch.einsum("bnk,bnl->nkl", x_BNK, x_BNK) / max(len(x_BNK) - 1, 1)
     variances_NK = C_NKK.diagonal(dim1=1, dim2=2)
