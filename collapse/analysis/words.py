@@ -8,6 +8,7 @@ from collapse.analysis.factors import FactoredTables
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _TOLD = 8
+_PLAINLY_NONE = ("(its name is not that of a table)", "(of 1 dimension)", "(of 0 dimensions)")
 
 
 def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
@@ -37,7 +38,9 @@ def remarks(factored: FactoredTables) -> list[str]:
     lines = [f"note: {note}" for note in tables.notes]
     if tables.skipped:
         rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
-        lines.append(f"skipped, as no table: {', '.join(tables.skipped[:_TOLD])}{rest}")
+        # What could have been a table comes first.
+        skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
+        lines.append(f"skipped, as no table: {', '.join(skipped[:_TOLD])}{rest}")
     zero = [
         f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
         for table in factored

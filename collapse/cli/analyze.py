@@ -8,7 +8,7 @@ import click
 
 from collapse.cli.conditions import fail, failures
 from collapse.cli.foreign import engines, foreign_options
-from collapse.cli.options import text_model_option
+from collapse.cli.options import rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
 from collapse.files import csv_text
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the figures; by default that of the first checkpoint.",
 )
-@click.option(
-    "--rows",
-    type=click.Choice(["all", "seen", "frequency"]),
-    default="all",
-    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
-)
+@rows_option
 @click.option(
     "--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps in Figures 3 and 10b."
 )
@@ -75,11 +70,7 @@ if TYPE_CHECKING:
     help="Fail only on what got worse since this output of --json: fields for which --fail-if did not hold then; "
     "without --fail-if, fields that are further collapsed. Conditions can name MEASURE_before and MEASURE_change.",
 )
-@click.option(
-    "--verify/--no-verify",
-    default=True,
-    help="Compare the tables' bytes with the file's checksums.",
-)
+@verify_option
 @click.option(
     "--engine",
     metavar="dask[:ADDRESS]",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
+from collapse.cli.options import rows_option, verify_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +24,10 @@ _LOOKS = 8
 @click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
 @click.argument("field")
 @click.option("--partners", type=click.IntRange(min=0), default=5, help="How many partners to show; 0 for all.")
-@click.option(
-    "--rows",
-    type=click.Choice(["all", "seen", "frequency"]),
-    default="all",
-    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
-)
+@rows_option
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps of its partners.")
 @foreign_options
-@click.option("--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums.")
+@verify_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text, with all partners.")
 def command(
     checkpoint: Path,

@@ -15,6 +15,15 @@ text_model_option = click.option(
     type=click.Path(path_type=Path),
     help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
 )
+rows_option = click.option(
+    "--rows",
+    type=click.Choice(["all", "seen", "frequency"]),
+    default="all",
+    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
+)
+verify_option = click.option(
+    "--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums."
+)
 
 
 def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) -> Decorator:

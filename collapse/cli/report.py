@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.foreign import engines, foreign_options
+from collapse.cli.options import rows_option, verify_option
 from collapse.visible import path_text
 
 if TYPE_CHECKING:
@@ -22,15 +23,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="The page to write; by default report.html beside the checkpoint.",
 )
-@click.option(
-    "--rows",
-    type=click.Choice(["all", "seen", "frequency"]),
-    default="all",
-    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
-)
+@rows_option
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the heatmap of sub-embeddings.")
 @foreign_options
-@click.option("--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums.")
+@verify_option
 @click.option("--engine", metavar="dask[:ADDRESS]", help="Have a Dask cluster read long tables.")
 def command(
     checkpoint: Path,

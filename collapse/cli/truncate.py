@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
+from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _MB = 1e6
 )
 @click.option("--device", default="auto", help="Where to test: auto, cpu, cuda or cuda:1.")
 @foreign_options
-@click.option("--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums.")
+@verify_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(
     checkpoint: Path,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from collapse.settings import Settings, count, positive, require, setting, share, written
-from collapse.training.models.table_penalties import TablePenalty
+
+TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
+"""Those of `collapse.training.models.table_penalties`, which needs torch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ Shapes: B batch, N fields, K columns of a field in one set.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
+from collapse.training.models.config import TablePenalty
+
 _PAIRS = 128
 _EPSILON = 1e-12
 
