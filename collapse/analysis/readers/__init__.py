@@ -53,10 +53,7 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
     if is_factors(content):
         refuse_foreign(path, foreign)
         return read_factors(content, path)
-    try:
-        found = find_state(content, foreign)
-    except RecursionError as error:
-        raise CollapseError(f"{path} is damaged: it is nested without end") from error
+    found = find_state(content, foreign)
     if found is None:
         raise CollapseError(f"{path} is a torch file without a tensor in it")
     return read_state(found, path, selection)

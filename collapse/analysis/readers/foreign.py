@@ -70,8 +70,11 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
     aware = [part for part in parts if "target" in part.tensor.match.groups]
     maps: list[FieldMaps] = []
     if aware and len(fields) > 1:
+        fields = tuple(dict.fromkeys(part.field for part in aware))
         tables, of_targets = _field_aware(aware, fields, skips=bool(roles.family and roles.family.skips_target))
         maps.append(of_targets)
+        beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
+        roles.skipped.extend(f"{name} (it is beside field-aware tables)" for name in sorted(beside))
     else:
         tables = tuple(_table(field, [part for part in parts if part.field == field]) for field in fields)
         maps.extend(field_maps(roles, tables, notes))

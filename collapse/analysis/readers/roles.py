@@ -15,6 +15,7 @@ from collapse.analysis.readers.field_sizes import FieldSizes
 from collapse.analysis.readers.state import State
 from collapse.checkpoint import FLOATS, dtype_of
 from collapse.errors import CollapseError
+from collapse.torch_file import Stub
 
 _TABLE = re.compile(r"emb|table|shared", re.IGNORECASE)
 _LAYER = re.compile(r"linear|mlp|proj|bias|kernel", re.IGNORECASE)
@@ -113,6 +114,8 @@ def _family(state: State, matrices: Mapping[str, Any]) -> Family | None:
 
 def why_no_table(array: Any) -> str | None:
     """Say why an array is no table; None if it is a matrix of floating numbers."""
+    if isinstance(array, Stub):
+        return f"an object of {array.name}, which was not made"
     if (dtype := dtype_of(array)) not in FLOATS:
         return dtype
     shape = tuple(array.shape)

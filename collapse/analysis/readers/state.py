@@ -41,7 +41,7 @@ def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
     State or None
         The part with most tensors that belongs to no optimiser, the first of several; None if there is none.
     """
-    parts = [part for part in _parts(content, ()) if any(map(is_tensor, part[1].values()))]
+    parts = [part for part in _parts(content, (), set()) if any(map(is_tensor, part[1].values()))]
     models = [part for part in parts if not is_optimiser(part[0])]
     if not models:
         return None
@@ -65,14 +65,21 @@ def is_tensor(value: Any) -> bool:
 _Part = tuple[tuple[str, ...], dict[str, Any], dict[str, tuple[int, ...]]]
 
 
-def _parts(value: Any, path: tuple[str, ...]) -> Iterator[_Part]:
-    """Yield every mapping or module that holds tensors itself: its path, its tensors, its offsets."""
+def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]:
+    """Yield every mapping or module that holds tensors itself: its path, its tensors, its offsets.
+
+    What was seen is not walked again: a file may hold itself, or one list in many places.
+    """
     value = _plain(value)
+    if isinstance(value, Mapping | list | tuple | Stub):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
     if is_tensor(value):
         yield path, {path[-1] if path else "tensor": value}, {}
     elif _is_module(value):
         offsets: dict[str, tuple[int, ...]] = {}
-        yield path, dict(_parameters(value, "", offsets)), offsets
+        yield path, dict(_parameters(value, "", offsets, set())), offsets
     elif isinstance(value, Mapping | list | tuple | Stub):
         entries = _entries(value)
         named = {str(key): _plain(item) for key, item in entries.items()}
@@ -81,7 +88,7 @@ def _parts(value: Any, path: tuple[str, ...]) -> Iterator[_Part]:
             yield path, {key: item for key, item in named.items() if is_tensor(item) or isinstance(item, Stub)}, {}
         for key, item in named.items():
             if not is_tensor(item) and isinstance(item, Mapping | list | tuple | Stub):
-                yield from _parts(item, (*path, key))
+                yield from _parts(item, (*path, key), seen)
 
 
 def _entries(value: Any) -> Mapping[Any, Any]:
@@ -98,8 +105,13 @@ def _is_module(value: Any) -> bool:
     return isinstance(value, Stub) and {"_parameters", "_modules"} <= value.attributes.keys()
 
 
-def _parameters(module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, Any]]:
+def _parameters(
+    module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]], seen: set[int]
+) -> Iterator[tuple[str, Any]]:
     """Yield what torch's named_parameters and named_buffers would, and note the offsets on the way."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
     held = module.attributes
     begins = _plain(held.get("offsets"))
     if isinstance(begins, np.ndarray | list | tuple):
@@ -114,7 +126,7 @@ def _parameters(module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]]) 
     modules = held["_modules"]
     for name, child in modules.items() if isinstance(modules, Mapping) else ():
         if _is_module(child):
-            yield from _parameters(child, f"{prefix}{name}.", offsets)
+            yield from _parameters(child, f"{prefix}{name}.", offsets, seen)
 
 
 def is_optimiser(path: tuple[str, ...]) -> bool:
