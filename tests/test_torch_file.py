@@ -200,3 +200,35 @@ def test_files_of_before_version_1_6(tmp_path: Path) -> None:
         path.write_bytes(complete[:length])
         with pytest.raises(CollapseError):
             read_torch_file(path)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        pytest.param(b"\x80\x02K\x01r\xff\xff\xff\xff.", id="an object remembered under a number of four billion"),
+        pytest.param(b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"x.", id="a terabyte of bytes"),
+        pytest.param(b"\x80\x02\x8b" + b"\xff\xff\xff\x7f" + b"x.", id="a number of two billion bytes"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_cannot_ask_for_memory(pickled: bytes, zipped: bool, tmp_path: Path) -> None:
+    """Beyond what it holds: each of these asks for tens of gigabytes, and more than this process may have."""
+    path = tmp_path / "a.pt"
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/data.pkl", pickled)
+    else:
+        torch.save(torch.ones(1), path, _use_new_zipfile_serialization=False)
+        complete = path.read_bytes()
+        path.write_bytes(complete[: complete.index(b"\x80\x02ctorch._utils")] + pickled)
+    code = (
+        "import resource, sys; from pathlib import Path; from collapse.errors import CollapseError\n"
+        "from collapse.torch_file import read_foreign_file\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
+        "try: read_foreign_file(Path(sys.argv[1]))\n"
+        "except CollapseError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    assert "MemoryError" not in ran.stdout
+    assert ran.stderr == ""

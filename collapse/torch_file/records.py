@@ -9,6 +9,8 @@ from typing import IO, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+_LINE = 1 << 16
+"""A line of a pickle is shorter: it is the name of a class, or a number."""
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
@@ -97,6 +99,18 @@ class _Bytes(RawIOBase):
 
     def tell(self) -> int:
         return self._at
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # As much as there is, whatever is asked for: a damaged file may ask for terabytes.
+        end = len(self._content) if size is None or size < 0 else self._at + size
+        part = self._content[self._at : end].tobytes()
+        self._at += len(part)
+        return part
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        limit = _LINE if size is None or size < 0 else min(size, _LINE)
+        ends = np.flatnonzero(self._content[self._at : self._at + limit] == ord("\n"))
+        return self.read(int(ends[0]) + 1 if len(ends) else limit)
 
     def readinto(self, buffer: "memoryview", /) -> int:  # type: ignore[override]
         part = self._content[self._at : self._at + len(buffer)]
