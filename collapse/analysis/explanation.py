@@ -26,6 +26,8 @@ class Explanation:
     """The field."""
     diagnosis: Mapping[str, Any]
     """Its row of `collapse.analysis.diagnosis.diagnose`."""
+    columns: int
+    """All columns of its table, M K."""
     rank: int
     """Its place among all fields, from 1 for the most collapsed, by IA / E[IA(random)]."""
     fields: int
@@ -76,6 +78,7 @@ def explain(factored: FactoredTables, field: str) -> Explanation:
     return Explanation(
         field=field,
         diagnosis={str(name): value for name, value in frame.iloc[number].items()},
+        columns=table.columns,
         rank=int(order.iloc[number]),
         fields=len(frame),
         sizes={share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES},

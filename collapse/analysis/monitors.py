@@ -11,10 +11,8 @@ import numpy as np
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
-from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.analysis.measures.spectra import decompose
 from collapse.analysis.readers.native import tables_of
+from collapse.analysis.spectrum_monitor import against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.checkpoint import Checkpoint
 
@@ -28,16 +26,12 @@ class AbundanceMonitor:
 
     def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
         """Measure every field."""
-        return [self._row(table) for table in tables_of(checkpoint)]
+        return [{"field": table.field, **against_random(table.E)} for table in tables_of(checkpoint)]
 
     def columns(self, rows: Sequence[Row]) -> dict[str, float]:
         """Average over the fields: ``ia_mean`` and ``ia_normalised_mean``."""
         measures = ("ia", "ia_normalised")
         return {f"{measure}_mean": float(np.mean([row[measure] for row in rows])) for measure in measures}
-
-    def _row(self, table: Any) -> dict[str, Any]:
-        ia = float(abundance_of_spectrum(decompose(table.E).values))
-        return {"field": table.field, "ia": ia, "ia_normalised": ia / random_abundance(*table.E.shape).mean}
 
 
 class CoInfluenceMonitor:

@@ -113,15 +113,17 @@ class _ShardPasses:
             yield start, (stop, None if self._weights is None else self._weights[start:stop])
 
 
+def _rows(place: Place, start: int, stop: int) -> Any:
+    """Map some rows on a worker: anew each time, so that their memory is given back after it."""
+    return load(place.path, verify=False, selection=place.selection).tables[place.number].E[start:stop]
+
+
 def _shard(place: Place, start: int, part: tuple[int, NDArray[np.float64] | None], scale: float) -> RowStream:
-    """Open a shard on a worker: mapped anew each time, so that its memory is given back after it."""
+    """Open a shard, with rows of zeros where no row has a weight."""
     stop, weights = part
-    table = load(place.path, verify=False, selection=place.selection).tables[place.number]
+    E = _rows(place, start, stop)
     if weights is not None and not weights.any():
-        weights = None
-        E: Any = np.zeros((stop - start, table.E.shape[1]))
-    else:
-        E = table.E[start:stop]
+        E, weights = np.zeros(E.shape), None
     stream = RowStream(E, weights, first_row=start)
     stream.scale = scale
     return stream
@@ -141,5 +143,4 @@ def _largest_of_shard(place: Place, start: int, part: tuple[int, Any], scale: fl
 
 def _rows_of_shard(place: Place, start: int, part: tuple[int, Any], _scale: float) -> RowPart:
     stop, weights = part
-    table = load(place.path, verify=False, selection=place.selection).tables[place.number]
-    return measure_part(table.E[start:stop], weights=weights, first_row=start)
+    return measure_part(_rows(place, start, stop), weights=weights, first_row=start)

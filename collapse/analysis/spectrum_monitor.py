@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.abundance import information_abundance
 from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.analysis.measures.spectra import decompose
 
 Log = Callable[[dict[str, float], int], object]
 
@@ -113,15 +112,20 @@ class SpectrumMonitor:
     def _of_table(self, name: str) -> dict[str, float]:
         table = _weight(self._tables[name])
         try:
-            ia = float(abundance_of_spectrum(decompose(table).values))
+            return against_random(table)
         except ValueError as error:
             raise ValueError(f"table {name!r}: {error}") from error
-        return {"ia": ia, "ia_normalised": ia / random_abundance(*map(int, table.shape)).mean}
 
     @property
     def history(self) -> pd.DataFrame:
         """All looks: a row a look and table, ``step``, ``field``, ``ia``, ``ia_normalised``."""
         return pd.DataFrame(self._rows, columns=["step", "field", "ia", "ia_normalised"])
+
+
+def against_random(E: Any) -> dict[str, float]:
+    """Measure a table: ``ia``, and ``ia_normalised`` = IA / E[IA(random)]; all rows enter."""
+    ia = information_abundance(E)
+    return {"ia": ia, "ia_normalised": ia / random_abundance(*map(int, E.shape)).mean}
 
 
 def _tables(tables: Any) -> Iterator[tuple[str, Any]]:

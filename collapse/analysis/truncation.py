@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from collapse.analysis.measures.dimensions import directions_for_energy
 from collapse.analysis.measures.row_stream import RowStream, in_memory
-from collapse.analysis.measures.spectra import decompose
+from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.analysis.readers.blocks import as_array
 from collapse.errors import CollapseError
 from collapse.tables import TableSet
@@ -60,7 +60,35 @@ class Truncated:
         return product
 
 
-def truncate(tables: TableSet, energy: float) -> Iterator[Truncated]:
+def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
+    """Decompose every table of every set, once for all shares that are asked for.
+
+    Parameters
+    ----------
+    tables : TableSet
+        The tables.
+
+    Returns
+    -------
+    list of Spectrum
+        One a field and set, in the order of the fields.
+
+    Raises
+    ------
+    CollapseError
+        If a table holds NaN or infinity.
+    """
+    found = []
+    for table in tables:
+        for m in range(table.sets):
+            try:
+                found.append(decompose(table.set(m)))
+            except ValueError as error:
+                raise CollapseError(f"field {table.field!r} of {tables.source}: {error}") from error
+    return found
+
+
+def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None = None) -> Iterator[Truncated]:
     """Cut every table of every set to the directions that hold a share of its energy.
 
     Parameters
@@ -69,6 +97,8 @@ def truncate(tables: TableSet, energy: float) -> Iterator[Truncated]:
         The tables.
     energy : float
         The share, above 0 and at most 1.
+    spectra : sequence of Spectrum, optional
+        What `spectra_of_sets` returned, where several shares are asked for.
 
     Yields
     ------
@@ -82,16 +112,13 @@ def truncate(tables: TableSet, energy: float) -> Iterator[Truncated]:
     """
     if not 0 < energy <= 1:
         raise CollapseError(f"{energy:g} is no share of the energy: it is above 0 and at most 1")
+    of_sets = iter(spectra_of_sets(tables) if spectra is None else spectra)
     for table in tables:
         for m in range(table.sets):
-            try:
-                yield _cut(table.field, m, table.set(m), energy)
-            except ValueError as error:
-                raise CollapseError(f"field {table.field!r} of {tables.source}: {error}") from error
+            yield _cut(table.field, m, table.set(m), next(of_sets), energy)
 
 
-def _cut(field: str, m: int, E: Any, energy: float) -> Truncated:
-    spectrum = decompose(E)
+def _cut(field: str, m: int, E: Any, spectrum: Spectrum, energy: float) -> Truncated:
     k = max(1, int(directions_for_energy(spectrum.values, share=energy)))
     V_k = spectrum.V[:, :k]
     dtype = as_array(E[:1]).dtype

@@ -41,15 +41,19 @@ def remarks(factored: FactoredTables) -> list[str]:
         # What could have been a table comes first.
         skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
         lines.append(f"skipped, as no table: {', '.join(skipped[:_TOLD])}{rest}")
-    zero = [
+    if zero := zero_rows(factored):
+        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
+        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
+    return lines
+
+
+def zero_rows(factored: FactoredTables) -> list[str]:
+    """Name every field that has rows of zeros alone, with which or how many."""
+    return [
         f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
         for table in factored
         if (of_rows := table.of_rows).zero
     ]
-    if zero:
-        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
-        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
-    return lines
 
 
 def summary(fields: pd.DataFrame) -> str:

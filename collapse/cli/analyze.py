@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.conditions import fail, failures
-from collapse.cli.foreign import engines, foreign_options
+from collapse.cli.foreign import engine_option, engines, foreign_options
 from collapse.cli.options import rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.figures.markdown import markdown_table
@@ -71,12 +71,7 @@ if TYPE_CHECKING:
     "without --fail-if, fields that are further collapsed. Conditions can name MEASURE_before and MEASURE_change.",
 )
 @verify_option
-@click.option(
-    "--engine",
-    metavar="dask[:ADDRESS]",
-    help="Have a Dask cluster read tables that are longer than a shard, such as dask:tcp://node1:8786; without "
-    "an address one of this machine's processes. All machines see CKPT under the same path.",
-)
+@engine_option
 @click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
 def command(
     checkpoints: tuple[Path, ...],

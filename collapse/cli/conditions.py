@@ -51,13 +51,20 @@ def failures(
         return {
             f"further collapsed than in {baseline}": [str(f) for each in compared for f in worse(each)["field"]]
         }
-    found: dict[str, list[str]] = {}
-    for condition in conditions:
-        found[condition] = []
-        for each in compared:
-            then = set(failing(as_before(each), condition)["field"])
-            found[condition] += [str(field) for field in failing(each, condition)["field"] if field not in then]
-    return found
+    then = [as_before(each) for each in compared]
+    return {
+        condition: [
+            str(field)
+            for now, earlier in zip(compared, then, strict=True)
+            for field in _newly(failing(now, condition), failing(earlier, condition))
+        ]
+        for condition in conditions
+    }
+
+
+def _newly(now: "pd.DataFrame", then: "pd.DataFrame") -> "pd.Series[str]":
+    fields: pd.Series[str] = now["field"]
+    return fields[~fields.isin(then["field"])]
 
 
 def fail(found: Mapping[str, Sequence[str]]) -> None:

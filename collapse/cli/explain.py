@@ -10,13 +10,11 @@ from collapse.cli.foreign import foreign_options
 from collapse.cli.options import rows_option, verify_option
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from collapse.analysis.choices import Rows
     from collapse.analysis.explanation import Explanation
     from collapse.analysis.readers.roles import Selection
 
-_MOST_ROWS, _MANY_ROWS, _PULLS = 0.5, 0.1, 0.9
+_MANY_ROWS, _PULLS = 0.1, 0.9
 _LOOKS = 8
 
 
@@ -70,8 +68,7 @@ def command(
 def _plain(found: "Explanation") -> dict[str, Any]:
     import pandas as pd
 
-    def records(frame: "pd.DataFrame") -> Any:
-        return json.loads(frame.to_json(orient="records", double_precision=15))
+    from collapse.cli.printed import records
 
     (diagnosis,) = records(pd.DataFrame([found.diagnosis]))
     return {
@@ -89,7 +86,7 @@ def _plain(found: "Explanation") -> dict[str, Any]:
 
 
 def _told(found: "Explanation", partners: int) -> str:
-    of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), _columns(found)
+    of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), found.columns
     lines = [f"{found.field}: {of['verdict']}"]
     lines += [f"  number {found.rank} of {found.fields} fields, from the most collapsed"]
     lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_seen(of)}", f"  {_zeros(found)}"]
@@ -98,10 +95,6 @@ def _told(found: "Explanation", partners: int) -> str:
     lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
     lines += ["", "What to do", *(f"  - {each}" for each in _advice(found))]
     return "\n".join(lines)
-
-
-def _columns(found: "Explanation") -> int:
-    return round(found.diagnosis["ia"] / found.diagnosis["ia_per_k"]) if found.diagnosis["ia"] else 0
 
 
 def _seen(of: Any) -> str:
@@ -147,9 +140,12 @@ def _since(found: "Explanation") -> list[str]:
 
 def _advice(found: "Explanation") -> list[str]:
     """Say what follows from the numbers."""
-    of, K = found.diagnosis, _columns(found)
+    from collapse.analysis.verdicts import Degree
+
+    of, K = found.diagnosis, found.columns
+    is_well = of["degree"] in (Degree.SPREAD, Degree.NOT_JUDGED)
     advice = []
-    if of["degree"] in ("spread out", "not judged"):
+    if is_well:
         advice.append("nothing has to be done: it is not collapsed")
     if of["cardinality"] < K:
         advice.append(f"its {of['cardinality']} rows cannot fill {K} columns: a smaller size costs it nothing")
@@ -159,13 +155,13 @@ def _advice(found: "Explanation") -> list[str]:
             "rare values"
         )
     pulling = found.partners[found.partners["left"] < _PULLS]
-    if len(pulling) and of["degree"] not in ("spread out", "not judged"):
+    if len(pulling) and not is_well:
         names = ", ".join(pulling["field"].head(3))
         advice.append(
             f"the interaction with {names} leaves least of it: multi-embedding gives it sets that meet other "
             "fields differently (`collapse train --sets 4`)"
         )
-    elif of["degree"] not in ("spread out", "not judged"):
+    elif not is_well:
         advice.append("train several sets of a smaller size in place of one (`collapse train --sets 4`)")
     if found.sizes[0.99] < K:
         advice.append(

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collapse.analysis.shards import DaskEngine
 
 
+engine_option = click.option(
+    "--engine",
+    metavar="dask[:ADDRESS]",
+    help="Have a Dask cluster read tables that are longer than a shard, such as dask:tcp://node1:8786; without "
+    "an address one of this machine's processes. All machines see CKPT under the same path.",
+)
+
+
 @contextmanager
 def engines(
     name: str | None, paths: Sequence[Path], selection: "Selection"

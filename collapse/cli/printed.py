@@ -132,16 +132,17 @@ def as_json(
             for tables in factored
         ],
         "choices": fields.attrs["choices"],
-        "fields": _records(fields),
+        "fields": records(fields),
     }
     if comparison is not None:
-        content["against"] = _records(comparison)
+        content["against"] = records(comparison)
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
-    return records
+def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the rows of a table as plain values, as JSON has them."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return rows
 
 
 def write_parquet(fields: "pd.DataFrame", path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.foreign import engines, foreign_options
+from collapse.cli.foreign import engine_option, engines, foreign_options
 from collapse.cli.options import rows_option, verify_option
 from collapse.visible import path_text
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the heatmap of sub-embeddings.")
 @foreign_options
 @verify_option
-@click.option("--engine", metavar="dask[:ADDRESS]", help="Have a Dask cluster read long tables.")
+@engine_option
 def command(
     checkpoint: Path,
     out: Path | None,

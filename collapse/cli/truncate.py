@@ -77,7 +77,7 @@ def command(
     """
     from collapse.analysis.readers import load
     from collapse.analysis.readers.factors import save_factors
-    from collapse.analysis.truncation import by_field, truncate
+    from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes the factors of one share: name --energy once")
@@ -85,9 +85,10 @@ def command(
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
     tables = load(checkpoint, verify=verify, selection=selection)
     tested = None if data is None else _Tested(checkpoint, data, device)
+    spectra = spectra_of_sets(tables)
     found = []
     for energy in energies:
-        cut = list(truncate(tables, energy))
+        cut = list(truncate(tables, energy, spectra))
         fields = by_field(cut)
         found.append((energy, fields, tested.after(cut) if tested else None))
         if out is not None:
@@ -160,11 +161,13 @@ def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
 def _plain(found: list[Any], tested: "_Tested | None") -> dict[str, Any]:
     from dataclasses import asdict
 
+    from collapse.cli.printed import records
+
     before = None if tested is None else {"rows": tested.rows, **asdict(tested.before)}
     cuts = [
         {
             "energy": energy,
-            "fields": json.loads(fields.to_json(orient="records", double_precision=15)),
+            "fields": records(fields),
             "test": None if after is None else asdict(after),
         }
         for energy, fields, after in found

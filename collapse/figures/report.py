@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.abundance import normalised_spectrum
-from collapse.analysis.words import heading, summary, worst_first
+from collapse.analysis.words import heading, summary, worst_first, zero_rows
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.spectrum import SpectrumDisplay
@@ -97,7 +97,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         sentence=summary(fields),
         rows=_rows(factored, worst_first(fields, ())),
         has_seen=bool(fields["rows_seen"].notna().any()),
-        zero=[table for table in factored if table.of_rows.zero],
+        zero=zero_rows(factored),
         pictures=_pictures(factored),
         columns=COLUMNS,
         choices=vars(factored.choices),

@@ -175,11 +175,10 @@ def _name(tensor: Tensor, name: str) -> str:
     groups = tensor.match.groups
     if tensor.fused:
         return "all_fields"
-    if "field" in groups:
-        return ".".join([groups["field"], *([groups["kind"]] if "kind" in groups else [])])
-    if "number" in groups:
-        return ".".join([f"field_{groups['number']}", *([groups["kind"]] if "kind" in groups else [])])
-    return name
+    if not groups.keys() & {"field", "number"}:
+        return name
+    base = groups["field"] if "field" in groups else f"field_{groups['number']}"
+    return f"{base}.{groups['kind']}" if "kind" in groups else base
 
 
 def _place(tensor: Tensor) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from collapse.analysis.readers.blocks import as_array
 from collapse.checkpoint import Checkpoint, TableKey, flat_config
 from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
@@ -39,7 +39,7 @@ def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") 
 
 
 def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
-    counts = np.split(_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
+    counts = np.split(as_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
     for i, (field, row_counts) in enumerate(zip(checkpoint.fields, counts, strict=True)):
         keys = checkpoint.layout.of_field(i)
         yield EmbeddingTable(
@@ -57,7 +57,7 @@ def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> Any:
     if adjacent:
         return _table(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
     tensors = checkpoint.state_dict
-    return np.hstack([_array(tensors[key.key])[slice(*key.rows), slice(*key.columns)] for key in keys])
+    return np.hstack([as_array(tensors[key.key])[slice(*key.rows), slice(*key.columns)] for key in keys])
 
 
 def _table(checkpoint: Checkpoint, key: str) -> Any:
@@ -66,19 +66,8 @@ def _table(checkpoint: Checkpoint, key: str) -> Any:
     if isinstance(tensor, np.ndarray):
         return tensor
     tensor = tensor.detach()
-    return tensor if tensor.device.type != "cpu" or _is_bfloat16(tensor) else tensor.numpy()
-
-
-def _array(tensor: Any) -> NDArray[Any]:
-    if isinstance(tensor, np.ndarray):
-        return tensor
-    tensor = tensor.detach().cpu()
-    array: NDArray[Any] = (tensor.float() if _is_bfloat16(tensor) else tensor).numpy()
-    return array
-
-
-def _is_bfloat16(tensor: Any) -> bool:
-    return str(tensor.dtype) == "torch.bfloat16"
+    bfloat16 = str(tensor.dtype) == "torch.bfloat16"
+    return tensor if tensor.device.type != "cpu" or bfloat16 else tensor.numpy()
 
 
 def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
@@ -90,9 +79,9 @@ def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
         yield ProjectionMaps(
             layer=maps.layer,
             set=maps.set,
-            W=_array(checkpoint.state_dict[maps.weight]),
+            W=as_array(checkpoint.state_dict[maps.weight]),
             sizes=checkpoint.layout.sizes(maps.set),
-            factors=None if maps.factors is None else _array(checkpoint.state_dict[maps.factors]),
+            factors=None if maps.factors is None else as_array(checkpoint.state_dict[maps.factors]),
         )
 
 
