@@ -1,12 +1,18 @@
 """Tables whose shards a cluster reads: the numbers of one host, with workers that could not hold the table."""
 
+import mmap
+import os
+import resource
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 from numpy.typing import NDArray
@@ -15,8 +21,10 @@ from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.readers.mapped import is_mapped, release
 from collapse.analysis.readers.roles import Selection
 from collapse.analysis.shards import DaskEngine
+from collapse.dask_client import results
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 from tests.conftest import Collapse
@@ -96,22 +104,64 @@ def test_a_row_that_is_not_finite_is_named(client: Client, tmp_path: Path) -> No
         factorise(load(tmp_path / "a.npy"), Choices(), engine=engine)
 
 
-def test_a_table_larger_than_a_workers_memory(tmp_path: Path) -> None:
-    """300 MB a worker, 480 MB of table; a worker that takes too much is killed by its nanny."""
+@pytest.fixture
+def one_worker() -> Iterator[Client]:
+    """Return the client of a worker process of 300 MB, which its nanny kills where it takes more."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="300MB", dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: Client) -> None:
+    """A worker holds a piece of its 480 MB at a time, and gives back the pages that it has read."""
     E = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.float32, shape=(10_000_000, 12))
     random = np.random.default_rng(0)
     for start in range(0, len(E), 1_000_000):
         E[start : start + 1_000_000] = random.random((1_000_000, 12), np.float32)
     tables = load(tmp_path / "a.npy")
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="300MB", dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        engine = DaskEngine(client=client, path=tmp_path / "a.npy", selection=Selection())
-        there = factorise(tables, Choices(), engine=engine).factors[0]
-        (worker,) = client.scheduler_info()["workers"].values()
-        assert worker["memory_limit"] == 300_000_000 < E.nbytes
+    before = peak_memory(one_worker)
+    engine = DaskEngine(client=one_worker, path=tmp_path / "a.npy", selection=Selection())
+    there = factorise(tables, Choices(), engine=engine).factors[0]
+    # A shard of 32 MB that is read piece by piece, and the norms of its rows.
+    assert peak_memory(one_worker) - before < 100e6 < E.nbytes
     np.testing.assert_allclose(there.sigma, factorise(tables, Choices()).factors[0].sigma, rtol=1e-12)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system gives no pages back on request")
+def test_pages_are_given_back(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((2_000_000, 4)))
+    (one,) = load(tmp_path / "a.npy")
+    assert is_mapped(one.E)
+    memory = psutil.Process().memory_info
+    assert np.asarray(one.E).sum() == 8_000_000
+    before = memory().rss
+    release(one.E)
+    assert before - memory().rss > 60e6
+    assert np.asarray(one.E).sum() == 8_000_000
+
+
+def peak_memory(client: Client) -> float:
+    """Return the bytes that the worker process has taken at most."""
+    (used,) = client.run(resource.getrusage, resource.RUSAGE_SELF).values()
+    return float(used.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_workers_that_die_of_a_task(one_worker: Client) -> None:
+    futures = [one_worker.submit(os._exit, 1, pure=False)]
+    with pytest.raises(CollapseError, match=r"2 workers of the Dask cluster died .* needs about 250 MB of memory"):
+        results(one_worker, futures, what="field 'a'", unit="shards", needed=250_000_000)
+
+
+def test_a_cluster_without_workers(tmp_path: Path) -> None:
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+        pytest.raises(CollapseError, match=r"no worker for 0 s, .* 'a' .* needs about 250 MB of memory"),
+    ):
+        results(client, [client.submit(int)], what="field 'a'", unit="shards", needed=250_000_000, patience=0.1)
 
 
 def test_the_command_line(tmp_path: Path, collapse: Collapse) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.analysis.readers.mapped import release
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -21,6 +23,8 @@ class Block:
     """Its rows and columns."""
     read: Callable[[], Any]
     """Returns its numbers: an array or a tensor, mapped from a file mostly."""
+    release: Callable[[], None] = lambda: None
+    """Gives back the memory of what was read."""
 
 
 class BlockTable:
@@ -61,6 +65,11 @@ class BlockTable:
         whole = self[:]
         return whole if dtype is None else whole.astype(dtype)
 
+    def release(self) -> None:
+        """Give back the memory of its mapped parts."""
+        for block in self._blocks:
+            block.release()
+
     def _rows(self, start: int, stop: int) -> NDArray[Any]:
         found: NDArray[Any] | None = None
         for block in self._blocks:
@@ -80,7 +89,13 @@ def side_by_side(tables: Sequence[Any]) -> Any:
     columns = np.cumsum([0, *(int(table.shape[1]) for table in tables)])
     return BlockTable(
         [
-            Block(row=0, column=int(column), shape=tuple(table.shape), read=partial(_itself, table))
+            Block(
+                row=0,
+                column=int(column),
+                shape=tuple(table.shape),
+                read=partial(_itself, table),
+                release=partial(release, table),
+            )
             for table, column in zip(tables, columns[:-1], strict=True)
         ],
         tables[0].dtype,
@@ -126,6 +141,10 @@ class Product:
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         product: NDArray[Any] = as_array(self._left[rows]) @ self._right[:, columns]
         return product
+
+    def release(self) -> None:
+        """Give back the memory of the mapped factors."""
+        release(self._left)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[:] if dtype is None else self[:].astype(dtype)

@@ -98,11 +98,14 @@ def _blocks(
         if file.parent != folder:
             raise ValueError(f"a part of {name!r} lies outside of the folder")
         check_is_file(file)
+        read = cache(partial(_part, file, place["offset"], place["length"], sizes, verify))
         yield Block(
             row=offsets[0],
             column=offsets[1],
             shape=(sizes[0], sizes[1]),
-            read=cache(partial(_part, file, place["offset"], place["length"], sizes, verify)),
+            read=read,
+            # Unmaps the part, if it was mapped.
+            release=read.cache_clear,
         )
 
 
