@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
+from collapse.extras import require
 
 _PATIENCE = 60.0
 """Seconds that a cluster may be without any worker: as long as nannies and batch systems take to start one."""
@@ -38,10 +38,7 @@ def dask_client(address: str | None = None, *, workers: int | None = None) -> It
     CollapseError
         If Dask is not installed, or no scheduler answers.
     """
-    if find_spec("distributed") is None:
-        raise CollapseError(
-            "the engine dask needs the package distributed: pip install 'embedding-collapse[dask]'"
-        )
+    require("distributed", "the engine dask")
     import dask
     from distributed import Client, LocalCluster
 

@@ -8,17 +8,19 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import urldefrag
 from urllib.request import urlopen
 
 import pytest
-from selenium import webdriver
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
-needs_browser = pytest.mark.skipif(
+_IS_THERE = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="needs Chromium and its driver: `apt install chromium chromium-driver`"
 )
 _FLAGS = (
@@ -32,6 +34,11 @@ _FLAGS = (
     "--no-first-run",
     "--window-size=1200,900",
 )
+
+
+def needs_browser(test: Any) -> Any:
+    """Mark a test, or a class of tests, that opens a browser."""
+    return pytest.mark.browser(_IS_THERE(test))
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -59,8 +66,10 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[webdriver.Chrome]:
+def browser(profile: Path) -> "Iterator[webdriver.Chrome]":
     """Start Chromium without a window while the block lasts."""
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in (*_FLAGS, f"--user-data-dir={profile}"):
@@ -73,7 +82,7 @@ def browser(profile: Path) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
-def complaints(driver: webdriver.Chrome, root: str) -> list[str]:
+def complaints(driver: "webdriver.Chrome", root: str) -> list[str]:
     """Open a page and all that it leads to on this machine, and say what is wrong.
 
     That is: a message on the console, a picture that does not load, a page wider than the window, a link to
@@ -106,7 +115,7 @@ def complaints(driver: webdriver.Chrome, root: str) -> list[str]:
     return found
 
 
-def _on_page(driver: webdriver.Chrome, page: str) -> list[str]:
+def _on_page(driver: "webdriver.Chrome", page: str) -> list[str]:
     # Pictures that load when they come into view are asked for at once.
     driver.execute_script("document.querySelectorAll('img').forEach(each => { each.loading = 'eager'; })")
     broken = driver.execute_async_script(

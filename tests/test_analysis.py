@@ -63,7 +63,7 @@ class TestSubEmbeddings:
         M=st.integers(1, 3),
         seed=st.integers(0, 99),
     )
-    @settings(max_examples=25)
+    @settings(max_examples=settings().max_examples // 2)
     def test_every_pair_is_an_svd_of_the_whole_product(self, D: list[int], K: int, M: int, seed: int) -> None:
         """E_i W_{i->j}^T, the sets side by side, with W_{i->j} cut out of W by hand: block [j, i]."""
         tables = table_set(D, K, M, seed)

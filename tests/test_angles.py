@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
@@ -153,7 +153,6 @@ class TestRankDeficientSets:
         dtype=st.sampled_from([np.float16, np.float32, np.float64]),
         seed=st.integers(0, 999),
     )
-    @settings(max_examples=60)
     def test_a_set_against_itself(self, D: int, rank: int, dtype: type[Any], seed: int) -> None:
         """A set of rank 3 in ten columns has 1 - 3 / 10 with itself, in whatever type it is stored."""
         generator = np.random.default_rng(seed)
@@ -179,7 +178,6 @@ class TestPrincipalAngles:
         exponents=st.lists(st.floats(-9, 0), min_size=1, max_size=4),
         seed=st.integers(0, 99),
     )
-    @settings(max_examples=50)
     @example(D=12, exponents=[-1.0, -7.0, -7.0], seed=0)
     def test_known_angles(self, D: int, exponents: list[float], seed: int) -> None:
         angles = np.sort(np.pi / 2 * 10.0 ** np.array(exponents))

@@ -9,11 +9,10 @@ import pytest
 from collapse import diagnose
 from collapse.figures.cures_table import cures_table
 from collapse.study.cures import REFERENCE, compare_cures, cure_of
-from collapse.study.execute import execute, folder_name
+from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
 from collapse.study.profiles import Profile
 from collapse.training.models.registry import model_config
-from collapse.training.runs.config import RunConfig
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +70,3 @@ def test_the_table(item: Item, tmp_path: Path) -> None:
 )
 def test_cures_in_words(name: str, cure: str) -> None:
     assert cure_of(model_config(name)) == cure
-
-
-def test_runs_of_before_keep_their_folders() -> None:
-    """A model without a penalty has the digest that it had before there were penalties."""
-    assert folder_name(RunConfig(data="x"), "hash") == "dcnv2-10-8f45bb257e"
-    assert "table_penalty=spectral" in folder_name(
-        RunConfig(data="x", model=model_config("dcnv2-10,table_penalty=spectral")), "hash"
-    )

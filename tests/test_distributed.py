@@ -33,6 +33,7 @@ def sharded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.cluster
 def test_shards_of_two_ranks(sharded: Path) -> None:
     truth = np.load(sharded / "truth.npz")
     tables = load(sharded / "checkpoint")
@@ -50,6 +51,7 @@ def test_shards_of_two_ranks(sharded: Path) -> None:
         assert found[name] == pytest.approx(sigma.sum() / sigma[0], rel=1e-6)
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("name", ["__0_0.distcp", "__1_0.distcp"])
 def test_a_part_that_is_missing(name: str, sharded: Path, tmp_path: Path, collapse: Collapse) -> None:
     for file in (sharded / "checkpoint").iterdir():
@@ -60,6 +62,7 @@ def test_a_part_that_is_missing(name: str, sharded: Path, tmp_path: Path, collap
     assert name in err
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("name", ["__0_0.distcp", "__1_0.distcp", ".metadata"])
 @given(place=st.floats(0, 1), bit=st.integers(0, 7))
 def test_a_flipped_bit(

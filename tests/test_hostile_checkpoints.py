@@ -71,7 +71,7 @@ def told(path: Path) -> pd.DataFrame | None:
     return None
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8 * settings().max_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_replaced_part_gives_a_traceback_or_other_numbers(
     content: dict[str, Any], numbers: pd.DataFrame, tmp_path: Path, data: st.DataObject
@@ -160,7 +160,7 @@ def test_tables_of_other_precisions_are_read(
 
 
 class TestDamage:
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
     def test_a_flipped_bit_is_noticed(
         self, trained: dict[str, Path], numbers: pd.DataFrame, tmp_path: Path, place: float, bit: int

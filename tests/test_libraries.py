@@ -18,6 +18,8 @@ from collapse.analysis.readers.roles import Selection
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from tests.conftest import Collapse
 
+pytestmark = pytest.mark.libraries
+
 SCRIPTS = Path(__file__).parent / "libraries"
 LIBRARIES = {
     "deepctr": ("deepctr_torch", "DeepCTR-Torch"),

@@ -9,7 +9,6 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from collapse import diagnose, load
 from collapse.analysis.choices import Choices
@@ -88,6 +87,7 @@ def test_their_columns_stand_in_the_metrics(config: RunConfig, tmp_path: Path) -
         np.testing.assert_allclose(metrics[f"co_influence_{by}"], pearson["pearson"][by])
 
 
+@pytest.mark.libraries
 def test_tensorboard_shows_the_metrics_and_hides_what_a_resume_comes_to_again(
     config: RunConfig, tmp_path: Path
 ) -> None:
@@ -99,6 +99,8 @@ def test_tensorboard_shows_the_metrics_and_hides_what_a_resume_comes_to_again(
     with pytest.raises(RunStopped):
         Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(report=stop)
     Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(resume=True)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     metrics = dynamics(tmp_path)
     assert set(shown.Tags()["scalars"]) == set(metrics.columns) - {"epoch"}
@@ -113,7 +115,7 @@ def test_tensorboard_shows_the_metrics_and_hides_what_a_resume_comes_to_again(
 def test_tensorboard_that_is_not_there_is_refused_first(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collapse.training.runs.tensorboard.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(CollapseError, match=r"pip install 'embedding-collapse\[tensorboard\]'"):
         Run(config, tmp_path / "run", "cpu", tensorboard=True)
     assert not (tmp_path / "run").exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.analysis.measures.precision import machine_epsilon, numerical_rank, rounding_noise
@@ -32,7 +32,6 @@ def test_rounding_leaves_that_noise(dtype: torch.dtype, D: int, K: int) -> None:
     dtype=st.sampled_from([*TYPES, torch.float64]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60)
 def test_the_rank_survives_rounding(D: int, K: int, rank: int, low: float, dtype: torch.dtype, seed: int) -> None:
     """A table of a known rank has it in every type, while its smallest direction stands above the noise."""
     R = min(D, K)

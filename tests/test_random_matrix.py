@@ -22,7 +22,7 @@ def plain_draws(D: int, K: int, draws: int, seed: int) -> np.ndarray[tuple[int, 
 
 
 @given(D=st.integers(1, 60), K=st.integers(1, 12))
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 2)
 def test_its_mean_is_that_of_plain_draws(D: int, K: int) -> None:
     """Within five standard errors of the difference, D < K included."""
     draws = 400

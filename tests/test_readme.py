@@ -99,11 +99,6 @@ def test_the_model_of_ones_own_trains(
     assert len(own.splitlines()) <= 30
 
 
-def test_continuous_integration_runs_the_test_command() -> None:
-    assert "<!-- test -->" in (ROOT / ".ci" / "run").read_text()
-    assert "-m pytest" in command("test")
-
-
 def test_the_numbers_of_the_data_section_are_those_of_the_data() -> None:
     """Flights, fields, and the sum of cardinalities."""
     from collapse.training.data.catalogue import load_data

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from tests.browser import browser, complaints, needs_browser
 from tests.conftest import Collapse
+
+if TYPE_CHECKING:
+    from selenium import webdriver
+
+ENTER = "\ue007"
+"""The key, as WebDriver names it."""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +103,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path, collapse: Collapse) -> None:
 class TestInABrowser:
     @pytest.fixture(scope="class")
     @staticmethod
-    def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
         with browser(tmp_path_factory.mktemp("profile")) as driver:
             yield driver
 
@@ -107,7 +111,7 @@ class TestInABrowser:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("which", ["page", "foreign"])
     def test_no_complaints(
-        self, which: str, scheme: str, width: int, driver: webdriver.Chrome, request: pytest.FixtureRequest
+        self, which: str, scheme: str, width: int, driver: "webdriver.Chrome", request: pytest.FixtureRequest
     ) -> None:
         """No message on the console, no broken picture, not too wide; on a desk and a phone, light and dark."""
         path = request.getfixturevalue(which)
@@ -121,33 +125,33 @@ class TestInABrowser:
         back = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 200) == (scheme == "dark")
 
-    def test_sorting_by_keyboard(self, page: Path, driver: webdriver.Chrome) -> None:
+    def test_sorting_by_keyboard(self, page: Path, driver: "webdriver.Chrome") -> None:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         driver.get(f"file://{page}")
         for number, name in ((1, "D"), (0, "field")):
-            head = driver.find_elements(By.CSS_SELECTOR, "thead th")[number]
-            button = head.find_element(By.TAG_NAME, "button")
+            head = driver.find_elements("css selector", "thead th")[number]
+            button = head.find_element("tag name", "button")
             assert button.text == name
             for order in ("ascending", "descending"):
-                button.send_keys(Keys.ENTER)
+                button.send_keys(ENTER)
                 assert head.get_attribute("aria-sort") == order
-                cells = driver.find_elements(By.CSS_SELECTOR, f"tbody td:nth-child({number + 1})")
+                cells = driver.find_elements("css selector", f"tbody td:nth-child({number + 1})")
                 values = [cell.get_attribute("data-value") or "" for cell in cells]
                 expected = sorted(values, key=int) if number else sorted(values)
                 assert values == (expected if order == "ascending" else expected[::-1])
 
-    def test_searching(self, foreign: Path, driver: webdriver.Chrome) -> None:
+    def test_searching(self, foreign: Path, driver: "webdriver.Chrome") -> None:
         driver.get(f"file://{foreign}")
-        search = driver.find_element(By.ID, "search")
+        search = driver.find_element("id", "search")
         search.send_keys("CITY collapsed")
-        rows = driver.find_elements(By.CSS_SELECTOR, "tbody tr")
-        assert [row.find_element(By.TAG_NAME, "td").text for row in rows if row.is_displayed()] == ["city"]
-        assert driver.find_element(By.ID, "count").text == "1 of 4 fields"
+        rows = driver.find_elements("css selector", "tbody tr")
+        assert [row.find_element("tag name", "td").text for row in rows if row.is_displayed()] == ["city"]
+        assert driver.find_element("id", "count").text == "1 of 4 fields"
         search.clear()
         search.send_keys(" ")
-        assert driver.find_element(By.ID, "count").text == "4 of 4 fields"
+        assert driver.find_element("id", "count").text == "4 of 4 fields"
 
-    def test_printing(self, page: Path, driver: webdriver.Chrome) -> None:
+    def test_printing(self, page: Path, driver: "webdriver.Chrome") -> None:
         driver.get(f"file://{page}")
         printed = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
         assert printed.startswith(b"%PDF")

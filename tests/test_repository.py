@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(
     "command",
     [
@@ -34,6 +35,7 @@ def test_the_root_links_lead_into_the_package(link: str) -> None:
     assert (ROOT / link).resolve() == ROOT / "collapse" / link
 
 
+@pytest.mark.lint
 def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)

@@ -80,9 +80,13 @@ def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunCon
     assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float32}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
 def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> None:
-    """In a process of its own, as the compiler warns; without dropout, of which it draws other masks."""
+    """In a process of its own, as the compiler warns; without dropout, of which it draws other masks.
+
+    Its kernels round differently from one processor to the next, and an AUC of few rows takes steps.
+    """
     config = replace(config, epochs=1, model=model_config(embedding_size=4, sets=2, hidden=32, dropout=0.0))
     _, _, [exact], _ = train(config, tmp_path / "eager")
     (tmp_path / "compiled.json").write_text(json.dumps(replace(config, compiled=True).as_dict()))
@@ -99,7 +103,7 @@ def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> Non
     subprocess.run([sys.executable, "-m", "collapse", *words], env=environment, capture_output=True, check=True)
     weights, _, [found], _ = outcome(tmp_path / "c")
     assert weights != (tmp_path / "eager" / "best.pt").read_bytes()
-    for name in ("train_loss", "validation_auc"):
+    for name in ("train_loss", "validation_logloss"):
         assert float(found[name]) == pytest.approx(float(exact[name]), rel=1e-3)
 
 
@@ -190,6 +194,7 @@ class TestGoingOn:
                 assert train(config, folder, resume=resume) == whole
                 assert not list(folder.glob("*.partial"))
 
+    @pytest.mark.kills
     def test_killed_outright(self, config: RunConfig, tmp_path: Path) -> None:
         """SIGKILL in the middle of an epoch, twice, then to the end."""
         config = replace(config, epochs=6)

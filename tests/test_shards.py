@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from distributed import Client, LocalCluster
 from numpy.typing import NDArray
 
 from collapse import load
@@ -29,9 +27,16 @@ from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 from tests.conftest import Collapse
 
+if TYPE_CHECKING:
+    from distributed import Client
+
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
+def client() -> "Iterator[Client]":
+    from distributed import Client, LocalCluster
+
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -45,7 +50,7 @@ def table(rows: int, columns: int, decades: float, scale: float = 1.0) -> NDArra
     return E * scale
 
 
-def both(E: NDArray[Any], client: Client, tmp_path: Path, **given: Any) -> tuple[Any, Any]:
+def both(E: NDArray[Any], client: "Client", tmp_path: Path, **given: Any) -> tuple[Any, Any]:
     """Factor a table here and by shards of 4 kB."""
     np.save(tmp_path / "a.npy", E)
     tables = load(tmp_path / "a.npy")
@@ -80,7 +85,7 @@ def assert_same(there: FactoredTables, here: FactoredTables) -> None:
     ],
 )
 def test_the_numbers_of_one_host(
-    columns: int, decades: float, scale: float, dtype: str, client: Client, tmp_path: Path
+    columns: int, decades: float, scale: float, dtype: str, client: "Client", tmp_path: Path
 ) -> None:
     """Also where squares overflow, where the spectrum is deep, and of a table of zeros."""
     here, there = both(table(3000, columns, decades, scale).astype(dtype), client, tmp_path)
@@ -88,14 +93,14 @@ def test_the_numbers_of_one_host(
 
 
 @pytest.mark.parametrize("rows", ["seen", "frequency"])
-def test_weights(rows: str, client: Client, tmp_path: Path) -> None:
+def test_weights(rows: str, client: "Client", tmp_path: Path) -> None:
     """With shards of which no row was seen."""
     counts = [*[0] * 1500, 1, 0, 5, 2]
     here, there = both(table(3008, 6, 1), client, tmp_path, rows=rows, counts=counts)
     assert_same(there, here)
 
 
-def test_a_row_that_is_not_finite_is_named(client: Client, tmp_path: Path) -> None:
+def test_a_row_that_is_not_finite_is_named(client: "Client", tmp_path: Path) -> None:
     E = table(3000, 6, 1)
     E[2345, 3] = np.nan
     np.save(tmp_path / "a.npy", E)
@@ -105,8 +110,11 @@ def test_a_row_that_is_not_finite_is_named(client: Client, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def one_worker() -> Iterator[Client]:
+def one_worker() -> "Iterator[Client]":
     """Return the client of a worker process of 300 MB, which its nanny kills where it takes more."""
+    import dask
+    from distributed import Client, LocalCluster
+
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="300MB", dashboard_address=":0") as cluster,
@@ -115,7 +123,7 @@ def one_worker() -> Iterator[Client]:
         yield client
 
 
-def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: Client) -> None:
+def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: "Client") -> None:
     """A worker holds a piece of its 480 MB at a time, and gives back the pages that it has read."""
     E = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.float32, shape=(10_000_000, 12))
     random = np.random.default_rng(0)
@@ -143,19 +151,21 @@ def test_pages_are_given_back(tmp_path: Path) -> None:
     assert np.asarray(one.E).sum() == 8_000_000
 
 
-def peak_memory(client: Client) -> float:
+def peak_memory(client: "Client") -> float:
     """Return the bytes that the worker process has taken at most."""
     (used,) = client.run(resource.getrusage, resource.RUSAGE_SELF).values()
     return float(used.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
-def test_workers_that_die_of_a_task(one_worker: Client) -> None:
+def test_workers_that_die_of_a_task(one_worker: "Client") -> None:
     futures = [one_worker.submit(os._exit, 1, pure=False)]
     with pytest.raises(CollapseError, match=r"2 workers of the Dask cluster died .* needs about 250 MB of memory"):
         results(one_worker, futures, what="field 'a'", unit="shards", needed=250_000_000)
 
 
 def test_a_cluster_without_workers(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,

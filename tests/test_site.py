@@ -98,6 +98,7 @@ def test_every_command_line_exists(page: Path) -> None:
         assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words_alone)) <= options, (name, words)
 
 
+@pytest.mark.docs
 def test_the_examples_run(
     small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

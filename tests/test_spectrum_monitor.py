@@ -93,6 +93,7 @@ def test_what_is_refused() -> None:
 IDS = torch.randint(1, 30, (64, 3), generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.libraries
 def test_in_lightning(tmp_path: Path) -> None:
     """It logs with the trainer's own loggers, at the optimiser's steps: two batches are one here."""
     pytest.importorskip("lightning")
@@ -129,6 +130,7 @@ def test_in_lightning(tmp_path: Path) -> None:
     assert float(rows[1]["spectrum/ia/model.user"]) == pytest.approx(history[4, "model.user"])
 
 
+@pytest.mark.libraries
 def test_in_hugging_faces_trainer(tmp_path: Path) -> None:
     """It logs with the trainer's own `log`."""
     pytest.importorskip("transformers")

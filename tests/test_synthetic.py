@@ -18,8 +18,8 @@ from collapse.errors import CollapseError
 from collapse.training.data import catalogue
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import verify_prepared
-from collapse.training.data.synthetic import Teacher, parse_synthetic, prepare_synthetic
-from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings, log_spaced
+from collapse.training.data.synthetic import Teacher, prepare_synthetic
+from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings, log_spaced, parse_synthetic
 from tests.conftest import Collapse
 
 SMALL = SyntheticSettings(scale=0.001, rows=3000, rank=5, low_rank=2)
@@ -115,6 +115,7 @@ def test_the_data_set_is_the_teachers(tmp_path: Path) -> None:
     assert counts == np.bincount(data.ids[:, 0], minlength=settings.cardinalities[0]).tolist()
 
 
+@pytest.mark.slow
 def test_a_model_finds_the_bound_fields_in_fewer_directions(
     tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

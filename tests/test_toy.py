@@ -15,7 +15,7 @@ SMALL = ToySettings(cardinality=12, small=2, large=9, embedding_size=4, iteratio
 def test_it_is_gradient_descent_on_every_pair(case: str, D_3: int) -> None:
     """The slow twin: row after row of the data, with autograd."""
     for seed in (0, 1):
-        E_1, E_2, E_3, x_3, y = _draw(D_3, seed, SMALL)
+        E_1, E_2, E_3, x_3, y = map(torch.from_numpy, _draw(D_3, seed, SMALL))
         E_1.requires_grad_()
         a, b = (grid.flatten() for grid in torch.meshgrid(torch.arange(12), torch.arange(12), indexing="ij"))
         for _ in range(SMALL.iterations):

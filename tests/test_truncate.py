@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from collapse import diagnose, load
 from collapse.analysis.readers.blocks import Product
@@ -82,19 +83,27 @@ def test_no_share(energy: float) -> None:
 
 
 class TestCommand:
+    @pytest.mark.parametrize("ending", [".pt", ".safetensors"])
     def test_the_file_holds_the_cut_tables(
-        self, trained: dict[str, Path], tmp_path: Path, collapse: Collapse
+        self, ending: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse
     ) -> None:
         """It loads without code, and is analysed as the tables that it makes."""
-        code, out, err = collapse("truncate", trained["dcnv2-4"], "--energy", 0.8, "-o", tmp_path / "small.pt")
+        path = tmp_path / f"small{ending}"
+        code, out, err = collapse("truncate", trained["dcnv2-4"], "--energy", 0.8, "-o", path)
         assert (code, err) == (0, "")
         assert "0.8 of the energy:" in out
-        held = torch.load(tmp_path / "small.pt", weights_only=True)["tables"]
         cut = list(truncate(load(trained["dcnv2-4"]), 0.8))
+        if ending == ".pt":
+            held = torch.load(path, weights_only=True)["tables"]
+        else:
+            tensors = load_file(path)
+            parts = ("left", "right", "table")
+            held = [{part: tensors.get(f"{each.field}.{each.set}.{part}") for part in parts} for each in cut]
         for entry, each in zip(held, cut, strict=True):
-            E = entry["table"] if "table" in entry else entry["left"] @ entry["right"]
+            table = entry.get("table")
+            E = table if table is not None else entry["left"] @ entry["right"]
             np.testing.assert_allclose(E, each.table, atol=1e-6)
-        found = diagnose(tmp_path / "small.pt")
+        found = diagnose(path)
         assert found["field"].tolist() == list(load(trained["dcnv2-4"]).fields)
         for ia, each in zip(found["ia"], cut, strict=True):
             sigma = np.linalg.svd(each.table.astype(np.float64), compute_uv=False)

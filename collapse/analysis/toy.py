@@ -3,11 +3,12 @@
 Shapes: S seeds, D_1 = D_2 and D_3 rows of the three tables, K embedding size.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy.special import expit
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.random_matrix import random_abundance
@@ -45,15 +46,17 @@ def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:
 def _case(name: str, D_3: int, settings: ToySettings) -> pd.DataFrame:
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
     drawn = [_draw(D_3, seed, settings) for seed in seeds]
-    E_1, E_2, E_3, x_3, y = (torch.stack(parts) for parts in zip(*drawn, strict=True))
-    fixed = (E_2 @ E_3.mT).gather(2, x_3.mT).mT
+    E_1, E_2, E_3, x_3, y = (np.stack(parts) for parts in zip(*drawn, strict=True))
+    S, D, _ = E_1.shape
+    # Where (x_1, x_3) of every pair lies in an array of shape (S, D_1, D_3).
+    pair_13 = ((np.arange(S)[:, None, None] * D + np.arange(D)[:, None]) * D_3 + x_3).ravel()
+    fixed = np.take_along_axis(E_2 @ E_3.mT, x_3.mT, axis=2).mT
     random = random_abundance(settings.cardinality, settings.embedding_size).mean
     ia_3 = _abundance(E_3)
     frames = []
     for iteration in range(settings.iterations + 1):
-        logits = E_1 @ E_2.mT + (E_1 @ E_3.mT).gather(2, x_3) + fixed
+        logits = E_1 @ E_2.mT + (E_1 @ E_3.mT).ravel()[pair_13].reshape(S, D, D) + fixed
         if iteration % settings.every == 0 or iteration == settings.iterations:
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none").mean((1, 2))
             frames.append(
                 pd.DataFrame(
                     {
@@ -62,27 +65,27 @@ def _case(name: str, D_3: int, settings: ToySettings) -> pd.DataFrame:
                         "seed": seeds,
                         "iteration": iteration,
                         "ia": _abundance(E_1),
-                        "loss": loss.double().numpy(),
+                        "loss": np.mean(np.logaddexp(0, logits) - y * logits, axis=(1, 2), dtype=np.float64),
                         "ia_3": ia_3,
                         "ia_random": random,
                     }
                 )
             )
         # dl/dh of the mean loss; E_1's rows meet every row of E_2 once, and E_3's as often as they were drawn.
-        residuals = (torch.sigmoid(logits) - y) / settings.cardinality**2
-        of_3 = torch.zeros(*E_1.shape[:2], D_3).scatter_add_(2, x_3, residuals)
-        E_1 = E_1 - settings.learning_rate * (residuals @ E_2 + of_3 @ E_3)
+        residuals = (expit(logits) - y) / D**2
+        of_3 = np.bincount(pair_13, weights=residuals.ravel(), minlength=S * D * D_3).reshape(S, D, D_3)
+        E_1 = E_1 - settings.learning_rate * (residuals @ E_2 + of_3.astype(np.float32) @ E_3)
     return pd.concat(frames, ignore_index=True)
 
 
-def _draw(D_3: int, seed: int, settings: ToySettings) -> tuple[Tensor, ...]:
-    generator = torch.Generator().manual_seed(seed)
+def _draw(D_3: int, seed: int, settings: ToySettings) -> tuple[NDArray[Any], ...]:
+    generator = np.random.default_rng(seed)
     D, K = settings.cardinality, settings.embedding_size
-    tables = [torch.randn(rows, K, generator=generator) for rows in (D, D, D_3)]
-    x_3 = torch.randint(D_3, (D, D), generator=generator)
-    y = torch.randint(2, (D, D), generator=generator).float()
+    tables = [generator.standard_normal((rows, K), dtype=np.float32) for rows in (D, D, D_3)]
+    x_3 = generator.integers(D_3, size=(D, D))
+    y = generator.integers(2, size=(D, D)).astype(np.float32)
     return *tables, x_3, y
 
 
-def _abundance(E: Tensor) -> NDArray[np.floating]:
-    return abundance_of_spectrum(np.linalg.svd(E.double().numpy(), compute_uv=False))
+def _abundance(E: NDArray[np.float32]) -> NDArray[np.floating]:
+    return abundance_of_spectrum(np.linalg.svd(E.astype(np.float64), compute_uv=False))

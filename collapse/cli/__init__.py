@@ -8,6 +8,7 @@ import click
 
 from collapse.cli.output import visible_output
 from collapse.errors import CollapseError
+from collapse.extras import missing_extra
 from collapse.visible import visible
 
 _COMMANDS = (
@@ -63,5 +64,14 @@ def main() -> None:
         with visible_output():
             group(prog_name="collapse")
     except CollapseError as error:
-        click.echo(f"Error: {visible(str(error))}", err=True)
-        sys.exit(getattr(error, "exit_code", 2))
+        _refuse(error)
+    except ModuleNotFoundError as error:
+        lacking = missing_extra(error, " ".join(["collapse", *sys.argv[1:2]]))
+        if lacking is None:
+            raise
+        _refuse(lacking)
+
+
+def _refuse(error: CollapseError) -> None:
+    click.echo(f"Error: {visible(str(error))}", err=True)
+    sys.exit(getattr(error, "exit_code", 2))

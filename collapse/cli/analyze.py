@@ -10,6 +10,7 @@ from collapse.cli.conditions import fail, failures
 from collapse.cli.foreign import engine_option, engines, foreign_options
 from collapse.cli.options import rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
+from collapse.extras import require
 from collapse.figures.markdown import markdown_table
 from collapse.files import csv_text
 
@@ -163,6 +164,8 @@ def command(
         from collapse.figures.registry import display_of
 
         kinds = [display_of(number) for number in figures]
+    if parquet:
+        require("polars", "--parquet")
     choices = Choices(rows=rows, layer=layer)
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))

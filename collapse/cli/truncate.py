@@ -9,6 +9,7 @@ import click
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
+from collapse.extras import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,13 +68,15 @@ def command(
       tables: a list with, for every field and set, field, set, k, energy and
               left (D, k) and right (k, K), an nn.Embedding and an nn.Linear without bias,
               or table where these would not be smaller
-    `collapse analyze` reads it too.
+    With a name that ends in .safetensors it is such a file, with tensors named FIELD.SET.left
+    and so on; torch need not be installed. `collapse analyze` reads both.
 
     \b
     Examples:
       collapse truncate runs/first/best.pt --data flights
       collapse truncate runs/first/best.pt --energy 0.9 --energy 0.99 --energy 0.999 --data flights
       collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.pt
+      collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.safetensors
     """
     from collapse.analysis.readers import load
     from collapse.analysis.readers.factors import save_factors
@@ -83,6 +86,8 @@ def command(
         raise CollapseError("-o writes the factors of one share: name --energy once")
     if out is not None and out.exists() and checkpoint.exists() and out.samefile(checkpoint):
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
+    if out is not None and out.suffix != ".safetensors":
+        require("torch", f"a file other than .safetensors ({out})")
     tables = load(checkpoint, verify=verify, selection=selection)
     tested = None if data is None else _Tested(checkpoint, data, device)
     spectra = spectra_of_sets(tables)

@@ -6,7 +6,6 @@ from collapse.figures.study_table import StudyTable
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
 from collapse.training.data.catalogue import load_data
-from collapse.training.data.description import overview
 
 _COLUMNS = {
     "rows": "rows",
@@ -30,6 +29,8 @@ def data_table(item: Item) -> StudyTable:
     StudyTable
         The paper's two rows, to the digits that it prints, and a row a data set.
     """
+    from collapse.training.data.description import overview
+
     printed = read_printed("data")
     ours = pd.DataFrame([overview(load_data(data)) for data in item.profile.data])
     numbers = pd.concat([printed, ours[["name", *_COLUMNS, "positive"]].assign(source="ours")], ignore_index=True)

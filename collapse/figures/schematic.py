@@ -13,7 +13,6 @@ from collapse.figures.display import Display
 from collapse.study.item import Item
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import model_config
-from collapse.training.models.schematic import parts_of
 
 
 class SchematicDisplay(Display):
@@ -34,6 +33,9 @@ class SchematicDisplay(Display):
     @classmethod
     def from_models(cls, models: Sequence[ModelConfig]) -> Self:
         """Describe two models."""
+        # It builds them with torch, which an installation for analyses lacks.
+        from collapse.training.models.schematic import parts_of
+
         tables = [
             parts_of(model).assign(
                 model=model.name, variant="multi-embedding" if model.sets > 1 else "single-embedding"

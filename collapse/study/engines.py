@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from collapse.dask_client import dask_client
 from collapse.errors import CollapseError
+from collapse.extras import require
 from collapse.study.captured import Captured, captured, settle
 from collapse.study.processes import process_pool, stopping_children
 
@@ -48,10 +48,8 @@ def engine(
         On Ctrl-C or a termination signal. Runs in processes and Slurm's jobs were told to save and stop; those on
         a Dask cluster go on to their end where the cluster stays.
     """
-    if kind == "submitit" and find_spec(kind) is None:
-        raise CollapseError(
-            f"the engine {kind} needs the package {kind}: pip install 'embedding-collapse[{kind}]'"
-        )
+    if kind == "submitit":
+        require("submitit", "the engine submitit")
     with stopping_children():
         if kind == "dask":
             _refuse({key: value for key, value in options.items() if key != "address"}, kind)

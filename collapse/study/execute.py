@@ -9,7 +9,6 @@ from typing import Any
 from collapse.training.data.catalogue import load_data
 from collapse.training.runs.config import RunConfig
 
-_LATER = ("table_penalty", "table_penalty_weight")
 MONITORS = ("abundance", "co-influence")
 
 
@@ -34,11 +33,7 @@ def folder_name(config: RunConfig, data_hash: str | None = None) -> str:
     CollapseError
         If the data cannot be opened.
     """
-    plain = config.as_dict()
-    if config.model.table_penalty == "none":
-        # Settings that came later: runs from before them keep their folders.
-        plain["model"] = {key: value for key, value in plain["model"].items() if key not in _LATER}
-    content = {**plain, "data": data_hash or load_data(config.data).data_hash}
+    content = {**config.as_dict(), "data": data_hash or load_data(config.data).data_hash}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
     label = "".join(sign if sign.isalnum() or sign in "-.,=_" else "-" for sign in config.label)
     return f"{label[:100]}-{digest}"

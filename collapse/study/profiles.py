@@ -7,7 +7,7 @@ from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
-PATIENCE = RunConfig().patience
+PATIENCE = RunConfig.patience
 
 
 @dataclass(frozen=True, kw_only=True)

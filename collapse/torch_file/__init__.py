@@ -49,7 +49,7 @@ def read_torch_file(path: Path, *, verify: bool = True) -> Any:
     -------
     Any
         Its content. Tensors are arrays that are mapped from the file, which stays as it is when they are written
-        to; those of bfloat16, which NumPy lacks, are torch's; those that are sparse, quantised, complex, without a
+        to; those of bfloat16 have the type of ml_dtypes; those that are sparse, quantised, complex, without a
         storage or of eight bits are `Unreadable`.
 
     Raises
@@ -151,6 +151,8 @@ def as_tensors(content: Any) -> Any:
     import torch
 
     if isinstance(content, np.ndarray):
+        if content.dtype.name == "bfloat16":
+            return torch.from_numpy(content.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(content)
     if isinstance(content, Mapping):
         return {key: as_tensors(value) for key, value in content.items()}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,8 +62,8 @@ class _Function(_Fixed):
 
 
 def stored(dtype: str) -> np.dtype[Any]:
-    """Return NumPy's type of a storage's numbers: bfloat16, which it lacks, as whole numbers of its size."""
-    return np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
+    """Return the type of a storage's numbers."""
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).newbyteorder("<")
 
 
 def _tensor(
@@ -82,11 +83,7 @@ def _tensor(
     array: NDArray[Any] = np.ndarray(
         shape, stored(dtype), record, offset=offset * size, strides=[stride * size for stride in strides]
     )
-    if dtype != "bfloat16":
-        return array
-    import torch
-
-    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return array
 
 
 def _parameter(data: Any, *_: Any) -> Any:

@@ -140,4 +140,6 @@ def in_memory(chunk: Any) -> NDArray[np.float64]:
 def _is_floating(rows: Any) -> bool:
     if hasattr(rows, "detach"):
         return bool(rows.is_floating_point())
-    return np.issubdtype(np.asarray(rows).dtype, np.floating)
+    dtype = np.asarray(rows).dtype
+    # NumPy does not count bfloat16, which ml_dtypes adds to it.
+    return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"

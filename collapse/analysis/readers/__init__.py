@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from collapse.analysis.readers.arrays import SUFFIXES, is_plain, read_arrays
-from collapse.analysis.readers.factors import is_factors, read_factors
+from collapse.analysis.readers.factors import factors_of_state, is_factors, read_factors
 from collapse.analysis.readers.folder import read_folder
 from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
@@ -45,6 +45,8 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
         return read_state(read_folder(path, verify=verify), path, selection)
     if path.suffix in SUFFIXES:
         state = read_arrays(path)
+        if is_factors(state.metadata):
+            return read_factors(factors_of_state(state, path), path)
         return read_state(state, path, selection, every_matrix=is_plain(state))
     content, foreign = read_foreign_file(path, verify=verify)
     if is_checkpoint(content):

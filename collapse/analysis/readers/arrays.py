@@ -1,18 +1,27 @@
 """Files of arrays without any pickle: ``.npy``, ``.npz`` and ``.safetensors``."""
 
+import json
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import safetensors
 
 from collapse.analysis.readers.state import State
 from collapse.errors import CollapseError, first_line
 from collapse.files import check_is_file
+from collapse.torch_file import Unreadable
 from collapse.visible import path_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
+
+_SAFETENSORS = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16, "I64": "i8", "I32": "i4", "I16": "i2",
+    "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 def read_arrays(path: Path) -> State:
@@ -21,7 +30,8 @@ def read_arrays(path: Path) -> State:
     Parameters
     ----------
     path : Path
-        The file; nothing in it is run. A ``.npy`` is one array, named as the file, and stays on disk.
+        The file; nothing in it is run. A ``.npy`` is one array, named as the file. It and the arrays of a
+        ``.safetensors`` file stay on disk.
 
     Returns
     -------
@@ -35,6 +45,8 @@ def read_arrays(path: Path) -> State:
     """
     check_is_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return _safetensors(path)
         return State(tensors=dict(_arrays(path)))
     except Exception as error:  # a damaged file may raise anything
         raise CollapseError(f"{path} is no whole {path.suffix} file: {first_line(error)}") from error
@@ -48,12 +60,26 @@ def is_plain(state: State) -> bool:
 def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".npy":
         yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
-    elif path.suffix == ".npz":
+    else:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:
                 yield name, archive[name]
-    else:
-        # As torch's tensors, since NumPy has no bfloat16.
-        with safetensors.safe_open(path, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118, it is no mapping
-                yield name, tensors.get_tensor(name)
+
+
+def _safetensors(path: Path) -> State:
+    """Map the arrays of a file whose header the library has checked: places, sizes and types."""
+    with safetensors.safe_open(path, framework="numpy") as checked:
+        metadata = checked.metadata() or {}
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)[8 + size :]
+    header.pop("__metadata__", None)
+    return State(tensors={name: _tensor(content, header[name]) for name in sorted(header)}, metadata=metadata)
+
+
+def _tensor(content: Any, entry: dict[str, Any]) -> Any:
+    if entry["dtype"] not in _SAFETENSORS:
+        return Unreadable(f"of the type {entry['dtype']}")
+    start, stop = entry["data_offsets"]
+    return content[start:stop].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])

@@ -107,12 +107,12 @@ def _itself(table: Any) -> Any:
 
 
 def as_array(tensor: Any) -> NDArray[Any]:
-    """Return a tensor as an array: in float32 where NumPy has no type for it."""
-    if not hasattr(tensor, "detach"):
-        return np.asarray(tensor)
-    tensor = tensor.detach().cpu()
-    array: NDArray[Any] = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
-    return array
+    """Return a tensor as an array; bfloat16, with which NumPy does not compute, as float32."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        tensor = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    array: NDArray[Any] = np.asarray(tensor)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 class Product:

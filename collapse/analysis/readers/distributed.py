@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from collapse.analysis.readers.blocks import Block, BlockTable
@@ -122,7 +123,7 @@ def _part(file: Path, offset: int, length: int, shape: tuple[int, ...], verify: 
 def _dtype(properties: Any) -> Any:
     """Return the type of a tensor's numbers, which its properties hold as an attribute or first in a state."""
     held = properties.attributes.get("dtype") or properties.state[0]
-    return np.dtype("float32") if held == "bfloat16" else np.dtype(held)
+    return np.dtype(ml_dtypes.bfloat16 if held == "bfloat16" else held)
 
 
 def _no_storage(key: str) -> Any:

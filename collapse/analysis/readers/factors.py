@@ -1,10 +1,15 @@
 """The file of `collapse truncate`: every table as two factors, or as it was where these would not be smaller."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import safetensors.numpy
+
 from collapse.analysis.readers.blocks import Product, side_by_side
+from collapse.analysis.readers.state import State
 from collapse.analysis.truncation import Truncated
 from collapse.errors import CollapseError
 from collapse.files import atomic_write, explained
@@ -16,12 +21,12 @@ _VERSION = 1
 
 
 def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, energy: float) -> None:
-    """Write factors as a plain torch file, whole or not at all.
+    """Write factors as a plain torch file or a .safetensors file, whole or not at all.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; its ending ``.safetensors`` chooses that format, for which torch need not be installed.
     cut : iterable of Truncated
         The tables.
     source : TableSet
@@ -36,32 +41,40 @@ def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, ener
 
     Notes
     -----
-    A dictionary of strings, numbers and tensors, which ``torch.load(path, weights_only=True)`` reads: under
-    ``tables`` an entry a field and set with ``field``, ``set``, ``k``, ``energy``, and either ``left`` (D, k) and
-    ``right`` (k, K), whose product is the table, or ``table``.
+    The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path, weights_only=True)``
+    reads: under ``tables`` an entry for each field and set with ``field``, ``set``, ``k``, ``energy``, and either
+    ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a .safetensors file the same
+    arrays are named ``FIELD.SET.left`` and so on, and its metadata has the rest, the entries as JSON.
     """
+    tables = list(cut)
+    entries = [{"field": each.field, "set": each.set, "k": each.k, "energy": each.energy} for each in tables]
+    head = {"format": FORMAT, "model": source.name, "source": source.source}
+    if path.suffix == ".safetensors":
+        arrays = {_key(each, part): array for each in tables for part, array in _arrays(each).items()}
+        metadata = {
+            **head,
+            "format_version": str(_VERSION),
+            "energy": repr(energy),
+            "tables": json.dumps(
+                [entry | {"parts": list(_arrays(each))} for entry, each in zip(entries, tables, strict=True)]
+            ),
+        }
+        with explained("write", path), atomic_write(path) as file:
+            file.write(safetensors.numpy.save(arrays, metadata))
+        return
     import torch
 
-    entries = [
-        {
-            "field": each.field,
-            "set": each.set,
-            "k": each.k,
-            "energy": each.energy,
-            **{name: torch.from_numpy(array) for name, array in _arrays(each).items()},
-        }
-        for each in cut
+    whole = [
+        entry | {part: torch.from_numpy(array) for part, array in _arrays(each).items()}
+        for entry, each in zip(entries, tables, strict=True)
     ]
-    content = {
-        "format": FORMAT,
-        "format_version": _VERSION,
-        "model": source.name,
-        "source": source.source,
-        "energy": energy,
-        "tables": entries,
-    }
+    content = {**head, "format_version": _VERSION, "energy": energy, "tables": whole}
     with explained("write", path), atomic_write(path) as file:
         torch.save(content, file)
+
+
+def _key(cut: Truncated, part: str) -> str:
+    return f"{cut.field}.{cut.set}.{part}"
 
 
 def _arrays(cut: Truncated) -> dict[str, Any]:
@@ -69,8 +82,51 @@ def _arrays(cut: Truncated) -> dict[str, Any]:
 
 
 def is_factors(content: Any) -> bool:
-    """Tell whether what a torch file holds are such factors."""
-    return isinstance(content, dict) and content.get("format") == FORMAT
+    """Tell whether what a torch file holds, or the metadata of a .safetensors file, is of such factors."""
+    return isinstance(content, Mapping) and content.get("format") == FORMAT
+
+
+def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
+    """Return what a torch file of factors would hold, from a .safetensors file of them.
+
+    Parameters
+    ----------
+    state : State
+        What `read_arrays` read.
+    path : Path
+        The file.
+
+    Returns
+    -------
+    mapping
+        What `read_factors` takes.
+
+    Raises
+    ------
+    CollapseError
+        If the file is damaged.
+    """
+    try:
+        entries = msgspec.json.decode(state.metadata["tables"], type=list[_Entry])
+        tables = [
+            {
+                "field": entry.field,
+                **{part: state.tensors[f"{entry.field}.{entry.set}.{part}"] for part in entry.parts},
+            }
+            for entry in entries
+        ]
+        version = int(state.metadata["format_version"])
+    except (KeyError, ValueError) as error:
+        raise CollapseError(f"{path} is damaged: {error}") from error
+    return {**state.metadata, "format_version": version, "tables": tables}
+
+
+class _Entry(msgspec.Struct):
+    """A table's entry in the metadata of a .safetensors file."""
+
+    field: str
+    set: int
+    parts: list[str]
 
 
 def read_factors(content: Any, path: Path) -> TableSet:

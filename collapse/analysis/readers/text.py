@@ -1,17 +1,18 @@
 """The token table of a text model, to set beside a recommender's tables (Figure 11)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import torch
 
+from collapse.analysis.readers.arrays import read_arrays
+from collapse.analysis.readers.roles import why_no_table
 from collapse.errors import CollapseError, first_line
-from collapse.files import explained
+from collapse.files import check_is_file, explained
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.torch_file import read_torch_file
 
 FIELD = "token"
 """The field's name of a token table."""
@@ -69,21 +70,15 @@ def _files(path: Path) -> Iterable[Path]:
 
 def _read(file: Path) -> Any:
     """Return the token table in a file, or None."""
-    try:
-        with explained("read", file):
-            if file.suffix == ".npy":
-                return np.load(file, mmap_mode="r", allow_pickle=False)
-            if file.suffix == ".safetensors":
-                with safetensors.safe_open(file, framework="pt") as tensors:
-                    key = _key(tensors.keys())
-                    return None if key is None else tensors.get_tensor(key)
-            tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-            key = _key(tensors)
-            return None if key is None else tensors[key]
-    except CollapseError:
-        raise
-    except Exception as error:  # a damaged file may raise anything
-        raise CollapseError(f"cannot read {file}: {first_line(error)}") from error
+    if file.suffix == ".npy":
+        check_is_file(file)
+        try:
+            return np.load(file, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # a damaged file may raise anything
+            raise CollapseError(f"cannot read {file}: {first_line(error)}") from error
+    tensors = read_arrays(file).tensors if file.suffix == ".safetensors" else read_torch_file(file)
+    key = _key(map(str, tensors)) if isinstance(tensors, Mapping) else None
+    return None if key is None else tensors[key]
 
 
 def _key(keys: Iterable[str]) -> str | None:
@@ -103,7 +98,7 @@ def _word_vectors() -> TableSet:
 
 
 def _table_set(E: Any, *, name: str, source: str) -> TableSet:
-    if E.ndim != 2:
-        raise CollapseError(f"{source} holds a token table of shape {tuple(E.shape)}, and not (tokens, columns)")
+    if (reason := why_no_table(E)) is not None:
+        raise CollapseError(f"{source} holds no token table that can be read: it is {reason}")
     table = EmbeddingTable(field=FIELD, E=E, sizes=(int(E.shape[1]),))
     return TableSet(name=name, source=source, tables=(table,), description={"data": "text"})

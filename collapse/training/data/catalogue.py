@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -17,11 +18,13 @@ from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files import explained
-from collapse.training.data import flights
-from collapse.training.data.prepared import PreparedData, open_prepared
 from collapse.training.data.schema import FORMAT_VERSION
-from collapse.training.data.synthetic import parse_synthetic, prepare_synthetic
-from collapse.training.data.synthetic_settings import SyntheticSettings
+from collapse.training.data.synthetic_settings import SyntheticSettings, parse_synthetic
+
+if TYPE_CHECKING:
+    from collapse.training.data.prepared import PreparedData
+
+# What reads data needs polars, which an installation for analyses lacks: it is imported where data is opened.
 
 _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
 
@@ -30,7 +33,7 @@ LARGE = 1_000_000_000
 SOON, LATE = 2.0, 1800.0
 
 
-def load_data(name_or_path: str | Path) -> PreparedData:
+def load_data(name_or_path: str | Path) -> "PreparedData":
     """Open a built-in data set or a prepared folder.
 
     Parameters
@@ -61,10 +64,14 @@ def load_data(name_or_path: str | Path) -> PreparedData:
             f"{str(name_or_path)!r} is neither a built-in data set ({', '.join(BUILT_IN)}) nor the folder of a "
             "prepared one: see `collapse prepare --help`"
         )
+    from collapse.training.data.prepared import open_prepared
+
     return open_prepared(Path(name_or_path))
 
 
-def _flights(text: str) -> PreparedData:
+def _flights(text: str) -> "PreparedData":
+    from collapse.training.data import flights
+
     try:
         share = float(text or 1)
     except ValueError:
@@ -78,7 +85,9 @@ def _flights(text: str) -> PreparedData:
     return _cached(f"flights-{share:g}", json.dumps([*made_of, share]), prepare)
 
 
-def _synthetic(settings: SyntheticSettings) -> PreparedData:
+def _synthetic(settings: SyntheticSettings) -> "PreparedData":
+    from collapse.training.data.synthetic import prepare_synthetic
+
     return _cached(
         settings.name.replace(":", "-"),
         json.dumps(asdict(settings)),
@@ -87,8 +96,10 @@ def _synthetic(settings: SyntheticSettings) -> PreparedData:
     )
 
 
-def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> PreparedData:
+def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> "PreparedData":
     """Open a data set in the cache, where it is prepared once a content; a large one only after a word."""
+    from collapse.training.data.prepared import open_prepared
+
     digest = hashlib.sha256(content.encode()).hexdigest()
     cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
     path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import special
 from tqdm import tqdm
 
-from collapse.errors import CollapseError
 from collapse.training.data.prepared import PreparedData, new_prepared, open_prepared
 from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings
 from collapse.training.data.write_ids import write_ids
@@ -157,24 +156,6 @@ def prepare_synthetic(settings: SyntheticSettings, out: Path, *, overwrite: bool
             known={"teacher": teacher.description()},
         )
     return open_prepared(out)
-
-
-def parse_synthetic(name: str) -> SyntheticSettings | None:
-    """Read a name such as ``synthetic-avazu:0.01``; None for a name of another kind.
-
-    Raises
-    ------
-    CollapseError
-        If the shape or the scale is none.
-    """
-    if not name.startswith("synthetic-"):
-        return None
-    shape, _, scale = name.removeprefix("synthetic-").partition(":")
-    try:
-        factor = float(scale) if scale else 1.0
-    except ValueError:
-        raise CollapseError(f"the scale of {name!r} is {scale!r}, which is not a number") from None
-    return SyntheticSettings(shape=shape, scale=factor)  # type: ignore[arg-type]
 
 
 def drawn_blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:

@@ -90,3 +90,21 @@ def log_spaced(count: int, *, smallest: int, largest: int, total: int) -> list[i
         sizes = [round(smallest * (largest / smallest) ** (step**power)) for step in steps]
         low, high = (power, high) if sum(sizes) > total else (low, power)
     return sizes
+
+
+def parse_synthetic(name: str) -> SyntheticSettings | None:
+    """Read a name such as ``synthetic-avazu:0.01``; None for a name of another kind.
+
+    Raises
+    ------
+    CollapseError
+        If the shape or the scale is none.
+    """
+    if not name.startswith("synthetic-"):
+        return None
+    shape, _, scale = name.removeprefix("synthetic-").partition(":")
+    try:
+        factor = float(scale) if scale else 1.0
+    except ValueError:
+        raise CollapseError(f"the scale of {name!r} is {scale!r}, which is not a number") from None
+    return SyntheticSettings(shape=shape, scale=factor)  # type: ignore[arg-type]

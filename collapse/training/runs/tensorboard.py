@@ -1,10 +1,9 @@
 """A run's metrics for TensorBoard, beside the CSV."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
-from collapse.errors import CollapseError
+from collapse.extras import require
 
 FOLDER = "tensorboard"
 
@@ -17,8 +16,7 @@ def check_tensorboard() -> None:
     CollapseError
         If it is not installed.
     """
-    if find_spec("tensorboard") is None:
-        raise CollapseError("--tensorboard needs a package: pip install 'embedding-collapse[tensorboard]'")
+    require("tensorboard", "--tensorboard")
 
 
 class TensorBoard:
