@@ -3,8 +3,9 @@
 Shapes: N fields, M sets, C_m columns of a field's table in set m, D rows of a table (cardinality).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from collapse.field_maps import FieldMaps
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class EmbeddingTable:
     """One field's embedding table: the sets E_i^(1) .. E_i^(M) of Section 5.1, side by side."""
 
@@ -40,6 +41,10 @@ class EmbeddingTable:
         if self.row_counts is not None and self.row_counts.shape != (self.cardinality,):
             raise ValueError(f"field {self.field!r} has {self.cardinality} rows and other row counts")
 
+    def __repr__(self) -> str:
+        sets = f", {self.sets} sets" if self.sets > 1 else ""
+        return f"<EmbeddingTable {self.field!r}: {self.cardinality:,} rows of {self.E.shape[1]} columns{sets}>"
+
     @property
     def cardinality(self) -> int:
         """The number of rows, D."""
@@ -60,7 +65,7 @@ class EmbeddingTable:
         return X[:, start : start + self.sizes[m]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TableSet:
     """Everything that the analysis takes from one checkpoint."""
 
@@ -80,6 +85,18 @@ class TableSet:
     """What had to be assumed of a foreign file, and what it does not tell."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What two checkpoints of one model may differ in, by name: everything that its run was configured with."""
+
+    def __repr__(self) -> str:
+        rows = sum(table.cardinality for table in self.tables)
+        K = " to ".join(str(size) for size in dict.fromkeys((self.sizes[0], self.sizes[-1])))
+        sets = f", {self.sets} sets" if self.sets > 1 else ""
+        fields = f"{len(self)} field{'s' * (len(self) != 1)}"
+        return f"<TableSet {self.name}: {fields}, {rows:,} rows, K = {K}{sets}>"
+
+    def _repr_html_(self) -> str:
+        heads = ("field", "rows", "columns", "sets")
+        rows = [(each.field, f"{each.cardinality:,}", each.E.shape[1], each.sets) for each in self.tables]
+        return f"<p>{escape(repr(self))}</p>{_html_table(heads, rows)}"
 
     def __iter__(self) -> Iterator[EmbeddingTable]:
         return iter(self.tables)
@@ -105,3 +122,11 @@ class TableSet:
     def layer(self, layer: int) -> tuple[FieldMaps, ...]:
         """Return the field maps of one layer, a set each, in the order of the sets."""
         return tuple(sorted((maps for maps in self.field_maps if maps.layer == layer), key=lambda maps: maps.set))
+
+
+def _html_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [
+        "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells)
+        for tag, cells in (("th", heads), *(("td", row) for row in rows))
+    ]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

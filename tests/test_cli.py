@@ -349,7 +349,7 @@ class TestAnalyze:
         ("words", "sentence"),
         [
             (["--figure", "99"], "there is no figure '99'"),
-            (["--measure", "beauty"], "there is no measure 'beauty'; there are cardinality, "),
+            (["--measure", "beauty"], "there is no measure 'beauty'"),
             (["--fail-if", "beauty < 1"], "names 'beauty'; there are field, "),
             (["--fail-if", "ia"], "neither true nor false"),
             (["--fail-if", "ia <"], "cannot be read"),

@@ -1,34 +1,32 @@
 """Which fields collapsed: one row a field."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
-from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
+from collapse.analysis.factors import FactoredTable, FactoredTables, as_factored
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.precision import numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
-from collapse.analysis.readers import load
 from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
-from collapse.tables import TableSet
 
 COLUMNS = {
     "field": "the field's name",
-    "cardinality": "rows of its table, D",
-    "rows_seen": "rows looked up in training",
-    "rows_entered": "rows that entered",
-    "rows_zero": "rows of zeros alone: padding, or never trained",
-    "near_zero": "share of rows with almost no norm",
+    "degree": "collapsed, partly collapsed, spread out, or not judged",
+    "ia_normalised": "ia / ia_random",
     "ia": "information abundance, sum sigma / max sigma",
     "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
+    "cardinality": "rows of its table, D",
+    "rows_seen": "rows looked up in training",
+    "near_zero": "share of rows with almost no norm",
+    "rank": "directions above the rounding noise of the table's type",
+    "k99": "directions that hold 99 % of the energy",
     "ia_random_low": "the 2.5th percentile of that",
     "ia_random_high": "the 97.5th percentile of that",
-    "ia_normalised": "ia / ia_random",
     "ia_per_k": "ia / columns of the table",
     "effective_rank": "exp of the entropy of sigma / sum sigma (RankMe)",
     "stable_rank": "sum sigma^2 / max sigma^2",
@@ -36,28 +34,28 @@ COLUMNS = {
     "first_share": "share of the energy sum sigma^2 that the first direction takes",
     "k90": "directions that hold 90 % of the energy",
     "k95": "directions that hold 95 % of the energy",
-    "k99": "directions that hold 99 % of the energy",
     "above_bulk": "directions above the Marchenko-Pastur bulk of the table",
-    "rank": "directions above the rounding noise of the table's type",
     "noise": "that rounding noise / max sigma",
     "anisotropy": "mean cosine of two rows",
-    "degree": "collapsed, partly collapsed, spread out, or not judged",
+    "rows_entered": "rows that entered",
+    "rows_zero": "rows of zeros alone: padding, or never trained",
     "verdict": "the same with the reason",
 }
-"""The columns of `diagnose`, with what they hold."""
+"""The columns of `diagnose`, those that are read first before the others, with what they hold."""
 
 
 MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "verdict"))
 """Those of them that are numbers."""
 
 
-def diagnose(checkpoint: str | Path | TableSet, *, choices: Choices | None = None) -> pd.DataFrame:
-    """Measure how far every field of a checkpoint is collapsed.
+def diagnose(source: Any, *, choices: Choices | None = None) -> pd.DataFrame:
+    """Measure how far every field of a checkpoint or model is collapsed.
 
     Parameters
     ----------
-    checkpoint : str, Path or TableSet
-        A checkpoint, or what `load` read from one.
+    source : str, Path or object
+        The path of a checkpoint, a model (``nn.Module``), a state dict, arrays by name, one array or tensor, an
+        ``nn.Embedding``, or what `load` returned.
     choices : Choices, optional
         Which rows enter, and how the random baseline is drawn.
 
@@ -70,15 +68,18 @@ def diagnose(checkpoint: str | Path | TableSet, *, choices: Choices | None = Non
     Raises
     ------
     CollapseError
-        If the checkpoint cannot be read or a table holds NaN or infinity.
+        If no tables can be read from it, or a table holds NaN or infinity.
 
     Examples
     --------
     >>> import collapse
     >>> worst = collapse.diagnose("runs/first/best.pt").nsmallest(3, "ia_normalised")  # doctest: +SKIP
+    >>> import numpy as np
+    >>> fields = collapse.diagnose({"user": np.eye(40, 4), "item": np.ones((30, 4))})
+    >>> fields["ia"].round(6).tolist()
+    [4.0, 1.0]
     """
-    tables = checkpoint if isinstance(checkpoint, TableSet) else load(checkpoint)
-    return diagnose_factored(factorise(tables, choices or Choices()))
+    return diagnose_factored(as_factored(source, choices))
 
 
 def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:

@@ -13,17 +13,18 @@ import pandas as pd
 from collapse.analysis.choices import Choices
 from collapse.analysis.measures.angles import ColumnSpaces, diversity_of_cosines
 from collapse.analysis.measures.random_matrix import random_diversity
+from collapse.analysis.readers import load
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 
 
-def set_diversity(tables: TableSet, *, split: int | None = None, choices: Choices | None = None) -> pd.DataFrame:
+def set_diversity(source: Any, *, split: int | None = None, choices: Choices | None = None) -> pd.DataFrame:
     """Return the mean diversity of every field's sets over all pairs of them.
 
     Parameters
     ----------
-    tables : TableSet
-        A checkpoint, as `load` reads it.
+    source : str, Path or object
+        A checkpoint, as `collapse.load` takes it.
     split : int, optional
         Take the table of a single-embedding model as this many sets of consecutive columns, of equal size.
     choices : Choices, optional
@@ -41,7 +42,7 @@ def set_diversity(tables: TableSet, *, split: int | None = None, choices: Choice
         If there is one set alone and no `split`, the columns cannot be split so, the sets differ in size, or a
         table holds NaN or infinity.
     """
-    return pd.DataFrame.from_records(list(_records(tables, split, choices or Choices())))
+    return pd.DataFrame.from_records(list(_records(load(source), split, choices or Choices())))
 
 
 def _records(tables: TableSet, split: int | None, choices: Choices) -> Iterator[dict[str, Any]]:

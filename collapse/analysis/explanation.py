@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.dynamics import history
+from collapse.analysis.explanation_text import explanation_text
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.dimensions import directions_for_energy
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
@@ -18,7 +20,7 @@ SHARES = (0.9, 0.95, 0.99)
 """The shares of the energy of which the sizes are told."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Explanation:
     """What is known of one field."""
 
@@ -44,6 +46,15 @@ class Explanation:
     """The epoch that the checkpoint holds; None if it does not tell."""
     history: pd.DataFrame
     """A row a look: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty where its run kept none."""
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.field!r}: {self.diagnosis['verdict']}>"
+
+    def __str__(self) -> str:
+        return explanation_text(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def explain(factored: FactoredTables, field: str) -> Explanation:

@@ -6,7 +6,7 @@ Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R =
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from collapse.analysis.choices import Choices
 from collapse.analysis.measures.precision import machine_epsilon
 from collapse.analysis.measures.rows import RowMeasures, row_measures
 from collapse.analysis.measures.spectra import Spectrum, decompose
+from collapse.analysis.readers import load
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 from collapse.visible import visible
@@ -115,6 +116,31 @@ def factorise(tables: TableSet, choices: Choices, *, engine: Engine | None = Non
     factored = FactoredTables(tables=tables, choices=choices, engine=engine)
     _ = factored.factors
     return factored
+
+
+def as_factored(source: Any, choices: Choices | None = None) -> FactoredTables:
+    """Factor whatever `collapse.load` takes; tables that are factored already stay as they are.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        A checkpoint, or what is in memory, as `collapse.load` takes it.
+    choices : Choices, optional
+        As for `factorise`.
+
+    Returns
+    -------
+    FactoredTables
+        One factor a field.
+
+    Raises
+    ------
+    CollapseError
+        As from `collapse.load` and `factorise`.
+    """
+    if isinstance(source, FactoredTables):
+        return source
+    return factorise(load(source), choices or Choices())
 
 
 def _factored(

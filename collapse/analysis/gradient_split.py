@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 from collapse.analysis.measures.gradients import gradient_split
+from collapse.analysis.readers import load
 from collapse.errors import CollapseError
 from collapse.tables import TableSet
 
 
 def split_gradient(
-    tables: TableSet, ids: NDArray[np.integer], labels: NDArray[Any], *, field: str, row: int
+    source: Any, ids: NDArray[np.integer], labels: NDArray[Any], *, field: str, row: int
 ) -> pd.DataFrame:
     """Split the gradient of one row of a field's table into the other fields' directions.
 
@@ -26,8 +27,8 @@ def split_gradient(
 
     Parameters
     ----------
-    tables : TableSet
-        A checkpoint, as `load` reads it, all tables of one size.
+    source : str, Path or object
+        A checkpoint, as `collapse.load` takes it, all tables of one size.
     ids : (B, N) array of int
         The batch: the row of its own field's table for every field, in the order of the tables.
     labels : (B,) array
@@ -49,6 +50,7 @@ def split_gradient(
     CollapseError
         If there is no such field or row, the tables differ in size, or the batch does not fit them.
     """
+    tables = load(source)
     if field not in tables.fields:
         raise CollapseError(f"{tables.source} has no field {field!r}; it has {', '.join(tables.fields)}")
     own = tables.fields.index(field)

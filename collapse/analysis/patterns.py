@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from collapse.analysis.measures.patterns import pattern_divergence, unitary_distance
+from collapse.analysis.readers import load
 from collapse.analysis.sub_embeddings import maps_of_layer
 from collapse.tables import TableSet
 
 
-def interaction_patterns(tables: TableSet, *, layer: int = 0) -> pd.DataFrame:
+def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:
     """Measure every field map A_ij of one layer; of DCNv2 A_ij = W_{i->j}^T, of regularised DCNv2 n_ij times that.
 
     Parameters
     ----------
-    tables : TableSet
-        A checkpoint, as `load` reads it.
+    source : str, Path or object
+        A checkpoint, as `collapse.load` takes it.
     layer : int
         The layer, from 0.
 
@@ -36,6 +37,7 @@ def interaction_patterns(tables: TableSet, *, layer: int = 0) -> pd.DataFrame:
     CollapseError
         If the model has no field maps in that layer, or they hold NaN or infinity.
     """
+    tables = load(source)
     frame = pd.DataFrame.from_records(list(_records(tables, layer)))
     shape = (tables.sets, len(tables), len(tables))
     frame.attrs["divergence"] = pattern_divergence(frame["norm"].to_numpy().reshape(shape))

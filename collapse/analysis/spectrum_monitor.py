@@ -1,6 +1,7 @@
 """Information abundance along anybody's training: a monitor for a loop that is not ours."""
 
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pandas as pd
 
 from collapse.analysis.measures.abundance import information_abundance
 from collapse.analysis.measures.random_matrix import random_abundance
+from collapse.analysis.readers import load
+from collapse.analysis.readers.objects import TABLE
+from collapse.errors import CollapseError
 
 Log = Callable[[dict[str, float], int], object]
 
@@ -17,9 +21,10 @@ class SpectrumMonitor:
 
     Parameters
     ----------
-    tables : torch.nn.Module or mapping of str to Any
-        A model, of which every ``nn.Embedding`` and ``nn.EmbeddingBag`` of several columns is taken by its name;
-        or tables by name: parameters, tensors on any device, arrays, or embedding layers.
+    tables : object
+        A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are taken
+        by their names; tables by name: parameters, tensors on any device, arrays, or embedding layers; or anything
+        else that `collapse.load` takes, such as one array.
     every : int
         The steps between two looks.
     log : callable, optional
@@ -31,7 +36,7 @@ class SpectrumMonitor:
     Raises
     ------
     ValueError
-        If there is no table, or `every` is below 1.
+        If no table can be taken from `tables`, or `every` is below 1.
 
     Notes
     -----
@@ -46,7 +51,7 @@ class SpectrumMonitor:
     >>> model = torch.nn.ModuleDict({"user": torch.nn.Embedding(50, 4), "item": torch.nn.Embedding(30, 4)})
     >>> monitor = collapse.SpectrumMonitor(model, every=100)
     >>> for _ in range(200):
-    ...     monitor.step()  # after optimiser.step()
+    ...     _ = monitor.step()  # after optimiser.step()
     >>> sorted(set(monitor.history["step"]))
     [100, 200]
     """
@@ -116,6 +121,15 @@ class SpectrumMonitor:
         except ValueError as error:
             raise ValueError(f"table {name!r}: {error}") from error
 
+    def __repr__(self) -> str:
+        tables = f"{len(self._tables)} table{'s' * (len(self._tables) != 1)}"
+        looks = len({row["step"] for row in self._rows})
+        return f"<SpectrumMonitor of {tables}, every {self.every:,} steps; step {self.steps:,}, {looks:,} looks>"
+
+    def _repr_html_(self) -> str:
+        latest = self.history.drop_duplicates("field", keep="last")
+        return f"<p>{escape(repr(self))}</p>{latest.to_html(index=False)}"
+
     @property
     def history(self) -> pd.DataFrame:
         """All looks: a row a look and table, ``step``, ``field``, ``ia``, ``ia_normalised``."""
@@ -130,12 +144,24 @@ def against_random(E: Any) -> dict[str, float]:
 
 def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
     """Yield tables by name; modules are kept, as their weights may be replaced by others."""
-    if isinstance(tables, Mapping):
+    if isinstance(tables, Mapping) and all(_is_table(each) for each in tables.values()):
         yield from tables.items()
-    else:
-        for name, module in tables.named_modules():
-            if hasattr(module, "num_embeddings") and _weight(module).shape[1] > 1:
-                yield name or "embedding", module
+        return
+    if hasattr(tables, "named_modules"):
+        layers = [(name, each) for name, each in tables.named_modules() if hasattr(each, "num_embeddings")]
+        if layers:
+            yield from ((name or TABLE, each) for name, each in layers if _weight(each).shape[1] > 1)
+            return
+    try:
+        # Views of what is in memory, which follow it as long as it is changed in place.
+        found = load(tables)
+    except CollapseError as error:
+        raise ValueError(str(error)) from error
+    yield from ((table.field, table.E) for table in found)
+
+
+def _is_table(value: Any) -> bool:
+    return hasattr(value, "num_embeddings") or len(getattr(value, "shape", ())) == 2
 
 
 def _weight(table: Any) -> Any:

@@ -6,13 +6,13 @@ Shapes: N fields, M sets, R rows of a table's factor.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factors import FactoredTables, as_factored
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.spectra import threads_for
 from collapse.errors import CollapseError
@@ -25,7 +25,7 @@ Side = Literal["source", "target"]
 _WIDE = 32
 
 
-def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.DataFrame:
+def sub_embedding_abundance(source: Any, *, layer: int = 0) -> pd.DataFrame:
     """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a; of FFM as in Figure 14a.
 
     The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) A_ij^(m)] over m, a reading of
@@ -33,8 +33,8 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
 
     Parameters
     ----------
-    factored : FactoredTables
-        The tables, with the model's field maps.
+    source : str, Path or object
+        A checkpoint with field maps (DCNv2, FFM), as `collapse.load` takes it, or what `factorise` returned.
     layer : int
         The layer whose maps are taken, from 0; the paper takes the first.
 
@@ -54,6 +54,7 @@ def sub_embedding_abundance(factored: FactoredTables, *, layer: int = 0) -> pd.D
     E_i has the singular values of its factor R_i under any product from the right, so no (D_i, K) product is
     formed: each pair costs one small decomposition of R_i A_ij.
     """
+    factored = as_factored(source)
     tables = factored.tables
     maps = maps_of_layer(tables, layer)
     columns = max(table.columns for table in factored)

@@ -19,7 +19,7 @@ from collapse.errors import CollapseError
 from collapse.tables import TableSet
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Truncated:
     """One table, cut: E is replaced by left right, its best approximation of rank k (Eckart and Young)."""
 
@@ -37,6 +37,9 @@ class Truncated:
     """E V_k, shape (D, k), in the table's type."""
     right: NDArray[Any]
     """V_k^T, shape (k, K), orthonormal rows, in the table's type."""
+
+    def __repr__(self) -> str:
+        return f"<Truncated {self.field!r}, set {self.set}: {self.k} of {self.columns} directions>"
 
     @property
     def bytes_before(self) -> int:

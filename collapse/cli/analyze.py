@@ -144,6 +144,7 @@ def command(
     stopwatch = Stopwatch()
     import pandas as pd
 
+    from collapse.analysis import records
     from collapse.analysis.choices import Choices
     from collapse.analysis.comparison import compare
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
@@ -200,7 +201,7 @@ def command(
     diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
     diagnosed.attrs = frames[0].attrs
     if form == "json":
-        click.echo(printed.as_json(factored, diagnosed, comparison))
+        click.echo(records.as_json(factored, diagnosed, comparison))
     elif form == "csv":
         shown = diagnosed if comparison is None else comparison
         click.echo(csv_text(shown), nl=False)

@@ -55,7 +55,7 @@ def command(
     from collapse.analysis.diagnosis import diagnose_factored
     from collapse.analysis.factors import factorise
     from collapse.analysis.readers import load
-    from collapse.cli.printed import as_json
+    from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
 
     choices = Choices(rows=rows, layer=layer)

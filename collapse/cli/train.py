@@ -104,7 +104,7 @@ def command(**options: Any) -> None:
     """
     from collapse.analysis.monitors import MONITORS
     from collapse.training.runs.cpu import keep_freed_memory
-    from collapse.training.runs.folder import RunFolder, read_config
+    from collapse.training.runs.folder import RunFolder, default_folder, read_config
     from collapse.training.runs.run import Run
 
     if options["resume"] and options["config_file"]:
@@ -112,7 +112,7 @@ def command(**options: Any) -> None:
     own_model = _model_alone(options["model"])
     file = options["config_file"]
     base = read_config(file, own_model=own_model) if file else RunConfig()
-    folder: Path = options["out"] or _default_folder(_applied(base, options))
+    folder: Path = options["out"] or default_folder(_applied(base, options))
     if options["resume"]:
         base = RunFolder(folder).read_config(own_model=own_model)
     config = _applied(base, options)
@@ -140,10 +140,6 @@ def command(**options: Any) -> None:
         f"test AUC {result.test.auc:.5f}, test logloss {result.test.logloss:.5f}"
     )
     click.echo(f"next: collapse analyze {folder / 'best.pt'}")
-
-
-def _default_folder(config: RunConfig) -> Path:
-    return Path("runs") / f"{Path(config.data).name}-{config.label}".replace(":", ".")
 
 
 def _model_alone(text: str | None) -> str | None:

@@ -166,7 +166,7 @@ def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
 def _plain(found: list[Any], tested: "_Tested | None") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from collapse.cli.printed import records
+    from collapse.analysis.records import records
 
     before = None if tested is None else {"rows": tested.rows, **asdict(tested.before)}
     cuts = [

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -179,6 +180,14 @@ class Display(ABC):
             with self._as_shown():
                 self.draw(self.axes_)
         return self
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        figure = self.figure_ or self.plot().figure_
+        assert figure is not None
+        with mpl.style.context(style.RC):
+            figure.savefig(content, format="png")
+        return content.getvalue()
 
     @contextmanager
     def _as_shown(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ class StudyRun:
         """What tells the run from all others of the study."""
         self._folder = RunFolder(path)
 
+    def __repr__(self) -> str:
+        state = f"test AUC {self.test_auc:.5f}" if self.finished else "not finished"
+        return f"<StudyRun {self.path}: {self.label or self.config.label}, {state}>"
+
     @cached_property
     def config(self) -> RunConfig:
         """The run's settings; a model of one's own is not imported from a file, and raises."""
@@ -54,6 +59,16 @@ class StudyRun:
     def finished(self) -> bool:
         """Whether the stopping rule ended it and it was tested."""
         return self.manifest.get("status") == "finished"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self._folder.best
+
+    @property
+    def test_auc(self) -> float:
+        """The AUC of the best epoch's weights on the test rows; NaN if the run is not finished."""
+        return float(self.manifest["test"]["auc"]) if self.finished else float("nan")
 
     @property
     def data(self) -> str:
@@ -99,14 +114,21 @@ class Study:
 
     Examples
     --------
-    >>> from collapse.study.study import Study
-    >>> Study("runs").results.sort_values("test_auc")  # doctest: +SKIP
+    >>> import collapse
+    >>> collapse.Study("runs").results.sort_values("test_auc")  # doctest: +SKIP
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise CollapseError(f"{self.folder} is no folder: a study is a folder with runs below it")
+
+    def __repr__(self) -> str:
+        return f"<Study {self.folder}: {len(self)} runs, {len(self.finished)} finished>"
+
+    def _repr_html_(self) -> str:
+        shown = self.results[["label", "data", "embedding_size", "sets", "test_auc", "test_logloss"]]
+        return f"<p>{escape(repr(self))}</p>{shown.to_html(index=False)}"
 
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:

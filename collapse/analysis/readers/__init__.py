@@ -1,12 +1,15 @@
 """Reading checkpoints into tables and field maps: `load` is the one door."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from collapse.analysis.readers.arrays import SUFFIXES, is_plain, read_arrays
 from collapse.analysis.readers.factors import factors_of_state, is_factors, read_factors
 from collapse.analysis.readers.folder import read_folder
 from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
+from collapse.analysis.readers.objects import read_object
 from collapse.analysis.readers.roles import Selection
 from collapse.analysis.readers.state import find_state
 from collapse.checkpoint import is_checkpoint, to_checkpoint
@@ -16,19 +19,22 @@ from collapse.torch_file import read_foreign_file, refuse_foreign
 from collapse.visible import path_text
 
 
-def load(path: str | Path, *, verify: bool = True, selection: Selection | None = None) -> TableSet:
-    """Read a checkpoint.
+def load(source: Any, *, verify: bool = True, selection: Selection | None = None) -> TableSet:
+    """Read the embedding tables and field maps of a checkpoint, or take them from what is in memory.
 
     Parameters
     ----------
-    path : str or Path
-        A checkpoint that ``collapse train`` wrote; a torch file that another library wrote, or a model that was
-        pickled whole; a file of arrays (.npy, .npz, .safetensors); or a folder of Hugging Face's or of
-        ``torch.distributed.checkpoint``. No code in it is run.
+    source : str, Path or object
+        The path of a checkpoint that ``collapse train`` wrote; of a torch file that another library wrote, or a
+        model that was pickled whole; of a file of arrays (.npy, .npz, .safetensors); or of a folder of Hugging
+        Face's or of ``torch.distributed.checkpoint``. No code in it is run.
+
+        Or a model (``nn.Module``), a state dict, arrays or embedding layers by name, one array or tensor, or an
+        ``nn.Embedding``; an array alone is the table of a field called ``table``.
     verify : bool
         Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
     selection : Selection, optional
-        What a foreign file does not say itself: its fields, and which tensors are tables.
+        What a foreign file or model does not say itself: its fields, and which tensors are tables.
 
     Returns
     -------
@@ -38,9 +44,22 @@ def load(path: str | Path, *, verify: bool = True, selection: Selection | None =
     Raises
     ------
     CollapseError
-        If the file is missing or damaged, no table is found in it, or the selection does not fit it.
+        If the file is missing or damaged, no table is found, or the selection does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> collapse.load({"user": np.eye(5, 3), "item": np.eye(4, 3)})
+    <TableSet a state dict: 2 fields, 9 rows, K = 3>
     """
-    path, selection = Path(path), selection or Selection()
+    selection = selection or Selection()
+    if isinstance(source, str | os.PathLike):
+        return _read(Path(source), verify, selection)
+    return read_object(source, selection)
+
+
+def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
     if path.is_dir():
         return read_state(read_folder(path, verify=verify), path, selection)
     if path.suffix in SUFFIXES:

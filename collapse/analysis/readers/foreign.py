@@ -96,7 +96,8 @@ def _no_table(source: str, state: State, roles: Roles) -> str:
     told = "; ".join(roles.skipped[:_TOLD]) + (" .." if len(roles.skipped) > _TOLD else "")
     return (
         f"{source} holds no table that was found among its {len(state.tensors)} tensors: {told or 'it is empty'}; "
-        "--table REGEX names the tables, which are matrices of floating numbers"
+        "--table REGEX names the tables, which are matrices of floating numbers (in Python: "
+        "selection=collapse.Selection(table=REGEX))"
     )
 
 

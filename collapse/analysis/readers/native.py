@@ -1,13 +1,13 @@
 """Reading this project's own checkpoints: their layout says which tensor is what."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from collapse.analysis.readers.blocks import as_array
-from collapse.checkpoint import Checkpoint, TableKey, flat_config
+from collapse.checkpoint import Checkpoint, Layout, TableKey, flat_config
 from collapse.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.tables import EmbeddingTable, TableSet
 
@@ -28,41 +28,69 @@ def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") 
         Views of its tensors.
     """
     settings = {**flat_config(checkpoint.config), "epoch": checkpoint.results["epoch"]}
+    layout, tensors = checkpoint.layout, checkpoint.state_dict
+    counts = np.split(as_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
     return TableSet(
         name=checkpoint.name,
         source=source,
-        tables=tuple(_tables(checkpoint)),
-        field_maps=tuple(_field_maps(checkpoint)),
+        tables=tuple(_tables(layout, tensors, checkpoint.fields, counts)),
+        field_maps=tuple(_field_maps(layout, tensors)),
         description=_description(checkpoint),
         settings={key: str(value) for key, value in settings.items()},
     )
 
 
-def _tables(checkpoint: Checkpoint) -> Iterator[EmbeddingTable]:
-    counts = np.split(as_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
-    for i, (field, row_counts) in enumerate(zip(checkpoint.fields, counts, strict=True)):
-        keys = checkpoint.layout.of_field(i)
+def tables_of_model(name: str, layout: Layout, tensors: Mapping[str, Any]) -> TableSet:
+    """Take the tables and the field maps from a model of this project, which does not know its fields' names.
+
+    Parameters
+    ----------
+    name : str
+        The model's name.
+    layout : Layout
+        Where they lie.
+    tensors : mapping of str to tensor
+        The state dict.
+
+    Returns
+    -------
+    TableSet
+        Views of its tensors; the fields are ``field_0`` and so on.
+    """
+    numbers = sorted({key.field for key in layout.tables})
+    fields = tuple(f"field_{number}" for number in numbers)
+    return TableSet(
+        name=name,
+        source="the model",
+        tables=tuple(_tables(layout, tensors, fields, [None] * len(fields))),
+        field_maps=tuple(_field_maps(layout, tensors)),
+    )
+
+
+def _tables(
+    layout: Layout, tensors: Mapping[str, Any], fields: Sequence[str], counts: Sequence[Any]
+) -> Iterator[EmbeddingTable]:
+    for i, (field, row_counts) in enumerate(zip(fields, counts, strict=True)):
+        keys = layout.of_field(i)
         yield EmbeddingTable(
             field=field,
-            E=_side_by_side(checkpoint, keys),
+            E=_side_by_side(tensors, keys),
             sizes=tuple(key.size for key in keys),
             row_counts=row_counts,
         )
 
 
-def _side_by_side(checkpoint: Checkpoint, keys: Sequence[TableKey]) -> Any:
+def _side_by_side(tensors: Mapping[str, Any], keys: Sequence[TableKey]) -> Any:
     """Return the sets of one field, as a view where they lie side by side in one tensor."""
     first, last = keys[0], keys[-1]
     adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
     if adjacent:
-        return _table(checkpoint, first.key)[slice(*first.rows), first.columns[0] : last.columns[1]]
-    tensors = checkpoint.state_dict
+        return _table(tensors[first.key])[slice(*first.rows), first.columns[0] : last.columns[1]]
     return np.hstack([as_array(tensors[key.key])[slice(*key.rows), slice(*key.columns)] for key in keys])
 
 
-def _table(checkpoint: Checkpoint, key: str) -> Any:
+def _table(tensor: Any) -> Any:
     """Return a tensor as it is where NumPy has no view of it: on a device, or in bfloat16."""
-    tensor = checkpoint.state_dict[key]
     if isinstance(tensor, np.ndarray):
         return tensor
     tensor = tensor.detach()
@@ -70,8 +98,8 @@ def _table(checkpoint: Checkpoint, key: str) -> Any:
     return tensor if tensor.device.type != "cpu" or bfloat16 else tensor.numpy()
 
 
-def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
-    for maps in checkpoint.layout.maps:
+def _field_maps(layout: Layout, tensors: Mapping[str, Any]) -> Iterator[FieldMaps]:
+    for maps in layout.maps:
         if maps.weight is None:
             assert maps.columns is not None
             yield ColumnMaps(layer=maps.layer, set=maps.set, blocks=maps.columns)
@@ -79,9 +107,9 @@ def _field_maps(checkpoint: Checkpoint) -> Iterator[FieldMaps]:
         yield ProjectionMaps(
             layer=maps.layer,
             set=maps.set,
-            W=as_array(checkpoint.state_dict[maps.weight]),
-            sizes=checkpoint.layout.sizes(maps.set),
-            factors=None if maps.factors is None else as_array(checkpoint.state_dict[maps.factors]),
+            W=as_array(tensors[maps.weight]),
+            sizes=layout.sizes(maps.set),
+            factors=None if maps.factors is None else as_array(tensors[maps.factors]),
         )
 
 

@@ -98,7 +98,8 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
     roles = Roles(family=family, order=tuple(state.tensors))
     storages: dict[Any, str] = {}
     for name, tensor in state.tensors.items():
-        reason = _role(roles, name, tensor, selection, every_matrix and roles.family is None, storages)
+        known = name in state.tables
+        reason = _role(roles, name, tensor, selection, known, every_matrix and roles.family is None, storages)
         if reason is not None:
             roles.skipped.append(f"{name} ({reason})")
     roles.skipped.extend(state.left)
@@ -125,7 +126,13 @@ def why_no_table(array: Any) -> str | None:
 
 
 def _role(
-    roles: Roles, name: str, tensor: Any, selection: Selection, every_matrix: bool, storages: dict[Any, str]
+    roles: Roles,
+    name: str,
+    tensor: Any,
+    selection: Selection,
+    known: bool,
+    every_matrix: bool,
+    storages: dict[Any, str],
 ) -> str | None:
     """Put a tensor where it belongs, or return why it belongs nowhere."""
     family = roles.family
@@ -145,7 +152,7 @@ def _role(
                 return reason
     fused = None if family is None else family.match(family.fused, name)
     match = fused or (None if family is None else family.match(family.tables, name))
-    if match is None and not (asked or every_matrix) and not _reads_like_a_table(name):
+    if match is None and not (asked or known or every_matrix) and not _reads_like_a_table(name):
         return "its name is not that of a table"
     found = Tensor(match=match or Match(name=name, prefix="", groups={}), values=tensor, fused=fused is not None)
     if tensor.shape[1] == 1 and not (asked or every_matrix):

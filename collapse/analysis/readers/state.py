@@ -22,6 +22,8 @@ class State:
     """The classes whose objects the file holds."""
     part: str = ""
     """The part of the file that it is; empty for all of it."""
+    tables: frozenset[str] = frozenset()
+    """Tensors of embedding layers, where the model is in memory and tells."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What a .safetensors file says of itself."""
     left: tuple[str, ...] = ()

@@ -52,6 +52,11 @@ class RunLocked(CollapseError):
     """Another process is training in the run's folder."""
 
 
+def default_folder(config: RunConfig) -> Path:
+    """Return where a run lies if no folder was named: runs/DATA-LABEL."""
+    return Path("runs") / f"{Path(config.data).name}-{config.label}".replace(":", ".")
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where a run keeps its configuration, metrics, checkpoints and manifest."""

@@ -1,0 +1,379 @@
+"""What people call from Python beside the measures: one function for each thing that the command line does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import pandas as pd
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.explanation import Explanation
+from collapse.analysis.explanation import explain as explain_factored
+from collapse.analysis.factors import FactoredTables, as_factored
+from collapse.analysis.measures import abundance
+from collapse.analysis.readers import load
+from collapse.analysis.readers.factors import save_factors
+from collapse.analysis.truncation import Truncated, by_field
+from collapse.analysis.truncation import truncate as truncate_tables
+from collapse.errors import CollapseError
+from collapse.extras import require
+from collapse.tables import TableSet
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+
+    from collapse.figures.checkpoint_display import CheckpointDisplay
+    from collapse.study.study import StudyRun
+
+
+@overload
+def information_abundance(  # type: ignore[overload-overlap] # text counts as an array, which it is not here
+    source: "str | PathLike[str] | Mapping[str, Any] | TableSet",
+) -> "pd.Series[float]": ...
+
+
+@overload
+def information_abundance(  # type: ignore[overload-overlap] # an embedding layer is a module of one table
+    source: "torch.nn.Embedding | torch.nn.EmbeddingBag | torch.Tensor | ArrayLike",
+    *,
+    weights: "NDArray[Any] | None" = None,
+) -> float: ...
+
+
+@overload
+def information_abundance(source: "torch.nn.Module") -> "pd.Series[float]": ...
+
+
+def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None) -> "float | pd.Series[float]":
+    """Information abundance, IA(E) = ||sigma||_1 / ||sigma||_inf, of one table or of every field.
+
+    Parameters
+    ----------
+    source : (D, K) array or object
+        One table: an array, a tensor on any device, a memory-mapped file, an ``nn.Embedding``, or anything that
+        has a shape and gives its rows by slices. Or all tables of a checkpoint, a model or a mapping, as `load`
+        takes them.
+    weights : (D,) array, optional
+        Weights of the rows of one table, from 0.
+
+    Returns
+    -------
+    float or pandas.Series
+        Of one table a number: from 1, for a table of rank one, to min(D, K), where all singular values are equal;
+        0 for a table of zeros, as its rank is. Of several a series, by field.
+
+    Raises
+    ------
+    ValueError
+        If one table is not a matrix of floating-point numbers, or a row holds NaN or infinity.
+    CollapseError
+        If no tables can be read from `source`, or one of them holds NaN or infinity.
+
+    References
+    ----------
+    Definition 3.1 of Guo et al., On the Embedding Collapse When Scaling Up Recommendation Models, ICML 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> round(collapse.information_abundance(np.eye(4)), 6)
+    4.0
+    >>> round(collapse.information_abundance(np.ones((4, 4))), 6)
+    1.0
+    >>> collapse.information_abundance({"user": np.eye(4), "item": np.ones((4, 4))}).round(6).to_dict()
+    {'user': 4.0, 'item': 1.0}
+    """
+    one = getattr(source, "weight", None) if hasattr(source, "num_embeddings") else source
+    if hasattr(one, "shape") or isinstance(one, list | tuple):
+        return abundance.information_abundance(one, weights=weights)
+    if weights is not None:
+        raise CollapseError("weights are of the rows of one table: pass an array, or choices to collapse.diagnose")
+    factored = as_factored(source)
+    values = {table.field: float(abundance.abundance_of_spectrum(table.spectrum.values)) for table in factored}
+    return pd.Series(values, name="ia", dtype=float)
+
+
+def explain(source: Any, field: str | None = None, *, choices: Choices | None = None) -> Explanation:
+    """Say why a field is as collapsed as it is, and what to do.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        A checkpoint or model, as `load` takes it.
+    field : str, optional
+        The field; may be left out where there is one alone.
+    choices : Choices, optional
+        Which rows enter, and which layer's field maps.
+
+    Returns
+    -------
+    Explanation
+        What is known: its diagnosis, sizes, partners and history. ``print`` shows it as text.
+
+    Raises
+    ------
+    CollapseError
+        If no tables can be read from it, or there is no such field.
+
+    Examples
+    --------
+    >>> import collapse
+    >>> print(collapse.explain("runs/first/best.pt", "tailnum"))  # doctest: +SKIP
+    """
+    factored = as_factored(source, choices)
+    names = factored.tables.fields
+    if field is None and len(names) > 1:
+        raise CollapseError(f"name the field to explain, one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}")
+    return explain_factored(factored, names[0] if field is None else field)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Truncation:
+    """Every table of a checkpoint, cut to the directions that hold a fraction of its energy."""
+
+    tables: tuple[Truncated, ...]
+    """One for each field and set: its factors ``left`` (D, k) and ``right`` (k, K)."""
+    source: TableSet
+    """What was cut."""
+    energy: float
+    """The fraction of the energy sum sigma^2 that was asked for."""
+
+    @property
+    def fields(self) -> pd.DataFrame:
+        """One row per field: directions kept and bytes saved, as `collapse truncate` prints them."""
+        return by_field(self.tables)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the factors to a ``.safetensors`` file, or with torch to a ``.pt`` file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. `load` and ``collapse analyze`` read it.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        CollapseError
+            If it cannot be written.
+        """
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            require("torch", f"a file other than .safetensors ({path})")
+        save_factors(path, self.tables, source=self.source, energy=self.energy)
+        return path
+
+    def __repr__(self) -> str:
+        before, after = (sum(getattr(each, name) for each in self.tables) for name in _BYTES)
+        kept, columns = (sum(getattr(each, name) for each in self.tables) for name in ("k", "columns"))
+        return (
+            f"<Truncation of {self.source.name} to {self.energy:.4g} of the energy: {kept:,} of {columns:,} "
+            f"directions, {before:,} -> {after:,} bytes>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.fields.to_html(index=False)}"
+
+
+_BYTES = ("bytes_before", "bytes_after")
+
+
+def truncate(source: Any, energy: float = 0.99) -> Truncation:
+    """Cut every table to the fewest directions that hold a fraction of its energy.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        A checkpoint or model, as `load` takes it.
+    energy : float
+        The fraction of the energy sum sigma^2, above 0 and at most 1.
+
+    Returns
+    -------
+    Truncation
+        The factors, what they save, and ``save`` to write them.
+
+    Raises
+    ------
+    CollapseError
+        If no tables can be read from it, a table holds NaN or infinity, or the fraction is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> collapse.truncate({"user": np.outer(np.arange(1.0, 101), np.ones(8))})
+    <Truncation of a state dict to 0.99 of the energy: 1 of 8 directions, 6,400 -> 864 bytes>
+    """
+    tables = load(source)
+    return Truncation(tables=tuple(truncate_tables(tables, energy)), source=tables, energy=energy)
+
+
+def report(source: Any, path: str | Path = "report.html", *, choices: Choices | None = None) -> Path:
+    """Write a diagnosis as one page that opens without a network.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        A checkpoint or model, as `load` takes it.
+    path : str or Path
+        The page to write.
+    choices : Choices, optional
+        Which rows enter, and which layer's field maps.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    CollapseError
+        If no tables can be read from it, or the page cannot be written.
+    """
+    from collapse.analysis.records import as_json
+    from collapse.figures.report import write_report
+
+    factored = as_factored(source, choices)
+    frame = diagnose_factored(factored)
+    command = f"collapse.report({str(source)!r}, {str(path)!r})" if isinstance(source, str | PathLike) else ""
+    return write_report(factored, frame, Path(path), command=command, json=as_json([factored], frame, None))
+
+
+def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "CheckpointDisplay":
+    """Draw a figure of the paper from a checkpoint or model.
+
+    Parameters
+    ----------
+    source : str, Path or object, or a list of them
+        One or several checkpoints or models, each as `load` takes it.
+    figure : str
+        The figure's number: ``"1b"`` the singular values, ``"2"`` the abundance of every field against random,
+        ``"3"`` the sub-embeddings; `collapse analyze --help` lists all.
+    choices : Choices, optional
+        Which rows enter, and how the random baseline is drawn.
+
+    Returns
+    -------
+    CheckpointDisplay
+        The drawn figure: ``figure_`` is Matplotlib's, ``axes_`` its axes, ``table`` the numbers behind it, and
+        ``save(folder)`` writes PNG, PDF and CSV. A notebook shows it.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such figure, or it cannot be drawn from these checkpoints.
+
+    Examples
+    --------
+    >>> import collapse
+    >>> collapse.plot("runs/first/best.pt", "3").save("pictures")  # doctest: +SKIP
+    """
+    from collapse.figures.registry import display_of
+
+    kind = display_of(str(figure))
+    checkpoints = [as_factored(each, choices) for each in _several(source)]
+    if kind.needs_text_model:
+        from collapse.analysis.readers.text import read_token_table
+
+        checkpoints.append(as_factored(read_token_table()))
+    return kind.from_checkpoints(checkpoints).plot()
+
+
+def _several(source: Any) -> Sequence[Any]:
+    """Tell a list of checkpoints from the rows of one table."""
+    several = isinstance(source, list | tuple) and all(
+        isinstance(each, str | PathLike | Mapping | TableSet | FactoredTables)
+        or hasattr(each, "named_modules")
+        or len(getattr(each, "shape", ())) == 2
+        for each in source
+    )
+    return source if several else [source]
+
+
+def train(
+    model: str = "dcnv2",
+    data: str | Path = "flights",
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    monitors: Sequence[str] = ("abundance",),
+    **settings: Any,
+) -> "StudyRun":
+    """Train a model and keep its best checkpoint, as ``collapse train`` does.
+
+    Parameters
+    ----------
+    model : str
+        A model's name, alone or with its size and settings: ``"dcnv2"``, ``"dcnv2-10x4"`` (four sets of K = 10),
+        ``"dcnv2-10,cross_layers=8"``, or ``"module:Class"`` of your own.
+    data : str or Path
+        A built-in data set, such as ``"flights"`` or ``"flights:0.1"``, or the folder of a prepared one.
+    out : str or Path, optional
+        The run's folder; by default ``runs/DATA-LABEL``, where the label is all that differs from the defaults.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
+    resume : bool
+        Continue the run in the folder.
+    monitors : sequence of str
+        What else to keep along the training: ``"abundance"``, ``"co-influence"``.
+    **settings
+        Any setting of the run (``epochs``, ``patience``, ``train_share``, ``precision``), the optimiser
+        (``learning_rate``, ``weight_decay``, ``batch_size``), the seeds (``split``, ``initialisation``, ``order``)
+        or the model (``sets``, ``embedding_size``, ``cross_layers``, ..).
+
+    Returns
+    -------
+    StudyRun
+        The finished run: ``test_auc``, ``metrics`` by epoch, ``fields()`` for the diagnosis of every field,
+        ``checkpoint``; `plot`, `diagnose` and the others take it as it is.
+
+    Raises
+    ------
+    CollapseError
+        If a setting is unknown or out of bounds, the data cannot be opened, or the training diverges.
+
+    Examples
+    --------
+    >>> import collapse
+    >>> run = collapse.train("dcnv2-10x4", "flights", epochs=2)  # doctest: +SKIP
+    >>> run.fields().nsmallest(3, "ia_normalised")  # doctest: +SKIP
+    """
+    require("torch", "collapse.train")
+    require("polars", "collapse.train")
+    from collapse.analysis.monitors import MONITORS
+    from collapse.study.study import StudyRun
+    from collapse.training.models.registry import model_config
+    from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+    from collapse.training.runs.folder import default_folder
+    from collapse.training.runs.run import Run
+
+    unknown = sorted(set(monitors) - set(MONITORS))
+    if unknown:
+        raise CollapseError(f"there is no monitor {unknown[0]!r}; there are {', '.join(MONITORS)}")
+    parts = {
+        kind: {each.name: settings.pop(each.name) for each in fields(kind) if each.name in settings}
+        for kind in (OptimiserConfig, Seeds)
+    }
+    own = {each.name for each in fields(RunConfig)} & settings.keys()
+    config = RunConfig(
+        data=str(data),
+        optimiser=OptimiserConfig(**parts[OptimiserConfig]),
+        seeds=Seeds(**parts[Seeds]),
+        **{name: settings.pop(name) for name in own},
+    )
+    config = replace(config, model=model_config(model, **settings))
+    folder = default_folder(config) if out is None else Path(out)
+    Run(config, folder, device, monitors=[MONITORS[name]() for name in monitors]).train(resume=resume)
+    return StudyRun(folder)
