@@ -2,16 +2,14 @@
 
 The file is a plain dictionary of strings, numbers and tensors, so `torch.load(path, weights_only=True)` reads it.
 Beside the weights it holds the run's configuration, the data's schema with the number of training rows a value,
-and a layout that tells where every field's tables and maps lie; a reader needs no knowledge of the model that
-wrote it. Format 2 says so field by field and set by set; format 1, which knew one fused table of one embedding
-size and DCNv2's projections, is read too.
+and a layout that tells where every field's tables and maps lie, set by set; a reader needs no knowledge of the
+model that wrote it.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +21,6 @@ from collapse.torch_file import Unreadable, as_tensors, read_torch_file
 
 FORMAT = "embedding-collapse checkpoint"
 FORMAT_VERSION = 2
-_READABLE = (1, 2)
 
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -252,10 +249,10 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
     if not _is_marked(content):
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
-    if not isinstance(version, int) or version not in _READABLE:
+    if not isinstance(version, int) or version != FORMAT_VERSION:
         raise CollapseError(
-            f"{path} has checkpoint format {version!r} and this version reads up to {FORMAT_VERSION}: "
-            "install the version that wrote it, or a later one"
+            f"{path} has checkpoint format {version!r}, and this version reads format {FORMAT_VERSION}: "
+            "install the version that wrote it"
         )
     missing = [item.name for item in fields(Checkpoint) if item.name not in content]
     if missing:
@@ -266,7 +263,7 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
             **{item.name: content[item.name] for item in fields(Checkpoint) if item.name not in _AS_DECLARED},
             fields=plain.fields,
             cardinalities=plain.cardinalities,
-            layout=_layout(plain, version),
+            layout=msgspec.convert(plain.layout, Layout),
         )
         flat_config(checkpoint.config)
         _check(checkpoint)
@@ -312,41 +309,6 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_canonical(item) for item in value)
     return value
-
-
-def _layout(plain: _Plain, version: int) -> Layout:
-    if version == 1:
-        return _layout_of_format_1(msgspec.convert(plain.layout, _Layout1), plain.cardinalities)
-    return msgspec.convert(plain.layout, Layout)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Projection1:
-    layer: Index
-    set: Index
-    key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Layout1:
-    """The layout of format 1: one fused table and one embedding size, with DCNv2's projections."""
-
-    embedding: str
-    embedding_size: Count
-    sets: Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
-    projections: tuple[_Projection1, ...]
-
-
-def _layout_of_format_1(plain: _Layout1, cardinalities: Sequence[int]) -> Layout:
-    K, ends = plain.embedding_size, list(accumulate(cardinalities))
-    return Layout(
-        tables=tuple(
-            TableKey(field=i, set=m, key=plain.embedding, rows=(end - D, end), columns=(m * K, (m + 1) * K))
-            for i, (D, end) in enumerate(zip(cardinalities, ends, strict=True))
-            for m in range(plain.sets)
-        ),
-        maps=tuple(MapsKey(layer=item.layer, set=item.set, weight=item.key) for item in plain.projections),
-    )
 
 
 def _check(checkpoint: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""What a checkpoint's layout can say: the first format, and tables and maps of different sizes and places."""
+"""What a checkpoint's layout can say: tables and maps of different sizes and places."""
 
 from pathlib import Path
 
@@ -6,33 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from collapse import diagnose, load
+from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
 from collapse.analysis.measures.abundance import information_abundance
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.checkpoint import Checkpoint, Layout, MapsKey, TableKey, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.field_maps import ProjectionMaps
-
-FORMAT_1 = Path(__file__).parent / "data" / "format-1.pt"
-"""Of version 0.1.0 before there was a second format: DCNv2, two sets of K = 2, one cross layer."""
-
-
-def test_a_file_of_the_first_format_is_read() -> None:
-    content = torch.load(FORMAT_1, weights_only=True)
-    assert content["format_version"] == 1
-    tables = load(FORMAT_1)
-    assert (tables.name, tables.fields) == ("dcnv2-2x2", ("colour", "shape", "customer"))
-    fused = content["state_dict"]["embedding.weight"].numpy()
-    np.testing.assert_array_equal(np.vstack([table.E for table in tables]), fused)
-    np.testing.assert_array_equal(tables.tables[1].set(1), fused[6:47, 2:])
-    assert [(maps.layer, maps.set) for maps in tables.field_maps] == [(0, 0), (0, 1)]
-    second = tables.field_maps[1]
-    assert isinstance(second, ProjectionMaps)
-    np.testing.assert_array_equal(second.W, content["state_dict"]["interactions.1.layers.0.weight"].numpy())
-    assert len(diagnose(tables)) == 3
-    assert sub_embedding_abundance(factorise(tables, Choices()))["ia"].between(1, 4).all()
 
 
 @pytest.fixture
