@@ -13,7 +13,7 @@ from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.explanation import Explanation
 from collapse.analysis.explanation import explain as explain_factored
-from collapse.analysis.factors import FactoredTables, as_factored
+from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures import abundance
 from collapse.analysis.readers import load
 from collapse.analysis.readers.factors import save_factors
@@ -94,7 +94,7 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
         return abundance.information_abundance(one, weights=weights)
     if weights is not None:
         raise CollapseError("weights are of the rows of one table: pass an array, or choices to collapse.diagnose")
-    factored = as_factored(source)
+    factored = factorise(source)
     values = {table.field: float(abundance.abundance_of_spectrum(table.spectrum.values)) for table in factored}
     return pd.Series(values, name="ia", dtype=float)
 
@@ -126,7 +126,7 @@ def explain(source: Any, field: str | None = None, *, choices: Choices | None = 
     >>> import collapse
     >>> print(collapse.explain("runs/first/best.pt", "tailnum"))  # doctest: +SKIP
     """
-    factored = as_factored(source, choices)
+    factored = factorise(source, choices)
     names = factored.tables.fields
     if field is None and len(names) > 1:
         raise CollapseError(f"name the field to explain, one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}")
@@ -244,7 +244,7 @@ def report(source: Any, path: str | Path = "report.html", *, choices: Choices | 
     from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
 
-    factored = as_factored(source, choices)
+    factored = factorise(source, choices)
     frame = diagnose_factored(factored)
     command = f"collapse.report({str(source)!r}, {str(path)!r})" if isinstance(source, str | PathLike) else ""
     return write_report(factored, frame, Path(path), command=command, json=as_json([factored], frame, None))
@@ -282,11 +282,11 @@ def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "
     from collapse.figures.registry import display_of
 
     kind = display_of(str(figure))
-    checkpoints = [as_factored(each, choices) for each in _several(source)]
+    checkpoints = [factorise(each, choices) for each in _several(source)]
     if kind.needs_text_model:
         from collapse.analysis.readers.text import read_token_table
 
-        checkpoints.append(as_factored(read_token_table()))
+        checkpoints.append(factorise(read_token_table()))
     return kind.from_checkpoints(checkpoints).plot()
 
 

@@ -12,7 +12,7 @@ from collapse.figures.render import Rendered, render
 from collapse.study.findings.findings import findings
 from collapse.study.item import item_of
 from collapse.study.recipes import RECIPES
-from collapse.study.study import StudyRun
+from collapse import StudyRun
 
 DOCS = Path(__file__).parent
 COLOURS = 128

@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
+import collapse
 from collapse.figures.render import render, write_page
 from collapse.study.item import item_of, record_profile
 from collapse.study.profiles import Profile
@@ -96,6 +98,21 @@ def test_every_command_line_exists(page: Path) -> None:
         }
         words_alone = re.sub(r"\S+\.\S+|> \S+|\"[^\"]*\"", "", words)
         assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words_alone)) <= options, (name, words)
+
+
+def test_the_page_of_commands_is_their_help() -> None:
+    """`python docs/make_commands.py` writes it anew."""
+    spec = spec_from_file_location("make_commands", DOCS / "make_commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page()
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"auto\w+:: collapse\.(\w+)", page)) == set(dir(collapse))
 
 
 @pytest.mark.docs

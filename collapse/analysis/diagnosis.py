@@ -7,7 +7,7 @@ import pandas as pd
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
-from collapse.analysis.factors import FactoredTable, FactoredTables, as_factored
+from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.precision import numerical_rank, rounding_noise
@@ -79,7 +79,7 @@ def diagnose(source: Any, *, choices: Choices | None = None) -> pd.DataFrame:
     >>> fields["ia"].round(6).tolist()
     [4.0, 1.0]
     """
-    return diagnose_factored(as_factored(source, choices))
+    return diagnose_factored(factorise(source, choices))
 
 
 def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:

@@ -91,14 +91,14 @@ class FactoredTables:
         return iter(self.factors)
 
 
-def factorise(tables: TableSet, choices: Choices, *, engine: Engine | None = None) -> FactoredTables:
+def factorise(source: Any, choices: Choices | None = None, *, engine: Engine | None = None) -> FactoredTables:
     """Factor every table, the sets of a field side by side as in Figure 8b.
 
     Parameters
     ----------
-    tables : TableSet
-        The tables.
-    choices : Choices
+    source : str, Path or object
+        A checkpoint or model, as `collapse.load` takes it. Tables that are factored already stay as they are.
+    choices : Choices, optional
         Which rows enter, and what counts as near zero.
     engine : Engine, optional
         What decomposes long tables elsewhere, such as on a cluster.
@@ -111,36 +111,14 @@ def factorise(tables: TableSet, choices: Choices, *, engine: Engine | None = Non
     Raises
     ------
     CollapseError
-        If a table holds NaN or infinity, or the rows seen in training are asked for and not known, or none.
-    """
-    factored = FactoredTables(tables=tables, choices=choices, engine=engine)
-    _ = factored.factors
-    return factored
-
-
-def as_factored(source: Any, choices: Choices | None = None) -> FactoredTables:
-    """Factor whatever `collapse.load` takes; tables that are factored already stay as they are.
-
-    Parameters
-    ----------
-    source : str, Path or object
-        A checkpoint, or what is in memory, as `collapse.load` takes it.
-    choices : Choices, optional
-        As for `factorise`.
-
-    Returns
-    -------
-    FactoredTables
-        One factor a field.
-
-    Raises
-    ------
-    CollapseError
-        As from `collapse.load` and `factorise`.
+        If no tables can be read from it, one holds NaN or infinity, or the rows seen in training are asked for and
+        not known, or none.
     """
     if isinstance(source, FactoredTables):
         return source
-    return factorise(load(source), choices or Choices())
+    factored = FactoredTables(tables=load(source), choices=choices or Choices(), engine=engine)
+    _ = factored.factors
+    return factored
 
 
 def _factored(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.factors import FactoredTables, as_factored
+from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.spectra import threads_for
 from collapse.errors import CollapseError
@@ -54,7 +54,7 @@ def sub_embedding_abundance(source: Any, *, layer: int = 0) -> pd.DataFrame:
     E_i has the singular values of its factor R_i under any product from the right, so no (D_i, K) product is
     formed: each pair costs one small decomposition of R_i A_ij.
     """
-    factored = as_factored(source)
+    factored = factorise(source)
     tables = factored.tables
     maps = maps_of_layer(tables, layer)
     columns = max(table.columns for table in factored)
