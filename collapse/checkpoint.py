@@ -249,7 +249,9 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
     if not _is_marked(content):
         raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
     version = content.get("format_version")
-    if not isinstance(version, int) or version != FORMAT_VERSION:
+    if not isinstance(version, int):
+        raise CollapseError(f"{path} is damaged: its format_version is not a whole number")
+    if version != FORMAT_VERSION:
         raise CollapseError(
             f"{path} has checkpoint format {version!r}, and this version reads format {FORMAT_VERSION}: "
             "install the version that wrote it"

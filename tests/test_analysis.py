@@ -93,19 +93,19 @@ class TestSubEmbeddings:
         factored = factorise(table_set([9, 8], 2, 1, seed=0, layers=2), Choices())
         first, second = (sub_embedding_abundance(factored, layer=layer) for layer in (0, 1))
         assert not np.allclose(first["ia"], second["ia"])
-        with pytest.raises(CollapseError, match=r"layer 2, its layers are 0 to 1"):
+        with pytest.raises(CollapseError, match=r"layer 2"):
             sub_embedding_abundance(factored, layer=2)
 
     def test_a_model_without_projections_is_told_what_would_serve(self) -> None:
         tables = table_set([9, 8], 2, 1, seed=0, layers=0)
-        with pytest.raises(CollapseError, match="drawn.pt .* it has none in any layer: .* checkpoint of DCNv2"):
+        with pytest.raises(CollapseError, match="drawn.pt .*DCNv2"):
             sub_embedding_abundance(factorise(tables, Choices()))
 
     def test_projections_that_are_not_finite_are_refused(self) -> None:
         tables = table_set([9, 8], 2, 2, seed=0)
         assert isinstance(tables.field_maps[1], ProjectionMaps)
         tables.field_maps[1].W[0, 1] = np.nan
-        with pytest.raises(CollapseError, match=r"layer 0, set 1 of drawn\.pt hold NaN or infinity"):
+        with pytest.raises(CollapseError, match=r"layer 0, set 1 .*drawn\.pt .*NaN"):
             sub_embedding_abundance(factorise(tables, Choices()))
 
     def test_sums_and_their_correlation(self) -> None:
@@ -234,14 +234,14 @@ class TestDiagnose:
         table = EmbeddingTable(field="f", E=np.eye(3), sizes=(3,))
         tables = TableSet(name="n", source="n.pt", tables=(table,))
         assert diagnose(tables)["rows_seen"].isna().all()
-        with pytest.raises(CollapseError, match="n.pt does not tell which rows were seen"):
+        with pytest.raises(CollapseError, match="n.pt .*seen"):
             diagnose(tables, choices=Choices(rows="seen"))
 
     def test_nan_is_refused_with_field_and_row(self) -> None:
         E = np.ones((4, 2))
         E[3, 1] = np.nan
         tables = TableSet(name="n", source="n.pt", tables=(EmbeddingTable(field="shop", E=E, sizes=(2,)),))
-        with pytest.raises(CollapseError, match="field 'shop' of n.pt: row 3 holds NaN or infinity"):
+        with pytest.raises(CollapseError, match="'shop' .*n.pt.* row 3 .*NaN"):
             diagnose(tables)
 
     def test_a_table_of_zeros_is_called_empty(self) -> None:
@@ -276,16 +276,16 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ({"rows": 1}, "1 row cannot tell directions apart"),
-            ({"rows": 2}, "2 rows cannot tell directions apart"),
-            ({"columns": 1}, "a single column has a single direction"),
-            ({"is_zero": True}, "every entry is zero"),
+            ({"rows": 1}, "1 row"),
+            ({"rows": 2}, "2 rows"),
+            ({"columns": 1}, "single column"),
+            ({"is_zero": True}, "zero"),
         ],
     )
     def test_what_cannot_be_judged_says_why(self, change: dict[str, Any], reason: str) -> None:
         evidence = replace(self.evidence, **change)
         assert degree(evidence) is Degree.NOT_JUDGED
-        assert verdict(evidence) == f"not judged: {reason}"
+        assert reason in verdict(evidence)
 
 
 class TestSpectra:
@@ -324,9 +324,9 @@ class TestTables:
             EmbeddingTable(**{"field": "f", "E": np.zeros((4, 3)), "sizes": (3,), **wrong})  # type: ignore[arg-type]
 
     def test_weights_of_another_shape(self) -> None:
-        with pytest.raises(ValueError, match=r"shape \(5, 5\) do not fit fields of 4 columns"):
+        with pytest.raises(ValueError, match=r"\(5, 5\) .*4 columns"):
             ProjectionMaps(W=np.zeros((5, 5)), sizes=(2, 2), layer=0, set=0)
-        with pytest.raises(ValueError, match="do not fit 2 fields"):
+        with pytest.raises(ValueError, match="2 fields"):
             ProjectionMaps(W=np.zeros((4, 4)), sizes=(2, 2), factors=np.ones((3, 3)), layer=0, set=0)
 
 

@@ -2,10 +2,11 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
@@ -95,10 +96,13 @@ def test_powers_of_two_by_hand() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 1000))
+@example(-5e-324, 2)
 def test_a_width_is_as_wide_as_it_says(number: float, width: int) -> None:
     [text] = in_widths(np.array([number]), float(width)).to_list()
     low, high = (float(part) for part in text.strip("[)").split(", "))
-    assert low <= number < high or math.isclose(number, low) or math.isclose(number, high)
+    near = partial(math.isclose, number, abs_tol=1e-300)
+    assert low <= number < high or near(low) or near(high)
+    assert not text.startswith("[-0,")
     assert high - low == width
     assert low % width == 0
 
@@ -136,7 +140,7 @@ def test_rules_are_written_as_they_are_read(text: str) -> None:
     ],
 )
 def test_what_is_no_rule_is_refused(text: str) -> None:
-    with pytest.raises(CollapseError, match="are not quantile:N with N at least 2, log2, or width:W"):
+    with pytest.raises(CollapseError, match="quantile:N"):
         parse_bins(text)
 
 

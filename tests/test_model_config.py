@@ -67,25 +67,25 @@ def test_whatever_differs_shows_in_the_label_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("dcnv2-10,interactions=shared", "shared interactions need 2 sets or more, and sets is 1"),
-        ("dcnv2-10,depth=1", "depth is 1; it is a count of 2 or more"),
-        ("dcnv2-10x4,hidden=0", "hidden is 0; it is a count of 1 or more"),
-        ("dcnv2-10,hidden=many", "hidden is 'many'; it is a whole number"),
-        ("dcnv2-10,regularised=yes", "regularised is 'yes'; it is one of no, lambda, factor"),
+        ("dcnv2-10,interactions=shared", "sets"),
+        ("dcnv2-10,depth=1", "depth"),
+        ("dcnv2-10x4,hidden=0", "hidden"),
+        ("dcnv2-10,hidden=many", "hidden .*'many'"),
+        ("dcnv2-10,regularised=yes", "regularised .*'yes'.*no, lambda"),
         (
             "dcnv2-10,regularised",
-            r"'regularised' is no setting of dcnv2: write key=value, as in dcnv2,hidden=\.\.\.",
+            r"'regularised' .*key=value",
         ),
         (
             "dcnv2-10,cros_layers=2",
-            "dcnv2 has no setting 'cros_layers': it has hidden, .*; was cross_layers meant",
+            "'cros_layers'.* cross_layers",
         ),
-        ("fm-10,hidden=8", "fm has no setting 'hidden': it has embedding_size, sets, interactions"),
-        ("ffm,linear=maybe", "linear is 'maybe'; it is true or false"),
-        ("dcnv2,dropout=1", "dropout is 1.0; it is a share from 0 to less than 1"),
-        ("dcnv2-10x0", "the model 'dcnv2-10x0' has a size or sets of 0"),
-        ("ipnn-10x2,interactions=aligned", "ipnn has no projections"),
-        ("oracle-10", "there is no model 'oracle': it is one of autoint, dcnv2"),
+        ("fm-10,hidden=8", "fm .*'hidden'.* embedding_size"),
+        ("ffm,linear=maybe", "linear .*'maybe'"),
+        ("dcnv2,dropout=1", "dropout .*1.0"),
+        ("dcnv2-10x0", "'dcnv2-10x0'"),
+        ("ipnn-10x2,interactions=aligned", "ipnn"),
+        ("oracle-10", "'oracle'.* autoint, dcnv2"),
     ],
 )
 def test_a_name_that_is_none(name: str, said: str) -> None:
@@ -96,11 +96,11 @@ def test_a_name_that_is_none(name: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"epochs": "3"}, "epochs is '3'; it is a whole number"),
-        ({"epochs": True}, "epochs is True; it is a whole number"),
-        ({"seeds": {"split": 0, "luck": 1}}, "it does not fit this version"),
-        ({"model": {"model": "dcnv2"}}, "it does not fit this version"),
-        ({"model": 3}, "it does not fit this version"),
+        ({"epochs": "3"}, "epochs .*'3'"),
+        ({"epochs": True}, "epochs .*True"),
+        ({"seeds": {"split": 0, "luck": 1}}, "fit this version"),
+        ({"model": {"model": "dcnv2"}}, "fit this version"),
+        ({"model": 3}, "fit this version"),
     ],
 )
 def test_a_configuration_that_is_none(change: dict[str, object], said: str) -> None:

@@ -127,7 +127,7 @@ def test_lambda_starts_at_its_best_value() -> None:
 
 
 def test_alignment_needs_projections() -> None:
-    with pytest.raises(CollapseError, match="dnn has no projections"):
+    with pytest.raises(CollapseError, match="dnn"):
         model_config("dnn", sets=2, interactions="aligned")
 
 

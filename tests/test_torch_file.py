@@ -88,7 +88,7 @@ def test_the_file_keeps_what_it_holds(tmp_path: Path) -> None:
 )
 def test_other_names_are_refused(content: Any, tmp_path: Path) -> None:
     torch.save({"x": content}, tmp_path / "a.pt")
-    with pytest.raises(CollapseError, match="was refused: it holds objects whose code would have to run"):
+    with pytest.raises(CollapseError, match="refused"):
         read_torch_file(tmp_path / "a.pt")
 
 
@@ -122,7 +122,7 @@ def test_records_that_are_not_whole(tmp_path: Path) -> None:
     assert read_torch_file(written({})).tolist() == [1] * 99
     with pytest.raises(CollapseError, match="is compressed"):
         read_torch_file(written({}, zipfile.ZIP_DEFLATED))
-    with pytest.raises(CollapseError, match="record 0 holds fewer than 99 numbers"):
+    with pytest.raises(CollapseError, match="record 0 .*99"):
         read_torch_file(written({"0": b"short"}))
     with pytest.raises(CollapseError, match="another byte order"):
         read_torch_file(written({"byteorder": b"big"}))

@@ -182,7 +182,8 @@ def in_widths(numbers: Floats, width: float) -> pl.Series:
     0.1, a number that is a multiple of it may fall into the bin below.
     """
     with np.errstate(over="ignore"):
-        codes = np.floor(numbers / width)
+        # Plus zero, for which -0.0 and 0.0 are one bin with one name.
+        codes = np.floor(numbers / width) + 0.0
     return _named(numbers, codes, lambda k: f"[{_short(k * width)}, {_short((k + 1) * width)})")
 
 
