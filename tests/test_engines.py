@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import wait
 from pathlib import Path
 
+import psutil
 import pytest
 
 from collapse.errors import CollapseError
@@ -74,10 +76,13 @@ def test_what_a_job_raises_comes_back_whole(tmp_path: Path) -> None:
 
 def test_jobs_are_cancelled(tmp_path: Path) -> None:
     executor = SubmititExecutor(tmp_path / "%j", cluster="local")
-    executor.submit(_wait_for_ever)
-    [job] = executor._jobs.values()
+    executor.submit(_wait_for_ever, str(tmp_path / "process"))
+    while not (tmp_path / "process").exists():
+        time.sleep(0.05)
+    job = psutil.Process(int((tmp_path / "process").read_text()))
     executor.shutdown(wait=False, cancel_futures=True)
-    assert job.handle._process.wait(30) != 0
+    gone, _ = psutil.wait_procs([job], timeout=30)
+    assert gone
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def _refuse(reason: str) -> None:
     raise CollapseError(reason)
 
 
-def _wait_for_ever() -> None:
-    import time
-
+def _wait_for_ever(marker: str) -> None:
+    Path(f"{marker}.partial").write_text(str(os.getpid()))
+    Path(f"{marker}.partial").rename(marker)
     time.sleep(3600)
