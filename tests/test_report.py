@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def test_it_holds_the_numbers_of_analyze(page: Path, trained: dict[str, Path], c
 def test_it_tells_how_to_make_it_again(page: Path, collapse: Collapse) -> None:
     (command,) = re.findall(r"<code>(collapse .*?)</code></pre>", page.read_text())
     before = page.read_bytes()
-    assert collapse(*html.unescape(command).split()[1:])[0] == 0
+    assert collapse(*shlex.split(html.unescape(command))[1:])[0] == 0
     assert page.read_bytes() == before
 
 
