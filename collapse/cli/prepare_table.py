@@ -11,8 +11,12 @@ from collapse.cli.preparing import raw_file_options, tell
 if TYPE_CHECKING:
     from collapse.training.data.table_plan import TablePlan
 
+    _Names_ = click.ParamType[tuple[str, ...]]
+else:
+    _Names_ = click.ParamType  # not generic before click 8.4
 
-class _Names(click.ParamType[tuple[str, ...]]):
+
+class _Names(_Names_):
     """Names separated by commas; one that holds a comma is quoted as in CSV."""
 
     name = "names"

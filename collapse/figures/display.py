@@ -139,7 +139,10 @@ class Display(ABC):
         """
         try:
             with explained("read", path):
-                table = pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING)
+                # Exactly, which pandas does by itself from 3.0 on.
+                table = pd.read_csv(
+                    path, keep_default_na=False, na_values=_MAY_BE_MISSING, float_precision="round_trip"
+                )
                 return cls(plain_cells(table))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error
@@ -214,12 +217,12 @@ class Display(ABC):
     def caption(self) -> str:
         """What the numbers are of."""
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Draw, and write a PNG, a PDF and the tables as CSV, each whole or not at all.
 
         Parameters
         ----------
-        folder : Path
+        folder : str or Path
             Where to; made if it is not there.
 
         Returns
@@ -232,6 +235,7 @@ class Display(ABC):
         CollapseError
             If a file cannot be written.
         """
+        folder = Path(folder)
         with explained("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         figure = self.plot().figure_
