@@ -351,7 +351,8 @@ class TestPayloads:
         path = written(tmp_path / "a.pt", content, _use_new_zipfile_serialization=zipped)
         tables = load(path)
         assert tables.fields == ("user_emb",)
-        assert tables.skipped == ("payload (an object of pathlib.Path.touch, which was not made)",)
+        name = f"{Path.touch.__module__}.{Path.touch.__qualname__}"  # pathlib._local from Python 3.13 on
+        assert tables.skipped == (f"payload (an object of {name}, which was not made)",)
         assert not (tmp_path / "ran").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "ran").exists()

@@ -23,6 +23,8 @@ _NUMBERS_THAT_MAY_BE_MISSING = (
     "cardinality", "rows_seen", "ia", "norm", "unitary_distance",
     "test_auc", "epoch", "train_loss", "validation_auc", "validation_logloss",
 )  # fmt: skip
+# Numbers as they were written, which pandas reads by itself from 3.0 on.
+_EXACTLY: dict[str, Any] = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
 _MAY_BE_MISSING = {column: [""] for column in _NUMBERS_THAT_MAY_BE_MISSING}
 
 
@@ -139,10 +141,7 @@ class Display(ABC):
         """
         try:
             with explained("read", path):
-                # Exactly, which pandas does by itself from 3.0 on.
-                table = pd.read_csv(
-                    path, keep_default_na=False, na_values=_MAY_BE_MISSING, float_precision="round_trip"
-                )
+                table = pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING, **_EXACTLY)
                 return cls(plain_cells(table))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error
