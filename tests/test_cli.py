@@ -311,7 +311,7 @@ class TestAnalyze:
         [
             ("ia_normalised < 0", 0),
             ("ia_normalised >= 0", 1),
-            ("ia > 1 and not degree == 'nothing'", 1),
+            ("ia > 1 and not degree == 'collapsed'", 1),
             ("cardinality * 2 < 0 or near_zero > 1", 0),
         ],
     )
@@ -336,10 +336,10 @@ class TestAnalyze:
             (["--fail-if", "beauty < 1"], "'beauty'"),
             (["--fail-if", "ia"], "true"),
             (["--fail-if", "ia <"], "cannot be read"),
-            (["--fail-if", "__import__('os').getcwd() == ''"], "cannot be read"),
-            (["--fail-if", "(1).__class__ == 1"], "cannot be read"),
-            (["--fail-if", "9**9**9**9 < ia"], "cannot be read"),
-            (["--fail-if", "field < 3"], "cannot be read"),
+            (["--fail-if", "__import__('os').getcwd() == ''"], "arithmetic"),
+            (["--fail-if", "(1).__class__ == 1"], "__class__"),
+            (["--fail-if", "9**9**9**9 < ia"], "Pow"),
+            (["--fail-if", "field < 3"], "field is a text"),
             (["--layer", "9", "--figure", "3"], "layer 9"),
             (["--json", "--csv"], "choose one"),
             (["nowhere.pt"], "nowhere.pt"),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -38,7 +39,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import one command."""
         if cmd_name not in _COMMANDS:
-            return None
+            near = get_close_matches(cmd_name, _COMMANDS, n=1, cutoff=0.6)
+            hint = f": did you mean {near[0]}?" if near else f"; there are {', '.join(_COMMANDS)}"
+            raise CollapseError(f"there is no command {cmd_name!r}{hint}")
         command: click.Command = import_module(f"collapse.cli.{cmd_name}").command
         return command
 

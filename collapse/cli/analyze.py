@@ -69,7 +69,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="JSON",
     help="Fail only on what got worse since this output of --json: fields for which --fail-if did not hold then; "
-    "without --fail-if, fields that are further collapsed. Conditions can name MEASURE_before and MEASURE_change.",
+    "without --fail-if, fields that are further collapsed, and new ones that are collapsed. Fields that are gone "
+    "fail too. Conditions can name MEASURE_before and MEASURE_change.",
+)
+@click.option(
+    "--allow-missing",
+    metavar="REGEX",
+    help="With --baseline, let fields of such names be gone; others that are gone fail.",
 )
 @verify_option
 @engine_option
@@ -91,6 +97,7 @@ def command(
     parquet: Path | None,
     conditions: tuple[str, ...],
     baseline: Path | None,
+    allow_missing: str | None,
     verify: bool,
     engine: str | None,
     timing: bool,
@@ -196,7 +203,7 @@ def command(
             if len(kinds) == 1:
                 raise
             refused.append(f"figure {kind.number} could not be drawn: {error}")
-    hits = failures(frames, conditions, baseline)
+    hits = failures(frames, conditions, baseline, allow_missing)
     diagnosed = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
     diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
     diagnosed.attrs = frames[0].attrs

@@ -1,8 +1,9 @@
-"""`--fail-if` and `--baseline`: conditions on a field's measures, in a small language that can do nothing else."""
+"""`--fail-if`, `--baseline` and `--allow-missing`: on which fields a pipeline is to fail."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +13,14 @@ from collapse.visible import visible
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMED = 8
+
 
 def failures(
-    frames: "Sequence[pd.DataFrame]", conditions: Sequence[str], baseline: Path | None
+    frames: "Sequence[pd.DataFrame]",
+    conditions: Sequence[str],
+    baseline: Path | None,
+    allow_missing: str | None = None,
 ) -> dict[str, list[str]]:
     """Name the fields on which a pipeline is to fail.
 
@@ -23,43 +29,89 @@ def failures(
     frames : sequence of pandas.DataFrame
         What `diagnose` returned, a checkpoint each.
     conditions : sequence of str
-        As `failing` takes them.
+        As `collapse.analysis.condition.failing` takes them.
     baseline : Path, optional
         What ``--json`` printed before. A field then fails on a condition only if that did not hold for it before;
-        without a condition, if it is further collapsed than before.
+        without a condition, if it is further collapsed than before, or new and collapsed. How many fields were
+        compared, which are new and which are gone is printed to standard error; those that are gone fail too.
+    allow_missing : str, optional
+        A regular expression of fields of the baseline that may be gone.
 
     Returns
     -------
     dict of str to list of str
-        The fields by condition; none where all is well.
+        The fields by what they fail on; none where all is well.
 
     Raises
     ------
     CollapseError
-        If a condition or the baseline cannot be read.
+        If a condition or the baseline cannot be read, the baseline was measured with other choices, or no field is
+        in both.
     """
+    from collapse.analysis.condition import failing
+
     if baseline is None:
+        if allow_missing is not None:
+            raise CollapseError("--allow-missing is of fields of a --baseline: name one")
+        known = [str(field) for frame in frames for field in frame["field"]]
         return {
-            condition: [str(field) for frame in frames for field in failing(frame, condition)["field"]]
+            condition: [
+                str(field) for frame in frames for field in failing(frame, condition, known=known)["field"]
+            ]
             for condition in conditions
         }
-    from collapse.analysis.baseline import as_before, read_baseline, with_baseline, worse
+    from collapse.analysis.baseline import as_before, check_choices, read_baseline, with_baseline, worse
 
     before = read_baseline(baseline)
+    check_choices(before, frames[0], baseline)
     compared = [with_baseline(frame, before) for frame in frames]
+    gone = _told(baseline, compared, before)
+    found = {f"gone since {baseline} (--allow-missing REGEX lets them be)": _not_allowed(gone, allow_missing)}
     if not conditions:
-        return {
+        return found | {
             f"further collapsed than in {baseline}": [str(f) for each in compared for f in worse(each)["field"]]
         }
+    known = [str(field) for frame in (*frames, before) for field in frame["field"]]
     then = [as_before(each) for each in compared]
-    return {
+    return found | {
         condition: [
             str(field)
             for now, earlier in zip(compared, then, strict=True)
-            for field in _newly(failing(now, condition), failing(earlier, condition))
+            for field in _newly(
+                failing(now, condition, known=known),
+                # Of new fields alone there is nothing to ask of before.
+                failing(earlier, condition, known=known) if len(earlier) else earlier,
+            )
         ]
         for condition in conditions
     }
+
+
+def _told(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.DataFrame") -> list[str]:
+    """Say how many fields were compared, and return those of the baseline that are gone."""
+    new = [str(field) for each in compared for field in each.loc[each["degree_before"] == "", "field"]]
+    number = sum(map(len, compared)) - len(new)
+    there = {str(field) for each in compared for field in each["field_before"]}
+    gone = [str(field) for field in before["field"] if field not in there]
+    if not number:
+        raise CollapseError(
+            f"no field is in the checkpoint and in {baseline}: one has {_named(new)}, the other {_named(gone)}"
+        )
+    words = [f"{number} field{'s' * (number != 1)} compared"]
+    words += [f"{len(names)} {kind} ({_named(names)})" for kind, names in (("new", new), ("gone", gone)) if names]
+    click.echo(visible(f"{baseline}: {', '.join(words)}"), err=True)
+    return gone
+
+
+def _not_allowed(gone: Sequence[str], allow_missing: str | None) -> list[str]:
+    try:
+        return [field for field in gone if allow_missing is None or not re.search(allow_missing, field)]
+    except re.error as error:
+        raise CollapseError(f"--allow-missing {allow_missing!r} is not a regular expression: {error}") from error
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + ", .." * (len(names) > _NAMED)
 
 
 def _newly(now: "pd.DataFrame", then: "pd.DataFrame") -> "pd.Series[str]":
@@ -74,48 +126,3 @@ def fail(found: Mapping[str, Sequence[str]]) -> None:
             click.echo(visible(f"{condition}: {', '.join(names)}"), err=True)
     if any(found.values()):
         raise click.exceptions.Exit(1)
-
-
-def failing(fields: "pd.DataFrame", condition: str) -> "pd.DataFrame":
-    """Return the fields for which a condition holds.
-
-    Parameters
-    ----------
-    fields : pandas.DataFrame
-        What `diagnose` returned.
-    condition : str
-        Comparisons of its columns with numbers and texts, joined by and, or and not, with arithmetic:
-        ``ia_normalised < 0.3 and cardinality > 100``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Those rows.
-
-    Raises
-    ------
-    CollapseError
-        If the condition cannot be read, names what is no column, or is neither true nor false.
-    """
-    return fields[[_holds(condition, record) for record in fields.to_dict("records")]]
-
-
-def _holds(condition: str, record: Mapping[Any, Any]) -> bool:
-    import simpleeval
-
-    try:
-        found = simpleeval.SimpleEval(names=dict(record), functions={}).eval(condition)
-    except simpleeval.NameNotDefined as error:
-        known = ", ".join(map(str, record))
-        raise CollapseError(f"--fail-if {condition!r} names {error.name!r}; there are {known}") from error
-    except (simpleeval.InvalidExpression, SyntaxError, TypeError, ValueError, ArithmeticError) as error:
-        raise CollapseError(f"--fail-if {condition!r} cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(found, (bool, *_numpy_bools())):
-        raise CollapseError(f"--fail-if {condition!r} is {found!r}, neither true nor false: compare something")
-    return bool(found)
-
-
-def _numpy_bools() -> tuple[type, ...]:
-    import numpy as np
-
-    return (np.bool_,)

@@ -65,6 +65,9 @@ def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: 
         f"{here} against {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields, "
         f"and differs by {comparison[first].mean():+.3f} on average"
     )
+    for path, key in ((here, "only"), (there, "only_against")):
+        if names := comparison.attrs[key]:
+            line += f"\nonly in {path}: {', '.join(names)}"
     return f"{line}\n\n{_aligned(table)}\n"
 
 
