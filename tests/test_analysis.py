@@ -250,7 +250,7 @@ class TestDiagnose:
         assert (record["ia"], record["k99"], record["near_zero"]) == (0, 0, 1)
         assert record["verdict"] == "not judged: every entry is zero"
 
-    @pytest.mark.parametrize("wrong", [{"rows": "some"}, {"near_zero": -1}, {"draws": 0}])
+    @pytest.mark.parametrize("wrong", [{"rows": "some"}, {"near_zero": -1}, {"draws": 98}])
     def test_choices_are_checked(self, wrong: dict[str, object]) -> None:
         with pytest.raises(CollapseError):
             Choices(**wrong)  # type: ignore[arg-type]
@@ -259,15 +259,23 @@ class TestDiagnose:
 class TestVerdict:
     """The measure that decides, and the fields that cannot be judged."""
 
-    evidence = Evidence(ia_normalised=0.2, first_share=0.61, rows=100, columns=10, near_zero=0.0, is_zero=False)
+    evidence = Evidence(
+        adjusted=0.2, is_rare=True, first_share=0.61, rows=100, columns=10, near_zero=0.0, is_zero=False
+    )
 
     @pytest.mark.parametrize(
-        ("ia_normalised", "word"), [(0.0, "collapsed"), (0.29, "collapsed"), (0.3, "partly"), (0.6, "spread out")]
+        ("adjusted", "word"), [(0.0, "collapsed"), (0.29, "collapsed"), (0.3, "partly"), (0.6, "spread out")]
     )
-    def test_degrees(self, ia_normalised: float, word: str) -> None:
-        words = verdict(replace(self.evidence, ia_normalised=ia_normalised))
+    def test_degrees(self, adjusted: float, word: str) -> None:
+        words = verdict(replace(self.evidence, adjusted=adjusted))
         assert words.startswith(word)
-        assert words.endswith(f"IA is {ia_normalised:.0%} of random, the first direction takes 61% of the energy")
+        assert f"{adjusted:.2f}" in words
+        assert "61%" in words
+
+    def test_what_random_tables_have_too_is_not_called_collapsed(self) -> None:
+        evidence = replace(self.evidence, is_rare=False, adjusted=0.1)
+        assert degree(evidence) is Degree.SPREAD
+        assert "100 x 10" in verdict(evidence)
 
     def test_few_rows_and_near_zero_rows_are_named(self) -> None:
         words = verdict(replace(self.evidence, rows=4, near_zero=0.75))

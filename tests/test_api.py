@@ -168,7 +168,7 @@ def test_several_checkpoints_in_one_figure() -> None:
 
 
 def test_important_columns_come_first() -> None:
-    assert list(collapse.diagnose(E).columns[:5]) == ["field", "degree", "ia_normalised", "ia", "ia_random"]
+    assert list(collapse.diagnose(E).columns[:5]) == ["field", "degree", "ia_adjusted", "ia", "ia_random"]
 
 
 @pytest.mark.parametrize(

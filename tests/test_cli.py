@@ -232,7 +232,7 @@ class TestAnalyze:
         assert (code, err) == (0, "")
         lines = out.splitlines()
         assert "dcnv2-4, K = 4" in lines[0]
-        assert lines[1].startswith("all rows, uncentred; random: 64 draws, seed 0")
+        assert lines[1].startswith("all rows, uncentred; random: 199 draws, seed 0")
         assert "of 3 fields are collapsed" in lines[2]
         assert lines[4].split()[:3] == ["field", "D", "seen"]
         shares = [float(line.split()[6]) for line in lines[5:8]]

@@ -95,7 +95,7 @@ def test_memory_does_not_grow_with_the_draws() -> None:
 @given(D=st.integers(1, 10**6), K=st.integers(1, 40), seed=st.integers(0, 9))
 def test_band_bounds_and_symmetry(D: int, K: int, seed: int) -> None:
     found = random_abundance(D, K, draws=16, seed=seed)
-    assert 1 - 1e-12 <= found.low <= found.mean <= found.high <= min(D, K) + 1e-9
+    assert 1 - 1e-12 <= found.p01 <= found.low <= found.mean <= found.high <= min(D, K) + 1e-9
     assert found == random_abundance(K, D, draws=16, seed=seed)
 
 
@@ -110,3 +110,16 @@ def test_extremes() -> None:
 def test_nothing_to_draw_is_refused(D: int, K: int, draws: int) -> None:
     with pytest.raises(ValueError, match="cannot be drawn"):
         random_abundance(D, K, draws=draws)
+
+
+@pytest.mark.parametrize(("D", "K"), [(3, 2), (4, 40), (30, 5), (500, 12)])
+def test_the_interval_covers_what_it_says(D: int, K: int) -> None:
+    """Of random matrices 95 % lie in it and 1 % below the 1st percentile, over the draws of many seeds."""
+    seeds, each = 60, 50
+    bounds = [random_abundance(D, K, draws=199, seed=seed) for seed in range(seeds)]
+    fresh = plain_draws(D, K, seeds * each, seed=10**6).reshape(seeds, each)
+    inside = np.mean([(b.low <= new) & (new <= b.high) for b, new in zip(bounds, fresh, strict=True)])
+    below = np.mean([new < b.p01 for b, new in zip(bounds, fresh, strict=True)])
+    # Five standard errors of 3,000 matrices; the bounds of a seed are shared by 50 of them.
+    assert inside == pytest.approx(0.95, abs=0.03)
+    assert below == pytest.approx(0.01, abs=0.012)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from collapse.analysis.measures.random_matrix import DRAWS
 from collapse.errors import CollapseError
 
+FEWEST_DRAWS = 99
 Rows = Literal["all", "seen", "frequency"]
 
 
@@ -17,8 +19,8 @@ class Choices:
     weighted by how often it was, so that the Gram matrix is that of the embeddings as the model sees them."""
     near_zero: float = 1e-3
     """A row is near zero if its norm is below this times the largest row's."""
-    draws: int = 64
-    """Random matrices drawn for E[IA(random)]."""
+    draws: int = DRAWS
+    """Random matrices drawn for E[IA(random)] and its percentiles, at least 99."""
     seed: int = 0
     """Their seed."""
     layer: int = 0
@@ -27,5 +29,7 @@ class Choices:
     def __post_init__(self) -> None:
         if self.rows not in get_args(Rows):
             raise CollapseError(f"rows is {self.rows!r}; it is one of {', '.join(get_args(Rows))}")
-        if self.near_zero < 0 or self.draws < 1:
-            raise CollapseError(f"near_zero is {self.near_zero} and draws {self.draws}; they are at least 0 and 1")
+        if not self.near_zero >= 0:
+            raise CollapseError(f"near_zero must be at least 0, got {self.near_zero}")
+        if self.draws < FEWEST_DRAWS:
+            raise CollapseError(f"draws must be at least {FEWEST_DRAWS} for a 1st percentile, got {self.draws}")

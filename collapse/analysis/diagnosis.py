@@ -9,7 +9,7 @@ from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
-from collapse.analysis.measures.abundance import abundance_of_spectrum
+from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
 from collapse.analysis.measures.precision import numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
 from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
@@ -17,16 +17,18 @@ from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdic
 COLUMNS = {
     "field": "the field's name",
     "degree": "collapsed, partly collapsed, spread out, or not judged",
-    "ia_normalised": "ia / ia_random",
+    "ia_adjusted": "adjusted abundance, (ia - 1) / (ia_random - 1): 0 at rank one, 1 for a random table",
     "ia": "information abundance, sum sigma / max sigma",
     "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
+    "ia_normalised": "ia / ia_random",
     "cardinality": "rows of its table, D",
     "rows_seen": "rows looked up in training",
     "near_zero": "share of rows with almost no norm",
     "rank": "directions above the rounding noise of the table's type",
     "k99": "directions that hold 99 % of the energy",
-    "ia_random_low": "the 2.5th percentile of that",
-    "ia_random_high": "the 97.5th percentile of that",
+    "ia_random_low": "below it lie 2.5 % of random tables",
+    "ia_random_high": "above it lie 2.5 % of random tables",
+    "ia_random_p01": "below it lies 1 % of random tables",
     "ia_per_k": "ia / columns of the table",
     "effective_rank": "exp of the entropy of sigma / sum sigma (RankMe)",
     "stable_rank": "sum sigma^2 / max sigma^2",
@@ -116,8 +118,10 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     ia = float(abundance_of_spectrum(sigma))
     random = _random(table, choices)
     first_share = float(dimensions.first_direction_share(sigma))
+    adjusted = adjusted_abundance(ia, random.mean)
     evidence = Evidence(
-        ia_normalised=ia / random.mean,
+        adjusted=adjusted,
+        is_rare=ia < random.p01,
         first_share=first_share,
         rows=D,
         columns=K,
@@ -137,6 +141,8 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "ia_random": random.mean,
         "ia_random_low": random.low,
         "ia_random_high": random.high,
+        "ia_random_p01": random.p01,
+        "ia_adjusted": adjusted,
         "ia_normalised": ia / random.mean,
         "ia_per_k": ia / K,
         "effective_rank": float(dimensions.effective_rank(sigma)),

@@ -59,7 +59,7 @@ def history(checkpoint: str | Path) -> pd.DataFrame:
 
 
 def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[str, int]:
-    """Tell since which epoch every field's IA has been below a share of random, if the checkpoint's run kept it.
+    """Tell since which epoch every field's adjusted abundance has been low, if the checkpoint's run kept it.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
     epoch : int
         The epoch that it holds; what came after does not count.
     threshold : float
-        The share, of IA / E[IA(random)].
+        The adjusted abundance below which it is low.
 
     Returns
     -------
@@ -83,9 +83,11 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
     """
     looks = history(checkpoint)
     looks = looks[looks["epoch"] <= epoch].sort_values("step", kind="stable")
+    random = looks["ia"] / looks["ia_normalised"]
+    looks = looks.assign(adjusted=(looks["ia"] - 1) / (random - 1))
     found = {}
     for field, of_field in looks.groupby("field", sort=False):
-        above = of_field.loc[of_field["ia_normalised"] >= threshold, "step"].max()
+        above = of_field.loc[of_field["adjusted"] >= threshold, "step"].max()
         below = of_field if pd.isna(above) else of_field[of_field["step"] > above]
         if len(below):
             found[str(field)] = int(below["epoch"].iloc[0])

@@ -31,7 +31,7 @@ class Explanation:
     columns: int
     """All columns of its table, M K."""
     rank: int
-    """Its place among all fields, from 1 for the most collapsed, by IA / E[IA(random)]."""
+    """Its place among all fields, from 1 for the most collapsed, by adjusted abundance."""
     fields: int
     """How many fields there are."""
     sizes: Mapping[float, int]
@@ -84,7 +84,7 @@ def explain(factored: FactoredTables, field: str) -> Explanation:
         raise CollapseError(f"{tables.source} has no field {field!r}; it has {there}")
     number = tables.fields.index(field)
     frame = diagnose_factored(factored)
-    order = frame["ia_normalised"].rank(method="min")
+    order = frame["ia_adjusted"].rank(method="min", na_option="bottom")
     table = factored.factors[number]
     return Explanation(
         field=field,

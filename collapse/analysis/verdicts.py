@@ -7,8 +7,9 @@ FEWEST_ROWS = 3
 
 
 class Degree(StrEnum):
-    """How far a field is collapsed: by IA / E[IA(random)], below 0.3, below 0.6, and above.
+    """How far a field is collapsed: by its adjusted abundance, below 0.3, below 0.6, and above.
 
+    A field is collapsed, or partly, only if fewer than 1 % of random tables of its shape have an abundance as low.
     The two thresholds are this project's; the paper compares curves and sets none.
     """
 
@@ -26,8 +27,10 @@ _BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: 0.6}
 class Evidence:
     """What a verdict rests on."""
 
-    ia_normalised: float
-    """IA / E[IA(random)] of the table (Appendix I); NaN where it has none."""
+    adjusted: float
+    """The adjusted abundance, (IA - 1) / (E[IA(random)] - 1)."""
+    is_rare: bool
+    """Whether IA is below the 1st percentile of random tables of the shape."""
     first_share: float
     """The share of the energy that the first direction takes."""
     rows: int
@@ -46,7 +49,9 @@ def degree(evidence: Evidence) -> Degree:
     """Return how far a field's embeddings are collapsed."""
     if evidence.is_zero or evidence.rows < FEWEST_ROWS or evidence.columns < 2:
         return Degree.NOT_JUDGED
-    return next((each for each, below in _BELOW.items() if evidence.ia_normalised < below), Degree.SPREAD)
+    if not evidence.is_rare:
+        return Degree.SPREAD
+    return next((each for each, below in _BELOW.items() if evidence.adjusted < below), Degree.SPREAD)
 
 
 def verdict(evidence: Evidence) -> str:
@@ -60,9 +65,9 @@ def verdict(evidence: Evidence) -> str:
     Returns
     -------
     str
-        The degree, with the reason: how much is left of the IA of a random table of its shape, and how much of the
-        energy the first direction takes; and since when, if the run tells. A field that cannot be judged says why:
-        every entry is zero, fewer rows than three, or a single column.
+        The degree, with the reason: its adjusted abundance, and how much of the energy the first direction takes;
+        and since when, if the run tells. A field that cannot be judged says why: every entry is zero, fewer rows
+        than three, or a single column.
     """
     found = degree(evidence)
     if found is Degree.NOT_JUDGED:
@@ -74,8 +79,10 @@ def verdict(evidence: Evidence) -> str:
     since = ""
     if found is Degree.COLLAPSED and evidence.since is not None:
         since = f" since epoch {evidence.since}" if evidence.since else " from the start"
-    words = f"{found}{since}: IA is {evidence.ia_normalised:.0%} of random, "
+    words = f"{found}{since}: adjusted abundance {evidence.adjusted:.2f}, "
     words += f"the first direction takes {evidence.first_share:.0%} of the energy"
+    if not evidence.is_rare and evidence.adjusted < _BELOW[Degree.PARTLY]:
+        words += f"; random tables of {evidence.rows} x {evidence.columns} have as little"
     if evidence.rows < evidence.columns:
         words += f"; it has {evidence.rows} rows"
     if evidence.near_zero >= 0.5:

@@ -13,7 +13,7 @@ _PLAINLY_NONE = ("(its name is not that of a table)", "(of 1 dimension)", "(of 0
 
 def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     """Sort by the first measure, or by how far below random the fields are; what is not judged comes last."""
-    by = measures[0] if measures else "ia_normalised"
+    by = measures[0] if measures else "ia_adjusted"
     order = fields.sort_values(by, kind="stable", ascending=by not in _MORE_IS_WORSE)
     return pd.concat([order[order["degree"] != "not judged"], order[order["degree"] == "not judged"]])
 
@@ -58,10 +58,12 @@ def zero_rows(factored: FactoredTables) -> list[str]:
 
 def summary(fields: pd.DataFrame) -> str:
     """Say how many fields are collapsed and which most, and the means."""
-    collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_normalised", kind="stable")
+    collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_adjusted", kind="stable")
     count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
     if len(collapsed):
-        named = ", ".join(f"{row.field} ({row.ia_normalised:.0%} of random)" for row in collapsed[:3].itertuples())
+        named = ", ".join(
+            f"{row.field} (adjusted abundance {row.ia_adjusted:.2f})" for row in collapsed[:3].itertuples()
+        )
         count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
     means = f"mean IA {fields['ia'].mean():.2f}, {fields['ia_normalised'].mean():.0%} of random on average"
     return f"{count}; {means}"

@@ -111,11 +111,12 @@ def command(
       near 0     share of rows with almost no norm (weight decay shrinks rare rows)
       IA         information abundance: sum of singular values / the largest
       random     IA of a random normal matrix of the same shape, on average
-      IA/random  how much of that is left: the lower, the more collapsed
+      IA/random  how much of that is left
+      adjusted   (IA - 1) / (random - 1): 0 for a table of rank one, 1 for a random one
 
     \b
     Other measures, for --measure and --fail-if:
-      ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
+      ia_adjusted, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
       k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
 
     \b

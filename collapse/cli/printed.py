@@ -20,11 +20,12 @@ _HEADINGS = {
     "ia": "IA",
     "ia_random": "random",
     "ia_normalised": "IA/random",
+    "ia_adjusted": "adjusted",
     "ia_per_k": "IA/K",
 }
 _SHARES = ("near_zero", "first_share")
 _COUNTS = ("cardinality", "rows_seen", "rows_entered", "rows_zero")
-SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised")
+SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
 
 
 def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
@@ -90,7 +91,8 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
         elif column.endswith("_difference"):
             text[column] = table[column].map("{:+.3f}".format)
         elif table[column].dtype.kind == "f":
-            text[column] = table[column].map("{:.2e}".format if column == "noise" else "{:.2f}".format)
+            form = "{:.2e}" if column == "noise" else "{:.2f}"
+            text[column] = table[column].map(form.format).where(table[column].notna(), "")
         else:
             text[column] = table[column].astype(str)
     compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]

@@ -62,6 +62,26 @@ def abundance_of_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(normalised_spectrum(sigma).sum(axis=-1))
 
 
+def adjusted_abundance(ia: float, ia_random: float) -> float:
+    """Information abundance between that of rank one and that of a random matrix of the same shape.
+
+    Parameters
+    ----------
+    ia : float
+        IA(E).
+    ia_random : float
+        E[IA(random)], the mean over random matrices of the shape of E.
+
+    Returns
+    -------
+    float
+        (IA(E) - 1) / (E[IA(random)] - 1): 0 at rank one and 1 for a random matrix, whatever the shape; "adjusted"
+        as in the adjusted Rand index. Below 0 for a table of zeros, whose IA is 0; NaN where a random matrix has
+        rank one, too.
+    """
+    return (ia - 1) / (ia_random - 1) if ia_random > 1 + 1e-9 else float("nan")
+
+
 def normalised_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     """Singular values over the largest, sigma_k / sigma_1 (Figure 1b).
 
