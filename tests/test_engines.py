@@ -85,7 +85,7 @@ def test_jobs_are_cancelled(tmp_path: Path) -> None:
     executor.shutdown(wait=False, cancel_futures=True)
     gone, _ = psutil.wait_procs([job], timeout=30)
     assert gone
-    # submitit does not ask a job that it cancelled how it ended, which its process complains of when it is collected.
+    # submitit does not ask how a cancelled job ended, and its process complains of that when it is collected.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         del executor
