@@ -376,3 +376,37 @@ class TestAnalyze:
         code, _, err = collapse("analyze")
         assert code == 2
         assert "Missing argument" in err
+
+
+class TestABadTable:
+    """One that holds NaN is told, and denies none of the others; the exit code is 2."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        random = np.random.default_rng(0)
+        tables = {name: random.standard_normal((50, 8)) for name in ("user", "item", "shop")}
+        tables["user"][37, 2], tables["shop"][3, 0] = np.nan, np.inf
+        np.savez(tmp_path / "a.npz", **tables)
+        return tmp_path / "a.npz"
+
+    def test_analyze(self, file: Path, collapse: Collapse) -> None:
+        code, out, err = collapse("analyze", file, "--csv")
+        assert code == 2
+        assert [row["field"] for row in csv.DictReader(out.splitlines())] == ["item"]
+        assert all(word in err for word in ("'user'", "row 37", "'shop'", "row 3 ", "--skip"))
+        assert err.count("\n") == 1
+        code, out, err = collapse("analyze", file, "--json", "--fail-if", "ia > 1")
+        assert (code, len(json.loads(out)["fields"]), "ia > 1: item" in err) == (2, 1, True)
+        assert collapse("analyze", file, "--skip", "user|shop")[0] == 0
+
+    def test_explain_and_report(self, file: Path, collapse: Collapse) -> None:
+        assert collapse("explain", file, "item")[0] == 0
+        code, _, err = collapse("explain", file, "user")
+        assert (code, "row 37" in err) == (2, True)
+        code, out, err = collapse("report", file)
+        assert (code, "wrote" in out, "row 37" in err) == (2, True, True)
+        assert "row 37 holds NaN" in (file.parent / "report.html").read_text()
+
+    def test_all_of_them(self, file: Path, collapse: Collapse) -> None:
+        code, out, err = collapse("analyze", file, "--skip", "item")
+        assert (code, out, "row 37" in err) == (2, "", True)

@@ -1,12 +1,19 @@
 """The noise floor of a type is what rounding to it does, and the rank rule stands on it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.analysis.measures.precision import machine_epsilon, numerical_rank, rounding_noise
+from collapse import diagnose
+from collapse.analysis.measures.precision import (
+    machine_epsilon,
+    numerical_rank,
+    rounding_noise,
+    smallest_spacing,
+)
 from collapse.analysis.measures.spectra import singular_values
 from tests.strategies import table_of_spectrum
 
@@ -50,6 +57,24 @@ def test_true_directions_of_long_tables_count() -> None:
     assert np.count_nonzero(sigma > 10**6 * machine_epsilon(np.float32)) == 2
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 1e-5, 1e-6])
+def test_the_rank_is_that_of_the_table_at_every_scale(dtype: torch.dtype, size: float) -> None:
+    """Also where entries are below the least normal number of float16, 6e-5."""
+    random = np.random.default_rng(0)
+    exact = size / 5**0.5 * random.standard_normal((3000, 5)) @ random.standard_normal((5, 64))
+    found = diagnose(torch.from_numpy(exact).to(dtype)).iloc[0]
+    assert found["rank"] == 5
+    # Most directions are rounding noise: there is no bulk to stand above.
+    assert pd.isna(found["above_bulk"])
+
+
+def test_a_table_with_a_bulk_has_directions_above_it() -> None:
+    E = np.random.default_rng(0).standard_normal((3000, 16))
+    E[:, 0] *= 9
+    assert diagnose(E.astype(np.float16)).iloc[0]["above_bulk"] == 1
+
+
 def test_extremes() -> None:
     assert numerical_rank(np.zeros(3), 9, 3, eps=1e-7) == 0
     assert numerical_rank(np.ones(3), 9, 3, eps=1e-7) == 3
@@ -62,3 +87,10 @@ def test_extremes() -> None:
 )
 def test_machine_epsilon(dtype: object, exponent: int) -> None:
     assert machine_epsilon(dtype) == 2.0**exponent
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, torch.float64])
+def test_the_smallest_spacing_is_that_of_torch(dtype: torch.dtype) -> None:
+    spacing = torch.tensor(smallest_spacing(dtype), dtype=torch.float64)
+    assert float(spacing.to(dtype)) == float(spacing) > 0
+    assert float((spacing / 4).to(dtype)) == 0

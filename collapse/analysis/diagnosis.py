@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from collapse.analysis.choices import Choices
@@ -10,7 +11,7 @@ from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
-from collapse.analysis.measures.precision import numerical_rank, rounding_noise
+from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
 from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
 
@@ -36,7 +37,7 @@ COLUMNS = {
     "first_share": "share of the energy sum sigma^2 that the first direction takes",
     "k90": "directions that hold 90 % of the energy",
     "k95": "directions that hold 95 % of the energy",
-    "above_bulk": "directions above the Marchenko-Pastur bulk of the table",
+    "above_bulk": "directions above the Marchenko-Pastur bulk of the table; none if most are rounding noise",
     "noise": "that rounding noise / max sigma",
     "anisotropy": "mean cosine of two rows",
     "rows_entered": "rows that entered",
@@ -99,7 +100,9 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     """
     since = _since(factored)
     records = [_record(table, factored.choices, since.get(table.field)) for table in factored]
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype({"rows_seen": "Int64"})
+    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype(
+        {"rows_seen": "Int64", "above_bulk": "Int64"}
+    )
     frame.attrs["choices"] = asdict(factored.choices)
     return frame
 
@@ -129,7 +132,9 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         is_zero=ia == 0,
         since=since,
     )
-    noise = rounding_noise(sigma, D, K, eps=table.eps)
+    noise = rounding_noise(sigma, D, K, eps=table.eps, spacing=table.spacing)
+    # The bulk is scaled to the median, which is none of a table where most directions are rounding noise.
+    has_bulk = len(sigma) > 0 and float(np.median(sigma)) > ABOVE_NOISE * noise
     return {
         "field": table.field,
         "cardinality": table.cardinality,
@@ -153,8 +158,8 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
             f"k{percent}": int(dimensions.directions_for_energy(sigma, share=percent / 100))
             for percent in (90, 95, 99)
         },
-        "above_bulk": int(dimensions.directions_above_bulk(sigma, D, K)),
-        "rank": numerical_rank(sigma, D, K, eps=table.eps),
+        "above_bulk": int(dimensions.directions_above_bulk(sigma, D, K)) if has_bulk else None,
+        "rank": numerical_rank(sigma, D, K, eps=table.eps, spacing=table.spacing),
         "noise": noise / sigma[0] if ia else 0.0,
         "anisotropy": table.of_rows.anisotropy,
         "degree": str(degree(evidence)),

@@ -4,7 +4,7 @@ Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R =
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -13,13 +13,31 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.measures.precision import machine_epsilon
+from collapse.analysis.measures.precision import machine_epsilon, smallest_spacing
 from collapse.analysis.measures.rows import RowMeasures, row_measures
 from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.analysis.readers import load
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
 from collapse.visible import visible
+
+
+class BadTableError(CollapseError):
+    """A table that cannot be measured, as it holds NaN or infinity.
+
+    Parameters
+    ----------
+    field : str
+        The field.
+    source : str
+        The checkpoint.
+    reason : str
+        What is wrong, such as ``row 3 holds NaN or infinity``.
+    """
+
+    def __init__(self, field: str, source: str, reason: str) -> None:
+        super().__init__(f"field {field!r} of {source}: {reason}")
+        self.field = field
 
 
 class Engine(Protocol):
@@ -54,6 +72,8 @@ class FactoredTable:
     """Singular values and right singular vectors, R of them."""
     eps: float
     """The machine epsilon of the table's type."""
+    spacing: float
+    """The spacing of the type's smallest numbers, over the scale of the spectrum."""
 
     @property
     def columns(self) -> int:
@@ -76,10 +96,14 @@ class FactoredTables:
     """What enters."""
     engine: Engine | None = None
     """What decomposes long tables elsewhere; None for here."""
+    given: tuple[FactoredTable, ...] | None = None
+    """The factors, where they are there already."""
 
     @cached_property
     def factors(self) -> tuple[FactoredTable, ...]:
         """One a field, in the model's order; raises what `factorise` raises."""
+        if self.given is not None:
+            return self.given
         name = visible(self.tables.name)
         progress = tqdm(self.tables, desc=name, total=len(self.tables), unit="fields", leave=False, disable=None)
         return tuple(
@@ -121,6 +145,45 @@ def factorise(source: Any, choices: Choices | None = None, *, engine: Engine | N
     return factored
 
 
+def factorise_readable(
+    tables: TableSet, choices: Choices, *, engine: Engine | None = None
+) -> tuple[FactoredTables, tuple[BadTableError, ...]]:
+    """Factor every table that can be, so that a bad one does not deny the others.
+
+    Parameters
+    ----------
+    tables, choices, engine
+        As for `factorise`.
+
+    Returns
+    -------
+    factored : FactoredTables
+        Of the tables that could be measured. Without field maps if one could not, as they are of all fields.
+    bad : tuple of BadTableError
+        What is wrong with the others, which names field and row.
+
+    Raises
+    ------
+    CollapseError
+        If no table can be measured, or the rows seen in training are asked for and not known.
+    """
+    good: list[tuple[EmbeddingTable, FactoredTable]] = []
+    bad: list[BadTableError] = []
+    progress = tqdm(tables, desc=visible(tables.name), total=len(tables), unit="fields", leave=False, disable=None)
+    for number, table in enumerate(progress):
+        try:
+            good.append((table, _factored(number, table, tables.source, choices, engine)))
+        except BadTableError as error:
+            bad.append(error)
+    if not good:
+        raise bad[0]
+    measured, factors = zip(*good, strict=True)
+    if bad:
+        notes = (*tables.notes, *(f"left out: {error}" for error in bad))
+        tables = replace(tables, tables=measured, field_maps=(), notes=notes)
+    return FactoredTables(tables=tables, choices=choices, engine=engine, given=factors), tuple(bad)
+
+
 def _factored(
     number: int, table: EmbeddingTable, source: str, choices: Choices, engine: Engine | None
 ) -> FactoredTable:
@@ -132,7 +195,7 @@ def _factored(
             spectrum = decompose(table.E, weights=weights)
             of_rows = row_measures(table.E, weights=weights, tolerance=choices.near_zero)
     except ValueError as error:
-        raise CollapseError(f"field {table.field!r} of {source}: {error}") from error
+        raise BadTableError(table.field, source, str(error)) from error
     return FactoredTable(
         field=table.field,
         cardinality=table.cardinality,
@@ -142,6 +205,7 @@ def _factored(
         of_rows=of_rows,
         spectrum=spectrum,
         eps=machine_epsilon(table.E.dtype),
+        spacing=smallest_spacing(table.E.dtype) / spectrum.scale,
     )
 
 

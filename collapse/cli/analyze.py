@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.conditions import fail, failures
+from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import engine_option, engines, foreign_options
 from collapse.cli.options import rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
@@ -156,7 +156,7 @@ def command(
     from collapse.analysis.choices import Choices
     from collapse.analysis.comparison import compare
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
-    from collapse.analysis.factors import factorise
+    from collapse.analysis.factors import factorise, factorise_readable
     from collapse.analysis.readers import load
     from collapse.analysis.sizes import abundance_by_size
     from collapse.cli import printed
@@ -182,7 +182,10 @@ def command(
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
     with engines(engine, paths, selection) as of_paths:
-        factored = [factorise(tables, choices, engine=each) for tables, each in zip(loaded, of_paths, strict=True)]
+        measured = [
+            factorise_readable(tables, choices, engine=each) for tables, each in zip(loaded, of_paths, strict=True)
+        ]
+    factored, bad = [each for each, _ in measured], [error for _, errors in measured for error in errors]
     stopwatch.lap("spectra")
     frames = [diagnose_factored(each) for each in factored]
     compared = measures or ("ia_normalised", "ia")
@@ -230,10 +233,12 @@ def command(
         for path in display.save(out or checkpoints[0].parent):
             click.echo(f"wrote {path}", err=form != "text")
     stopwatch.lap("figures")
-    if refused:
-        raise CollapseError("; ".join(refused))
     if timing:
         click.echo(stopwatch.told(), err=True)
+    if refused or bad:
+        tell(hits)
+        hint = ["the other fields were measured, and --skip leaves a table out"] if bad else []
+        raise CollapseError("; ".join([*map(str, bad), *hint, *refused]))
     fail(hits)
 
 

@@ -119,10 +119,15 @@ def _newly(now: "pd.DataFrame", then: "pd.DataFrame") -> "pd.Series[str]":
     return fields[~fields.isin(then["field"])]
 
 
-def fail(found: Mapping[str, Sequence[str]]) -> None:
-    """Tell which fields failed on what, and end with code 1 if any did."""
+def tell(found: Mapping[str, Sequence[str]]) -> None:
+    """Tell which fields failed on what."""
     for condition, names in found.items():
         if names:
             click.echo(visible(f"{condition}: {', '.join(names)}"), err=True)
+
+
+def fail(found: Mapping[str, Sequence[str]]) -> None:
+    """Tell which fields failed on what, and end with code 1 if any did."""
+    tell(found)
     if any(found.values()):
         raise click.exceptions.Exit(1)

@@ -52,11 +52,15 @@ def command(
     from collapse.analysis.choices import Choices
     from collapse.analysis.explanation import explain
     from collapse.analysis.explanation_text import explanation_text
-    from collapse.analysis.factors import factorise
+    from collapse.analysis.factors import factorise_readable
     from collapse.analysis.readers import load
 
     tables = load(checkpoint, verify=verify, selection=selection)
-    found = explain(factorise(tables, Choices(rows=rows, layer=layer)), field)
+    factored, bad = factorise_readable(tables, Choices(rows=rows, layer=layer))
+    for error in bad:
+        if error.field == field:
+            raise error
+    found = explain(factored, field)
     if as_json:
         click.echo(json.dumps(_plain(found), indent=2, allow_nan=False))
     else:

@@ -94,7 +94,7 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
             form = "{:.2e}" if column == "noise" else "{:.2f}"
             text[column] = table[column].map(form.format).where(table[column].notna(), "")
         else:
-            text[column] = table[column].astype(str)
+            text[column] = table[column].astype(str).where(table[column].notna(), "")
     compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
     return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
 

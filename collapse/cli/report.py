@@ -8,6 +8,7 @@ import click
 
 from collapse.cli.foreign import engine_option, engines, foreign_options
 from collapse.cli.options import rows_option, verify_option
+from collapse.errors import CollapseError
 from collapse.visible import path_text
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def command(
     """
     from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import diagnose_factored
-    from collapse.analysis.factors import factorise
+    from collapse.analysis.factors import factorise_readable
     from collapse.analysis.readers import load
     from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
@@ -61,7 +62,7 @@ def command(
     choices = Choices(rows=rows, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)
     with engines(engine, (checkpoint,), selection) as (of_path,):
-        factored = factorise(tables, choices, engine=of_path)
+        factored, bad = factorise_readable(tables, choices, engine=of_path)
     fields = diagnose_factored(factored)
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
@@ -71,3 +72,5 @@ def command(
     words += selection.words
     json = as_json([factored], fields.assign(checkpoint=tables.source), None)
     click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")
+    if bad:
+        raise CollapseError("; ".join([*map(str, bad), "the other fields are on the page"]))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from collapse.analysis.measures.precision import machine_epsilon, numerical_rank
+from collapse.analysis.measures.precision import machine_epsilon, numerical_rank, smallest_spacing
 from collapse.analysis.measures.row_stream import RowStream, as_table, in_memory
 from collapse.analysis.measures.spectra import decompose, gram, threads_for
 
@@ -44,7 +44,12 @@ class ColumnSpaces:
         self.shapes = shapes
         spectra = [decompose(E) for E in sets]
         self.ranks = [
-            numerical_rank(spectrum.values, *shape, eps=machine_epsilon(E[:1].dtype))
+            numerical_rank(
+                spectrum.values,
+                *shape,
+                eps=machine_epsilon(E[:1].dtype),
+                spacing=smallest_spacing(E[:1].dtype) / spectrum.scale,
+            )
             for spectrum, shape, E in zip(spectra, shapes, sets, strict=True)
         ]
         """The rank r_m of every set."""
