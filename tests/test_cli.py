@@ -386,7 +386,7 @@ class TestABadTable:
         random = np.random.default_rng(0)
         tables = {name: random.standard_normal((50, 8)) for name in ("user", "item", "shop")}
         tables["user"][37, 2], tables["shop"][3, 0] = np.nan, np.inf
-        np.savez(tmp_path / "a.npz", **tables)
+        np.savez(tmp_path / "a.npz", **tables)  # type: ignore[arg-type] # NumPy's stub takes a bool alone
         return tmp_path / "a.npz"
 
     def test_analyze(self, file: Path, collapse: Collapse) -> None:

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collapse import diagnose
+from collapse import diagnose, random_abundance
 from collapse.analysis.measures.abundance import adjusted_abundance
+from collapse.analysis.measures.causes import Causes, causes
+from collapse.analysis.measures.spectra import decompose
 from collapse.analysis.verdicts import Degree
+from tests.strategies import table_of_spectrum
 
 LAWS: dict[str, Callable[[np.random.Generator, int, int], NDArray[np.float64]]] = {
     "normal": lambda random, D, K: random.standard_normal((D, K)),
@@ -53,8 +56,6 @@ def test_random_tables_are_not_called_collapsed(law: str, D: int, K: int) -> Non
 
 @given(D=st.integers(2, 10**5), K=st.integers(2, 256))
 def test_adjusted_abundance_has_its_extremes(D: int, K: int) -> None:
-    from collapse import random_abundance
-
     mean = random_abundance(D, K, draws=99).mean
     assert adjusted_abundance(1, mean) == 0
     assert adjusted_abundance(mean, mean) == pytest.approx(1)
@@ -62,3 +63,93 @@ def test_adjusted_abundance_has_its_extremes(D: int, K: int) -> None:
 
 def test_a_shape_that_has_one_direction_alone_has_none() -> None:
     assert np.isnan(adjusted_abundance(1, 1))
+
+
+RANDOM = np.random.default_rng(1)
+
+
+def normal(*shape: int) -> NDArray[np.float64]:
+    return RANDOM.standard_normal(shape)
+
+
+@pytest.mark.parametrize(
+    ("E", "degree", "word"),
+    [
+        (normal(5, 1) @ normal(1, 2), Degree.COLLAPSED, ""),
+        (normal(4, 1) @ normal(1, 40), Degree.COLLAPSED, ""),
+        (normal(1000, 1) @ normal(1, 3), Degree.COLLAPSED, ""),
+        (normal(3000, 32), Degree.SPREAD, ""),
+        (normal(3000, 32) + 3, Degree.DOMINATED, "its mean row"),
+        (normal(3000, 10) + normal(10), Degree.DOMINATED, "its mean row"),
+        (normal(3000, 32) * np.r_[12, np.ones(31)], Degree.DOMINATED, "its first direction"),
+        (np.c_[0.1 * normal(2000, 32), np.ones(2000)], Degree.DOMINATED, "a constant column"),
+        (np.c_[np.ones((2000, 2)), 0.1 * normal(2000, 32)], Degree.DOMINATED, "2 constant columns"),
+        (normal(3000, 3) @ normal(3, 32) + 1e-2 * normal(3000, 32), Degree.COLLAPSED, ""),
+        (normal(3000, 1) @ normal(1, 32) + 1e-2 * normal(3000, 32), Degree.COLLAPSED, ""),
+        (np.ones((500, 8)) + 1e-7 * normal(500, 8), Degree.COLLAPSED, ""),
+        (np.zeros((9, 4)), Degree.NOT_JUDGED, "zero"),
+        (normal(2, 9), Degree.NOT_JUDGED, "2 rows"),
+        (normal(9, 1), Degree.NOT_JUDGED, "column"),
+    ],
+)
+def test_the_truth_is_told(E: NDArray[np.float64], degree: Degree, word: str) -> None:
+    """Tables whose truth is known: the degree, and the cause in the verdict."""
+    for dtype in (np.float32, np.float64):
+        found = judged(E.astype(dtype))
+        assert found["degree"] == degree
+        assert word in found["verdict"]
+
+
+class TestCauses:
+    """What a table is without one thing, from its Gram matrix alone, is what it is with that thing taken away."""
+
+    def plain(self, E: NDArray[np.float64], D: int, K: int) -> float:
+        sigma = np.linalg.svd(E, compute_uv=False)
+        return adjusted_abundance(float(sigma.sum() / sigma[0]), random_abundance(D, K, draws=19).mean)
+
+    def found(self, E: NDArray[np.float64]) -> Causes:
+        spectrum = decompose(E)
+        return causes(spectrum, E.sum(axis=0) / spectrum.scale, len(E), len(E), seed=0)
+
+    @given(
+        D=st.sampled_from([7, 40, 600]),
+        K=st.sampled_from([5, 8, 17]),
+        low=st.floats(0, 3),
+        seed=st.integers(0, 99),
+        offset=st.floats(-2, 2),
+        constants=st.integers(0, 2),
+    )
+    def test_they_equal_the_table_without_it(
+        self, D: int, K: int, low: float, seed: int, offset: float, constants: int
+    ) -> None:
+        E = table_of_spectrum(D, K, np.geomspace(1, 10**-low, min(D, K)), seed)
+        E = E + offset / np.sqrt(D)
+        found = self.found(E)
+        assert found.mean.adjusted == pytest.approx(self.plain(E - E.mean(axis=0), D - 1, K), abs=1e-5)
+        U, sigma, Vt = np.linalg.svd(E, full_matrices=False)
+        below = (U[:, 1:] * sigma[1:]) @ Vt[1:]
+        if sigma[1] > 1e-9:
+            assert found.first.adjusted == pytest.approx(self.plain(below, D - 1, K - 1), abs=1e-5)
+        assert found.first.energy == pytest.approx((sigma[1:] ** 2).sum() / (sigma**2).sum(), abs=1e-9)
+        with_constants = np.c_[E, np.full((D, constants), 3.0)]
+        of = self.found(with_constants)
+        if constants and found.constant_columns == 0:
+            assert of.constant_columns == constants
+            assert of.constant.adjusted == pytest.approx(self.plain(E, D, K), abs=1e-5)
+
+    def test_weights_weight_the_mean(self) -> None:
+        E, weights = normal(60, 5) + 2, RANDOM.integers(1, 5, 60).astype(float)
+        repeated = np.repeat(E, weights.astype(int), axis=0)
+        spectrum = decompose(E, weights=weights)
+        total = weights @ E / spectrum.scale
+        ours = causes(spectrum, total, float(weights.sum()), len(repeated), seed=0)
+        assert ours.mean.adjusted == pytest.approx(self.found(repeated).mean.adjusted, abs=1e-9)
+
+    def test_the_scale_makes_no_difference(self) -> None:
+        E = normal(400, 6) + 1
+        for exponent in (-900, -600, 600, 900):
+            scaled, plain = judged(np.ldexp(E, exponent)), judged(E)
+            for name in ("adjusted_centred", "adjusted_without_first", "degree"):
+                assert (
+                    scaled[name] == pytest.approx(plain[name]) if name != "degree" else scaled[name] == plain[name]
+                )

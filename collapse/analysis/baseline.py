@@ -13,7 +13,7 @@ from collapse.analysis.verdicts import Degree
 from collapse.errors import CollapseError, first_line
 from collapse.files import read_json
 
-_ORDER = (Degree.SPREAD, Degree.PARTLY, Degree.COLLAPSED)
+_ORDER = (Degree.SPREAD, Degree.DOMINATED, Degree.PARTLY, Degree.COLLAPSED)
 
 
 class _Report(msgspec.Struct):

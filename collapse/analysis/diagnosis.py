@@ -11,13 +11,14 @@ from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
+from collapse.analysis.measures.causes import causes
 from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
 from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
 
 COLUMNS = {
     "field": "the field's name",
-    "degree": "collapsed, partly collapsed, spread out, or not judged",
+    "degree": "collapsed, partly collapsed, dominated by one direction, spread out, or not judged",
     "ia_adjusted": "adjusted abundance, (ia - 1) / (ia_random - 1): 0 at rank one, 1 for a random table",
     "ia": "information abundance, sum sigma / max sigma",
     "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
@@ -42,7 +43,11 @@ COLUMNS = {
     "anisotropy": "mean cosine of two rows",
     "rows_entered": "rows that entered",
     "rows_zero": "rows of zeros alone: padding, or never trained",
-    "verdict": "the same with the reason",
+    "adjusted_centred": "adjusted abundance without the mean row",
+    "adjusted_without_first": "adjusted abundance without the first direction",
+    "adjusted_without_constant": "adjusted abundance without the constant columns",
+    "constant_columns": "columns that are the same in all rows",
+    "verdict": "the degree with the reason",
 }
 """The columns of `diagnose`, those that are read first before the others, with what they hold."""
 
@@ -122,7 +127,15 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     random = _random(table, choices)
     first_share = float(dimensions.first_direction_share(sigma))
     adjusted = adjusted_abundance(ia, random.mean)
+    of = causes(
+        table.spectrum,
+        table.of_rows.total / table.spectrum.scale,
+        float(D if table.weights is None else table.weights.sum()),
+        D,
+        seed=choices.seed,
+    )
     evidence = Evidence(
+        causes=of,
         adjusted=adjusted,
         is_rare=ia < random.p01,
         first_share=first_share,
@@ -162,6 +175,10 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "rank": numerical_rank(sigma, D, K, eps=table.eps, spacing=table.spacing),
         "noise": noise / sigma[0] if ia else 0.0,
         "anisotropy": table.of_rows.anisotropy,
+        "adjusted_centred": of.mean.adjusted,
+        "adjusted_without_first": of.first.adjusted,
+        "adjusted_without_constant": of.constant.adjusted,
+        "constant_columns": of.constant_columns,
         "degree": str(degree(evidence)),
         "verdict": verdict(evidence),
     }

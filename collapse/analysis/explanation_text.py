@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 
 _MANY_ROWS, _PULLS = 0.1, 0.9
 _LOOKS = 8
+_ABOUT = {
+    "constant column": (
+        "leave the constant columns out of what you analyse: libraries write columns of ones for biases, and the "
+        "rest of the table is spread out"
+    ),
+    "mean row": (
+        "an offset that all rows have needs no remedy where embeddings are multiplied or pass a layer with a "
+        "bias; before a search by cosine, subtract the mean row"
+    ),
+    "first direction": (
+        "one direction is stronger than all others, which are spread out: see whether it follows how often a "
+        "value occurs; a smaller size or several sets would not change it"
+    ),
+}
 
 
 def explanation_text(found: "Explanation", partners: int = 5) -> str:
@@ -34,6 +48,7 @@ def explanation_text(found: "Explanation", partners: int = 5) -> str:
     lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_seen(of)}", f"  {_zeros(found)}"]
     sizes = ", ".join(f"{share:.0%} in {size}" for share, size in found.sizes.items())
     lines += ["", "Size", f"  of {K} columns, its energy is {sizes} directions"]
+    lines += ["", "Without one thing", f"  {_without(of)}"]
     lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
     lines += ["", "What to do", *(f"  - {each}" for each in advice(found))]
     return "\n".join(lines)
@@ -41,6 +56,15 @@ def explanation_text(found: "Explanation", partners: int = 5) -> str:
 
 def _seen(of: Any) -> str:
     return "" if pd.isna(of["rows_seen"]) else f"; {int(of['rows_seen']):,} were looked up in training"
+
+
+def _without(of: Any) -> str:
+    """Say what the adjusted abundance is without each thing that could be the cause."""
+    things = {"its mean row": "adjusted_centred", "its first direction": "adjusted_without_first"}
+    if of["constant_columns"]:
+        things[f"its {of['constant_columns']} constant columns"] = "adjusted_without_constant"
+    known = [f"{of[column]:.2f} without {thing}" for thing, column in things.items() if not pd.isna(of[column])]
+    return f"adjusted abundance {of['ia_adjusted']:.2f}; {', '.join(known)}" if known else "not known"
 
 
 def _zeros(found: "Explanation") -> str:
@@ -81,9 +105,11 @@ def _since(found: "Explanation") -> list[str]:
 def advice(found: "Explanation") -> list[str]:
     """Say what follows from the numbers, a sentence each."""
     of, K = found.diagnosis, found.columns
-    is_well = of["degree"] in (Degree.SPREAD, Degree.NOT_JUDGED)
+    is_well = of["degree"] in (Degree.SPREAD, Degree.DOMINATED, Degree.NOT_JUDGED)
     advice = []
-    if is_well:
+    if of["degree"] == Degree.DOMINATED:
+        advice.append(_ABOUT[next((each for each in _ABOUT if each in of["verdict"]), "first direction")])
+    elif is_well:
         advice.append("nothing has to be done: it is not collapsed")
     if of["cardinality"] < K:
         advice.append(f"its {of['cardinality']} rows cannot fill {K} columns: a smaller size costs it nothing")

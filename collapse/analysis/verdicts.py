@@ -3,23 +3,35 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from collapse.analysis.measures.causes import Causes
+
 FEWEST_ROWS = 3
 
 
 class Degree(StrEnum):
     """How far a field is collapsed: by its adjusted abundance, below 0.3, below 0.6, and above.
 
+    A field whose adjusted abundance is low because of one thing, and above 0.8 without it, is dominated by it.
     A field is collapsed, or partly, only if fewer than 1 % of random tables of its shape have an abundance as low.
     The two thresholds are this project's; the paper compares curves and sets none.
     """
 
     COLLAPSED = "collapsed"
     PARTLY = "partly collapsed"
+    DOMINATED = "dominated by one direction"
     SPREAD = "spread out"
     NOT_JUDGED = "not judged"
 
 
 COLLAPSED_BELOW = 0.3
+RESTORED = 0.8
+"""The adjusted abundance without one thing from which on that thing is the cause: near that of a random table,
+since taking the first direction away raises the abundance of every table a little."""
+LEAST_BELOW = 0.01
+"""The fraction of the energy that has to be left below the first direction: less is as good as nothing, whatever
+its directions are (a rank-one table with noise)."""
+LEAST_AROUND = 1e-4
+"""The same around the mean row or beside constant columns, which are known by more than their size."""
 _BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: 0.6}
 
 
@@ -41,6 +53,8 @@ class Evidence:
     """Share of near-zero rows."""
     is_zero: bool
     """Whether every entry that entered is zero."""
+    causes: Causes | None = None
+    """What the adjusted abundance is without one thing; None if it was not measured."""
     since: int | None = None
     """The epoch since which it has been collapsed, 0 for the start; None if the run does not tell."""
 
@@ -51,7 +65,24 @@ def degree(evidence: Evidence) -> Degree:
         return Degree.NOT_JUDGED
     if not evidence.is_rare:
         return Degree.SPREAD
-    return next((each for each, below in _BELOW.items() if evidence.adjusted < below), Degree.SPREAD)
+    found = next((each for each, below in _BELOW.items() if evidence.adjusted < below), Degree.SPREAD)
+    return Degree.DOMINATED if found is not Degree.SPREAD and cause(evidence) else found
+
+
+def cause(evidence: Evidence) -> tuple[str, float] | None:
+    """Return the one thing without which a field is like a random table, and its adjusted abundance without it."""
+    if evidence.causes is None:
+        return None
+    of = evidence.causes
+    columns = "a constant column" if of.constant_columns == 1 else f"{of.constant_columns} constant columns"
+    for name, without, least in (
+        (columns, of.constant, LEAST_AROUND),
+        ("its mean row", of.mean, LEAST_AROUND),
+        ("its first direction", of.first, LEAST_BELOW),
+    ):
+        if without.adjusted >= RESTORED and without.energy >= least:
+            return name, without.adjusted
+    return None
 
 
 def verdict(evidence: Evidence) -> str:
@@ -79,6 +110,8 @@ def verdict(evidence: Evidence) -> str:
     since = ""
     if found is Degree.COLLAPSED and evidence.since is not None:
         since = f" since epoch {evidence.since}" if evidence.since else " from the start"
+    if found is Degree.DOMINATED and (why := cause(evidence)) is not None:
+        return f"dominated by {why[0]}: adjusted abundance {evidence.adjusted:.2f}, {why[1]:.2f} without it"
     words = f"{found}{since}: adjusted abundance {evidence.adjusted:.2f}, "
     words += f"the first direction takes {evidence.first_share:.0%} of the energy"
     if not evidence.is_rare and evidence.adjusted < _BELOW[Degree.PARTLY]:

@@ -116,7 +116,8 @@ def command(
 
     \b
     Other measures, for --measure and --fail-if:
-      ia_adjusted, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
+      ia_adjusted, adjusted_centred, adjusted_without_first, adjusted_without_constant,
+      constant_columns, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
       k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
 
     \b

@@ -35,8 +35,8 @@ def rounding_noise(sigma: NDArray[np.floating], D: int, K: int, *, eps: float, s
     deviation eps |x| / (2 sqrt 3) at most. The spacing grows no smaller below the least normal number of the type
     (6e-5 in float16), where it is what counts. A matrix of independent entries of standard deviation s has a
     spectral norm of about s (sqrt D + sqrt K). The rule max(D, K) eps sigma_1, usual for square matrices of
-    float64, grows with D in place of sqrt D and throws true directions of long float32 tables away: 12 % of sigma_1
-    at D = 10^6.
+    float64, grows with D in place of sqrt D and throws true directions of long float32 tables away: 12 % of
+    sigma_1 at D = 10^6.
     """
     if not len(sigma) or sigma[0] == 0:
         return 0.0

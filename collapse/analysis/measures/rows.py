@@ -27,6 +27,8 @@ class RowMeasures:
     """Share of rows whose norm is below a tolerance times the largest row's: from 0, where every row counts, to 1,
     where the table is zero. Coupled weight decay under Adam drives a row that gets no gradient to zero within some
     hundred steps, so a table of many rare values holds few rows that count."""
+    total: NDArray[np.float64]
+    """The sum of the rows, each times its weight, shape (K,); not finite where it overflows."""
     anisotropy: float
     """Mean cosine of two different rows, both not zero: 1 where all point the same way, 0 on average for
     independent directions, at least -1 / (D - 1). NaN with fewer than two such rows. Ethayarajh, How contextual
@@ -68,6 +70,8 @@ class RowPart:
     """The sum of the unit vectors along them."""
     counted: int
     """How many of them are not zero."""
+    total: NDArray[np.float64]
+    """The sum of the rows, each times its weight."""
 
 
 def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int = 0) -> RowPart:
@@ -95,13 +99,22 @@ def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int 
     stream = RowStream(E, first_row=first_row)
     enters = None if weights is None else np.asarray(weights) > 0
 
-    def measured(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    def measured(start: int) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64], int], NDArray[np.float64]]:
         chunk = stream.array(start)
-        return _of_chunk(chunk if enters is None else chunk[enters[start : start + len(chunk)]])
+        with np.errstate(over="ignore", invalid="ignore"):
+            if enters is None or weights is None:
+                return _of_chunk(chunk), chunk.sum(axis=0)
+            total = np.asarray(weights[start : start + len(chunk)], np.float64) @ chunk
+        return _of_chunk(chunk[enters[start : start + len(chunk)]]), total
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
-        norms, directions, counts = zip(*pool.map(measured, stream.starts), strict=True)
-    return RowPart(norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(counts))
+        found, totals = zip(*pool.map(measured, stream.starts), strict=True)
+    norms, directions, counts = zip(*found, strict=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum(totals, axis=0)
+    return RowPart(
+        norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(counts), total=total
+    )
 
 
 def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, tolerance: float) -> RowMeasures:
@@ -127,7 +140,10 @@ def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, toleranc
     zero = np.flatnonzero(norms == 0)
     first = int(zero[0] if weights is None else np.flatnonzero(weights)[zero[0]]) if len(zero) else None
     pairs = counted * (counted - 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum([part.total for part in parts], axis=0)
     return RowMeasures(
+        total=total,
         zero=len(zero),
         first_zero=first,
         near_zero=float(np.mean(norms < tolerance * greatest)) if greatest > 0 else 1.0,
