@@ -118,6 +118,19 @@ class TestSources:
         assert monitor.history["field"].tolist() == fields
         np.testing.assert_allclose(monitor.history["ia"], abundance(E), rtol=1e-6)
 
+
+@pytest.mark.parametrize("name", ["path", "module", "arrays", "embedding"])
+class TestDrawing:
+    """What is drawn takes a second each: a file, a model, a mapping, one table."""
+
+    @pytest.fixture
+    def source(self, name: str, tmp_path: Path) -> Any:
+        return SOURCES[name][0](tmp_path)
+
+    @pytest.fixture
+    def fields(self, name: str) -> list[str]:
+        return SOURCES[name][1]
+
     def test_report(self, source: Any, fields: list[str], tmp_path: Path) -> None:
         page = collapse.report(source, tmp_path / "a.html").read_text(encoding="utf-8")
         assert all(f">{field}<" in page for field in fields)
@@ -276,17 +289,21 @@ class TestWithoutTraining:
 
     def test_the_commands_of_an_analysis(self, trained: dict[str, Path], tmp_path: Path) -> None:
         path = trained["dcnv2-4"]
-        for words in (
-            ("analyze", path, "--json", "--figure", "2", "--figure", "3", "--out", tmp_path),
-            ("explain", path, "customer"),
-            ("truncate", path, "-o", tmp_path / "cut.safetensors"),
-            ("report", path, "-o", tmp_path / "a.html"),
-            ("toy", "--cardinality", 9, "--iterations", 3, "--seeds", 1, "--out", tmp_path),
-        ):
-            code, out, err = self.run(*words)
-            assert code == 0, err
-            assert out
-        assert {"a.html", "cut.safetensors", "figure-2.png", "figure-3.png", "figure-4.png"} <= {
+        commands: list[list[object]] = [
+            ["analyze", path, "--json", "--figure", "3a", "--out", tmp_path],
+            ["explain", path, "customer"],
+            ["truncate", path, "-o", tmp_path / "cut.safetensors"],
+            ["report", path, "-o", tmp_path / "a.html"],
+            ["toy", "--cardinality", 9, "--iterations", 3, "--seeds", 1, "--out", tmp_path],
+        ]
+        # All in one process, which imports once.
+        script = WITHOUT + "import json\nfrom collapse.cli import main\n"
+        script += "for words in json.loads(sys.argv[1]):\n    sys.argv = ['collapse', *words]\n"
+        script += "    try: main()\n    except SystemExit as stop: assert not stop.code, words\n"
+        words = json.dumps([[str(word) for word in command] for command in commands])
+        done = subprocess.run([sys.executable, "-c", script, words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert {"a.html", "cut.safetensors", "figure-3a.png", "figure-4.png"} <= {
             each.name for each in tmp_path.iterdir()
         }
 
