@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 ABOVE_NOISE = 4.0
 """A direction counts towards the rank if its singular value is above this times the rounding noise."""
 
+_DECOMPOSED = 10
+"""Times K eps_64 sigma_1: what a decomposition in float64, and a product of factors before it, leave in directions
+that a table does not have. At most 5.2 in 5,400 random products of 12 to 3,000 rows and 10 columns."""
+
 
 def rounding_noise(sigma: NDArray[np.floating], D: int, K: int, *, eps: float, spacing: float = 0.0) -> float:
     """Spectral norm of what rounding a table to its type adds to it: the noise floor of its singular values.
@@ -61,12 +65,12 @@ def numerical_rank(sigma: NDArray[np.floating], D: int, K: int, *, eps: float, s
     -------
     int
         From 0, for a table of zeros, to R: those above `ABOVE_NOISE` times `rounding_noise`, and above what the
-        decomposition itself rounds, K eps_64 sigma_1.
+        decomposition itself rounds, 10 K eps_64 sigma_1.
     """
     if not len(sigma) or sigma[0] == 0:
         return 0
     noise = ABOVE_NOISE * rounding_noise(sigma, D, K, eps=eps, spacing=spacing)
-    floor = max(noise, K * np.finfo(np.float64).eps * float(sigma[0]))
+    floor = max(noise, _DECOMPOSED * K * np.finfo(np.float64).eps * float(sigma[0]))
     return int(np.count_nonzero(sigma > floor))
 
 
