@@ -16,7 +16,7 @@ from collapse.analysis.explanation import explain as explain_factored
 from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures import abundance
 from collapse.analysis.readers import load
-from collapse.analysis.readers.factors import save_factors
+from collapse.analysis.readers.factors import check_can_write, save_factors
 from collapse.analysis.truncation import Truncated, by_field
 from collapse.analysis.truncation import truncate as truncate_tables
 from collapse.errors import CollapseError
@@ -168,8 +168,7 @@ class Truncation:
             If it cannot be written.
         """
         path = Path(path)
-        if path.suffix != ".safetensors":
-            require("torch", f"a file other than .safetensors ({path})")
+        check_can_write(path)
         save_factors(path, self.tables, source=self.source, energy=self.energy)
         return path
 

@@ -71,16 +71,18 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
 }
 
 
+@pytest.fixture
+def source(name: str, tmp_path: Path) -> Any:
+    return SOURCES[name][0](tmp_path)
+
+
+@pytest.fixture
+def fields(name: str) -> list[str]:
+    return SOURCES[name][1]
+
+
 @pytest.mark.parametrize("name", SOURCES)
 class TestSources:
-    @pytest.fixture
-    def source(self, name: str, tmp_path: Path) -> Any:
-        return SOURCES[name][0](tmp_path)
-
-    @pytest.fixture
-    def fields(self, name: str) -> list[str]:
-        return SOURCES[name][1]
-
     def test_diagnose(self, source: Any, fields: list[str]) -> None:
         found = collapse.diagnose(source)
         assert found["field"].tolist() == fields
@@ -122,14 +124,6 @@ class TestSources:
 @pytest.mark.parametrize("name", ["path", "module", "arrays", "embedding"])
 class TestDrawing:
     """What is drawn takes a second each: a file, a model, a mapping, one table."""
-
-    @pytest.fixture
-    def source(self, name: str, tmp_path: Path) -> Any:
-        return SOURCES[name][0](tmp_path)
-
-    @pytest.fixture
-    def fields(self, name: str) -> list[str]:
-        return SOURCES[name][1]
 
     def test_report(self, source: Any, fields: list[str], tmp_path: Path) -> None:
         page = collapse.report(source, tmp_path / "a.html").read_text(encoding="utf-8")

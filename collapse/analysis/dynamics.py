@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from collapse.analysis.measures.abundance import adjusted_abundance
 from collapse.errors import CollapseError
 from collapse.files import explained
 
@@ -84,7 +85,7 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
     looks = history(checkpoint)
     looks = looks[looks["epoch"] <= epoch].sort_values("step", kind="stable")
     random = looks["ia"] / looks["ia_normalised"]
-    looks = looks.assign(adjusted=(looks["ia"] - 1) / (random - 1))
+    looks = looks.assign(adjusted=list(map(adjusted_abundance, looks["ia"], random)))
     found = {}
     for field, of_field in looks.groupby("field", sort=False):
         above = of_field.loc[of_field["adjusted"] >= threshold, "step"].max()

@@ -104,11 +104,9 @@ class FactoredTables:
         """One a field, in the model's order; raises what `factorise` raises."""
         if self.given is not None:
             return self.given
-        name = visible(self.tables.name)
-        progress = tqdm(self.tables, desc=name, total=len(self.tables), unit="fields", leave=False, disable=None)
         return tuple(
             _factored(number, table, self.tables.source, self.choices, self.engine)
-            for number, table in enumerate(progress)
+            for number, table in _numbered(self.tables)
         )
 
     def __iter__(self) -> Iterator[FactoredTable]:
@@ -169,8 +167,7 @@ def factorise_readable(
     """
     good: list[tuple[EmbeddingTable, FactoredTable]] = []
     bad: list[BadTableError] = []
-    progress = tqdm(tables, desc=visible(tables.name), total=len(tables), unit="fields", leave=False, disable=None)
-    for number, table in enumerate(progress):
+    for number, table in _numbered(tables):
         try:
             good.append((table, _factored(number, table, tables.source, choices, engine)))
         except BadTableError as error:
@@ -182,6 +179,12 @@ def factorise_readable(
         notes = (*tables.notes, *(f"left out: {error}" for error in bad))
         tables = replace(tables, tables=measured, field_maps=(), notes=notes)
     return FactoredTables(tables=tables, choices=choices, engine=engine, given=factors), tuple(bad)
+
+
+def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:
+    """Yield the tables with their numbers, and show how far it is."""
+    name = visible(tables.name)
+    yield from enumerate(tqdm(tables, desc=name, total=len(tables), unit="fields", leave=False, disable=None))
 
 
 def _factored(

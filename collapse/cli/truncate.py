@@ -9,7 +9,6 @@ import click
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
-from collapse.extras import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,15 +78,15 @@ def command(
       collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.safetensors
     """
     from collapse.analysis.readers import load
-    from collapse.analysis.readers.factors import save_factors
+    from collapse.analysis.readers.factors import check_can_write, save_factors
     from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes the factors of one share: name --energy once")
     if out is not None and out.exists() and checkpoint.exists() and out.samefile(checkpoint):
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
-    if out is not None and out.suffix != ".safetensors":
-        require("torch", f"a file other than .safetensors ({out})")
+    if out is not None:
+        check_can_write(out)
     tables = load(checkpoint, verify=verify, selection=selection)
     tested = None if data is None else _Tested(checkpoint, data, device)
     spectra = spectra_of_sets(tables)

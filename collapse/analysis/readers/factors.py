@@ -12,12 +12,25 @@ from collapse.analysis.readers.blocks import Product, side_by_side
 from collapse.analysis.readers.state import State
 from collapse.analysis.truncation import Truncated
 from collapse.errors import CollapseError
+from collapse.extras import require
 from collapse.files import atomic_write, explained
 from collapse.tables import EmbeddingTable, TableSet
 from collapse.visible import path_text
 
 FORMAT = "embedding-collapse factors"
 _VERSION = 1
+
+
+def check_can_write(path: Path) -> None:
+    """Refuse, before any work, a file that cannot be written here.
+
+    Raises
+    ------
+    CollapseError
+        If it is not a .safetensors file and torch is not installed.
+    """
+    if path.suffix != ".safetensors":
+        require("torch", f"a file other than .safetensors ({path})")
 
 
 def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, energy: float) -> None:
