@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.explanation import Explanation
 from collapse.analysis.explanation import explain as explain_factored
@@ -57,7 +57,7 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     source : (D, K) array or object
         One table: an array, a tensor on any device, a memory-mapped file, an ``nn.Embedding``, or anything that
         has a shape and gives its rows by slices. Or all tables of a checkpoint, a model or a mapping, as `load`
-        takes them.
+        takes them; all rows of a table enter, as in the definition.
     weights : (D,) array, optional
         Weights of the rows of one table, from 0.
 
@@ -94,7 +94,7 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
         return abundance.information_abundance(one, weights=weights)
     if weights is not None:
         raise CollapseError("weights are of the rows of one table: pass an array, or choices to collapse.diagnose")
-    factored = factorise(source)
+    factored = factorise(source, PAPER)
     values = {table.field: float(abundance.abundance_of_spectrum(table.spectrum.values)) for table in factored}
     return pd.Series(values, name="ia", dtype=float)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from collapse import diagnose, load
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import factorise
 from collapse.analysis.labels import labels
@@ -67,7 +67,7 @@ class TestSubEmbeddings:
     def test_every_pair_is_an_svd_of_the_whole_product(self, D: list[int], K: int, M: int, seed: int) -> None:
         """E_i W_{i->j}^T, the sets side by side, with W_{i->j} cut out of W by hand: block [j, i]."""
         tables = table_set(D, K, M, seed)
-        pairs = sub_embedding_abundance(factorise(tables, Choices()))
+        pairs = sub_embedding_abundance(factorise(tables, PAPER))
         assert len(pairs) == len(D) ** 2
         for row in pairs.itertuples():
             i, j = tables.fields.index(str(row.source)), tables.fields.index(str(row.target))
@@ -207,12 +207,12 @@ class TestLabels:
 class TestDiagnose:
     def test_each_number_of_a_trained_checkpoint(self, trained: dict[str, Path]) -> None:
         """Twins on the tables that the checkpoint holds, the sets side by side."""
-        frame = diagnose(trained["dcnv2-4x2"])
+        frame = diagnose(trained["dcnv2-4x2"], choices=PAPER)
         assert list(frame.columns) == list(COLUMNS)
         for row, table in zip(frame.itertuples(), load(trained["dcnv2-4x2"]), strict=True):
             assert (row.field, row.cardinality) == (table.field, len(table.E))
             assert table.row_counts is not None
-            assert row.rows_seen == np.count_nonzero(table.row_counts)
+            assert row.rows_trained == np.count_nonzero(table.row_counts)
             assert row.ia == pytest.approx(abundance_twin(table.E), rel=1e-9)
             assert row.ia_normalised == pytest.approx(row.ia / row.ia_random)  # type: ignore[operator]
             assert row.ia_per_k == pytest.approx(row.ia / 8)  # type: ignore[operator]
@@ -222,10 +222,11 @@ class TestDiagnose:
             norms = np.linalg.norm(table.E.astype(np.float64), axis=1)
             assert row.near_zero == pytest.approx(np.mean(norms < 1e-3 * norms.max()))
 
-    def test_rows_seen_in_training_alone(self, trained: dict[str, Path]) -> None:
+    def test_trained_rows_alone_by_default(self, trained: dict[str, Path]) -> None:
         """The choice changes the numbers as a twin on those rows says, and is recorded."""
-        frame = diagnose(trained["dcnv2-4"], choices=Choices(rows="seen"))
-        assert frame.attrs["choices"]["rows"] == "seen"
+        frame = diagnose(trained["dcnv2-4"])
+        assert frame.attrs["choices"]["rows"] == "trained"
+        assert frame.attrs["choices"]["row_counts"] == "known"
         for ia, table in zip(frame["ia"], load(trained["dcnv2-4"]), strict=True):
             assert table.row_counts is not None
             assert ia == pytest.approx(abundance_twin(table.E[table.row_counts > 0]), rel=1e-9)
@@ -233,9 +234,11 @@ class TestDiagnose:
     def test_an_unknown_row_count_stays_unknown(self) -> None:
         table = EmbeddingTable(field="f", E=np.eye(3), sizes=(3,))
         tables = TableSet(name="n", source="n.pt", tables=(table,))
-        assert diagnose(tables)["rows_seen"].isna().all()
-        with pytest.raises(CollapseError, match="n.pt .*seen"):
-            diagnose(tables, choices=Choices(rows="seen"))
+        found = diagnose(tables)
+        assert found["rows_trained"].isna().all()
+        assert found.attrs["choices"]["row_counts"] == "not known"
+        with pytest.raises(CollapseError, match="n.pt .*--row-counts"):
+            diagnose(tables, choices=Choices(rows="frequency"))
 
     def test_nan_is_refused_with_field_and_row(self) -> None:
         E = np.ones((4, 2))
@@ -260,26 +263,31 @@ class TestVerdict:
     """The measure that decides, and the fields that cannot be judged."""
 
     evidence = Evidence(
-        adjusted=0.2, is_rare=True, first_share=0.61, rows=100, columns=10, near_zero=0.0, is_zero=False
+        adjusted=0.2,
+        is_rare=True,
+        rows=100,
+        columns=10,
+        is_zero=False,
+        rows_of_norm=100,
+        adjusted_of_norm=0.2,
+        is_rare_of_norm=True,
     )
 
     @pytest.mark.parametrize(
         ("adjusted", "word"), [(0.0, "collapsed"), (0.29, "collapsed"), (0.3, "partly"), (0.6, "spread out")]
     )
     def test_degrees(self, adjusted: float, word: str) -> None:
-        words = verdict(replace(self.evidence, adjusted=adjusted))
-        assert words.startswith(word)
-        assert f"{adjusted:.2f}" in words
-        assert "61%" in words
+        assert verdict(replace(self.evidence, adjusted=adjusted, adjusted_of_norm=adjusted)).startswith(word)
 
     def test_what_random_tables_have_too_is_not_called_collapsed(self) -> None:
         evidence = replace(self.evidence, is_rare=False, adjusted=0.1)
         assert degree(evidence) is Degree.SPREAD
         assert "100 x 10" in verdict(evidence)
 
-    def test_few_rows_and_near_zero_rows_are_named(self) -> None:
-        words = verdict(replace(self.evidence, rows=4, near_zero=0.75))
-        assert words.endswith("of the energy; it has 4 rows; 75% of its rows are near zero")
+    def test_rows_near_zero_carry_nothing(self) -> None:
+        """Ten rows of full rank next to fifty of zeros are what they can be."""
+        evidence = replace(self.evidence, rows_of_norm=10, adjusted_of_norm=0.97, is_rare_of_norm=False)
+        assert verdict(evidence) == "spread out over the 10 rows that are not near zero: 0.97"
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -288,6 +296,7 @@ class TestVerdict:
             ({"rows": 2}, "2 rows"),
             ({"columns": 1}, "single column"),
             ({"is_zero": True}, "zero"),
+            ({"never_trained": True}, "training looked up none"),
         ],
     )
     def test_what_cannot_be_judged_says_why(self, change: dict[str, Any], reason: str) -> None:
@@ -298,7 +307,7 @@ class TestVerdict:
 
 class TestSpectra:
     def test_every_field_has_its_singular_values(self, trained: dict[str, Path]) -> None:
-        frame = spectra(factorise(load(trained["dcnv2-8"]), Choices()))
+        frame = spectra(factorise(load(trained["dcnv2-8"]), PAPER))
         for table in load(trained["dcnv2-8"]):
             of_field = frame[frame["field"] == table.field]
             twin = np.linalg.svd(table.E.astype(np.float64), compute_uv=False)

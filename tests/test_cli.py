@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Collapse
 
-KEYS = ["field", "cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised", "k99", "verdict"]
+KEYS = ["field", "cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "k99", "verdict"]
 
 
 @pytest.fixture
@@ -232,19 +232,21 @@ class TestAnalyze:
         assert (code, err) == (0, "")
         lines = out.splitlines()
         assert "dcnv2-4, K = 4" in lines[0]
-        assert lines[1].startswith("all rows, uncentred; random: 199 draws, seed 0")
+        assert lines[1].startswith(
+            "trained rows (3 of 348 rows left out, which training never looked up), uncentred"
+        )
         assert "of 3 fields are collapsed" in lines[2]
-        assert lines[4].split()[:3] == ["field", "D", "seen"]
+        assert lines[4].split()[:3] == ["field", "D", "trained"]
         shares = [float(line.split()[6]) for line in lines[5:8]]
         assert shares == sorted(shares)
 
     def test_json_has_a_record_a_field_and_the_choices(self, checkpoint: Path, collapse: Collapse) -> None:
-        code, out, _ = collapse("analyze", checkpoint, "--json", "--rows", "seen")
+        code, out, _ = collapse("analyze", checkpoint, "--json", "--rows", "trained")
         assert code == 0
         found = json.loads(out)
         assert [record["field"] for record in found["fields"]] == ["colour", "shape", "customer"]
         assert all(set(KEYS) <= set(record) for record in found["fields"])
-        assert found["choices"]["rows"] == "seen"
+        assert found["choices"]["rows"] == "trained"
         assert found["checkpoints"][0]["model"] == "dcnv2-4"
 
     def test_csv_has_the_same_numbers(self, checkpoint: Path, collapse: Collapse) -> None:

@@ -6,9 +6,7 @@ import pytest
 
 from collapse import diagnose
 from collapse.analysis.choices import Choices
-from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.dynamics import below_since, dynamics
-from collapse.analysis.factors import factorise
 from collapse.analysis.readers import load
 from collapse.errors import CollapseError
 
@@ -49,26 +47,38 @@ class TestBelowSince:
 
     def test_epochs(self, tmp_path: Path) -> None:
         (tmp_path / "abundance.csv").write_text(HISTORY)
-        assert below_since(tmp_path / "best.pt", 2, 0.3) == {"always": 0, "late": 1}
-        assert below_since(tmp_path / "best.pt", 3, 0.3) == {"always": 0, "late": 1, "back": 3}
-        assert below_since(tmp_path / "best.pt", 0, 0.3) == {"always": 0, "back": 0}
+        path = tmp_path / "best.pt"
+        assert below_since(path, 2, 0.3, rows="all") == {"always": 0, "late": 1}
+        assert below_since(path, 3, 0.3, rows="all") == {"always": 0, "late": 1, "back": 3}
+        assert below_since(path, 0, 0.3, rows="all") == {"always": 0, "back": 0}
+        assert below_since(path, 2, 0.3, rows="trained") == {}
+
+    def test_of_trained_rows(self, tmp_path: Path) -> None:
+        lines = HISTORY.splitlines()
+        adjusted = [0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9]
+        rows = [f"{line},{value}" for line, value in zip(lines[1:], adjusted, strict=True)]
+        (tmp_path / "abundance.csv").write_text("\n".join([f"{lines[0]},ia_adjusted", *rows]))
+        assert below_since(tmp_path / "best.pt", 2, 0.3, rows="trained") == {"always": 1}
 
     def test_without_a_history(self, tmp_path: Path) -> None:
-        assert below_since(tmp_path / "best.pt", 2, 0.3) == {}
+        assert below_since(tmp_path / "best.pt", 2, 0.3, rows="all") == {}
 
     def test_it_shows_in_the_verdict(self, trained: dict[str, Path], tmp_path: Path) -> None:
         """Of the rows that the run measured alone."""
         path = tmp_path / "best.pt"
         path.write_bytes(trained["dcnv2-8"].read_bytes())
-        rows = "".join(f"{epoch},{epoch},customer,7,{0.9 - 0.8 * epoch}\n" for epoch in (0, 1, 2))
-        (tmp_path / "abundance.csv").write_text("epoch,step,field,ia,ia_normalised\n" + rows)
+        rows = "".join(f"{epoch},{epoch},customer,7,{0.9 - 0.8 * epoch},0.1\n" for epoch in (0, 1, 2))
+        (tmp_path / "abundance.csv").write_text("epoch,step,field,ia,ia_normalised,ia_adjusted\n" + rows)
         tables = load(path)
         E = tables.tables[2].E
         E[:] = 0.01 * E
-        E[0] = 100
+        E[1] = 100
         (customer,) = diagnose(tables).query("field == 'customer'")["verdict"]
-        assert customer.startswith("collapsed since epoch 1: ")
-        (customer,) = diagnose_factored(factorise(tables, Choices(rows="seen"))).query("field == 'customer'")[
-            "verdict"
-        ]
-        assert "since" not in customer
+        assert customer.startswith("collapsed from the start")
+        for choices, words in (
+            (Choices(rows="all"), "collapsed since epoch 1"),
+            (Choices(rows="frequency"), "collapsed: "),
+            (Choices(centred=True), "collapsed: "),
+        ):
+            (customer,) = diagnose(tables, choices=choices).query("field == 'customer'")["verdict"]
+            assert customer.startswith(words)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
 from collapse.analysis.measures.abundance import information_abundance
 from collapse.analysis.readers import load
@@ -115,7 +115,7 @@ class TestSubEmbeddings:
         path = self.trained(name, small_data, tmp_path)
         tables = load(path)
         assert tables.sizes == (2 * 3,)
-        pairs = sub_embedding_abundance(factorise(tables, Choices()))
+        pairs = sub_embedding_abundance(factorise(tables, PAPER))
         ia = pairs.pivot_table(index="source", columns="target", values="ia", dropna=False)
         for i, table in enumerate(tables):
             others = [field for field in tables.fields if field != table.field]

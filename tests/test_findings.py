@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
+from collapse.analysis.choices import Choices
 from collapse.study.execute import execute
 from collapse.study.findings import interaction, multi_embedding, spectra, training
 from collapse.study.findings.bootstrap import Interval, interval, less_pearson, pearson
@@ -116,7 +117,7 @@ class Planted:
     def config(self) -> "Planted":
         return self
 
-    def fields(self) -> pd.DataFrame:
+    def fields(self, choices: Choices) -> pd.DataFrame:
         share = self.ia_normalised * np.array([0.9, 1.0, 1.1])
         return pd.DataFrame(
             {"field": ["a", "b", "c"], "ia": 10 * share, "ia_normalised": share, "degree": "collapsed"}

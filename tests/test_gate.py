@@ -159,7 +159,7 @@ FIELDS = pd.DataFrame(
         "degree": ["collapsed", "spread out", "not judged"],
         "ia": [1.5, 7.0, 1.0],
         "anisotropy": [0.1, float("nan"), float("nan")],
-        "rows_seen": pd.array([pd.NA] * 3, dtype="Int64"),
+        "rows_trained": pd.array([pd.NA] * 3, dtype="Int64"),
         "verdict": ["collapsed: ..", "spread out: ..", "not judged: .."],
     }
 )
@@ -195,7 +195,7 @@ class TestLanguage:
             ("ia == 'user'", "'user'"),
             ("ia < 'a' + 'b'", "'a'"),
             ("iaa < 1", "did you mean 'ia'"),
-            ("rows_seen < 3", "rows_seen is not known"),
+            ("rows_trained < 3", "rows_trained is not known"),
             ("ia < < 3", "character 6"),
             ("ia", "true"),
             ("1 / 0 < ia", "zero"),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from collapse import diagnose, load
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factors import factorise
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor
@@ -35,12 +35,13 @@ def test_they_keep_what_the_analysis_finds_at_the_end(config: RunConfig, tmp_pat
     assert kept["epoch"].unique().tolist() == [0, 1, 2, 3]
     assert (kept.drop_duplicates("step")["step"].diff().dropna() > 0).all()
     last = kept[kept["step"] == kept["step"].max()]
-    fields = diagnose(tmp_path / "last.pt")
+    fields = diagnose(tmp_path / "last.pt", choices=PAPER)
     assert last["field"].tolist() == fields["field"].tolist()
     np.testing.assert_allclose(last["ia"], fields["ia"])
     np.testing.assert_allclose(last["ia_normalised"], fields["ia_normalised"])
+    np.testing.assert_allclose(last["ia_adjusted"], diagnose(tmp_path / "last.pt")["ia_adjusted"])
     correlations = pd.read_csv(tmp_path / "co-influence.csv").iloc[-2:]
-    pairs = sub_embedding_abundance(factorise(load(tmp_path / "last.pt"), Choices()))
+    pairs = sub_embedding_abundance(factorise(load(tmp_path / "last.pt"), PAPER))
     for by, found in zip(get_args(Side), correlations["spearman"], strict=True):
         assert found == pytest.approx(co_influence(pairs, by)[1].spearman)
 

@@ -92,7 +92,7 @@ def test_the_numbers_of_one_host(
     assert_same(there, here)
 
 
-@pytest.mark.parametrize("rows", ["seen", "frequency"])
+@pytest.mark.parametrize("rows", ["trained", "frequency"])
 def test_weights(rows: str, client: "Client", tmp_path: Path) -> None:
     """With shards of which no row was seen."""
     counts = [*[0] * 1500, 1, 0, 5, 2]

@@ -72,7 +72,7 @@ class TestStudy:
         run = Study(folder).runs[0]
         first = run.fields()
         expected = diagnose(run.path / "best.pt")
-        for column in ("ia", "ia_random", "field", "rows_seen"):
+        for column in ("ia", "ia_random", "field", "rows_trained"):
             assert first[column].tolist() == expected[column].tolist()
         monkeypatch.setattr("collapse.study.study.diagnose", None)
         assert Study(folder).runs[0].fields().equals(first)

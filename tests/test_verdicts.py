@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from collapse import diagnose, random_abundance
 from collapse.analysis.measures.abundance import adjusted_abundance
-from collapse.analysis.measures.causes import Causes, causes
+from collapse.analysis.measures.causes import Causes, causes, few_draws
+from collapse.analysis.measures.left_sums import left_sums
 from collapse.analysis.measures.spectra import decompose
 from collapse.analysis.verdicts import Degree
 from tests.strategies import table_of_spectrum
@@ -105,11 +106,12 @@ class TestCauses:
 
     def plain(self, E: NDArray[np.float64], D: int, K: int) -> float:
         sigma = np.linalg.svd(E, compute_uv=False)
-        return adjusted_abundance(float(sigma.sum() / sigma[0]), random_abundance(D, K, draws=19).mean)
+        random = random_abundance(D, K, draws=few_draws(D, K)).mean
+        return adjusted_abundance(float(sigma.sum() / sigma[0]), random)
 
     def found(self, E: NDArray[np.float64]) -> Causes:
         spectrum = decompose(E)
-        return causes(spectrum, E.sum(axis=0) / spectrum.scale, len(E), len(E), seed=0)
+        return causes(spectrum, left_sums(E, None, None), len(E), seed=0)
 
     @given(
         D=st.sampled_from([7, 40, 600]),
@@ -141,8 +143,7 @@ class TestCauses:
         E, weights = normal(60, 5) + 2, RANDOM.integers(1, 5, 60).astype(float)
         repeated = np.repeat(E, weights.astype(int), axis=0)
         spectrum = decompose(E, weights=weights)
-        total = weights @ E / spectrum.scale
-        ours = causes(spectrum, total, float(weights.sum()), len(repeated), seed=0)
+        ours = causes(spectrum, left_sums(E, weights, None), len(repeated), seed=0)
         assert ours.mean.adjusted == pytest.approx(self.found(repeated).mean.adjusted, abs=1e-9)
 
     def test_the_scale_makes_no_difference(self) -> None:

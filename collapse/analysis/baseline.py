@@ -77,7 +77,7 @@ def check_choices(baseline: pd.DataFrame, fields: pd.DataFrame, path: Path) -> N
         If a choice differs; the sentence names it.
     """
     then, now = baseline.attrs["choices"], fields.attrs["choices"]
-    for name in ("rows", "layer", "near_zero"):
+    for name in ("rows", "row_counts", "centred", "layer", "near_zero"):
         if name in then and then[name] != now[name]:
             raise CollapseError(
                 f"{path} was measured with {name} {then[name]}, and this with {now[name]}: measure both alike"

@@ -7,16 +7,19 @@ from collapse.analysis.measures.random_matrix import DRAWS
 from collapse.errors import CollapseError
 
 FEWEST_DRAWS = 99
-Rows = Literal["all", "seen", "frequency"]
+Rows = Literal["trained", "all", "frequency"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
     """What enters a measure, and how."""
 
-    rows: Rows = "all"
-    """Which rows of a table: all, as the paper has it; those looked up in training at least once; or all, each
-    weighted by how often it was, so that the Gram matrix is that of the embeddings as the model sees them."""
+    rows: Rows = "trained"
+    """Which rows of a table: those that training looked up at least once, or all where it is not known which those
+    are; all, as in the paper; or all, each weighted by how often it was looked up, so that the Gram matrix is that
+    of the embeddings as the model sees them."""
+    centred: bool = False
+    """Whether spectra are those of a table without its mean row."""
     near_zero: float = 1e-3
     """A row is near zero if its norm is below this times the largest row's."""
     draws: int = DRAWS
@@ -33,3 +36,7 @@ class Choices:
             raise CollapseError(f"near_zero must be at least 0, got {self.near_zero}")
         if self.draws < FEWEST_DRAWS:
             raise CollapseError(f"draws must be at least {FEWEST_DRAWS} for a 1st percentile, got {self.draws}")
+
+
+PAPER = Choices(rows="all")
+"""How the paper measures: all rows, uncentred."""

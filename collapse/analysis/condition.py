@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import simpleeval
 
-from collapse.analysis.verdicts import Degree
+from collapse.analysis.verdicts import Cause, Degree
 from collapse.errors import CollapseError
 
 LONGEST = 1000
@@ -23,7 +23,7 @@ _PARTS = (
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
     ast.Name, ast.Load, ast.Constant,
 )  # fmt: skip
-_TEXTS = ("field", "degree", "degree_before")
+_TEXTS = ("field", "degree", "cause", "degree_before")
 _NOT_ASKED = ("verdict", "field_before")
 _JUDGED = tuple(str(degree) for degree in Degree if degree is not Degree.NOT_JUDGED)
 
@@ -62,7 +62,7 @@ def failing(fields: pd.DataFrame, condition: str, *, known: Sequence[str] = ()) 
         for name in sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}):
             _check_column(name, columns, fields)
         values = {"field": {*map(str, fields["field"]), *known}, "degree": {*_JUDGED}}
-        values["degree_before"] = {*_JUDGED, ""}
+        values |= {"cause": {*map(str, Cause)}, "degree_before": {*_JUDGED, ""}}
         for text, column in _texts(tree):
             if text not in values[column]:
                 raise _Refused(f"{column} is never {text!r}{_near(text, values[column])}")

@@ -11,10 +11,10 @@ from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
-from collapse.analysis.measures.causes import causes
+from collapse.analysis.measures.causes import causes, gram_matrix, without
 from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, rounding_noise
 from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
-from collapse.analysis.verdicts import COLLAPSED_BELOW, Evidence, degree, verdict
+from collapse.analysis.verdicts import COLLAPSED_BELOW, FEWEST_ROWS, Degree, Evidence, cause, degree, verdict
 
 COLUMNS = {
     "field": "the field's name",
@@ -24,7 +24,7 @@ COLUMNS = {
     "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
     "ia_normalised": "ia / ia_random",
     "cardinality": "rows of its table, D",
-    "rows_seen": "rows looked up in training",
+    "rows_trained": "rows that training looked up",
     "near_zero": "share of rows with almost no norm",
     "rank": "directions above the rounding noise of the table's type",
     "k99": "directions that hold 99 % of the energy",
@@ -47,12 +47,20 @@ COLUMNS = {
     "adjusted_without_first": "adjusted abundance without the first direction",
     "adjusted_without_constant": "adjusted abundance without the constant columns",
     "constant_columns": "columns that are the same in all rows",
+    "adjusted_without_popularity": "adjusted abundance without the direction that follows the row counts",
+    "adjusted_without_near_zero": "adjusted abundance against random tables of the rows that are not near zero",
+    "adjusted_trained": "adjusted abundance over the rows that training looked up",
+    "adjusted_all": "adjusted abundance over all rows",
+    "cosine_mean": "cosine of the first left singular vector with the one in which all rows are alike",
+    "cosine_counts": "the same with the row counts",
+    "cosine_log_counts": "the same with log(1 + row count)",
+    "cause": "what a field is dominated by: constant columns, mean row, popularity, first direction, or nothing",
     "verdict": "the degree with the reason",
 }
 """The columns of `diagnose`, those that are read first before the others, with what they hold."""
 
 
-MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "verdict"))
+MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "cause", "verdict"))
 """Those of them that are numbers."""
 
 
@@ -106,43 +114,48 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     since = _since(factored)
     records = [_record(table, factored.choices, since.get(table.field)) for table in factored]
     frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype(
-        {"rows_seen": "Int64", "above_bulk": "Int64"}
+        {"rows_trained": "Int64", "above_bulk": "Int64"}
     )
-    frame.attrs["choices"] = asdict(factored.choices)
+    known = frame["rows_trained"].notna()
+    counts = "known" if known.all() else "not known" if not known.any() else "known of some fields"
+    frame.attrs["choices"] = {**asdict(factored.choices), "row_counts": counts}
     return frame
 
 
 def _since(factored: FactoredTables) -> dict[str, int]:
     """Return since when fields have been collapsed, where the run kept it of the rows that entered here."""
     tables, epoch = factored.tables, factored.tables.description.get("epoch", "")
-    if factored.choices.rows != "all" or not epoch.isdecimal():
+    rows = factored.choices.rows
+    if rows == "frequency" or factored.choices.centred or not epoch.isdecimal():
         return {}
-    return below_since(tables.source, int(epoch), COLLAPSED_BELOW)
+    return below_since(tables.source, int(epoch), COLLAPSED_BELOW, rows=rows)
 
 
 def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[str, Any]:
     D, K = table.rows, table.columns
     sigma = table.spectrum.values
     ia = float(abundance_of_spectrum(sigma))
-    random = _random(table, choices)
+    random = _random(table, D, choices)
+    rows_of_norm = D - round(table.of_rows.near_zero * D)
+    if rows_of_norm < FEWEST_ROWS:
+        # One row of enormous norm makes all others near zero: that says nothing of them.
+        rows_of_norm = D
+    random_of_norm = random if rows_of_norm == D else _random(table, rows_of_norm, choices)
     first_share = float(dimensions.first_direction_share(sigma))
     adjusted = adjusted_abundance(ia, random.mean)
-    of = causes(
-        table.spectrum,
-        table.of_rows.total / table.spectrum.scale,
-        float(D if table.weights is None else table.weights.sum()),
-        D,
-        seed=choices.seed,
-    )
+    of = causes(table.spectrum, table.of_rows.sums, D, seed=choices.seed)
+    trained, everything = _trained_and_all(table, adjusted, choices)
     evidence = Evidence(
         causes=of,
         adjusted=adjusted,
         is_rare=ia < random.p01,
-        first_share=first_share,
         rows=D,
         columns=K,
-        near_zero=table.of_rows.near_zero,
         is_zero=ia == 0,
+        rows_of_norm=rows_of_norm,
+        adjusted_of_norm=adjusted_abundance(ia, random_of_norm.mean),
+        is_rare_of_norm=ia < random_of_norm.p01,
+        never_trained=table.rows_trained == 0,
         since=since,
     )
     noise = rounding_noise(sigma, D, K, eps=table.eps, spacing=table.spacing)
@@ -151,7 +164,7 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     return {
         "field": table.field,
         "cardinality": table.cardinality,
-        "rows_seen": table.rows_seen,
+        "rows_trained": table.rows_trained,
         "rows_entered": D,
         "rows_zero": table.of_rows.zero,
         "near_zero": table.of_rows.near_zero,
@@ -179,13 +192,39 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "adjusted_without_first": of.first.adjusted,
         "adjusted_without_constant": of.constant.adjusted,
         "constant_columns": of.constant_columns,
+        "adjusted_without_popularity": of.popularity.adjusted,
+        "adjusted_without_near_zero": evidence.adjusted_of_norm,
+        "adjusted_trained": trained,
+        "adjusted_all": everything,
+        "cosine_mean": of.alignment.mean,
+        "cosine_counts": of.alignment.counts,
+        "cosine_log_counts": of.alignment.log_counts,
+        "cause": str(cause(evidence)) if degree(evidence) is Degree.DOMINATED else "",
         "degree": str(degree(evidence)),
         "verdict": verdict(evidence),
     }
 
 
-def _random(table: FactoredTable, choices: Choices) -> RandomAbundance:
+def _random(table: FactoredTable, rows: int, choices: Choices) -> RandomAbundance:
+    """Draw random tables of some rows; a centred table has one less to vary."""
     draws, seed = choices.draws, choices.seed
-    if table.weights is None or choices.rows == "seen":
-        return random_abundance(table.rows, table.columns, draws=draws, seed=seed)
+    if table.weights is None or table.weights.dtype == bool:
+        return random_abundance(max(1, rows - choices.centred), table.columns, draws=draws, seed=seed)
     return weighted_random_abundance(table.weights, table.columns, draws=draws, seed=seed)
+
+
+def _trained_and_all(table: FactoredTable, adjusted: float, choices: Choices) -> tuple[float, float]:
+    """Return the adjusted abundance over trained rows and over all; NaN where one is not known."""
+    never, K, D = table.of_rows.sums.untrained, table.columns, table.cardinality
+    if choices.centred or choices.rows == "frequency":
+        return float("nan"), float("nan")
+    if table.rows_trained is None or never is None:
+        return float("nan"), adjusted
+    if table.rows_trained in (0, D):
+        return adjusted if table.rows_trained else float("nan"), adjusted
+    G = gram_matrix(table.spectrum)
+    with np.errstate(over="ignore", invalid="ignore"):
+        never = never / table.spectrum.scale / table.spectrum.scale
+    if table.weights is None:
+        return without(G - never, float(np.trace(G)), table.rows_trained, K, seed=choices.seed).adjusted, adjusted
+    return adjusted, without(G + never, float(np.trace(G)), D, K, seed=choices.seed).adjusted

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from collapse.analysis.measures.abundance import adjusted_abundance
@@ -48,7 +50,8 @@ def history(checkpoint: str | Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a look and field: ``epoch``, ``step``, ``field``, ``ia``, ``ia_normalised``; empty without a history.
+        A row a look and field: ``epoch``, ``step``, ``field``, ``ia`` and ``ia_normalised`` over all rows, and
+        ``ia_adjusted`` over those that training looks up, if it was kept; empty without a history.
 
     Raises
     ------
@@ -59,7 +62,9 @@ def history(checkpoint: str | Path) -> pd.DataFrame:
     return _table(path, columns) if path.is_file() else pd.DataFrame(columns=list(columns))
 
 
-def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[str, int]:
+def below_since(
+    checkpoint: str | Path, epoch: int, threshold: float, *, rows: Literal["trained", "all"]
+) -> dict[str, int]:
     """Tell since which epoch every field's adjusted abundance has been low, if the checkpoint's run kept it.
 
     Parameters
@@ -70,12 +75,14 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
         The epoch that it holds; what came after does not count.
     threshold : float
         The adjusted abundance below which it is low.
+    rows : {"trained", "all"}
+        The rows that enter it.
 
     Returns
     -------
     dict of str to int
         The first epoch, from 0, the start, from which on a field has stayed below; only fields that end below it.
-        Empty without a history.
+        Empty without a history of those rows.
 
     Raises
     ------
@@ -84,8 +91,11 @@ def below_since(checkpoint: str | Path, epoch: int, threshold: float) -> dict[st
     """
     looks = history(checkpoint)
     looks = looks[looks["epoch"] <= epoch].sort_values("step", kind="stable")
-    random = looks["ia"] / looks["ia_normalised"]
-    looks = looks.assign(adjusted=list(map(adjusted_abundance, looks["ia"], random)))
+    if rows == "trained":
+        looks = looks.assign(adjusted=looks.get("ia_adjusted", np.nan)).dropna(subset=["adjusted"])
+    else:
+        random = looks["ia"] / looks["ia_normalised"]
+        looks = looks.assign(adjusted=list(map(adjusted_abundance, looks["ia"], random)))
     found = {}
     for field, of_field in looks.groupby("field", sort=False):
         above = of_field.loc[of_field["adjusted"] >= threshold, "step"].max()

@@ -55,7 +55,7 @@ def explanation_text(found: "Explanation", partners: int = 5) -> str:
 
 
 def _seen(of: Any) -> str:
-    return "" if pd.isna(of["rows_seen"]) else f"; {int(of['rows_seen']):,} were looked up in training"
+    return "" if pd.isna(of["rows_trained"]) else f"; {int(of['rows_trained']):,} were looked up in training"
 
 
 def _without(of: Any) -> str:
@@ -114,10 +114,7 @@ def advice(found: "Explanation") -> list[str]:
     if of["cardinality"] < K:
         advice.append(f"its {of['cardinality']} rows cannot fill {K} columns: a smaller size costs it nothing")
     if of["near_zero"] >= _MANY_ROWS:
-        advice.append(
-            "weight decay has shrunk rows that get no gradient: see whether --rows seen finds the same, and merge "
-            "rare values"
-        )
+        advice.append("weight decay has shrunk rows that get no gradient: merge rare values, or drop them")
     pulling = found.partners[found.partners["left"] < _PULLS]
     if len(pulling) and not is_well:
         names = ", ".join(pulling["field"].head(3))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.analysis.choices import Choices
+from collapse.analysis.measures.centred import Centred
 from collapse.analysis.measures.precision import machine_epsilon, smallest_spacing
 from collapse.analysis.measures.rows import RowMeasures, row_measures
 from collapse.analysis.measures.spectra import Spectrum, decompose
@@ -47,7 +48,7 @@ class Engine(Protocol):
         """Tell whether it wants a table."""
 
     def measure(
-        self, number: int, table: EmbeddingTable, weights: NDArray[np.float64] | None, tolerance: float
+        self, number: int, table: EmbeddingTable, weights: NDArray[Any] | None, tolerance: float
     ) -> tuple[Spectrum, RowMeasures]:
         """Do what `decompose` and `row_measures` do."""
 
@@ -62,10 +63,10 @@ class FactoredTable:
     """All rows of the table, D."""
     rows: int
     """The rows that entered, those of positive weight."""
-    weights: NDArray[np.float64] | None
-    """Their weights, shape (D,); None if all rows entered alike."""
-    rows_seen: int | None
-    """The rows looked up in training; None if the checkpoint does not tell."""
+    weights: NDArray[Any] | None
+    """Their weights, shape (D,): booleans choose rows, numbers weight them; None if all rows entered alike."""
+    rows_trained: int | None
+    """The rows looked up in training; None if it is not known."""
     of_rows: RowMeasures
     """What the rows that entered tell by themselves."""
     spectrum: Spectrum
@@ -133,8 +134,8 @@ def factorise(source: Any, choices: Choices | None = None, *, engine: Engine | N
     Raises
     ------
     CollapseError
-        If no tables can be read from it, one holds NaN or infinity, or the rows seen in training are asked for and
-        not known, or none.
+        If no tables can be read from it, one holds NaN or infinity, or rows are to be weighted by how often they
+        were looked up and that is not known.
     """
     if isinstance(source, FactoredTables):
         return source
@@ -163,7 +164,8 @@ def factorise_readable(
     Raises
     ------
     CollapseError
-        If no table can be measured, or the rows seen in training are asked for and not known.
+        If no table can be measured, or rows are to be weighted by how often they were looked up and that is not
+        known.
     """
     good: list[tuple[EmbeddingTable, FactoredTable]] = []
     bad: list[BadTableError] = []
@@ -190,13 +192,20 @@ def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:
 def _factored(
     number: int, table: EmbeddingTable, source: str, choices: Choices, engine: Engine | None
 ) -> FactoredTable:
-    weights = _weights(table, source, choices)
+    weights, counts = _weights(table, source, choices), table.row_counts
     try:
         if engine is not None and engine.takes(table):
+            if choices.centred:
+                raise CollapseError(
+                    "--centred cannot be combined with --engine: only whole tables are centred here"
+                )
             spectrum, of_rows = engine.measure(number, table, weights, choices.near_zero)
         else:
-            spectrum = decompose(table.E, weights=weights)
-            of_rows = row_measures(table.E, weights=weights, tolerance=choices.near_zero)
+            of_rows = row_measures(table.E, weights=weights, counts=counts, tolerance=choices.near_zero)
+            E = Centred(table.E, of_rows.sums.mean) if choices.centred else table.E
+            spectrum = decompose(E, weights=weights)
+            if choices.centred:
+                of_rows = replace(of_rows, sums=of_rows.sums.centred())
     except ValueError as error:
         raise BadTableError(table.field, source, str(error)) from error
     return FactoredTable(
@@ -204,7 +213,7 @@ def _factored(
         cardinality=table.cardinality,
         rows=table.cardinality if weights is None else int(np.count_nonzero(weights)),
         weights=weights,
-        rows_seen=None if table.row_counts is None else int(np.count_nonzero(table.row_counts)),
+        rows_trained=None if table.row_counts is None else int(np.count_nonzero(table.row_counts)),
         of_rows=of_rows,
         spectrum=spectrum,
         eps=machine_epsilon(table.E.dtype),
@@ -212,11 +221,21 @@ def _factored(
     )
 
 
-def _weights(table: EmbeddingTable, source: str, choices: Choices) -> NDArray[np.float64] | None:
-    if choices.rows == "all":
+def _weights(table: EmbeddingTable, source: str, choices: Choices) -> NDArray[Any] | None:
+    """Return the weights of the rows; None where all enter alike."""
+    counts = table.row_counts
+    if choices.rows == "all" or (choices.rows == "trained" and counts is None):
         return None
-    if table.row_counts is None:
-        raise CollapseError(f"{source} does not tell which rows were seen in training: use all rows")
-    if not table.row_counts.any():
-        raise CollapseError(f"no row of field {table.field!r} of {source} was seen in training: use all rows")
-    return np.asarray(table.row_counts > 0 if choices.rows == "seen" else table.row_counts, dtype=np.float64)
+    if counts is None:
+        raise CollapseError(
+            f"{source} does not say how often the rows of field {table.field!r} were looked up in training: "
+            "--row-counts gives a file of that"
+        )
+    if choices.rows == "trained":
+        # A field that was never looked up is measured as it is, and not judged.
+        return None if counts.all() or not counts.any() else counts > 0
+    if not counts.any():
+        raise CollapseError(
+            f"no row of field {table.field!r} of {source} was looked up in training: use --rows all"
+        )
+    return np.asarray(counts, dtype=np.float64)

@@ -9,24 +9,30 @@ from typing import Any, get_args
 
 import numpy as np
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
+from collapse.analysis.measures.abundance import adjusted_abundance
 from collapse.analysis.readers.native import tables_of
-from collapse.analysis.spectrum_monitor import against_random
+from collapse.analysis.spectrum_monitor import adjusted_over, against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.checkpoint import Checkpoint
+from collapse.tables import EmbeddingTable
 
 Row = Mapping[str, Any]
 
 
 class AbundanceMonitor:
-    """Information abundance of every field: ``field``, ``ia``, ``ia_normalised``; all rows of a table enter."""
+    """Information abundance of every field.
+
+    ``field``, ``ia`` and ``ia_normalised`` over all rows of a table, as in the paper, and ``ia_adjusted`` over
+    those that training looks up, as verdicts have it.
+    """
 
     name = "abundance"
 
     def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
         """Measure every field."""
-        return [{"field": table.field, **against_random(table.E)} for table in tables_of(checkpoint)]
+        return [{"field": table.field, **_measured(table)} for table in tables_of(checkpoint)]
 
     def columns(self, rows: Sequence[Row]) -> dict[str, float]:
         """Average over the fields: ``ia_mean`` and ``ia_normalised_mean``."""
@@ -53,7 +59,7 @@ class CoInfluenceMonitor:
         tables = tables_of(checkpoint)
         if not tables.layer(self.layer):
             return []
-        pairs = sub_embedding_abundance(factorise(tables, Choices()), layer=self.layer)
+        pairs = sub_embedding_abundance(factorise(tables, PAPER), layer=self.layer)
         # A tenth of what an analysis takes: else a look would be 4 % of a short epoch.
         found = {by: co_influence(pairs, by, permutations=999)[1] for by in get_args(Side)}
         return [{"by": by, **asdict(correlation)} for by, correlation in found.items()]
@@ -61,6 +67,15 @@ class CoInfluenceMonitor:
     def columns(self, rows: Sequence[Row]) -> dict[str, float]:
         """Return Pearson's correlation by ``co_influence_source`` and ``co_influence_target``."""
         return {f"co_influence_{row['by']}": float(row["pearson"]) for row in rows}
+
+
+def _measured(table: EmbeddingTable) -> dict[str, float]:
+    of_all = against_random(table.E)
+    if table.row_counts is None or table.row_counts.all():
+        adjusted = adjusted_abundance(of_all["ia"], of_all["ia"] / of_all["ia_normalised"])
+    else:
+        adjusted = adjusted_over(table.E, table.row_counts > 0)
+    return {**of_all, "ia_adjusted": adjusted}
 
 
 MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor)}

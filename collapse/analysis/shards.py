@@ -6,7 +6,7 @@ worker's memory.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class DaskEngine:
         return not is_short(rows, columns) and rows > self._rows(table) and is_mapped(table.E)
 
     def measure(
-        self, number: int, table: EmbeddingTable, weights: NDArray[np.float64] | None, tolerance: float
+        self, number: int, table: EmbeddingTable, weights: NDArray[Any] | None, tolerance: float
     ) -> tuple[Spectrum, RowMeasures]:
         """Decompose a table, and measure its rows, as `decompose` and `row_measures` do here.
 
@@ -73,10 +73,12 @@ class DaskEngine:
         ValueError
             If a row holds NaN or infinity.
         """
-        place = Place(path=self.path.absolute(), selection=self.selection, number=number)
+        # Row counts are sent shard by shard.
+        selection = replace(self.selection, row_counts=None)
+        place = Place(path=self.path.absolute(), selection=selection, number=number)
         passes = _ShardPasses(self.client, place, table, weights, self._rows(table))
         spectrum = decompose_passes(passes)
-        parts: list[RowPart] = passes.of_shards(_rows_of_shard)
+        parts: list[RowPart] = passes.of_shards(_rows_of_shard, counts=table.row_counts)
         return spectrum, combined(parts, weights=weights, tolerance=tolerance)
 
     def _rows(self, table: EmbeddingTable) -> int:
@@ -87,7 +89,7 @@ class _ShardPasses:
     """The passes over a table of shards."""
 
     def __init__(
-        self, client: Any, place: Place, table: EmbeddingTable, weights: NDArray[np.float64] | None, rows: int
+        self, client: Any, place: Place, table: EmbeddingTable, weights: NDArray[Any] | None, rows: int
     ) -> None:
         self._client, self._place, self._weights, self._rows = client, place, weights, rows
         self._field = table.field
@@ -108,10 +110,21 @@ class _ShardPasses:
         """Return the largest entry by size."""
         return float(max(self.of_shards(_largest_of_shard)))
 
-    def of_shards(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+    def of_shards(
+        self, function: Callable[..., Any], *args: Any, counts: NDArray[np.int64] | None = None
+    ) -> list[Any]:
         """Call a function of every shard on the cluster, and return what it returned in their order."""
         futures = [
-            self._client.submit(function, self._place, start, part, self.scale, *args, pure=False)
+            self._client.submit(
+                function,
+                self._place,
+                start,
+                part,
+                self.scale,
+                *args,
+                **({} if counts is None else {"counts": counts[start : part[0]]}),
+                pure=False,
+            )
             for start, part in self._shards()
         ]
         K = self.shape[1]
@@ -119,7 +132,7 @@ class _ShardPasses:
         needed = _WORKER_BYTES + 4 * _PIECE_BYTES + 64 * K * K + 16 * self._rows
         return results(self._client, futures, what=f"field {self._field!r}", unit="shards", needed=needed)
 
-    def _shards(self) -> Iterator[tuple[int, tuple[int, NDArray[np.float64] | None]]]:
+    def _shards(self) -> Iterator[tuple[int, tuple[int, NDArray[Any] | None]]]:
         for start in range(0, self.shape[0], self._rows):
             stop = min(start + self._rows, self.shape[0])
             yield start, (stop, None if self._weights is None else self._weights[start:stop])
@@ -149,7 +162,7 @@ def _rows(place: Place, start: int, stop: int) -> _Rows:
     return _Rows(E, start, stop)
 
 
-def _shard(place: Place, start: int, part: tuple[int, NDArray[np.float64] | None], scale: float) -> RowStream:
+def _shard(place: Place, start: int, part: tuple[int, NDArray[Any] | None], scale: float) -> RowStream:
     """Open a shard, with rows of zeros where no row has a weight."""
     stop, weights = part
     E: Any = _rows(place, start, stop)
@@ -172,6 +185,8 @@ def _largest_of_shard(place: Place, start: int, part: tuple[int, Any], scale: fl
     return _shard(place, start, part, scale).largest()
 
 
-def _rows_of_shard(place: Place, start: int, part: tuple[int, Any], _scale: float) -> RowPart:
+def _rows_of_shard(
+    place: Place, start: int, part: tuple[int, Any], _scale: float, *, counts: NDArray[np.int64] | None = None
+) -> RowPart:
     stop, weights = part
-    return measure_part(_rows(place, start, stop), weights=weights, first_row=start)
+    return measure_part(_rows(place, start, stop), weights=weights, counts=counts, first_row=start)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from collapse.analysis.measures.abundance import information_abundance
+from collapse.analysis.measures.abundance import adjusted_abundance, information_abundance
 from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.readers import load
 from collapse.analysis.readers.objects import TABLE
@@ -140,6 +141,13 @@ def against_random(E: Any) -> dict[str, float]:
     """Measure a table: ``ia``, and ``ia_normalised`` = IA / E[IA(random)]; all rows enter."""
     ia = information_abundance(E)
     return {"ia": ia, "ia_normalised": ia / random_abundance(*map(int, E.shape)).mean}
+
+
+def adjusted_over(E: Any, trained: NDArray[np.bool_]) -> float:
+    """Measure the adjusted abundance of the chosen rows of a table, or of all where none is chosen."""
+    rows = int(np.count_nonzero(trained)) or len(trained)
+    ia = information_abundance(E, weights=trained if 0 < rows < len(trained) else None)
+    return adjusted_abundance(ia, random_abundance(rows, int(E.shape[1])).mean)
 
 
 def _tables(tables: Any) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collapse.analysis.choices import Choices
 from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures.abundance import abundance_of_spectrum
 from collapse.analysis.measures.spectra import threads_for
@@ -25,7 +26,7 @@ Side = Literal["source", "target"]
 _WIDE = 32
 
 
-def sub_embedding_abundance(source: Any, *, layer: int = 0) -> pd.DataFrame:
+def sub_embedding_abundance(source: Any, *, layer: int = 0, choices: Choices | None = None) -> pd.DataFrame:
     """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a; of FFM as in Figure 14a.
 
     The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) A_ij^(m)] over m, a reading of
@@ -37,6 +38,8 @@ def sub_embedding_abundance(source: Any, *, layer: int = 0) -> pd.DataFrame:
         A checkpoint with field maps (DCNv2, FFM), as `collapse.load` takes it, or what `factorise` returned.
     layer : int
         The layer whose maps are taken, from 0; the paper takes the first.
+    choices : Choices, optional
+        Which rows enter; by default those that training looked up, where it is known. The paper takes all.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def sub_embedding_abundance(source: Any, *, layer: int = 0) -> pd.DataFrame:
     E_i has the singular values of its factor R_i under any product from the right, so no (D_i, K) product is
     formed: each pair costs one small decomposition of R_i A_ij.
     """
-    factored = factorise(source)
+    factored = factorise(source, choices)
     tables = factored.tables
     maps = maps_of_layer(tables, layer)
     columns = max(table.columns for table in factored)

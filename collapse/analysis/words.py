@@ -24,12 +24,28 @@ def heading(factored: FactoredTables) -> str:
     described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
-    rows = {"all": "all rows", "seen": "rows seen in training", "frequency": "rows weighted by frequency"}
     return (
         f"{tables.source}: {tables.name}, {shape} ({described})\n"
-        f"{rows[choices.rows]}, uncentred; random: {choices.draws} draws, seed {choices.seed}; near 0: norm below "
-        f"{choices.near_zero:g} of the largest"
+        f"{rows_told(factored)}, {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} draws, "
+        f"seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"
     )
+
+
+def rows_told(factored: FactoredTables) -> str:
+    """Say which rows entered, and how many were left out."""
+    rows = factored.choices.rows
+    if rows == "frequency":
+        return "rows weighted by how often training looked them up"
+    if rows == "all":
+        return "all rows"
+    known = [table for table in factored if table.rows_trained is not None]
+    if not known:
+        return "all rows, as it is not known which were trained (--row-counts)"
+    every = sum(table.cardinality for table in known)
+    left_out = every - sum(table.rows for table in known)
+    told = f"trained rows ({left_out:,} of {every:,} rows left out, which training never looked up)"
+    unknown = [table.field for table in factored if table.rows_trained is None]
+    return told + (f"; all rows of {', '.join(unknown[:_TOLD])}, where it is not known" if unknown else "")
 
 
 def remarks(factored: FactoredTables) -> list[str]:
@@ -74,8 +90,6 @@ def hint(factored: FactoredTables, fields: pd.DataFrame) -> str:
     collapsed = fields[fields["degree"] == "collapsed"]
     if not len(collapsed):
         return ""
-    if factored.choices.rows == "all" and (collapsed["near_zero"] >= 0.5).any():
-        return "; see whether --rows seen finds the same, as many rows are near zero"
     if factored.tables.field_maps:
         return "; --figure 3 shows which fields they interact with"
     return "; --figure 1b shows how their singular values fall"

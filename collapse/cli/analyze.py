@@ -8,7 +8,7 @@ import click
 
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import engine_option, engines, foreign_options
-from collapse.cli.options import rows_option, text_model_option, verify_option
+from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="Folder for the figures; by default that of the first checkpoint.",
 )
 @rows_option
+@centred_option
 @click.option(
     "--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps in Figures 3 and 10b."
 )
@@ -85,6 +86,7 @@ def command(
     figures: tuple[str, ...],
     out: Path | None,
     rows: "Rows",
+    centred: bool,
     layer: int,
     measures: tuple[str, ...],
     against: Path | None,
@@ -107,7 +109,7 @@ def command(
     \b
     The columns of the table:
       D          cardinality: rows of the field's embedding table
-      seen       rows looked up in training
+      trained    rows that training looked up, where it is known (--row-counts)
       near 0     share of rows with almost no norm (weight decay shrinks rare rows)
       IA         information abundance: sum of singular values / the largest
       random     IA of a random normal matrix of the same shape, on average
@@ -116,8 +118,10 @@ def command(
 
     \b
     Other measures, for --measure and --fail-if:
-      ia_adjusted, adjusted_centred, adjusted_without_first, adjusted_without_constant,
-      constant_columns, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
+      ia_adjusted; what it is without one thing: adjusted_centred, adjusted_without_first,
+      adjusted_without_constant, adjusted_without_popularity, adjusted_without_near_zero,
+      adjusted_trained, adjusted_all; constant_columns, cosine_mean, cosine_counts,
+      cosine_log_counts, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
       k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
 
     \b
@@ -176,7 +180,7 @@ def command(
         kinds = [display_of(number) for number in figures]
     if parquet:
         require("polars", "--parquet")
-    choices = Choices(rows=rows, layer=layer)
+    choices = Choices(rows=rows, centred=centred, layer=layer)
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))
     _check_distinct(paths)
@@ -199,7 +203,7 @@ def command(
     if any(kind.needs_text_model for kind in kinds):
         from collapse.analysis.readers.text import read_token_table
 
-        texts.append(factorise(read_token_table(text_model), Choices()))
+        texts.append(factorise(read_token_table(text_model), choices))
     displays, refused = [], []
     for kind in kinds:
         try:

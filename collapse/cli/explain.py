@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
-from collapse.cli.options import rows_option, verify_option
+from collapse.cli.options import centred_option, rows_option, verify_option
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("field")
 @click.option("--partners", type=click.IntRange(min=0), default=5, help="How many partners to show; 0 for all.")
 @rows_option
+@centred_option
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps of its partners.")
 @foreign_options
 @verify_option
@@ -29,6 +30,7 @@ def command(
     field: str,
     partners: int,
     rows: "Rows",
+    centred: bool,
     layer: int,
     selection: "Selection",
     verify: bool,
@@ -56,7 +58,7 @@ def command(
     from collapse.analysis.readers import load
 
     tables = load(checkpoint, verify=verify, selection=selection)
-    factored, bad = factorise_readable(tables, Choices(rows=rows, layer=layer))
+    factored, bad = factorise_readable(tables, Choices(rows=rows, centred=centred, layer=layer))
     for error in bad:
         if error.field == field:
             raise error

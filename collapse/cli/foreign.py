@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.errors import CollapseError
+from collapse.extras import require
 
 if TYPE_CHECKING:
     from collapse.analysis.readers.roles import Selection
+    from collapse.analysis.readers.row_counts import RowCounts
     from collapse.analysis.shards import DaskEngine
 
+
+_SPLIT = 0
+"""The seed of the split whose training rows are counted: that of `collapse train`, unless it is named."""
 
 engine_option = click.option(
     "--engine",
@@ -62,7 +67,7 @@ def engines(
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--fields``, ``--table`` and ``--skip``; it takes them as one `Selection`, ``selection``."""
+    """Give a command what `Selection` holds: ``--fields``, ``--table``, ``--skip`` and ``--row-counts``."""
 
     @click.option(
         "--fields",
@@ -74,12 +79,48 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--table", metavar="REGEX", help="Take the tensors of such names for the embedding tables.")
     @click.option("--skip", metavar="REGEX", help="Take no tensor of such a name.")
+    @click.option(
+        "--row-counts",
+        "counts",
+        type=click.Path(path_type=Path),
+        metavar="FILE|DATA",
+        help="How often training looked up each row, so that rows never trained are left out: a CSV or Parquet "
+        "file with the columns field, row and count, an .npz file with an array per field, a .npy file of all "
+        "fields one after the other, or a prepared data set, whose training rows are counted.",
+    )
     @wraps(command)
-    def wrapped(*args: Any, fields_file: Path | None, table: str | None, skip: str | None, **kwargs: Any) -> Any:
+    def wrapped(
+        *args: Any,
+        fields_file: Path | None,
+        table: str | None,
+        skip: str | None,
+        counts: Path | None,
+        **kwargs: Any,
+    ) -> Any:
         from collapse.analysis.readers.field_sizes import read_field_sizes
         from collapse.analysis.readers.roles import Selection
 
         fields = None if fields_file is None else read_field_sizes(fields_file)
-        return command(*args, selection=Selection(fields=fields, table=table, skip=skip), **kwargs)
+        row_counts = None if counts is None else _row_counts(counts)
+        selection = Selection(fields=fields, table=table, skip=skip, row_counts=row_counts)
+        return command(*args, selection=selection, **kwargs)
 
     return wrapped
+
+
+def _row_counts(path: Path) -> "RowCounts":
+    from collapse.analysis.readers.row_counts import RowCounts, read_row_counts
+
+    if path.is_file():
+        return read_row_counts(path)
+    require("polars", f"--row-counts {path}, a data set,")
+    import numpy as np
+
+    from collapse.training.data.catalogue import load_data
+    from collapse.training.data.row_counts import training_row_counts
+    from collapse.training.data.split import split_rows
+
+    data = load_data(path)
+    counted = training_row_counts(data, split_rows(data.rows, _SPLIT).train, split_seed=_SPLIT)
+    by_field = np.split(counted, data.schema.offsets[1:])
+    return RowCounts(source=str(path), by_field=dict(zip(data.schema.fields, by_field, strict=True)))

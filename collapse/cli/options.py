@@ -17,9 +17,13 @@ text_model_option = click.option(
 )
 rows_option = click.option(
     "--rows",
-    type=click.Choice(["all", "seen", "frequency"]),
-    default="all",
-    help="Rows that enter a spectrum: all, those looked up in training, or all weighted by how often they were.",
+    type=click.Choice(["trained", "all", "frequency"]),
+    default="trained",
+    help="Rows that enter a spectrum: those that training looked up, where it is known (--row-counts); all, as in "
+    "the paper; or all, weighted by how often they were looked up.",
+)
+centred_option = click.option(
+    "--centred", is_flag=True, help="Subtract the mean row from each table before its spectrum is measured."
 )
 verify_option = click.option(
     "--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums."

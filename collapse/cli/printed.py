@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = {
     "cardinality": "D",
-    "rows_seen": "seen",
+    "rows_trained": "trained",
     "rows_entered": "entered",
     "near_zero": "near 0",
     "ia": "IA",
@@ -24,8 +24,8 @@ _HEADINGS = {
     "ia_per_k": "IA/K",
 }
 _SHARES = ("near_zero", "first_share")
-_COUNTS = ("cardinality", "rows_seen", "rows_entered", "rows_zero")
-SHOWN = ("cardinality", "rows_seen", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
+_COUNTS = ("cardinality", "rows_trained", "rows_entered", "rows_zero")
+SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
 
 
 def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:

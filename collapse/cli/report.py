@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.foreign import engine_option, engines, foreign_options
-from collapse.cli.options import rows_option, verify_option
+from collapse.cli.options import centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
 from collapse.visible import path_text
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     help="The page to write; by default report.html beside the checkpoint.",
 )
 @rows_option
+@centred_option
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the heatmap of sub-embeddings.")
 @foreign_options
 @verify_option
@@ -33,6 +34,7 @@ def command(
     checkpoint: Path,
     out: Path | None,
     rows: "Rows",
+    centred: bool,
     layer: int,
     selection: "Selection",
     verify: bool,
@@ -59,14 +61,15 @@ def command(
     from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
 
-    choices = Choices(rows=rows, layer=layer)
+    choices = Choices(rows=rows, centred=centred, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)
     with engines(engine, (checkpoint,), selection) as (of_path,):
         factored, bad = factorise_readable(tables, choices, engine=of_path)
     fields = diagnose_factored(factored)
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
-    words += [] if rows == "all" else ["--rows", rows]
+    words += [] if rows == "trained" else ["--rows", rows]
+    words += ["--centred"] if centred else []
     words += ["--layer", str(layer)] if layer else []
     words += [] if verify else ["--no-verify"]
     words += selection.words

@@ -31,7 +31,7 @@ def abundance_table(item: Item) -> StudyTable:
             "paper": _rounded(numbers["printed"]),
             "K": numbers["embedding_size"].astype(str),
             "ours": _rounded(numbers["ia"]),
-            "ours, rows seen": _rounded(numbers["ia_seen"]),
+            "ours, trained rows": _rounded(numbers["ia_trained"]),
             "difference": signed(difference.where(columns == numbers["printed_size"]), 2),
         }
     )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import pandas as pd
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.labels import labels
 from collapse.analysis.readers.text import read_token_table
@@ -65,7 +65,7 @@ class CheckpointDisplay(Display):
     def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
         """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
         runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
-        checkpoints = [FactoredTables(tables=run.tables, choices=Choices()) for run in runs]
+        checkpoints = [FactoredTables(tables=run.tables, choices=PAPER) for run in runs]
         of = dict(zip(checkpoints, runs, strict=True))
 
         def keep(
@@ -76,7 +76,7 @@ class CheckpointDisplay(Display):
             return of[checkpoint].kept(f"figure-{cls.number}", {**vars(checkpoint.choices), **choices}, compute)
 
         if cls.needs_text_model:
-            checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=Choices()))
+            checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=PAPER))
         made = cls.from_checkpoints(checkpoints, keep)
         return cls(made.table.assign(profile=item.profile.told))
 

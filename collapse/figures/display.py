@@ -20,7 +20,7 @@ from collapse.files import atomic_write, explained, plain_cells, write_csv
 from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
-    "cardinality", "rows_seen", "ia", "norm", "unitary_distance",
+    "cardinality", "rows_trained", "ia", "norm", "unitary_distance",
     "test_auc", "epoch", "train_loss", "validation_auc", "validation_logloss",
 )  # fmt: skip
 # Numbers as they were written, which pandas reads by itself from 3.0 on.

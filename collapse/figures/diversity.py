@@ -44,7 +44,7 @@ class DiversityDisplay(CheckpointDisplay):
             diversity = keep(checkpoint, {"split": split}, compute)
             is_split = checkpoint.tables.sets == 1
             named = f"{label} split into {split}" if is_split else label
-            tables.append(with_provenance(diversity, checkpoint, named))
+            tables.append(with_provenance(diversity, checkpoint, named).assign(rows="all"))
         return cls(pd.concat(tables, ignore_index=True))
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER, Choices
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
 from collapse.study.study import StudyRun
@@ -23,7 +23,7 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     pandas.DataFrame
         A row a share and size, as in the paper: ``train_share`` (of the profile's rows), ``factor`` (times the
         base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
-        ``printed`` (the paper's), and ``ia`` of all rows and ``ia_seen`` of those that training looked up, NaN
+        ``printed`` (the paper's), and ``ia`` of all rows and ``ia_trained`` of those that training looked up, NaN
         where a run is missing.
     """
     found = pd.DataFrame(
@@ -36,7 +36,7 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
             }
             for run in item.finished_runs
         ],
-        columns=[*_KEYS, "ia", "ia_seen"],
+        columns=[*_KEYS, "ia", "ia_trained"],
     )
     printed = read_printed("abundance")
     of_one = printed["factor"] / printed["sets"]
@@ -47,6 +47,6 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
 
 def _mean_abundance(run: StudyRun) -> dict[str, float]:
     return {
-        "ia": float(run.fields()["ia"].mean()),
-        "ia_seen": float(run.fields(Choices(rows="seen"))["ia"].mean()),
+        "ia": float(run.fields(PAPER)["ia"].mean()),
+        "ia_trained": float(run.fields(Choices())["ia"].mean()),
     }

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collapse.analysis.choices import PAPER
 from collapse.study.findings.bootstrap import interval
 from collapse.study.item import Item
 from collapse.study.study import StudyRun
@@ -72,7 +73,7 @@ def compare_cures(item: Item) -> pd.DataFrame:
 def _measured(run: Planned) -> dict[str, Any]:
     manifest = RunFolder(run.path).read_manifest()
     return {
-        "ia": StudyRun(run.path).fields()["ia_normalised"].to_numpy(float),
+        "ia": StudyRun(run.path).fields(PAPER)["ia_normalised"].to_numpy(float),
         "auc": float(manifest["test"]["auc"]),
         "seconds": 1 / float(manifest["rows_per_second"]),
     }

@@ -1,4 +1,4 @@
-"""What a table's abundance is without one thing: its mean row, its constant columns, its first direction.
+"""What a table's abundance is without one thing: its mean row, constant columns, first direction, or popularity.
 
 All are changes of rank one, or a choice of columns, of the (K, K) Gram matrix, so no row is read again.
 
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
+from collapse.analysis.measures.left_sums import LeftSums
 from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.measures.spectra import Spectrum
 
-_DRAWS = 19
-"""Random matrices for a mean alone, which they give to half a per cent: a tenth of what a diagnosis draws."""
 CONSTANT = 1e-10
 """A column is constant if its variance is below this times its mean square: a deviation of 1e-5 of its mean, far
 above what sums in float64 round, and far below what any training leaves."""
@@ -25,10 +24,22 @@ above what sums in float64 round, and far below what any training leaves."""
 class Without:
     """What is left of a table once one thing is taken away."""
 
-    adjusted: float
+    adjusted: float = float("nan")
     """The adjusted abundance of what is left; NaN where nothing is, or where there was nothing to take away."""
-    energy: float
+    energy: float = float("nan")
     """The fraction of the energy sum sigma^2 that is left, from 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """Cosines of the first left singular vector with directions over the rows, from 0 to 1, without their sign."""
+
+    mean: float = float("nan")
+    """With the one in which all rows are alike."""
+    counts: float = float("nan")
+    """With the row counts; NaN where they are not known."""
+    log_counts: float = float("nan")
+    """With the logarithms of one more than the row counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +54,22 @@ class Causes:
     """How many those are."""
     first: Without
     """Without the first direction."""
+    popularity: Without
+    """Without the direction over the rows that follows the row counts, or their logarithm: the one that the first
+    left singular vector is nearer to."""
+    alignment: Alignment
+    """What the first direction follows."""
 
 
-def causes(spectrum: Spectrum, total: NDArray[np.float64], weight: float, D: int, *, seed: int) -> Causes:
-    """Measure a table without its mean row, its constant columns and its first direction.
+def causes(spectrum: Spectrum, sums: LeftSums, D: int, *, seed: int) -> Causes:
+    """Measure a table without one thing each.
 
     Parameters
     ----------
     spectrum : Spectrum
         The table's singular values and right singular vectors.
-    total : (K,) array
-        The sum of its rows, each times its weight, over the scale of the spectrum.
-    weight : float
-        The sum of the weights: D where all are 1.
+    sums : LeftSums
+        Its products from the left.
     D : int
         The rows that entered.
     seed : int
@@ -67,31 +81,85 @@ def causes(spectrum: Spectrum, total: NDArray[np.float64], weight: float, D: int
         The numbers; of a table of zeros, NaN.
     """
     K = len(spectrum.V)
-    G = (spectrum.V * spectrum.values**2) @ spectrum.V.T
+    G = gram_matrix(spectrum)
+    products = sums.products / spectrum.scale
     energy = float(np.trace(G))
-    centred = G - np.outer(total, total) / weight
+    squares = np.diagonal(sums.gram)
+    centred = _projected(G, products[0], squares[0])
     is_constant = (np.diagonal(G) > 0) & (np.diagonal(centred) <= CONSTANT * np.diagonal(G))
     kept = ~is_constant
     constants = int(is_constant.sum())
+    alignment = _alignment(spectrum, products, squares)
+    popularity = Without()
+    if len(products) > 1:
+        nearer = 1 if alignment.counts >= alignment.log_counts else 2
+        popularity = without(_projected(G, products[nearer], squares[nearer]), energy, D - 1, K, seed=seed)
     return Causes(
-        mean=_without(_spectrum(centred), energy, D - 1, K, seed),
-        constant=_without(_spectrum(G[np.ix_(kept, kept)]), energy, D, K - constants if constants else 0, seed),
+        mean=without(centred, energy, D - 1, K, seed=seed),
+        constant=without(G[np.ix_(kept, kept)], energy, D, K - constants, seed=seed) if constants else Without(),
         constant_columns=constants,
-        first=_without(spectrum.values[1:], energy, D - 1, K - 1, seed),
+        first=_of_spectrum(spectrum.values[1:], energy, D - 1, K - 1, seed),
+        popularity=popularity,
+        alignment=alignment,
     )
 
 
-def _spectrum(G: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the singular values of a table from its Gram matrix, descending; what is rounding is zero."""
+def gram_matrix(spectrum: Spectrum) -> NDArray[np.float64]:
+    """Return E^T E over the square of the scale, shape (K, K)."""
+    return np.asarray((spectrum.V * spectrum.values**2) @ spectrum.V.T)
+
+
+def without(G: NDArray[np.float64], energy: float, D: int, K: int, *, seed: int) -> Without:
+    """Measure what a Gram matrix is of.
+
+    Parameters
+    ----------
+    G : (K, K) array
+        The Gram matrix of what is left of a table.
+    energy : float
+        The energy of the whole table.
+    D, K : int
+        The rows and columns that are left.
+    seed : int
+        The seed of the random matrices.
+
+    Returns
+    -------
+    Without
+        The numbers.
+    """
+    if not np.isfinite(G).all():
+        return Without()
     L = np.linalg.eigvalsh(G)[::-1] if len(G) else np.zeros(0)
-    return np.sqrt(np.where(len(L) * np.finfo(np.float64).eps * np.max(L, initial=0) < L, L, 0))
+    # What is rounding is zero.
+    sigma = np.sqrt(np.where(len(L) * np.finfo(np.float64).eps * np.max(L, initial=0) < L, L, 0))
+    return _of_spectrum(sigma, energy, D, K, seed)
 
 
-def _without(sigma: NDArray[np.float64], energy: float, D: int, K: int, seed: int) -> Without:
+def _projected(G: NDArray[np.float64], product: NDArray[np.float64], square: float) -> NDArray[np.float64]:
+    """Return the Gram matrix of (I - f f^T / f^T f) E: E without a direction over its rows."""
+    return np.asarray(G - np.outer(product, product) / square) if square > 0 else G
+
+
+def _alignment(spectrum: Spectrum, products: NDArray[np.float64], squares: NDArray[np.float64]) -> Alignment:
+    """Return |u_1^T f| / |f|, as u_1 = E v_1 / sigma_1."""
+    sigma = spectrum.values[0] if len(spectrum.values) else 0.0
+    with np.errstate(all="ignore"):
+        cosines = np.abs(products @ spectrum.V[:, 0]) / (sigma * np.sqrt(squares))
+    known = [min(float(each), 1.0) for each in cosines]
+    return Alignment(**dict(zip(("mean", "counts", "log_counts"), known, strict=False)))
+
+
+def _of_spectrum(sigma: NDArray[np.float64], energy: float, D: int, K: int, seed: int) -> Without:
     left = float((sigma**2).sum()) / energy if energy > 0 else float("nan")
     if min(D, K) < 2 or not energy > 0:
-        return Without(adjusted=float("nan"), energy=left)
+        return Without(energy=left)
     ia = float(abundance_of_spectrum(sigma)) if sigma.any() else 1.0
     return Without(
-        adjusted=adjusted_abundance(ia, random_abundance(D, K, draws=_DRAWS, seed=seed).mean), energy=left
+        adjusted=adjusted_abundance(ia, random_abundance(D, K, draws=few_draws(D, K), seed=seed).mean), energy=left
     )
+
+
+def few_draws(D: int, K: int) -> int:
+    """Return how many random matrices give their mean to 2 % or better: the larger, the fewer."""
+    return max(3, 200 // min(D, K))

@@ -22,7 +22,7 @@ class RowStream:
         Anything that has a ``shape`` and gives its rows by slices: a NumPy array or a memory-mapped file, a torch
         tensor on any device, shards behind a class of your own. Floating.
     weights : (D,) array, optional
-        Weights of the rows, from 0: the Gram matrix becomes sum_d w_d e_d e_d^T. 0 and 1 choose rows, counts
+        Weights of the rows, from 0: the Gram matrix becomes sum_d w_d e_d e_d^T. Booleans choose rows, and counts
         weight them by frequency.
     first_row : int
         The number of the first row, where these are a part of a table.
@@ -42,6 +42,8 @@ class RowStream:
         self.E = E
         self.shape: tuple[int, int] = (int(E.shape[0]), int(E.shape[1]))
         self.weights = None if weights is None else self._checked(weights)
+        self.chooses = weights is not None and np.asarray(weights).dtype == bool
+        """Whether the weights are a choice of rows: those that do not enter are left out of the chunks."""
         self._first_row = first_row
         self.scale = 1.0
         """What every chunk is divided by, a power of two."""
@@ -84,10 +86,13 @@ class RowStream:
         Returns
         -------
         (rows, K) array
-            C-contiguous, a copy: NumPy's; torch's if the table lies on a device.
+            C-contiguous, a copy: NumPy's; torch's if the table lies on a device. Fewer rows where some are chosen.
         """
         stop = start + (self.rows_per_chunk if rows is None else rows)
         chunk = self.E[start:stop]
+        weights: Any = None if self.weights is None else self.weights[start:stop]
+        if self.chooses:
+            chunk = chunk[np.flatnonzero(weights)]
         if hasattr(chunk, "detach"):
             chunk = chunk.detach().double().contiguous()
             chunk = chunk.numpy() if chunk.device.type == "cpu" else chunk
@@ -95,9 +100,9 @@ class RowStream:
             chunk = np.asarray(chunk).astype(np.float64, order="C")
         if self.scale != 1:
             chunk = chunk / self.scale
-        if self.weights is None:
+        if weights is None or self.chooses:
             return chunk
-        roots: Any = np.sqrt(self.weights[start:stop])[:, None]
+        roots = np.sqrt(weights)[:, None]
         return chunk * (roots if isinstance(chunk, np.ndarray) else chunk.new_tensor(roots))
 
     def array(self, start: int) -> NDArray[np.float64]:
@@ -113,13 +118,15 @@ class RowStream:
         with np.errstate(all="ignore"):
             finite = np.isfinite(array.sum())
         if not finite and not np.isfinite(array).all():
-            row = self._first_row + start + int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-            raise ValueError(f"row {row} holds NaN or infinity")
+            number = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+            if self.chooses and self.weights is not None:
+                number = int(np.flatnonzero(self.weights[start:])[number])
+            raise ValueError(f"row {self._first_row + start + number} holds NaN or infinity")
         return array
 
     def largest(self) -> float:
         """Return the largest entry by size, once all are checked."""
-        return max(float(np.abs(chunk).max()) for chunk in self.arrays())
+        return max(float(np.abs(chunk).max(initial=0)) for chunk in self.arrays())
 
     def arrays(self) -> Iterator[NDArray[np.float64]]:
         """Yield all chunks by `array`."""

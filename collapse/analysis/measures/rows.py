@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.analysis.measures.left_sums import LeftSums, added, left_sums
 from collapse.analysis.measures.row_stream import RowStream
 from collapse.analysis.measures.spectra import SQUARES, threads_for
 
@@ -27,15 +28,21 @@ class RowMeasures:
     """Share of rows whose norm is below a tolerance times the largest row's: from 0, where every row counts, to 1,
     where the table is zero. Coupled weight decay under Adam drives a row that gets no gradient to zero within some
     hundred steps, so a table of many rare values holds few rows that count."""
-    total: NDArray[np.float64]
-    """The sum of the rows, each times its weight, shape (K,); not finite where it overflows."""
+    sums: LeftSums
+    """The table's products from the left, for what its abundance is without one thing."""
     anisotropy: float
     """Mean cosine of two different rows, both not zero: 1 where all point the same way, 0 on average for
     independent directions, at least -1 / (D - 1). NaN with fewer than two such rows. Ethayarajh, How contextual
     are contextualized word representations, EMNLP 2019, Section 4.1, over all pairs in place of a sample."""
 
 
-def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: float = 1e-3) -> RowMeasures:
+def row_measures(
+    E: Any,
+    *,
+    weights: NDArray[Any] | None = None,
+    counts: NDArray[Any] | None = None,
+    tolerance: float = 1e-3,
+) -> RowMeasures:
     """Measure the rows of a table in one pass.
 
     Parameters
@@ -44,6 +51,8 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
         The table, as `singular_values` takes it.
     weights : (D,) array, optional
         Rows of weight 0 do not enter; the others count alike.
+    counts : (D,) array, optional
+        How often each row was looked up in training.
     tolerance : float
         What counts as near zero, relative to the largest row.
 
@@ -57,7 +66,7 @@ def row_measures(E: Any, *, weights: NDArray[Any] | None = None, tolerance: floa
     ValueError
         If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
     """
-    return combined([measure_part(E, weights=weights)], weights=weights, tolerance=tolerance)
+    return combined([measure_part(E, weights=weights, counts=counts)], weights=weights, tolerance=tolerance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +79,13 @@ class RowPart:
     """The sum of the unit vectors along them."""
     counted: int
     """How many of them are not zero."""
-    total: NDArray[np.float64]
-    """The sum of the rows, each times its weight."""
+    sums: LeftSums
+    """Their products from the left."""
 
 
-def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int = 0) -> RowPart:
+def measure_part(
+    E: Any, *, weights: NDArray[Any] | None = None, counts: NDArray[Any] | None = None, first_row: int = 0
+) -> RowPart:
     """Measure some rows of a table, of which `combined` makes the measures of all.
 
     Parameters
@@ -83,6 +94,8 @@ def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int 
         The rows.
     weights : (D,) array, optional
         Rows of weight 0 do not enter.
+    counts : (D,) array, optional
+        How often each row was looked up in training.
     first_row : int
         The number of the first, for errors.
 
@@ -99,21 +112,21 @@ def measure_part(E: Any, *, weights: NDArray[Any] | None = None, first_row: int 
     stream = RowStream(E, first_row=first_row)
     enters = None if weights is None else np.asarray(weights) > 0
 
-    def measured(start: int) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64], int], NDArray[np.float64]]:
+    def measured(start: int) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64], int], LeftSums]:
         chunk = stream.array(start)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if enters is None or weights is None:
-                return _of_chunk(chunk), chunk.sum(axis=0)
-            total = np.asarray(weights[start : start + len(chunk)], np.float64) @ chunk
-        return _of_chunk(chunk[enters[start : start + len(chunk)]]), total
+        here = slice(start, start + len(chunk))
+        of_rows = chunk if enters is None else chunk[enters[here]]
+        return _of_chunk(of_rows), left_sums(
+            chunk,
+            None if weights is None else np.asarray(weights[here], np.float64),
+            None if counts is None else np.asarray(counts[here], np.float64),
+        )
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
-        found, totals = zip(*pool.map(measured, stream.starts), strict=True)
-    norms, directions, counts = zip(*found, strict=True)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.sum(totals, axis=0)
+        found, sums = zip(*pool.map(measured, stream.starts), strict=True)
+    norms, directions, numbers = zip(*found, strict=True)
     return RowPart(
-        norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(counts), total=total
+        norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(numbers), sums=added(sums)
     )
 
 
@@ -140,10 +153,8 @@ def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, toleranc
     zero = np.flatnonzero(norms == 0)
     first = int(zero[0] if weights is None else np.flatnonzero(weights)[zero[0]]) if len(zero) else None
     pairs = counted * (counted - 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.sum([part.total for part in parts], axis=0)
     return RowMeasures(
-        total=total,
+        sums=added([part.sums for part in parts]),
         zero=len(zero),
         first_zero=first,
         near_zero=float(np.mean(norms < tolerance * greatest)) if greatest > 0 else 1.0,

@@ -11,6 +11,7 @@ from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
 from collapse.analysis.readers.objects import read_object
 from collapse.analysis.readers.roles import Selection
+from collapse.analysis.readers.row_counts import with_row_counts
 from collapse.analysis.readers.state import find_state
 from collapse.checkpoint import is_checkpoint, to_checkpoint
 from collapse.errors import CollapseError
@@ -34,7 +35,8 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
     verify : bool
         Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
     selection : Selection, optional
-        What a foreign file or model does not say itself: its fields, and which tensors are tables.
+        What a foreign file or model does not say itself: its fields, which tensors are tables, and how often each
+        row was looked up.
 
     Returns
     -------
@@ -54,9 +56,9 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
     <TableSet a state dict: 2 fields, 9 rows, K = 3>
     """
     selection = selection or Selection()
-    if isinstance(source, str | os.PathLike):
-        return _read(Path(source), verify, selection)
-    return read_object(source, selection)
+    is_path = isinstance(source, str | os.PathLike)
+    tables = _read(Path(source), verify, selection) if is_path else read_object(source, selection)
+    return tables if selection.row_counts is None else with_row_counts(tables, selection.row_counts)
 
 
 def _read(path: Path, verify: bool, selection: Selection) -> TableSet:

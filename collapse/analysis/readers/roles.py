@@ -12,6 +12,7 @@ from typing import Any
 from collapse.analysis.readers.families import FAMILIES
 from collapse.analysis.readers.families.family import Family, Match
 from collapse.analysis.readers.field_sizes import FieldSizes
+from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.readers.state import State
 from collapse.checkpoint import FLOATS, dtype_of
 from collapse.errors import CollapseError
@@ -31,6 +32,8 @@ class Selection:
     """A regular expression of the names of the tables, in place of what a family or the rule of thumb finds."""
     skip: str | None = None
     """One of names that are no tables."""
+    row_counts: RowCounts | None = None
+    """How often each row was looked up in training."""
 
     def __post_init__(self) -> None:
         for option, pattern in (("--table", self.table), ("--skip", self.skip)):
@@ -42,7 +45,12 @@ class Selection:
     @property
     def words(self) -> list[str]:
         """The same as words of a command line."""
-        given = {"--fields": self.fields and self.fields.source, "--table": self.table, "--skip": self.skip}
+        given = {
+            "--fields": self.fields and self.fields.source,
+            "--table": self.table,
+            "--skip": self.skip,
+            "--row-counts": self.row_counts and self.row_counts.source,
+        }
         return [word for key, value in given.items() if value is not None for word in (key, str(value))]
 
 

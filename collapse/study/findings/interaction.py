@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.sub_embeddings import Correlation, Side, co_influence, sub_embedding_abundance
 from collapse.analysis.toy import toy_experiment
 from collapse.study.auc import printed_auc
@@ -20,7 +20,7 @@ WORTH = 0.001
 def influence(run: StudyRun, by: Side) -> tuple[pd.DataFrame, Correlation]:
     """Return a run's IA(E) and sums of sub-embeddings' abundances by field, and their correlation."""
     choices = {"layer": 0}
-    pairs = run.kept("sub-embeddings", choices, lambda: sub_embedding_abundance(run.factors(Choices())))
+    pairs = run.kept("sub-embeddings", choices, lambda: sub_embedding_abundance(run.factors(PAPER)))
     sums, correlation = co_influence(pairs, by)
     return columns(sums, "field", ia="ia", sum="sum"), correlation
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER
 from collapse.analysis.diversity import set_diversity
 from collapse.study.findings.bootstrap import less_pearson
 from collapse.study.findings.claim import Claim, Expected, Sample, claim
@@ -119,7 +119,7 @@ def _variant(runs: Runs, interactions: str) -> ModelConfig:
 def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int | None = None) -> Sample:
     def of(run: StudyRun) -> pd.DataFrame:
         parts = split if run.config.model.sets == 1 else None
-        choices = Choices()
+        choices = PAPER
         compute = partial(set_diversity, run.tables, split=parts, choices=choices)
         return run.kept("diversity", {"split": parts, **vars(choices)}, compute).set_index("field")
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from collapse.analysis.choices import PAPER
 from collapse.study.findings.claim import Claim, Expected, Sample, claim, columns
 from collapse.study.findings.runs import Runs
 from collapse.study.printed import read_printed
@@ -26,7 +27,7 @@ def far_below_random(runs: Runs) -> Sample:
     Far is where this package's verdicts begin: below 0.6 of random.
     """
     found = runs.of(runs.profile.single("dcnv2", LARGEST))
-    frames = [columns(run.fields(), "field", value="ia_normalised") for (run,) in found]
+    frames = [columns(run.fields(PAPER), "field", value="ia_normalised") for (run,) in found]
     note = "; ".join(_collapsed(run) for (run,) in found[:1])
     return Sample(frames=frames, note=note)
 
@@ -42,7 +43,7 @@ def degree_grows_with_size(runs: Runs) -> Sample:
     sizes = np.log2([model.embedding_size for model in models])
     frames = []
     for of_seed in runs.of(*models):
-        by_size = pd.concat([run.fields().set_index("field")["ia_normalised"] for run in of_seed], axis=1)
+        by_size = pd.concat([run.fields(PAPER).set_index("field")["ia_normalised"] for run in of_seed], axis=1)
         slopes = np.polyfit(sizes, by_size.to_numpy().T, 1)[0]
         frames.append(pd.DataFrame({"value": slopes}, index=by_size.index))
     return Sample(frames=frames)
@@ -78,7 +79,7 @@ def sets_help_at_every_share(runs: Runs) -> Sample:
     models = (runs.profile.multi("dcnv2", _OF_TABLE_2), runs.profile.single("dcnv2", _OF_TABLE_2))
     found = runs.at(*((model, share) for model in models for share in SHARES))
     n = len(SHARES)
-    means = [[float(run.fields()["ia"].mean()) for run in of_seed] for of_seed in found]
+    means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
     frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=list(SHARES)) for of in means]
     above = [f"{value:+.2f} at {share:.0%}" for share, value in frames[0]["value"].items()] if frames else []
     return Sample(frames=frames, unit="shares", note=", ".join(above))
@@ -88,13 +89,13 @@ def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia")
     """Return how far the first run's fields lie above the second's, a frame an initialisation."""
     frames = []
     for first, second in found:
-        values = [run.fields().set_index("field")[measure] for run in (first, second)]
+        values = [run.fields(PAPER).set_index("field")[measure] for run in (first, second)]
         frames.append((values[0] - values[1]).to_frame("value"))
     return frames
 
 
 def _collapsed(run: StudyRun) -> str:
-    fields = run.fields()
+    fields = run.fields(PAPER)
     return f"{(fields['degree'] == 'collapsed').sum()} of {len(fields)} fields are collapsed"
 
 
