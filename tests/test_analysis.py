@@ -292,8 +292,8 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ({"rows": 1}, "1 row"),
-            ({"rows": 2}, "2 rows"),
+            ({"rows": 1, "rows_of_norm": 1}, "1 row cannot"),
+            ({"rows_of_norm": 2}, "2 rows that are not zero"),
             ({"columns": 1}, "single column"),
             ({"is_zero": True}, "zero"),
             ({"never_trained": True}, "training looked up none"),

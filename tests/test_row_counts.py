@@ -140,10 +140,7 @@ class TestFiles:
             (tmp_path / name).write_bytes(content)
             with pytest.raises(CollapseError, match=name):
                 read_row_counts(tmp_path / name)
-        for values, words in (
-            (np.arange(79), "counts 79 rows, and the tables .* have 80"),
-            (np.eye(3), "one whole"),
-        ):
+        for values, words in ((np.arange(79), "79 rows, and the tables .* have 80"), (np.eye(3), "one whole")):
             np.save(tmp_path / "b.npy", values)
             with pytest.raises(CollapseError, match=words):
                 load(TABLES, selection=Selection(row_counts=read_row_counts(tmp_path / "b.npy")))

@@ -63,3 +63,35 @@ class TestExtremes:
         E[4321, 1] = np.nan
         with pytest.raises(ValueError, match="row 4321 holds NaN"):
             row_measures(E)
+
+
+class TestUntouched:
+    """Rows at the norm of an initialisation, where others are not."""
+
+    random = np.random.default_rng(0)
+
+    def found(self, *parts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
+        return row_measures(np.concatenate(parts)).untouched
+
+    @pytest.mark.parametrize("scale", [1e-4, 1, 1e4])
+    def test_they_are_counted(self, scale: float) -> None:
+        normal = self.random.standard_normal((4000, 16))
+        assert self.found(scale * normal, 10 * scale * normal[:500]) == pytest.approx(4000, rel=0.03)
+        uniform = self.random.uniform(-scale, scale, (4000, 16))
+        assert self.found(uniform, 5 * uniform[:500], np.zeros((9, 16))) == pytest.approx(4000, rel=0.03)
+
+    def test_where_all_rows_are_alike_none_looks_untouched(self) -> None:
+        normal = self.random.standard_normal((4000, 16))
+        norms = np.linalg.norm(normal, axis=1, keepdims=True)
+        for E in (normal, normal / norms, normal * np.exp(norms), self.random.standard_t(5, (4000, 16))):
+            assert self.found(E) == 0
+
+    def test_rows_that_were_clipped_to_a_norm_do_not_count(self) -> None:
+        normal = self.random.standard_normal((4000, 16))
+        clipped = normal / np.linalg.norm(normal, axis=1, keepdims=True)
+        assert self.found(clipped, 0.1 * clipped[:500]) == 0
+
+    def test_where_the_counts_are_known_none_is_guessed(self) -> None:
+        normal = self.random.standard_normal((4000, 16))
+        E = np.concatenate([normal, 10 * normal[:500]])
+        assert row_measures(E, counts=np.ones(4500)).untouched == 0

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collapse import diagnose, random_abundance
+from collapse import diagnose, load, random_abundance
+from collapse.analysis.choices import Choices, Rows
 from collapse.analysis.measures.abundance import adjusted_abundance
-from collapse.analysis.measures.causes import Causes, causes, few_draws
-from collapse.analysis.measures.left_sums import left_sums
+from collapse.analysis.measures.causes import Causes, causes
+from collapse.analysis.measures.random_matrix import RandomMean
+from collapse.analysis.measures.rows import row_measures
 from collapse.analysis.measures.spectra import decompose
-from collapse.analysis.verdicts import Degree
+from collapse.analysis.readers.roles import Selection
+from collapse.analysis.readers.row_counts import RowCounts
+from collapse.analysis.verdicts import Cause, Degree
 from tests.strategies import table_of_spectrum
 
 LAWS: dict[str, Callable[[np.random.Generator, int, int], NDArray[np.float64]]] = {
@@ -88,6 +92,11 @@ def normal(*shape: int) -> NDArray[np.float64]:
         (normal(3000, 3) @ normal(3, 32) + 1e-2 * normal(3000, 32), Degree.COLLAPSED, ""),
         (normal(3000, 1) @ normal(1, 32) + 1e-2 * normal(3000, 32), Degree.COLLAPSED, ""),
         (np.ones((500, 8)) + 1e-7 * normal(500, 8), Degree.COLLAPSED, ""),
+        (np.r_[normal(10, 40), 1e-5 * normal(50, 40)], Degree.SPREAD, "the 10 rows that are not near zero"),
+        (np.r_[normal(1, 1) @ normal(1, 40), 1e-5 * normal(50, 40)], Degree.COLLAPSED, "one direction holds"),
+        (np.r_[normal(2, 40), np.zeros((1, 40))], Degree.NOT_JUDGED, "2 rows that are not zero"),
+        (np.r_[normal(4, 40), np.zeros((1, 40))], Degree.SPREAD, ""),
+        (np.r_[normal(9, 40), np.zeros((1, 40))], Degree.SPREAD, ""),
         (np.zeros((9, 4)), Degree.NOT_JUDGED, "zero"),
         (normal(2, 9), Degree.NOT_JUDGED, "2 rows"),
         (normal(9, 1), Degree.NOT_JUDGED, "column"),
@@ -101,17 +110,74 @@ def test_the_truth_is_told(E: NDArray[np.float64], degree: Degree, word: str) ->
         assert word in found["verdict"]
 
 
+COUNTS = np.maximum(1, (1e5 / np.arange(1, 3001) ** 1.1).astype(np.int64))
+"""Row counts of Zipf's law."""
+
+
+@pytest.mark.parametrize(
+    ("E", "cause", "words"),
+    [
+        (normal(3000, 32), Cause.NONE, "spread out"),
+        (normal(3000, 32) + np.outer(COUNTS / COUNTS.std(), 3 * normal(32)), Cause.POPULARITY, "popularity: 1.0"),
+        (normal(3000, 32) + np.outer(2 * np.log1p(COUNTS), normal(32)), Cause.POPULARITY, "of popularity: 1.0"),
+        (normal(3000, 32) + np.outer(COUNTS**0.7 / 20, normal(32)), Cause.FIRST, ", which follows row counts: "),
+        (normal(3000, 32) + 3, Cause.MEAN, "its mean row: "),
+        (normal(3000, 1) @ normal(1, 32) + 0.3 * normal(3000, 32), Cause.FIRST, "its first direction: "),
+    ],
+)
+def test_popularity_is_told_from_other_causes(E: NDArray[np.float64], cause: Cause, words: str) -> None:
+    """Where row counts are known."""
+    counts = RowCounts(source="counts", by_field={"a": COUNTS})
+    found = diagnose(load({"a": E}, selection=Selection(row_counts=counts))).iloc[0]
+    assert found["cause"] == cause
+    assert words in found["verdict"]
+    U = np.linalg.svd(E, full_matrices=False)[0]
+    directions = {"mean": np.ones(3000), "counts": COUNTS, "log_counts": np.log1p(COUNTS)}
+    for name, direction in directions.items():
+        twin = abs(U[:, 0] @ direction) / np.linalg.norm(direction)
+        assert found[f"cosine_{name}"] == pytest.approx(twin, abs=1e-7)
+    nearer = max(("counts", "log_counts"), key=lambda name: found[f"cosine_{name}"])
+    f = directions[nearer] / np.linalg.norm(directions[nearer])
+    without = judged(E - np.outer(f, f @ E))
+    assert found["adjusted_without_popularity"] == pytest.approx(without["ia_adjusted"], rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize("weights", [None, "trained", "frequency"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_centred_is_what_the_centred_table_is(weights: str | None, dtype: type[Any]) -> None:
+    """Whatever rows enter, and however large the offset."""
+    E = (normal(3000, 8) * np.geomspace(1, 0.7, 8) + 10).astype(dtype)
+    counts = np.arange(3000) % 3
+    given = None if weights is None else RowCounts(source="counts", by_field={"a": counts})
+    tables = load({"a": E}, selection=Selection(row_counts=given))
+    rows: Rows = "frequency" if weights == "frequency" else "trained"
+    found = diagnose(tables, choices=Choices(rows=rows, centred=True)).iloc[0]
+    w = {"trained": counts > 0, "frequency": counts}.get(str(weights), np.ones(3000)).astype(float)
+    plain = E.astype(float)
+    plain = np.sqrt(w)[:, None] * (plain - w @ plain / w.sum())
+    sigma = np.linalg.svd(plain, compute_uv=False)
+    assert found["ia"] == pytest.approx(sigma.sum() / sigma[0], rel=1e-9)
+    assert found["adjusted_centred"] == pytest.approx(found["ia_adjusted"], abs=0.02)
+    uncentred = diagnose(tables, choices=Choices(rows=rows)).iloc[0]
+    assert uncentred["cause"] == Cause.MEAN
+    assert uncentred["adjusted_centred"] == pytest.approx(found["ia_adjusted"], abs=0.02)
+
+
+def of_shape(E: NDArray[np.float64]) -> RandomMean:
+    D, K = E.shape
+    return RandomMean(mean=random_abundance(D, K).mean, D=D, K=K, seed=0)
+
+
 class TestCauses:
     """What a table is without one thing, from its Gram matrix alone, is what it is with that thing taken away."""
 
     def plain(self, E: NDArray[np.float64], D: int, K: int) -> float:
         sigma = np.linalg.svd(E, compute_uv=False)
-        random = random_abundance(D, K, draws=few_draws(D, K)).mean
-        return adjusted_abundance(float(sigma.sum() / sigma[0]), random)
+        return adjusted_abundance(float(sigma.sum() / sigma[0]), of_shape(E).of(D, K))
 
     def found(self, E: NDArray[np.float64]) -> Causes:
         spectrum = decompose(E)
-        return causes(spectrum, left_sums(E, None, None), len(E), seed=0)
+        return causes(spectrum, row_measures(E).sums, len(E), of_shape(E))
 
     @given(
         D=st.sampled_from([7, 40, 600]),
@@ -137,13 +203,14 @@ class TestCauses:
         of = self.found(with_constants)
         if constants and found.constant_columns == 0:
             assert of.constant_columns == constants
-            assert of.constant.adjusted == pytest.approx(self.plain(E, D, K), abs=1e-5)
+            assert of.constant.adjusted == pytest.approx(self.plain(E, D, K), rel=0.01, abs=1e-5)
 
     def test_weights_weight_the_mean(self) -> None:
         E, weights = normal(60, 5) + 2, RANDOM.integers(1, 5, 60).astype(float)
         repeated = np.repeat(E, weights.astype(int), axis=0)
         spectrum = decompose(E, weights=weights)
-        ours = causes(spectrum, left_sums(E, weights, None), len(repeated), seed=0)
+        sums = row_measures(E, weights=weights).sums
+        ours = causes(spectrum, sums, len(repeated), of_shape(repeated))
         assert ours.mean.adjusted == pytest.approx(self.found(repeated).mean.adjusted, abs=1e-9)
 
     def test_the_scale_makes_no_difference(self) -> None:

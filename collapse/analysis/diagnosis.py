@@ -13,7 +13,12 @@ from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
 from collapse.analysis.measures.causes import causes, gram_matrix, without
 from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, rounding_noise
-from collapse.analysis.measures.random_matrix import RandomAbundance, random_abundance, weighted_random_abundance
+from collapse.analysis.measures.random_matrix import (
+    RandomAbundance,
+    RandomMean,
+    random_abundance,
+    weighted_random_abundance,
+)
 from collapse.analysis.verdicts import COLLAPSED_BELOW, FEWEST_ROWS, Degree, Evidence, cause, degree, verdict
 
 COLUMNS = {
@@ -43,6 +48,7 @@ COLUMNS = {
     "anisotropy": "mean cosine of two rows",
     "rows_entered": "rows that entered",
     "rows_zero": "rows of zeros alone: padding, or never trained",
+    "rows_untouched": "rows at the norm of an initialisation while others are not, where row counts are not known",
     "adjusted_centred": "adjusted abundance without the mean row",
     "adjusted_without_first": "adjusted abundance without the first direction",
     "adjusted_without_constant": "adjusted abundance without the constant columns",
@@ -138,13 +144,14 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     random = _random(table, D, choices)
     rows_of_norm = D - round(table.of_rows.near_zero * D)
     if rows_of_norm < FEWEST_ROWS:
-        # One row of enormous norm makes all others near zero: that says nothing of them.
-        rows_of_norm = D
-    random_of_norm = random if rows_of_norm == D else _random(table, rows_of_norm, choices)
+        # One row of enormous norm makes all others near zero: that says nothing of them, unless they are zero.
+        rows_of_norm = D - table.of_rows.zero
+    random_of_norm = random if rows_of_norm in (0, D) else _random(table, rows_of_norm, choices)
     first_share = float(dimensions.first_direction_share(sigma))
     adjusted = adjusted_abundance(ia, random.mean)
-    of = causes(table.spectrum, table.of_rows.sums, D, seed=choices.seed)
-    trained, everything = _trained_and_all(table, adjusted, choices)
+    near = RandomMean(mean=random.mean, D=D, K=K, seed=choices.seed)
+    of = causes(table.spectrum, table.of_rows.sums, D, near)
+    trained, everything = _trained_and_all(table, adjusted, near, choices)
     evidence = Evidence(
         causes=of,
         adjusted=adjusted,
@@ -167,6 +174,7 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "rows_trained": table.rows_trained,
         "rows_entered": D,
         "rows_zero": table.of_rows.zero,
+        "rows_untouched": table.of_rows.untouched,
         "near_zero": table.of_rows.near_zero,
         "ia": ia,
         "ia_random": random.mean,
@@ -213,7 +221,9 @@ def _random(table: FactoredTable, rows: int, choices: Choices) -> RandomAbundanc
     return weighted_random_abundance(table.weights, table.columns, draws=draws, seed=seed)
 
 
-def _trained_and_all(table: FactoredTable, adjusted: float, choices: Choices) -> tuple[float, float]:
+def _trained_and_all(
+    table: FactoredTable, adjusted: float, near: RandomMean, choices: Choices
+) -> tuple[float, float]:
     """Return the adjusted abundance over trained rows and over all; NaN where one is not known."""
     never, K, D = table.of_rows.sums.untrained, table.columns, table.cardinality
     if choices.centred or choices.rows == "frequency":
@@ -226,5 +236,5 @@ def _trained_and_all(table: FactoredTable, adjusted: float, choices: Choices) ->
     with np.errstate(over="ignore", invalid="ignore"):
         never = never / table.spectrum.scale / table.spectrum.scale
     if table.weights is None:
-        return without(G - never, float(np.trace(G)), table.rows_trained, K, seed=choices.seed).adjusted, adjusted
-    return adjusted, without(G + never, float(np.trace(G)), D, K, seed=choices.seed).adjusted
+        return without(G - never, float(np.trace(G)), table.rows_trained, K, near).adjusted, adjusted
+    return adjusted, without(G + never, float(np.trace(G)), D, K, near).adjusted

@@ -78,7 +78,7 @@ class Evidence:
 
 def degree(evidence: Evidence) -> Degree:
     """Return how far a field's embeddings are collapsed."""
-    too_small = evidence.rows < FEWEST_ROWS or evidence.columns < 2
+    too_small = evidence.rows_of_norm < FEWEST_ROWS or evidence.columns < 2
     if evidence.is_zero or evidence.never_trained or too_small:
         return Degree.NOT_JUDGED
     if not evidence.is_rare or not evidence.is_rare_of_norm:
@@ -163,7 +163,8 @@ def _not_judged(evidence: Evidence) -> str:
         return "training looked up none of its rows"
     if evidence.columns < 2:
         return "a single column has a single direction"
-    return f"{evidence.rows} row{'s' * (evidence.rows > 1)} cannot tell directions apart"
+    of_norm = " that are not zero" if evidence.rows_of_norm < evidence.rows else ""
+    return f"{evidence.rows_of_norm} row{'s' * (evidence.rows_of_norm > 1)}{of_norm} cannot tell directions apart"
 
 
 def _although_low(evidence: Evidence) -> str:
@@ -185,6 +186,8 @@ def _at_most(of: Causes | None) -> str:
     """Say that no single thing restores it: the most that one does."""
     if of is None:
         return ""
+    if of.first.energy < LEAST_BELOW:
+        return f": one direction holds {1 - of.first.energy:.1%} of its energy"
     known = {
         thing: left.adjusted
         for thing, left in (
@@ -195,6 +198,6 @@ def _at_most(of: Causes | None) -> str:
         if left.energy >= LEAST_BELOW and left.adjusted == left.adjusted
     }
     if not known:
-        return ": one direction holds all of it"
+        return ""
     thing = max(known, key=lambda name: known[name])
     return f": {known[thing]:.2f} even without {thing}"

@@ -57,10 +57,25 @@ def remarks(factored: FactoredTables) -> list[str]:
         # What could have been a table comes first.
         skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
         lines.append(f"skipped, as no table: {', '.join(skipped[:_TOLD])}{rest}")
+    if untouched := untouched_told(factored):
+        rest = f" and {len(untouched) - _TOLD} more" if len(untouched) > _TOLD else ""
+        lines.append(
+            f"rows that look untouched by training, by their norms: {', '.join(untouched[:_TOLD])}{rest}; "
+            "--row-counts leaves out those that were never looked up"
+        )
     if zero := zero_rows(factored):
         rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
         lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
     return lines
+
+
+def untouched_told(factored: FactoredTables) -> list[str]:
+    """Name every field that has rows at the norm of an initialisation while others are not."""
+    return [
+        f"{table.field} ({table.of_rows.untouched:,} of {table.rows:,} rows)"
+        for table in factored
+        if table.of_rows.untouched
+    ]
 
 
 def zero_rows(factored: FactoredTables) -> list[str]:

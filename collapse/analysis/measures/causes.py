@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
 from collapse.analysis.measures.left_sums import LeftSums
-from collapse.analysis.measures.random_matrix import random_abundance
+from collapse.analysis.measures.random_matrix import RandomMean
 from collapse.analysis.measures.spectra import Spectrum
 
 CONSTANT = 1e-10
@@ -61,7 +61,7 @@ class Causes:
     """What the first direction follows."""
 
 
-def causes(spectrum: Spectrum, sums: LeftSums, D: int, *, seed: int) -> Causes:
+def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Causes:
     """Measure a table without one thing each.
 
     Parameters
@@ -72,8 +72,8 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, *, seed: int) -> Causes:
         Its products from the left.
     D : int
         The rows that entered.
-    seed : int
-        The seed of the random matrices.
+    random : RandomMean
+        The mean abundance of random tables.
 
     Returns
     -------
@@ -93,12 +93,12 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, *, seed: int) -> Causes:
     popularity = Without()
     if len(products) > 1:
         nearer = 1 if alignment.counts >= alignment.log_counts else 2
-        popularity = without(_projected(G, products[nearer], squares[nearer]), energy, D - 1, K, seed=seed)
+        popularity = without(_projected(G, products[nearer], squares[nearer]), energy, D - 1, K, random)
     return Causes(
-        mean=without(centred, energy, D - 1, K, seed=seed),
-        constant=without(G[np.ix_(kept, kept)], energy, D, K - constants, seed=seed) if constants else Without(),
+        mean=without(centred, energy, D - 1, K, random),
+        constant=without(G[np.ix_(kept, kept)], energy, D, K - constants, random) if constants else Without(),
         constant_columns=constants,
-        first=_of_spectrum(spectrum.values[1:], energy, D - 1, K - 1, seed),
+        first=_of_spectrum(spectrum.values[1:], energy, D - 1, K - 1, random),
         popularity=popularity,
         alignment=alignment,
     )
@@ -109,7 +109,7 @@ def gram_matrix(spectrum: Spectrum) -> NDArray[np.float64]:
     return np.asarray((spectrum.V * spectrum.values**2) @ spectrum.V.T)
 
 
-def without(G: NDArray[np.float64], energy: float, D: int, K: int, *, seed: int) -> Without:
+def without(G: NDArray[np.float64], energy: float, D: int, K: int, random: RandomMean) -> Without:
     """Measure what a Gram matrix is of.
 
     Parameters
@@ -120,8 +120,8 @@ def without(G: NDArray[np.float64], energy: float, D: int, K: int, *, seed: int)
         The energy of the whole table.
     D, K : int
         The rows and columns that are left.
-    seed : int
-        The seed of the random matrices.
+    random : RandomMean
+        The mean abundance of random tables.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def without(G: NDArray[np.float64], energy: float, D: int, K: int, *, seed: int)
     L = np.linalg.eigvalsh(G)[::-1] if len(G) else np.zeros(0)
     # What is rounding is zero.
     sigma = np.sqrt(np.where(len(L) * np.finfo(np.float64).eps * np.max(L, initial=0) < L, L, 0))
-    return _of_spectrum(sigma, energy, D, K, seed)
+    return _of_spectrum(sigma, energy, D, K, random)
 
 
 def _projected(G: NDArray[np.float64], product: NDArray[np.float64], square: float) -> NDArray[np.float64]:
@@ -150,16 +150,9 @@ def _alignment(spectrum: Spectrum, products: NDArray[np.float64], squares: NDArr
     return Alignment(**dict(zip(("mean", "counts", "log_counts"), known, strict=False)))
 
 
-def _of_spectrum(sigma: NDArray[np.float64], energy: float, D: int, K: int, seed: int) -> Without:
+def _of_spectrum(sigma: NDArray[np.float64], energy: float, D: int, K: int, random: RandomMean) -> Without:
     left = float((sigma**2).sum()) / energy if energy > 0 else float("nan")
     if min(D, K) < 2 or not energy > 0:
         return Without(energy=left)
     ia = float(abundance_of_spectrum(sigma)) if sigma.any() else 1.0
-    return Without(
-        adjusted=adjusted_abundance(ia, random_abundance(D, K, draws=few_draws(D, K), seed=seed).mean), energy=left
-    )
-
-
-def few_draws(D: int, K: int) -> int:
-    """Return how many random matrices give their mean to 2 % or better: the larger, the fewer."""
-    return max(3, 200 // min(D, K))
+    return Without(adjusted=adjusted_abundance(ia, random.of(D, K)), energy=left)

@@ -36,14 +36,14 @@ class LeftSums:
         return LeftSums(products=products, gram=self.gram, untrained=None)
 
 
-def left_sums(
-    E: NDArray[np.float64], weights: NDArray[np.float64] | None, counts: NDArray[np.float64] | None
-) -> LeftSums:
-    """Multiply some rows from the left.
+def left_directions(
+    D: int, weights: NDArray[np.float64] | None, counts: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | float]:
+    """Return the directions over some rows.
 
     Parameters
     ----------
-    E : (D, K) array
+    D : int
         The rows.
     weights : (D,) array or None
         Their weights; None for 1 each.
@@ -52,18 +52,15 @@ def left_sums(
 
     Returns
     -------
-    LeftSums
-        The products; the logarithm is log(1 + count).
+    f : (F, D) array
+        The directions, over rows that are multiplied by the roots of their weights: all alike, and with counts
+        these and log(1 + count).
+    roots : (D,) array or float
+        The roots of the weights, by which f is multiplied in turn to be applied to the rows as they are.
     """
-    alike = np.ones(len(E)) if weights is None else np.sqrt(weights)
-    f = alike[None] if counts is None else np.stack([alike, alike * counts, alike * np.log1p(counts)])
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        never = None if counts is None else E[counts == 0]
-        return LeftSums(
-            products=(f if weights is None else f * alike) @ E,
-            gram=f @ f.T,
-            untrained=None if never is None else never.T @ never,
-        )
+    roots = 1.0 if weights is None else np.sqrt(weights)
+    f = np.ones((1, D)) if counts is None else np.stack([np.ones(D), counts, np.log1p(counts)])
+    return f * roots, roots
 
 
 def added(parts: Sequence[LeftSums]) -> LeftSums:

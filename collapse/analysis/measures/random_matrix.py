@@ -16,6 +16,10 @@ _BLOCK = 2**15
 DRAWS = 199
 """Matrices that are drawn: of 199 and one more, 1 % are 2 and 2.5 % are 5, so that the percentiles are exact. More
 would make them steadier, and a diagnosis longer."""
+_FORMULA = 9, 100
+_ANGLES = np.pi * np.arange(1, 65) / 65
+_NODES, _WEIGHTS = np.cos(_ANGLES), np.pi / 65 * np.sin(_ANGLES) ** 2
+"""Nodes and weights of the integral of sqrt(1 - t^2) g(t) from -1 to 1."""
 _FEW, _MORE = 8, 10
 """Up to 8 columns, the abundance of random matrices is widely spread and a draw is cheap: ten times as many."""
 
@@ -86,6 +90,74 @@ def random_abundance(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> Ra
     if min(D, K, draws) < 1:
         raise ValueError(f"a matrix of shape ({D}, {K}) cannot be drawn {draws} times")
     return _summary(_random_blocks(D, K, draws=draws * (_MORE if min(D, K) <= _FEW else 1), seed=seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomMean:
+    """E[IA(random)] of one shape, from which that of others follows without drawing."""
+
+    mean: float
+    """The mean over the draws of this shape."""
+    D: int
+    """Its rows."""
+    K: int
+    """Its columns."""
+    seed: int
+    """The seed of draws for shapes that are too small for a formula."""
+
+    def of(self, D: int, K: int) -> float:
+        """Return the mean for another shape.
+
+        Parameters
+        ----------
+        D, K : int
+            Rows and columns.
+
+        Returns
+        -------
+        float
+            The mean here, times what `expected_abundance` says of the two shapes: within 1 % of IA - 1 for shapes
+            of 9 or more rows and columns, or 100 or more of either (tested). For smaller ones, that of 250 draws.
+        """
+        few, many = min(D, K, self.D, self.K), min(max(D, K), max(self.D, self.K))
+        if few >= _FORMULA[0] or (few >= 2 and many >= _FORMULA[1]):
+            return self.mean * expected_abundance(D, K) / expected_abundance(self.D, self.K)
+        return random_abundance(D, K, draws=250 // (_MORE if min(D, K) <= _FEW else 1), seed=self.seed).mean
+
+
+def expected_abundance(D: int, K: int) -> float:
+    """Approximate E[IA(random)] of a normal matrix by its limit, without drawing.
+
+    Parameters
+    ----------
+    D, K : int
+        Rows and columns, 2 or more.
+
+    Returns
+    -------
+    float
+        The sum of the singular values by the Marchenko-Pastur law, over the largest by its mean in the Tracy-Widom
+        law. Within 1 to 2 % of the mean over draws from about ten rows and columns on.
+
+    Notes
+    -----
+    With y = K / D <= 1 and x = sigma^2 / D between (1 -+ sqrt y)^2 = a, b, the density of x is
+    sqrt((b - x) (x - a)) / (2 pi y x), so the mean of sqrt x is a Gauss-Chebyshev sum of the second kind. The
+    largest sigma^2 is about mu - 1.2065 s with mu = (sqrt(D - 1) + sqrt K)^2 and
+    s = (sqrt(D - 1) + sqrt K) (1 / sqrt(D - 1) + 1 / sqrt K)^(1/3).
+
+    References
+    ----------
+    Marchenko and Pastur, Math. USSR Sbornik 1, 1967; Johnstone, On the distribution of the largest eigenvalue in
+    principal components analysis, Ann. Statist. 29, 2001.
+    """
+    D, K = max(D, K), min(D, K)
+    root = np.sqrt(K / D)
+    x = 1 + root**2 + 2 * root * _NODES
+    sqrt_x = float((_WEIGHTS / np.sqrt(x)).sum()) * 2 / np.pi
+    edge = np.sqrt(D - 1) + np.sqrt(K)
+    scale = edge * (1 / np.sqrt(D - 1) + 1 / np.sqrt(K)) ** (1 / 3)
+    return float(K * np.sqrt(D) * sqrt_x / np.sqrt(edge**2 - 1.2065 * scale))
 
 
 def weighted_random_abundance(

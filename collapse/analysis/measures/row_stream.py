@@ -114,6 +114,24 @@ class RowStream:
             If a row holds NaN or infinity; the message names it.
         """
         array = in_memory(self.chunk(start))
+        self.check(array, start)
+        return array
+
+    def check(self, array: NDArray[np.float64], start: int) -> None:
+        """Refuse a chunk that holds NaN or infinity.
+
+        Parameters
+        ----------
+        array : (rows, K) array
+            The chunk.
+        start : int
+            Its first row.
+
+        Raises
+        ------
+        ValueError
+            If it does; the message names the row.
+        """
         # A sum is finite where all terms are, unless it overflows: cheaper to look at first.
         with np.errstate(all="ignore"):
             finite = np.isfinite(array.sum())
@@ -122,7 +140,6 @@ class RowStream:
             if self.chooses and self.weights is not None:
                 number = int(np.flatnonzero(self.weights[start:])[number])
             raise ValueError(f"row {self._first_row + start + number} holds NaN or infinity")
-        return array
 
     def largest(self) -> float:
         """Return the largest entry by size, once all are checked."""

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.analysis.measures.left_sums import LeftSums, added, left_sums
-from collapse.analysis.measures.row_stream import RowStream
+from collapse.analysis.measures.left_sums import LeftSums, added, left_directions
+from collapse.analysis.measures.row_stream import RowStream, in_memory
 from collapse.analysis.measures.spectra import SQUARES, threads_for
+from collapse.analysis.measures.untouched import untouched_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class RowMeasures:
     """Share of rows whose norm is below a tolerance times the largest row's: from 0, where every row counts, to 1,
     where the table is zero. Coupled weight decay under Adam drives a row that gets no gradient to zero within some
     hundred steps, so a table of many rare values holds few rows that count."""
+    untouched: int
+    """Rows that look as if training never touched them (`untouched_rows`); 0 where row counts are known."""
     sums: LeftSums
     """The table's products from the left, for what its abundance is without one thing."""
     anisotropy: float
@@ -112,19 +115,28 @@ def measure_part(
     stream = RowStream(E, first_row=first_row)
     enters = None if weights is None else np.asarray(weights) > 0
 
-    def measured(start: int) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64], int], LeftSums]:
-        chunk = stream.array(start)
+    def measured(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int, LeftSums]:
+        chunk = in_memory(stream.chunk(start))
         here = slice(start, start + len(chunk))
-        of_rows = chunk if enters is None else chunk[enters[here]]
-        return _of_chunk(of_rows), left_sums(
-            chunk,
-            None if weights is None else np.asarray(weights[here], np.float64),
-            None if counts is None else np.asarray(counts[here], np.float64),
-        )
+        w, c = (None if each is None else np.asarray(each[here], np.float64) for each in (weights, counts))
+        never = None if c is None else chunk[c == 0]
+        rows = chunk if enters is None else chunk[enters[here]]
+        if enters is not None:
+            w, c = (None if each is None else each[enters[here]] for each in (w, c))
+        f, roots = left_directions(len(rows), w, c)
+        found = _of_ordinary(rows, f * roots)
+        if found is None or (enters is not None and len(rows) < len(chunk)):
+            stream.check(chunk, start)
+        norms, direction, counted, products = _of_any(rows, f * roots) if found is None else found
+        with np.errstate(all="ignore"):
+            untrained = None if never is None else never.T @ never
+        return norms, direction, counted, LeftSums(products=products, gram=f @ f.T, untrained=untrained)
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
-        found, sums = zip(*pool.map(measured, stream.starts), strict=True)
-    norms, directions, numbers = zip(*found, strict=True)
+        # A thread takes longer to start than one chunk to read.
+        starts = stream.starts
+        of_chunks = pool.map(measured, starts) if len(starts) > 1 else map(measured, starts)
+        norms, directions, numbers, sums = zip(*of_chunks, strict=True)
     return RowPart(
         norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(numbers), sums=added(sums)
     )
@@ -153,8 +165,10 @@ def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, toleranc
     zero = np.flatnonzero(norms == 0)
     first = int(zero[0] if weights is None else np.flatnonzero(weights)[zero[0]]) if len(zero) else None
     pairs = counted * (counted - 1)
+    sums = added([part.sums for part in parts])
     return RowMeasures(
-        sums=added([part.sums for part in parts]),
+        sums=sums,
+        untouched=untouched_rows(norms, len(direction)) if sums.untrained is None else 0,
         zero=len(zero),
         first_zero=first,
         near_zero=float(np.mean(norms < tolerance * greatest)) if greatest > 0 else 1.0,
@@ -162,17 +176,29 @@ def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, toleranc
     )
 
 
-def _of_chunk(chunk: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return the norms of the rows, the sum of the unit vectors along them, and how many are not zero."""
+_OfChunk = tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64]]
+"""The norms of rows, the sum of the unit vectors along them, how many are not zero, and f E."""
+
+
+def _of_ordinary(rows: NDArray[np.float64], f: NDArray[np.float64]) -> _OfChunk | None:
+    """Measure rows; None if a norm is zero, not finite, or has a square that over- or underflows."""
     with np.errstate(all="ignore"):
-        squares = np.einsum("dk,dk->d", chunk, chunk)
-    if ((squares > SQUARES[0]) & (squares < SQUARES[1])).all():
-        norms = np.sqrt(squares)
-        return norms, (1 / norms) @ chunk, len(chunk)
-    # Scaled by the largest entry of the row where a square over- or underflows, or is zero.
-    largest = np.abs(chunk).max(axis=1, initial=0)
-    scaled = chunk[largest > 0] / largest[largest > 0, None]
+        squares = np.einsum("dk,dk->d", rows, rows)
+    if not ((squares > SQUARES[0]) & (squares < SQUARES[1])).all():
+        return None
+    norms = np.sqrt(squares)
+    # One product, which reads the rows once.
+    products = np.vstack([1 / norms, f]) @ rows
+    return norms, products[0], len(rows), products[1:]
+
+
+def _of_any(rows: NDArray[np.float64], f: NDArray[np.float64]) -> _OfChunk:
+    """Measure rows, each scaled by its largest entry."""
+    largest = np.abs(rows).max(axis=1, initial=0)
+    scaled = rows[largest > 0] / largest[largest > 0, None]
     lengths = np.sqrt(np.einsum("dk,dk->d", scaled, scaled))
-    norms = np.zeros(len(chunk))
+    norms = np.zeros(len(rows))
     norms[largest > 0] = largest[largest > 0] * lengths
-    return norms, (1 / lengths) @ scaled, len(scaled)
+    with np.errstate(all="ignore"):
+        products = f @ rows
+    return norms, (1 / lengths) @ scaled, len(scaled), products

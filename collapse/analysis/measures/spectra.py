@@ -263,7 +263,8 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
         return _fold(total, F) if isinstance(total, np.ndarray) else in_memory(total)
 
     with ThreadPoolExecutor(min(sums, threads)) as pool:
-        totals = list(pool.map(partial, range(sums)))
+        # A thread takes longer to start than a short table to read.
+        totals = list(pool.map(partial, range(sums)) if sums > 1 else map(partial, range(sums)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sum(totals, axis=0))
 
