@@ -121,6 +121,10 @@ class TestSubEmbeddings:
             np.testing.assert_allclose(sums["sum"], matrix.sum(axis=axis)[order])
             assert correlation.pearson == pytest.approx(stats.pearsonr(raw, matrix.sum(axis=axis))[0])
             assert correlation.spearman == pytest.approx(stats.spearmanr(raw, matrix.sum(axis=axis))[0])
+            others = matrix.sum(axis=axis) - np.diagonal(matrix)
+            np.testing.assert_allclose(sums["sum_off_diagonal"], others[order])
+            assert correlation.pearson_off_diagonal == pytest.approx(stats.pearsonr(raw, others)[0])
+            assert correlation.spearman_off_diagonal == pytest.approx(stats.spearmanr(raw, others)[0])
 
     def test_p_values_are_those_of_permutations(self) -> None:
         """Small for sums that follow the abundances, and for sums without relation anything from 0 to 1."""

@@ -65,7 +65,7 @@ class CoInfluenceMonitor:
         return [{"by": by, **asdict(correlation)} for by, correlation in found.items()]
 
     def columns(self, rows: Sequence[Row]) -> dict[str, float]:
-        """Return Pearson's correlation by ``co_influence_source`` and ``co_influence_target``."""
+        """Return Pearson's correlation over all pairs by ``co_influence_source`` and ``co_influence_target``."""
         return {f"co_influence_{row['by']}": float(row["pearson"]) for row in rows}
 
 

@@ -137,6 +137,15 @@ class Correlation:
     """Spearman's rank correlation; NaN if one side is constant."""
     spearman_p: float
     """The same of Spearman's."""
+    pearson_off_diagonal: float
+    """Pearson's r with sums that leave out i = j, which alone can decide it where there are few fields: what the
+    interaction of a field with itself leaves of it follows its own abundance."""
+    pearson_off_diagonal_p: float
+    """Its permutation p-value."""
+    spearman_off_diagonal: float
+    """Spearman's of these sums."""
+    spearman_off_diagonal_p: float
+    """Its permutation p-value."""
 
 
 def co_influence(
@@ -159,9 +168,10 @@ def co_influence(
     Returns
     -------
     sums : pandas.DataFrame
-        ``field``, ``ia`` = IA(E_i) of the raw table, ``sum``; ascending by ``ia``.
+        ``field``, ``ia`` = IA(E_i) of the raw table, ``sum``, and ``sum_off_diagonal`` without i = j; ascending by
+        ``ia``.
     correlation : Correlation
-        Of ``ia`` and ``sum``. The paper does not say which correlation factor it prints; both are given.
+        Of ``ia`` with either sum. The paper does not say which correlation factor it prints; both are given.
 
     Raises
     ------
@@ -173,12 +183,18 @@ def co_influence(
     from scipy import stats  # half a second to import, which a diagnosis without correlations need not wait for
 
     grouped = pairs.groupby(by, sort=False)
-    sums = pd.DataFrame({"ia": grouped[f"ia_{by}"].first(), "sum": grouped["ia"].sum()})
+    others = pairs.assign(ia=pairs["ia"].where(pairs["source"] != pairs["target"])).groupby(by, sort=False)
+    sums = pd.DataFrame(
+        {"ia": grouped[f"ia_{by}"].first(), "sum": grouped["ia"].sum(), "sum_off_diagonal": others["ia"].sum()}
+    )
     sums = sums.rename_axis("field").reset_index().sort_values("ia", kind="stable", ignore_index=True)
-    x, y = sums["ia"].to_numpy(), sums["sum"].to_numpy()
-    pearson, pearson_p = _permuted(x, y, permutations, seed)
-    spearman, spearman_p = _permuted(stats.rankdata(x), stats.rankdata(y), permutations, seed)
-    return sums, Correlation(pearson=pearson, pearson_p=pearson_p, spearman=spearman, spearman_p=spearman_p)
+    x = sums["ia"].to_numpy()
+    found: dict[str, float] = {}
+    for name, column in (("", "sum"), ("_off_diagonal", "sum_off_diagonal")):
+        y = sums[column].to_numpy()
+        for kind, a, b in (("pearson", x, y), ("spearman", stats.rankdata(x), stats.rankdata(y))):
+            found[f"{kind}{name}"], found[f"{kind}{name}_p"] = _permuted(a, b, permutations, seed)
+    return sums, Correlation(**found)
 
 
 def _permuted(

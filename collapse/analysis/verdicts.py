@@ -183,7 +183,7 @@ def _follows(of: Causes) -> str:
 
 
 def _at_most(of: Causes | None) -> str:
-    """Say that no single thing restores it: the most that one does."""
+    """Say how little taking one thing away restores it: the most that one does."""
     if of is None:
         return ""
     if of.first.energy < LEAST_BELOW:
@@ -200,4 +200,4 @@ def _at_most(of: Causes | None) -> str:
     if not known:
         return ""
     thing = max(known, key=lambda name: known[name])
-    return f": {known[thing]:.2f} even without {thing}"
+    return f": {known[thing]:.2f} without {thing}"

@@ -50,7 +50,7 @@ class HeatmapsDisplay(CheckpointDisplay):
         """Draw each checkpoint on its three axes."""
         named = dict(zip(self.layout().panels, axes, strict=True))
         sums = self.derived["sums"]
-        over_i = self.derived["correlations"].query("by == 'target'").set_index("label")["pearson"]
+        over_i = self.derived["correlations"].query("by == 'target'").set_index("label")
         low, high = self.table["ia"].min(), self.table["ia"].max()
         most = sums["sum"].max() * 1.02
         for number, (label, pairs) in enumerate(self.table.groupby("label", sort=False)):
@@ -66,7 +66,10 @@ class HeatmapsDisplay(CheckpointDisplay):
             side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[])
             side.tick_params(axis="x", rotation=90)
             mappable = heat.collections[0]
-            top.set_title(f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i[label]:.2f}")
+            top.set_title(
+                f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i['pearson'][label]:.2f}, "
+                f"without i = j {over_i['pearson_off_diagonal'][label]:.2f}"
+            )
         figure = axes[0].get_figure(root=True)
         assert figure is not None
         figure.colorbar(mappable, ax=list(axes), shrink=0.4, label=r"$\mathrm{IA}(E_i^{\to j})$")

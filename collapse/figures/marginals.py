@@ -43,7 +43,10 @@ class MarginalsDisplay(CheckpointDisplay):
         handles = []
         for row, colour in zip(correlations.itertuples(), style.colours(len(correlations)), strict=True):
             of_label = self.derived["sums"].query("label == @row.label")
-            name = f"{row.label}\nPearson {row.pearson:.2f} (p {row.pearson_p:.2g}), Spearman {row.spearman:.2f}"
+            name = (
+                f"{row.label}\nPearson {row.pearson:.2f} (p {row.pearson_p:.2g}), Spearman {row.spearman:.2f}; "
+                f"without i = j {row.pearson_off_diagonal:.2f}, {row.spearman_off_diagonal:.2f}"
+            )
             x, y = of_label["ia_relative"], of_label["sum_relative"]
             handles += ax.plot(x, y, "o", color=colour, ms=3, label=name)
         ax.set(

@@ -64,7 +64,9 @@ class SubEmbeddingDisplay(CheckpointDisplay):
         ax.scatter(places, sums["sum"], c=sums["sum"], cmap=style.HEAT, edgecolors=style.REFERENCE, lw=0.4, s=16)
         ax.set_title(
             f"{title}\nPearson {correlation['pearson']:.2f} (p {correlation['pearson_p']:.2g})\n"
-            f"Spearman {correlation['spearman']:.2f} (p {correlation['spearman_p']:.2g})"
+            f"Spearman {correlation['spearman']:.2f} (p {correlation['spearman_p']:.2g})\n"
+            rf"without $i = j$: {correlation['pearson_off_diagonal']:.2f}, "
+            f"{correlation['spearman_off_diagonal']:.2f}"
         )
         ax.set(xlabel=f"{label}, by ascending IA", xticks=[], xlim=(-0.6, len(sums) - 0.4))
         ax.grid(visible=True, axis="y")
@@ -147,13 +149,15 @@ def summed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to pandas.DataFrame
-        ``sums``: ``label``, ``by``, ``field``, ``ia``, ``sum``; ``correlations``: ``label``, ``by``, and the
-        coefficients of Pearson and Spearman with their permutation p-values.
+        ``sums``: ``label``, ``by``, ``field``, ``ia``, ``sum``, ``sum_off_diagonal``; ``correlations``: ``label``,
+        ``by``, and the coefficients of Pearson and Spearman with their permutation p-values, with i = j and
+        without.
     """
     sums, correlations = [], []
     for label, pairs in table.groupby("label", sort=False):
         for by in get_args(Side):
             of_side, correlation = co_influence(pairs, by)
-            sums.append(of_side.assign(label=label, by=by)[["label", "by", "field", "ia", "sum"]])
+            columns = ["label", "by", "field", "ia", "sum", "sum_off_diagonal"]
+            sums.append(of_side.assign(label=label, by=by)[columns])
             correlations.append({"label": label, "by": by, **vars(correlation)})
     return {"sums": pd.concat(sums, ignore_index=True), "correlations": pd.DataFrame(correlations)}
