@@ -17,6 +17,7 @@ from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures import abundance
 from collapse.analysis.readers import load
 from collapse.analysis.readers.factors import check_can_write, save_factors
+from collapse.analysis.side import read_side
 from collapse.analysis.truncation import Truncated, by_field
 from collapse.analysis.truncation import truncate as truncate_tables
 from collapse.errors import CollapseError
@@ -99,7 +100,13 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     return pd.Series(values, name="ia", dtype=float)
 
 
-def explain(source: Any, field: str | None = None, *, choices: Choices | None = None) -> Explanation:
+def explain(
+    source: Any,
+    field: str | None = None,
+    *,
+    choices: Choices | None = None,
+    side: "str | PathLike[str] | pd.DataFrame | None" = None,
+) -> Explanation:
     """Say why a field is as collapsed as it is, and what to do.
 
     Parameters
@@ -110,11 +117,13 @@ def explain(source: Any, field: str | None = None, *, choices: Choices | None = 
         The field; may be left out where there is one alone.
     choices : Choices, optional
         Which rows enter, and which layer's field maps.
+    side : path or pandas.DataFrame, optional
+        What is known of the field's rows: whether a direction follows one of the columns.
 
     Returns
     -------
     Explanation
-        What is known: its diagnosis, sizes, partners and history. ``print`` shows it as text.
+        What is known: its diagnosis, directions, sizes, partners, history and advice. ``print`` shows it as text.
 
     Raises
     ------
@@ -130,7 +139,8 @@ def explain(source: Any, field: str | None = None, *, choices: Choices | None = 
     names = factored.tables.fields
     if field is None and len(names) > 1:
         raise CollapseError(f"name the field to explain, one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}")
-    return explain_factored(factored, names[0] if field is None else field)
+    rows = read_side(Path(side)) if isinstance(side, str | PathLike) else side
+    return explain_factored(factored, names[0] if field is None else field, side=rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -83,6 +83,8 @@ class TableSet:
     """What of a foreign file was not taken for a table, each with the reason."""
     notes: tuple[str, ...] = ()
     """What had to be assumed of a foreign file, and what it does not tell."""
+    validation_auc: float | None = None
+    """The AUC of its model on validation rows; None if it does not say."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What two checkpoints of one model may differ in, by name: everything that its run was configured with."""
 

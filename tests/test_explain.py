@@ -1,17 +1,27 @@
 """Why a field is collapsed: what is told agrees with the measures that it comes from."""
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 
+import collapse
 from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.explanation import SHARES, explain
 from collapse.analysis.factors import factorise
+from collapse.analysis.readers.roles import Selection
+from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
+from collapse.analysis.words import model_warning
+from collapse.checkpoint import load_checkpoint
+from collapse.training.models.registry import model_config
 from tests.conftest import Collapse
 
 
@@ -48,7 +58,7 @@ def test_the_history_is_that_of_the_run(small_data: Path, tmp_path: Path, collap
     field = load(path).fields[0]
     code, out, err = collapse("explain", path, field)
     assert (code, err) == (0, "")
-    for word in ("Rows", "Size", "Partners", "Since when", "What to do", "epoch   0"):
+    for word in ("Rows", "Causes", "Directions", "Size", "Partners", "Since when", "What to do", "epoch   0"):
         assert word in out
     told = json.loads(collapse("explain", path, field, "--json")[1])
     assert [look["epoch"] for look in told["history"]] == [0, 1, 2]
@@ -65,9 +75,9 @@ def test_a_foreign_file(tmp_path: Path, collapse: Collapse) -> None:
     for sentence in (
         "user_emb: collapsed",
         "number 1 of 2 fields",
-        "1 of zeros alone, the first is row 0",
+        "1 hold zeros alone, the first is row 0",
         "90% in 1, 95% in 1, 99% in 1 directions",
-        "not known: the checkpoint has no interaction weights",
+        "not known: this file has no interaction weights",
         "not known: no abundance.csv",
         "1 of 8 directions hold 99 % of it",
     ):
@@ -78,3 +88,162 @@ def test_a_foreign_file(tmp_path: Path, collapse: Collapse) -> None:
 def test_no_such_field(trained: dict[str, Path], collapse: Collapse) -> None:
     code, _, err = collapse("explain", trained["dcnv2-4"], "nothing")
     assert (code, "'nothing'" in err) == (2, True)
+
+
+def U_of(E: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.linalg.svd(E, full_matrices=False)[0]
+
+
+class TestDirections:
+    """What the directions of a table follow over its rows."""
+
+    random = np.random.default_rng(0)
+    price = np.exp(random.standard_normal(3000))
+    genre = np.array(list("abcd"))[random.integers(0, 4, 3000)]
+    of_genre = random.standard_normal((4, 32))[np.searchsorted(list("abcd"), genre)]
+    E = random.standard_normal((3000, 32)) + np.outer(price, 4 * random.standard_normal(32)) + 3 * of_genre
+    side = pd.DataFrame({"price": price, "genre": genre, "noise": random.standard_normal(3000)})
+
+    def test_a_column_that_a_direction_follows_is_found(self) -> None:
+        found = collapse.explain({"item": self.E}, side=self.side).directions
+        assert found["k"].tolist() == [1, 2, 3, 4, 5]
+        assert found["price"].iloc[0] > 0.95
+        assert found["genre"].iloc[1] > 0.95
+        assert found["noise"].max() < 0.1
+        sigma = np.linalg.svd(self.E, compute_uv=False)
+        np.testing.assert_allclose(found["energy"], sigma[:5] ** 2 / (sigma**2).sum(), rtol=1e-9)
+
+    def test_numbers_are_correlations_with_left_singular_vectors(self) -> None:
+        found = collapse.explain({"item": self.E}, side=self.side).directions
+        U = U_of(self.E)
+        for k in range(5):
+            plain = 1 - (1 - np.corrcoef(U[:, k], self.price)[0, 1] ** 2) * 2999 / 2998
+            assert found["price"][k] == pytest.approx(np.sqrt(max(0, plain)), abs=1e-6)
+            ones = abs(U[:, k].sum()) / np.sqrt(3000)
+            assert found["mean"][k] == pytest.approx(ones, abs=1e-7)
+
+    def test_rows_that_did_not_enter_and_gaps_do_not_count(self) -> None:
+        """The same as of the rows that are known alone."""
+        counts = RowCounts(source="counts", by_field={"item": (np.arange(3000) % 3).astype(np.int64)})
+        tables = load({"item": self.E}, selection=Selection(row_counts=counts))
+        rows = np.flatnonzero(np.arange(3000) % 3)
+        with_gaps = self.side.mask(pd.Series(np.arange(3000) % 3 == 0), axis=0)
+        with_gaps.loc[rows[:50], "price"] = np.nan
+        ours = collapse.explain(tables, side=with_gaps).directions
+        twin = collapse.explain(
+            {"item": self.E[rows]}, side=self.side.iloc[rows].reset_index(drop=True)
+        ).directions
+        of_known = np.corrcoef(U_of(self.E[rows])[50:, 0], self.price[rows[50:]])[0, 1]
+        assert ours["price"][0] == pytest.approx(abs(of_known), abs=1e-3)
+        for name in ("energy", "genre", "noise"):
+            np.testing.assert_allclose(ours[name], twin[name], atol=1e-9)
+
+    def test_files(self, tmp_path: Path, collapse: Collapse) -> None:
+        """In order, or by row, as CSV or Parquet."""
+        np.save(tmp_path / "item.npy", self.E)
+        shuffled = self.side.rename_axis("row").reset_index().sample(frac=1, random_state=0)
+        self.side.to_csv(tmp_path / "ordered.csv", index=False)
+        shuffled.to_parquet(tmp_path / "by_row.parquet")
+        told = [
+            json.loads(collapse("explain", tmp_path / "item.npy", "item", "--side", tmp_path / name, "--json")[1])
+            for name in ("ordered.csv", "by_row.parquet")
+        ]
+        assert told[0]["directions"] == told[1]["directions"]
+        assert told[0]["directions"][0]["price"] > 0.95
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("row,a\n1,2\n1,3\n", "row 1 twice"),
+            ("row,a\n3000,2\n", "has a row 3000, and the table of 'item' has 3,000 rows"),
+            ("row\n1\n", "no column beside the row"),
+            ("row,a\nx,2\n", "cannot be read as a table"),
+            ("", "cannot be read as a table"),
+        ],
+    )
+    def test_bad_files_are_sentences(self, text: str, words: str, tmp_path: Path, collapse: Collapse) -> None:
+        np.save(tmp_path / "item.npy", self.E)
+        (tmp_path / "a.csv").write_text(text)
+        code, _, err = collapse("explain", tmp_path / "item.npy", "item", "--side", tmp_path / "a.csv")
+        assert (code, words in err) == (2, True)
+
+
+class TestAdvice:
+    """It fits the cause, and can be followed with what the checkpoint is from."""
+
+    random = np.random.default_rng(0)
+    low = random.standard_normal((900, 2)) @ random.standard_normal((2, 16)) + 0.01 * random.standard_normal(
+        (900, 16)
+    )
+
+    @pytest.mark.parametrize(
+        ("E", "word"),
+        [
+            (random.standard_normal((900, 16)), "nothing: "),
+            (random.standard_normal((900, 16)) + 5, "subtract the mean row"),
+            (np.c_[0.1 * random.standard_normal((900, 16)), np.ones(900)], "constant columns out"),
+            (random.standard_normal((900, 16)) * np.r_[12, np.ones(15)], "largest singular value"),
+            (low, "2 of 16 directions hold 99 % of its energy: a smaller size loses little"),
+            (random.standard_normal((9, 16)), "its 9 rows cannot fill 16 columns"),
+            (np.r_[random.standard_normal((100, 16)), np.zeros((500, 16))], "merge rare values"),
+        ],
+    )
+    def test_it_fits_the_cause(self, E: NDArray[np.float64], word: str) -> None:
+        assert word in collapse.explain({"a": E}).advice[0]
+
+    def test_rows_never_trained(self) -> None:
+        counts = RowCounts(source="counts", by_field={"a": np.arange(900) % 2})
+        found = collapse.explain(load({"a": self.low}, selection=Selection(row_counts=counts)))
+        assert "training never looked up 450 of its 900 rows" in found.advice[-1]
+
+    @pytest.mark.parametrize(
+        ("key", "words"),
+        [
+            ("embedding_dict.a.weight", "embedding_dim of the field's SparseFeat"),
+            ("embedding.embed_dict.a.weight", "embed_dim of the field's SparseFeature"),
+            ("embedding_layer.embedding_layer.embedding_layers.a.weight", "feature_cols of dataset_config.yaml"),
+        ],
+    )
+    def test_it_is_in_the_terms_of_the_library(self, key: str, words: str, tmp_path: Path) -> None:
+        torch.save({key: torch.from_numpy(self.low)}, tmp_path / "a.pt")
+        found = collapse.explain(tmp_path / "a.pt", "a").advice
+        assert words in found[0]
+        assert not any("collapse train" in line for line in found)
+
+    def test_a_command_of_our_own_runs(self, trained: dict[str, Path], small_data: Path) -> None:
+        """The model that it names exists, with as many columns in all."""
+        tables = load(trained["dcnv2-8"])
+        tables.tables[0].E[:] = self.random.standard_normal((tables.tables[0].cardinality, 1))
+        lines = collapse.explain(tables, tables.fields[0]).advice
+        (command,) = [line for line in lines if "--model" in line]
+        name = command.split("--model ")[1].split()[0]
+        config = model_config(name)
+        assert (config.sets, config.sets * config.embedding_size) == (4, 8)
+        assert f"--data {tables.description['data']}" in command
+
+
+def test_what_a_model_did_not_learn_is_said_first(trained: dict[str, Path], collapse: Collapse) -> None:
+    tables = load(trained["dcnv2-4"])
+    for auc, words in ((0.503, "learned hardly anything"), (0.998, "holds the label"), (0.8, ""), (None, "")):
+        assert words in model_warning(replace(tables, validation_auc=auc))
+    assert model_warning(replace(tables, validation_auc=0.8)) == ""
+    poor = load_checkpoint(trained["dcnv2-4"]).results["validation_auc"] < 0.52
+    out = collapse("analyze", trained["dcnv2-4"])[1]
+    assert ("note: the model learned hardly anything" in out) == poor
+
+
+def test_analyze_ends_with_the_next_command(tmp_path: Path, collapse: Collapse) -> None:
+    """It runs as it stands, and reads what was read."""
+    random = np.random.default_rng(0)
+    low = np.outer(random.standard_normal(90), np.ones(4))
+    np.savez(tmp_path / "t.npz", spread=random.standard_normal((90, 4)), low=low)
+    np.savez(tmp_path / "counts.npz", low=np.arange(90), spread=np.arange(90))
+    out = collapse("analyze", tmp_path / "t.npz", "--row-counts", tmp_path / "counts.npz", "--centred")[1]
+    (line,) = [line for line in out.splitlines() if line.startswith("why, and what to do: ")]
+    words = shlex.split(line.split(": ", 1)[1])
+    assert words[:2] == ["collapse", "explain"]
+    assert words[4:] == ["--centred", "--row-counts", str(tmp_path / "counts.npz")]
+    code, told, _ = collapse(*words[1:])
+    assert (code, told.split(":")[0]) == (0, words[3])
+    np.savez(tmp_path / "fine.npz", spread=np.random.default_rng(0).standard_normal((90, 4)))
+    assert "what to do" not in collapse("analyze", tmp_path / "fine.npz")[1]

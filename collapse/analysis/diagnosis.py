@@ -16,10 +16,20 @@ from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, ro
 from collapse.analysis.measures.random_matrix import (
     RandomAbundance,
     RandomMean,
+    heavy_tailed_p01,
     random_abundance,
     weighted_random_abundance,
 )
-from collapse.analysis.verdicts import COLLAPSED_BELOW, FEWEST_ROWS, Degree, Evidence, cause, degree, verdict
+from collapse.analysis.verdicts import (
+    COLLAPSED_BELOW,
+    FEWEST_ROWS,
+    PARTLY_BELOW,
+    Degree,
+    Evidence,
+    cause,
+    degree,
+    verdict,
+)
 
 COLUMNS = {
     "field": "the field's name",
@@ -128,6 +138,10 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     return frame
 
 
+_SMALL = 4096
+"""The entries of a table up to which heavy-tailed tables of its shape are drawn for comparison."""
+
+
 def _since(factored: FactoredTables) -> dict[str, int]:
     """Return since when fields have been collapsed, where the run kept it of the rows that entered here."""
     tables, epoch = factored.tables, factored.tables.description.get("epoch", "")
@@ -155,13 +169,13 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     evidence = Evidence(
         causes=of,
         adjusted=adjusted,
-        is_rare=ia < random.p01,
+        is_rare=_is_rare(ia, random, D, K, choices),
         rows=D,
         columns=K,
         is_zero=ia == 0,
         rows_of_norm=rows_of_norm,
         adjusted_of_norm=adjusted_abundance(ia, random_of_norm.mean),
-        is_rare_of_norm=ia < random_of_norm.p01,
+        is_rare_of_norm=_is_rare(ia, random_of_norm, rows_of_norm, K, choices),
         never_trained=table.rows_trained == 0,
         since=since,
     )
@@ -219,6 +233,14 @@ def _random(table: FactoredTable, rows: int, choices: Choices) -> RandomAbundanc
     if table.weights is None or table.weights.dtype == bool:
         return random_abundance(max(1, rows - choices.centred), table.columns, draws=draws, seed=seed)
     return weighted_random_abundance(table.weights, table.columns, draws=draws, seed=seed)
+
+
+def _is_rare(ia: float, random: RandomAbundance, D: int, K: int, choices: Choices) -> bool:
+    """Tell whether random tables of the shape hardly ever have an abundance as low, heavy-tailed ones either."""
+    if ia >= random.p01 or adjusted_abundance(ia, random.mean) >= PARTLY_BELOW:
+        return ia < random.p01
+    # Larger tables do not come as low by chance, whatever their law.
+    return max(1, D) * K > _SMALL or ia < heavy_tailed_p01(max(1, D), K, seed=choices.seed)
 
 
 def _trained_and_all(

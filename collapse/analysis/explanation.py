@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from collapse.analysis.advice import advice
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.dynamics import history
 from collapse.analysis.explanation_text import explanation_text
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.dimensions import directions_for_energy
+from collapse.analysis.side import directions
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
+from collapse.analysis.words import model_warning
 from collapse.errors import CollapseError
 
-SHARES = (0.9, 0.95, 0.99)
+_MOST = 0.99
+SHARES = (0.9, 0.95, _MOST)
 """The shares of the energy of which the sizes are told."""
 
 
@@ -38,10 +42,19 @@ class Explanation:
     """By share of the energy, the fewest directions that hold it: the size K at which its spectrum would."""
     first_zero: int | None
     """Its first row of zeros alone; None if there is none."""
+    directions: pd.DataFrame
+    """One row per direction, the strongest first: ``k`` from 1, ``energy`` its fraction of sum sigma^2, and what
+    its left singular vector follows over the rows, from 0 to 1. ``mean`` is its cosine with the vector in which
+    all rows are alike, ``counts`` and ``log_counts`` with row counts, where they are known. For each column of a
+    side table it is the correlation; for texts the multiple correlation, adjusted for the number of values."""
     partners: pd.DataFrame
     """A row a field j that it meets, the one that leaves least of it first: ``field``, ``ia`` = IA(E_i^{->j}),
     ``left`` = IA(E_i^{->j}) / IA(E_i), ``of_all`` = the mean of that over all fields i, ``ia_normalised`` of field
     j itself. Empty where the checkpoint has no field maps."""
+    advice: tuple[str, ...]
+    """What to do, a sentence each."""
+    warning: str
+    """What is to be known of the whole model first, such as that it learned nothing; empty if there is nothing."""
     epoch: int | None
     """The epoch that the checkpoint holds; None if it does not tell."""
     history: pd.DataFrame
@@ -57,7 +70,7 @@ class Explanation:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def explain(factored: FactoredTables, field: str) -> Explanation:
+def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None = None) -> Explanation:
     """Say what makes a field what it is.
 
     Parameters
@@ -66,6 +79,8 @@ def explain(factored: FactoredTables, field: str) -> Explanation:
         The checkpoint; its choices say which layer's field maps enter.
     field : str
         The field.
+    side : pandas.DataFrame, optional
+        What is known of the table's rows, by row, as `collapse.analysis.side.read_side` reads it.
 
     Returns
     -------
@@ -75,7 +90,7 @@ def explain(factored: FactoredTables, field: str) -> Explanation:
     Raises
     ------
     CollapseError
-        If there is no such field, or the run's history cannot be read.
+        If there is no such field, the run's history cannot be read, or the side table has other rows.
     """
     tables = factored.tables
     if field not in tables.fields:
@@ -86,15 +101,21 @@ def explain(factored: FactoredTables, field: str) -> Explanation:
     frame = diagnose_factored(factored)
     order = frame["ia_adjusted"].rank(method="min", na_option="bottom")
     table = factored.factors[number]
+    diagnosis = {str(name): value for name, value in frame.iloc[number].items()}
+    sizes = {share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES}
+    partners = _partners(factored, field, frame)
     return Explanation(
         field=field,
-        diagnosis={str(name): value for name, value in frame.iloc[number].items()},
+        diagnosis=diagnosis,
         columns=table.columns,
+        directions=directions(table, tables.tables[number], side=side, centred=factored.choices.centred),
+        advice=tuple(advice(diagnosis, tables, columns=table.columns, k99=sizes[_MOST], partners=partners)),
+        warning=model_warning(tables),
         rank=int(order.iloc[number]),
         fields=len(frame),
-        sizes={share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES},
+        sizes=sizes,
         first_zero=table.of_rows.first_zero,
-        partners=_partners(factored, field, frame),
+        partners=partners,
         epoch=int(epoch) if (epoch := tables.description.get("epoch", "")).isdecimal() else None,
         history=_history(factored, field),
     )

@@ -1,30 +1,27 @@
-"""What is known of one field, in sentences, and what to do about it."""
+"""What is known of one field, in sentences and small tables."""
 
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from collapse.analysis.verdicts import Degree
+from collapse.analysis.verdicts import LEAST_BELOW
 
 if TYPE_CHECKING:
     from collapse.analysis.explanation import Explanation
 
-_MANY_ROWS, _PULLS = 0.1, 0.9
 _LOOKS = 8
-_ABOUT = {
-    "constant column": (
-        "leave the constant columns out of what you analyse: libraries write columns of ones for biases, and the "
-        "rest of the table is spread out"
-    ),
-    "mean row": (
-        "an offset that all rows have needs no remedy where embeddings are multiplied or pass a layer with a "
-        "bias; before a search by cosine, subtract the mean row"
-    ),
-    "first direction": (
-        "one direction is stronger than all others, which are spread out: see whether it follows how often a "
-        "value occurs; a smaller size or several sets would not change it"
-    ),
+_WITHOUT = {
+    "adjusted_without_constant": "without its constant columns",
+    "adjusted_centred": "without its mean row",
+    "adjusted_without_popularity": "without the direction that follows row counts",
+    "adjusted_without_first": "without its first direction",
 }
+_OVER = {
+    "adjusted_trained": "over the rows that training looked up",
+    "adjusted_all": "over all rows",
+    "adjusted_without_near_zero": "over the rows that are not near zero",
+}
+_FOLLOWED = {"mean": "all rows alike", "counts": "row counts", "log_counts": "log row counts"}
 
 
 def explanation_text(found: "Explanation", partners: int = 5) -> str:
@@ -44,40 +41,72 @@ def explanation_text(found: "Explanation", partners: int = 5) -> str:
     """
     of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), found.columns
     lines = [f"{found.field}: {of['verdict']}"]
+    lines += [f"  {found.warning}"] if found.warning else []
     lines += [f"  number {found.rank} of {found.fields} fields, from the most collapsed"]
-    lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_seen(of)}", f"  {_zeros(found)}"]
+    lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_trained(of)}", f"  {_zeros(found)}"]
+    lines += ["", "Causes", *_causes(of)]
+    lines += ["", "Directions", *_directions(found)]
     sizes = ", ".join(f"{share:.0%} in {size}" for share, size in found.sizes.items())
     lines += ["", "Size", f"  of {K} columns, its energy is {sizes} directions"]
-    lines += ["", "Without one thing", f"  {_without(of)}"]
     lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
-    lines += ["", "What to do", *(f"  - {each}" for each in advice(found))]
+    lines += ["", "What to do", *(f"  - {each}" for each in found.advice)]
     return "\n".join(lines)
 
 
-def _seen(of: Any) -> str:
-    return "" if pd.isna(of["rows_trained"]) else f"; {int(of['rows_trained']):,} were looked up in training"
-
-
-def _without(of: Any) -> str:
-    """Say what the adjusted abundance is without each thing that could be the cause."""
-    things = {"its mean row": "adjusted_centred", "its first direction": "adjusted_without_first"}
-    if of["constant_columns"]:
-        things[f"its {of['constant_columns']} constant columns"] = "adjusted_without_constant"
-    known = [f"{of[column]:.2f} without {thing}" for thing, column in things.items() if not pd.isna(of[column])]
-    return f"adjusted abundance {of['ia_adjusted']:.2f}; {', '.join(known)}" if known else "not known"
+def _trained(of: Any) -> str:
+    if pd.isna(of["rows_trained"]):
+        return "; which of them training looked up is not known (--row-counts)"
+    return f"; training looked up {int(of['rows_trained']):,} of them"
 
 
 def _zeros(found: "Explanation") -> str:
     of = found.diagnosis
-    zero = f"{of['rows_zero']:,} of zeros alone" + (
+    zero = f"of those that entered {of['near_zero']:.0%} are near zero, {of['rows_zero']:,} hold zeros alone" + (
         "" if found.first_zero is None else f", the first is row {found.first_zero}"
     )
-    return f"{of['near_zero']:.0%} near zero, {zero}"
+    if of["rows_untouched"]:
+        zero += f"\n  {of['rows_untouched']:,} look untouched by training: they have the norm of an initialisation"
+    return zero
+
+
+def causes_told(of: Any) -> str:
+    """Say what the adjusted abundance is without each thing that could be the cause, and over other rows."""
+    return ", ".join(f"{value:.2f} {words}" for words, value in _measured(of))
+
+
+def _causes(of: Any) -> list[str]:
+    known = _measured(of)
+    return [f"  adjusted abundance {value:5.2f} {words}" for words, value in known] or ["  not known"]
+
+
+def _measured(of: Any) -> list[tuple[str, float]]:
+    lines = [("as it is", of["ia_adjusted"])]
+    lines += [(words, of[column]) for column, words in _WITHOUT.items()]
+    if 1 - of["first_share"] < LEAST_BELOW:
+        lines[-1] = (f"{lines[-1][0]}, which leaves as good as nothing", lines[-1][1])
+    as_it_is = f"{of['ia_adjusted']:.2f}"
+    lines += [(words, of[column]) for column, words in _OVER.items() if f"{of[column]:.2f}" != as_it_is]
+    return [(words, value) for words, value in lines if not pd.isna(value)]
+
+
+def _directions(found: "Explanation") -> list[str]:
+    if found.directions.empty:
+        return ["  none"]
+    shown = found.directions.rename(columns=_FOLLOWED)
+    text = pd.DataFrame({"direction": shown["k"], "energy": shown["energy"].map("{:.1%}".format)})
+    for name in shown.columns[2:]:
+        text[name] = shown[name].map("{:.2f}".format).where(shown[name].notna(), "")
+    lines = text.to_string(index=False, col_space=2).splitlines()
+    head = "  their energy, and how nearly they follow over the rows (from 0 to 1)"
+    return [head, *(f"  {line}" for line in lines)]
 
 
 def _partners(found: "Explanation", partners: int) -> list[str]:
     if found.partners.empty:
-        return ["  not known: the checkpoint has no interaction weights of DCNv2 or FFM"]
+        return [
+            "  not known: this file has no interaction weights",
+            "  pass the whole state dict of a DCNv2 or an FFM, and --fields if its tables are one",
+        ]
     shown = found.partners.head(partners)
     text = shown.assign(
         ia=shown["ia"].map("{:.2f}".format),
@@ -91,7 +120,7 @@ def _partners(found: "Explanation", partners: int) -> list[str]:
 
 def _since(found: "Explanation") -> list[str]:
     if found.history.empty:
-        return ["  not known: no abundance.csv lies beside the checkpoint (`collapse train` writes it)"]
+        return ["  not known: no abundance.csv lies next to the checkpoint (`collapse train` writes it)"]
     looks = found.history
     step = max(1, -(-len(looks) // _LOOKS))
     shown = looks.iloc[::step] if (len(looks) - 1) % step == 0 else looks.iloc[[*range(0, len(looks), step), -1]]
@@ -100,33 +129,3 @@ def _since(found: "Explanation") -> list[str]:
         + ("  (this checkpoint)" if epoch == found.epoch else "")
         for epoch, ia, share in shown[["epoch", "ia", "ia_normalised"]].to_numpy(float)
     ]
-
-
-def advice(found: "Explanation") -> list[str]:
-    """Say what follows from the numbers, a sentence each."""
-    of, K = found.diagnosis, found.columns
-    is_well = of["degree"] in (Degree.SPREAD, Degree.DOMINATED, Degree.NOT_JUDGED)
-    advice = []
-    if of["degree"] == Degree.DOMINATED:
-        advice.append(_ABOUT[next((each for each in _ABOUT if each in of["verdict"]), "first direction")])
-    elif is_well:
-        advice.append("nothing has to be done: it is not collapsed")
-    if of["cardinality"] < K:
-        advice.append(f"its {of['cardinality']} rows cannot fill {K} columns: a smaller size costs it nothing")
-    if of["near_zero"] >= _MANY_ROWS:
-        advice.append("weight decay has shrunk rows that get no gradient: merge rare values, or drop them")
-    pulling = found.partners[found.partners["left"] < _PULLS]
-    if len(pulling) and not is_well:
-        names = ", ".join(pulling["field"].head(3))
-        advice.append(
-            f"the interaction with {names} leaves least of it: multi-embedding gives it sets that meet other "
-            "fields differently (`collapse train --sets 4`)"
-        )
-    elif not is_well:
-        advice.append("train several sets of a smaller size in place of one (`collapse train --sets 4`)")
-    if found.sizes[0.99] < K:
-        advice.append(
-            f"{found.sizes[0.99]} of {K} directions hold 99 % of it: `collapse truncate` says what the others are "
-            "worth"
-        )
-    return advice

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import Choices, Rows
 from collapse.analysis.measures.centred import Centred
 from collapse.analysis.measures.precision import machine_epsilon, smallest_spacing
 from collapse.analysis.measures.rows import RowMeasures, row_measures
@@ -109,6 +109,12 @@ class FactoredTables:
             _factored(number, table, self.tables.source, self.choices, self.engine)
             for number, table in _numbered(self.tables)
         )
+
+    @property
+    def rows(self) -> Rows:
+        """Which rows entered: those asked for, or all where it is not known of any table which were trained."""
+        known = self.choices.rows != "trained" or any(table.row_counts is not None for table in self.tables)
+        return self.choices.rows if known else "all"
 
     def __iter__(self) -> Iterator[FactoredTable]:
         return iter(self.factors)

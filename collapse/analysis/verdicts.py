@@ -33,7 +33,7 @@ class Cause(StrEnum):
     FIRST = "first direction"
 
 
-COLLAPSED_BELOW = 0.3
+COLLAPSED_BELOW, PARTLY_BELOW = 0.3, 0.6
 RESTORED = 0.8
 """The adjusted abundance without one thing from which on that thing is the cause: near that of a random table,
 since taking the first direction away raises the abundance of every table a little."""
@@ -45,7 +45,7 @@ LEAST_AROUND = 1e-4
 FOLLOWS = 0.9
 """The cosine with the row counts, or their logarithm, from which on a first direction is said to follow them. On
 the interaction matrix of MovieLens-1M it is 0.986 (Lin et al., WSDM 2025, arXiv 2404.12008)."""
-_BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: 0.6}
+_BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: PARTLY_BELOW}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Evidence:
     adjusted: float
     """The adjusted abundance, (IA - 1) / (E[IA(random)] - 1)."""
     is_rare: bool
-    """Whether IA is below the 1st percentile of random tables of the shape."""
+    """Whether IA is below the 1st percentile of random tables of the shape, normal or heavy-tailed."""
     rows: int
     """The rows that entered."""
     columns: int
@@ -169,7 +169,7 @@ def _not_judged(evidence: Evidence) -> str:
 
 def _although_low(evidence: Evidence) -> str:
     """Say why a field of a low adjusted abundance is not collapsed."""
-    if evidence.adjusted >= _BELOW[Degree.PARTLY]:
+    if evidence.adjusted >= PARTLY_BELOW:
         return ""
     if not evidence.is_rare:
         return f": random tables of {evidence.rows} x {evidence.columns} have as little"

@@ -1,10 +1,12 @@
 """What the diagnosis of a whole checkpoint comes to, in sentences."""
 
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
 
 from collapse.analysis.factors import FactoredTables
+from collapse.tables import TableSet
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _TOLD = 8
@@ -26,7 +28,7 @@ def heading(factored: FactoredTables) -> str:
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     return (
         f"{tables.source}: {tables.name}, {shape} ({described})\n"
-        f"{rows_told(factored)}, {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} draws, "
+        f"{rows_told(factored)}; {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} draws, "
         f"seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"
     )
 
@@ -51,7 +53,8 @@ def rows_told(factored: FactoredTables) -> str:
 def remarks(factored: FactoredTables) -> list[str]:
     """Tell what a foreign file does not say, what of it was skipped, and which rows hold zeros alone."""
     tables = factored.tables
-    lines = [f"note: {note}" for note in tables.notes]
+    warning = model_warning(tables)
+    lines = [f"note: {note}" for note in ((warning, *tables.notes) if warning else tables.notes)]
     if tables.skipped:
         rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
         # What could have been a table comes first.
@@ -87,8 +90,25 @@ def zero_rows(factored: FactoredTables) -> list[str]:
     ]
 
 
+_LEARNED, _LEAKED = 0.52, 0.99
+"""The validation AUC below which a model has learned hardly anything: chance is 0.5, and over a thousand rows it
+errs by 0.02. Above the other, what it predicts is most likely among its fields."""
+
+
+def model_warning(tables: TableSet) -> str:
+    """Say what is to be known of a model before its fields: that it learned nothing, or has seen the label."""
+    auc = tables.validation_auc
+    if auc is not None and auc < _LEARNED:
+        return (
+            f"the model learned hardly anything (validation AUC {auc:.3f}): its tables say little about collapse"
+        )
+    if auc is not None and auc > _LEAKED:
+        return f"the model knows nearly all labels (validation AUC {auc:.3f}): see whether a field holds the label"
+    return ""
+
+
 def summary(fields: pd.DataFrame) -> str:
-    """Say how many fields are collapsed and which most, and the means."""
+    """Say how many fields are collapsed and which most, how many are so in part or dominated, and the means."""
     collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_adjusted", kind="stable")
     count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
     if len(collapsed):
@@ -96,15 +116,22 @@ def summary(fields: pd.DataFrame) -> str:
             f"{row.field} (adjusted abundance {row.ia_adjusted:.2f})" for row in collapsed[:3].itertuples()
         )
         count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
+    degrees = {"partly collapsed": "partly collapsed", "dominated by one direction": "dominated by one thing"}
+    others = [
+        f"{number} {words}"
+        for degree, words in degrees.items()
+        if (number := int((fields["degree"] == degree).sum()))
+    ]
+    count += f"; {', '.join(others)}" if others else ""
     means = f"mean IA {fields['ia'].mean():.2f}, {fields['ia_normalised'].mean():.0%} of random on average"
     return f"{count}; {means}"
 
 
-def hint(factored: FactoredTables, fields: pd.DataFrame) -> str:
-    """Say what to look at next; nothing where no field is collapsed."""
-    collapsed = fields[fields["degree"] == "collapsed"]
-    if not len(collapsed):
+def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> str:
+    """Say which command tells why: of the worst field, or nothing where all are spread out or not judged."""
+    bad = worst_first(fields, ())
+    bad = bad[~bad["degree"].isin(["spread out", "not judged"])]
+    if bad.empty:
         return ""
-    if factored.tables.field_maps:
-        return "; --figure 3 shows which fields they interact with"
-    return "; --figure 1b shows how their singular values fall"
+    command = ["collapse", "explain", factored.tables.source, str(bad["field"].iloc[0]), *words]
+    return f"why, and what to do: {shlex.join(command)}"

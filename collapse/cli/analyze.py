@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.conditions import fail, failures, tell
-from collapse.cli.foreign import engine_option, engines, foreign_options
+from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.extras import require
@@ -224,7 +224,7 @@ def command(
     else:
         write = printed.as_markdown if form == "markdown" else printed.as_text
         for each, frame in zip(factored, frames, strict=True):
-            click.echo(write(each, frame, measures))
+            click.echo(write(each, frame, measures, reading_words(selection, choices)))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 @rows_option
 @centred_option
 @click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps of its partners.")
+@click.option(
+    "--side",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="What is known of the field's rows, a CSV or Parquet file with a row for each, in order or with a column "
+    "`row`: whether a direction follows one of its columns.",
+)
 @foreign_options
 @verify_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text, with all partners.")
@@ -32,6 +39,7 @@ def command(
     rows: "Rows",
     centred: bool,
     layer: int,
+    side: Path | None,
     selection: "Selection",
     verify: bool,
     as_json: bool,
@@ -39,30 +47,37 @@ def command(
     """Say why a field of a checkpoint is as collapsed as it is, and what to do.
 
     \b
-    Told are
-      its rows       seen in training, near zero, zero; fewer rows than columns bound what it can hold
-      its size       the fewest directions that hold 90, 95 and 99 % of its energy: what it fills of its K
-      its partners   IA(E_i^{->j}), what the interaction leaves of it before it meets field j (DCNv2, FFM);
-                     "of all" is what j leaves of all fields: a low one pulls everybody down
+    It prints
+      rows           how many training looked up, and how many are near zero or zero
+      causes         its adjusted abundance without one thing each: the mean row, constant columns,
+                     the direction that follows row counts, the first direction
+      directions     the energy of the strongest, and whether they follow the mean row, row counts,
+                     or a column of --side
+      size           the fewest directions that hold 90, 95 and 99 % of its energy
+      partners       IA(E_i^{->j}), what the interaction leaves of it before it meets field j (DCNv2,
+                     FFM); "of all" is what j leaves of all fields: a low one pulls all of them down
       since when     its abundance by epoch, where `collapse train` kept it
+      what to do     advice that fits the cause, in the terms of the checkpoint's library
 
     \b
     Examples:
       collapse explain runs/first/best.pt tailnum
       collapse explain DCNv2_Criteo.model C16 --json
+      collapse explain tables.npz item --row-counts counts.csv --side items.csv
     """
     from collapse.analysis.choices import Choices
     from collapse.analysis.explanation import explain
     from collapse.analysis.explanation_text import explanation_text
     from collapse.analysis.factors import factorise_readable
     from collapse.analysis.readers import load
+    from collapse.analysis.side import read_side
 
     tables = load(checkpoint, verify=verify, selection=selection)
     factored, bad = factorise_readable(tables, Choices(rows=rows, centred=centred, layer=layer))
     for error in bad:
         if error.field == field:
             raise error
-    found = explain(factored, field)
+    found = explain(factored, field, side=None if side is None else read_side(side))
     if as_json:
         click.echo(json.dumps(_plain(found), indent=2, allow_nan=False))
     else:
@@ -72,7 +87,6 @@ def command(
 def _plain(found: "Explanation") -> dict[str, Any]:
     import pandas as pd
 
-    from collapse.analysis.explanation_text import advice
     from collapse.analysis.records import records
 
     (diagnosis,) = records(pd.DataFrame([found.diagnosis]))
@@ -84,7 +98,9 @@ def _plain(found: "Explanation") -> dict[str, Any]:
         "sizes": {f"{share:g}": size for share, size in found.sizes.items()},
         "first_zero": found.first_zero,
         "epoch": found.epoch,
+        "warning": found.warning,
+        "directions": records(found.directions),
         "partners": records(found.partners),
         "history": records(found.history),
-        "advice": advice(found),
+        "advice": list(found.advice),
     }

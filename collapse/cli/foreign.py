@@ -12,6 +12,7 @@ from collapse.errors import CollapseError
 from collapse.extras import require
 
 if TYPE_CHECKING:
+    from collapse.analysis.choices import Choices
     from collapse.analysis.readers.roles import Selection
     from collapse.analysis.readers.row_counts import RowCounts
     from collapse.analysis.shards import DaskEngine
@@ -106,6 +107,14 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, selection=selection, **kwargs)
 
     return wrapped
+
+
+def reading_words(selection: "Selection", choices: "Choices") -> list[str]:
+    """Return what a checkpoint was read with, as words of a command line."""
+    words = [] if choices.rows == "trained" else ["--rows", choices.rows]
+    words += ["--centred"] if choices.centred else []
+    words += ["--layer", str(choices.layer)] if choices.layer else []
+    return [*words, *selection.words]
 
 
 def _row_counts(path: Path) -> "RowCounts":

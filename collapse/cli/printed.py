@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collapse.analysis.words import heading, hint, remarks, summary, worst_first
+from collapse.analysis.words import heading, next_command, remarks, summary, worst_first
 from collapse.figures.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _COUNTS = ("cardinality", "rows_trained", "rows_entered", "rows_zero")
 SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
 
 
-def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
+def as_text(
+    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
+) -> str:
     """Write a checkpoint's table, the worst field first, with a sentence on the whole and the choices made.
 
     Parameters
@@ -39,6 +41,8 @@ def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequen
         Its diagnosis.
     measures : sequence of str
         The measures to show in place of the usual ones, the first to sort by; empty for the usual.
+    words : sequence of str
+        The options of this reading, for the next command.
 
     Returns
     -------
@@ -46,8 +50,9 @@ def as_text(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequen
         Some lines.
     """
     told = "".join(f"{line}\n" for line in remarks(factored))
-    sentence = f"{summary(fields)}{hint(factored, fields)}"
-    return f"{heading(factored)}\n{told}{sentence}\n\n{_aligned(_shown(fields, measures))}\n"
+    following = next_command(factored, fields, words)
+    end = f"\n{following}\n" if following else ""
+    return f"{heading(factored)}\n{told}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -85,7 +90,7 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
     text = table.copy()
     for column in table.columns:
         if column in _COUNTS:
-            text[column] = table[column].map("{:,}".format)
+            text[column] = table[column].map("{:,}".format).where(table[column].notna(), "")
         elif column in _SHARES:
             text[column] = table[column].map("{:.0%}".format)
         elif column.endswith("_difference"):
@@ -99,7 +104,9 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
     return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
 
 
-def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str]) -> str:
+def as_markdown(
+    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
+) -> str:
     """Write the same as a Markdown table."""
     text = _formatted(_shown(fields, measures))
     source, choices = heading(factored).splitlines()
@@ -108,11 +115,12 @@ def as_markdown(factored: "FactoredTables", fields: "pd.DataFrame", measures: Se
         [
             f"**{source}**",
             "",
-            f"{summary(fields)}{hint(factored, fields)}. {choices}.",
+            f"{summary(fields)}. {choices}.",
             "",
             *([*told, ""] if told else []),
             markdown_table(text),
             "",
+            *([following, ""] if (following := next_command(factored, fields, words)) else []),
         ]
     )
 

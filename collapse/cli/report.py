@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.foreign import engine_option, engines, foreign_options
+from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
 from collapse.visible import path_text
@@ -68,11 +68,8 @@ def command(
     fields = diagnose_factored(factored)
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
-    words += [] if rows == "trained" else ["--rows", rows]
-    words += ["--centred"] if centred else []
-    words += ["--layer", str(layer)] if layer else []
+    words += reading_words(selection, choices)
     words += [] if verify else ["--no-verify"]
-    words += selection.words
     json = as_json([factored], fields.assign(checkpoint=tables.source), None)
     click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")
     if bad:

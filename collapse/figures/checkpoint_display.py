@@ -132,5 +132,5 @@ def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str)
     """
     tables = checkpoint.tables
     described = {key: tables.description.get(key, "unknown") for key in ("data", "epoch", "seeds")}
-    provenance = {"label": label, "model": tables.name, **described, "rows": checkpoint.choices.rows}
+    provenance = {"label": label, "model": tables.name, **described, "rows": checkpoint.rows}
     return pd.concat([pd.DataFrame(provenance, index=table.index), table], axis=1)

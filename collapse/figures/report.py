@@ -1,5 +1,6 @@
 """A checkpoint's diagnosis as one page that opens anywhere: no network, no other file."""
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -9,12 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from collapse.analysis.advice import NOTHING, advice
 from collapse.analysis.diagnosis import COLUMNS
+from collapse.analysis.explanation_text import causes_told
 from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.abundance import normalised_spectrum
-from collapse.analysis.words import heading, summary, worst_first, zero_rows
+from collapse.analysis.verdicts import Degree
+from collapse.analysis.words import (
+    heading,
+    model_warning,
+    summary,
+    untouched_told,
+    worst_first,
+    zero_rows,
+)
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.spectrum import SpectrumDisplay
@@ -22,6 +34,8 @@ from collapse.figures.sub_embeddings import HeatmapDisplay
 from collapse.figures.svg import picture
 from collapse.files import atomic_write, explained
 
+_ADVISED = 12
+"""The fields that get advice: more is in the table."""
 _WIDTH, _HEIGHT = 100, 22
 """The size of a small spectrum."""
 
@@ -88,6 +102,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
     page = Environment(
         loader=PackageLoader("collapse.figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    page.filters["code"] = _code
     tables = factored.tables
     first, depends = heading(factored).splitlines()
     text = page.get_template("report.html").render(
@@ -97,7 +112,11 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         sentence=summary(fields),
         rows=_rows(factored, worst_first(fields, ())),
         has_seen=bool(fields["rows_trained"].notna().any()),
+        warning=model_warning(tables),
+        todo=(todo := _todo(factored, worst_first(fields, ())))[:_ADVISED],
+        left_out=max(0, len(todo) - _ADVISED),
         zero=zero_rows(factored),
+        untouched=untouched_told(factored),
         pictures=_pictures(factored),
         columns=COLUMNS,
         choices=vars(factored.choices),
@@ -115,6 +134,26 @@ def _rows(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable,
     spectra = {table.field: normalised_spectrum(table.spectrum.values) for table in factored}
     records = fields.astype(object).where(fields.notna(), None).to_dict("records")
     return [{**record, "spectrum": _small(spectra[record["field"]])} for record in records]
+
+
+def _todo(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Return every field for which something is to be done, with what its abundance is without one thing."""
+    of_field = {table.field: table for table in factored}
+    found = []
+    for record in fields.to_dict("records"):
+        table = of_field[record["field"]]
+        k99 = int(record["k99"])
+        lines = advice(
+            {str(name): value for name, value in record.items()}, factored.tables, columns=table.columns, k99=k99
+        )
+        if lines != [NOTHING] and record["degree"] != Degree.NOT_JUDGED:
+            found.append({**record, "causes": causes_told(record), "advice": lines})
+    return found
+
+
+def _code(text: str) -> Markup:
+    """Return a sentence with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, escaped
 
 
 def _small(spectrum: NDArray[np.floating]) -> str:

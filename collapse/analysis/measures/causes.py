@@ -15,6 +15,7 @@ from collapse.analysis.measures.left_sums import LeftSums
 from collapse.analysis.measures.random_matrix import RandomMean
 from collapse.analysis.measures.spectra import Spectrum
 
+_DIRECTIONS = ("mean", "counts", "log_counts")
 CONSTANT = 1e-10
 """A column is constant if its variance is below this times its mean square: a deviation of 1e-5 of its mean, far
 above what sums in float64 round, and far below what any training leaves."""
@@ -89,7 +90,8 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Ca
     is_constant = (np.diagonal(G) > 0) & (np.diagonal(centred) <= CONSTANT * np.diagonal(G))
     kept = ~is_constant
     constants = int(is_constant.sum())
-    alignment = _alignment(spectrum, products, squares)
+    first = alignments(spectrum, sums)[:, :1]
+    alignment = Alignment(**dict(zip(_DIRECTIONS, first[:, 0].tolist() if first.size else (), strict=False)))
     popularity = Without()
     if len(products) > 1:
         nearer = 1 if alignment.counts >= alignment.log_counts else 2
@@ -102,6 +104,27 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Ca
         popularity=popularity,
         alignment=alignment,
     )
+
+
+def alignments(spectrum: Spectrum, sums: LeftSums) -> NDArray[np.float64]:
+    """Return how the left singular vectors lie to directions over the rows.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        The table's singular values and right singular vectors.
+    sums : LeftSums
+        Its products from the left.
+
+    Returns
+    -------
+    (F, R) array
+        |u_k^T f| / |f| from 0 to 1, as u_k = E v_k / sigma_k; NaN of a direction without energy.
+    """
+    lengths = np.sqrt(np.diagonal(sums.gram))[:, None] * spectrum.values
+    with np.errstate(all="ignore"):
+        found = np.abs(sums.products / spectrum.scale @ spectrum.V) / lengths
+    return np.asarray(np.where(lengths > 0, np.minimum(found, 1), np.nan))
 
 
 def gram_matrix(spectrum: Spectrum) -> NDArray[np.float64]:
@@ -139,15 +162,6 @@ def without(G: NDArray[np.float64], energy: float, D: int, K: int, random: Rando
 def _projected(G: NDArray[np.float64], product: NDArray[np.float64], square: float) -> NDArray[np.float64]:
     """Return the Gram matrix of (I - f f^T / f^T f) E: E without a direction over its rows."""
     return np.asarray(G - np.outer(product, product) / square) if square > 0 else G
-
-
-def _alignment(spectrum: Spectrum, products: NDArray[np.float64], squares: NDArray[np.float64]) -> Alignment:
-    """Return |u_1^T f| / |f|, as u_1 = E v_1 / sigma_1."""
-    sigma = spectrum.values[0] if len(spectrum.values) else 0.0
-    with np.errstate(all="ignore"):
-        cosines = np.abs(products @ spectrum.V[:, 0]) / (sigma * np.sqrt(squares))
-    known = [min(float(each), 1.0) for each in cosines]
-    return Alignment(**dict(zip(("mean", "counts", "log_counts"), known, strict=False)))
 
 
 def _of_spectrum(sigma: NDArray[np.float64], energy: float, D: int, K: int, random: RandomMean) -> Without:

@@ -36,6 +36,7 @@ def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") 
         tables=tuple(_tables(layout, tensors, checkpoint.fields, counts)),
         field_maps=tuple(_field_maps(layout, tensors)),
         description=_description(checkpoint),
+        validation_auc=_validation_auc(checkpoint),
         settings={key: str(value) for key, value in settings.items()},
     )
 
@@ -111,6 +112,11 @@ def _field_maps(layout: Layout, tensors: Mapping[str, Any]) -> Iterator[FieldMap
             sizes=layout.sizes(maps.set),
             factors=None if maps.factors is None else as_array(tensors[maps.factors]),
         )
+
+
+def _validation_auc(checkpoint: Checkpoint) -> float | None:
+    auc = checkpoint.results.get("validation_auc")
+    return float(auc) if isinstance(auc, int | float) else None
 
 
 def _description(checkpoint: Checkpoint) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="DeepCTR-Torch",
+    size_setting="embedding_dim of the field's SparseFeat",
     tables=(r"embedding_dict\.(?P<field>[^.]+)\.weight",),
     others={r"(?:.+\.)?linear_model\.embedding_dict\..*": "a number a value"},
     projections=(r"crossnet\.kernels",),

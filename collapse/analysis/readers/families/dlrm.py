@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="DLRM",
+    size_setting="--arch-sparse-feature-size, of all fields",
     tables=(
         r"emb_l\.(?P<number>\d+)\.weight(?:_(?P<kind>q|r))?",
         r"emb_l\.(?P<number>\d+)\.embs\.weight",

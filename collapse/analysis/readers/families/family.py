@@ -37,6 +37,8 @@ class Family:
     """Whether numeric fields stand between the others, as tables of one column with a row a column of theirs."""
     numbers_first: bool = False
     """Whether what belongs to no table comes first in a projection, and not last."""
+    size_setting: str = ""
+    """Where its users set the embedding size, as it reads in a sentence, for advice."""
     skips_target: bool = False
     """Whether the numbers of ``target`` leave a field's own number out, as there is no table for itself."""
 

@@ -6,6 +6,7 @@ _LAYERS = r"embedding_layer\.embedding_layers\.(?P<field>[^.]+)"
 
 FAMILY = Family(
     name="FuxiCTR",
+    size_setting="embedding_dim of the field in feature_cols of dataset_config.yaml",
     tables=(
         rf"embedding_layers\.(?P<target>\d+)\.{_LAYERS}\.weight",
         rf"embedding_layer\.{_LAYERS}\.weight",

@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="Hugging Face",
+    size_setting="hidden_size of the model's configuration, of the whole model",
     tables=(
         r"(?P<field>shared|word_embeddings|embed_tokens|tok_embeddings|wte)\.weight",
         r"(?P<field>position_embeddings|token_type_embeddings|embed_positions|wpe)\.weight",

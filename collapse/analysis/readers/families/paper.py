@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="the paper's code or pytorch-fm",
+    size_setting="embed_dim of the model, of all fields",
     tables=(),
     fused=(
         r"embedding\.embedding\.weight",

@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="RecBole",
+    size_setting="embedding_size of the configuration, of all fields",
     package="recbole",
     tables=(
         r"(?P<field>\w+_embeddings?)\.weight",

@@ -4,6 +4,7 @@ from collapse.analysis.readers.families.family import Family
 
 FAMILY = Family(
     name="TorchRec",
+    size_setting="embedding_dim of the table's EmbeddingBagConfig",
     tables=(r"(?:embedding_bags|embeddings)\.(?P<field>[^.]*[^.\d][^.]*)\.weight",),
     projections=(r"kernels\.(?P<layer>\d+)",),
     low_rank=(r"W_kernels\.(?P<layer>\d+)", r"V_kernels\.(?P<layer>\d+)"),
