@@ -122,6 +122,12 @@ class TestCommand:
         assert whole["test"]["logloss"] == pytest.approx(run["test"]["logloss"], abs=1e-6)
         assert abs(little["test"]["logloss"] - run["test"]["logloss"]) > 1e-5
         assert all(field["kept"] == field["kept"] // 1 >= 1 for field in little["fields"])
+        for measure, change in little["test"]["change"].items():
+            assert change["value"] == pytest.approx(little["test"][measure] - told["test_before"][measure])
+            assert change["low"] <= change["value"] <= change["high"]
+        out = collapse("truncate", trained[name], "--data", small_data, "--energy", 1)[1]
+        assert "test AUC " in out
+        assert "95 % interval" in out
 
     def test_a_foreign_file(self, tmp_path: Path, collapse: Collapse) -> None:
         torch.save({"user_emb": torch.randn(90, 1) @ torch.randn(1, 8)}, tmp_path / "a.pt")

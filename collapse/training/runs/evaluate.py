@@ -9,7 +9,8 @@ from collapse.errors import CollapseError
 from collapse.training.data.prepared import PreparedData
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.batches import batch_bounds, batches
-from collapse.training.runs.metrics import Evaluation, auc, logloss
+from collapse.training.runs.metrics import Evaluation
+from collapse.training.runs.paired import Predictions
 
 _BATCH = 8192
 
@@ -17,7 +18,14 @@ _BATCH = 8192
 def evaluate(
     model: MultiEmbeddingModel, data: PreparedData, rows: NDArray[np.int64], device: torch.device, *, split: str
 ) -> Evaluation:
-    """Predict every row of a split and measure.
+    """Predict every row of a split and measure: `predict` and the exact AUC and logloss of it."""
+    return predict(model, data, rows, device, split=split).evaluation
+
+
+def predict(
+    model: MultiEmbeddingModel, data: PreparedData, rows: NDArray[np.int64], device: torch.device, *, split: str
+) -> Predictions:
+    """Predict every row of a split.
 
     Parameters
     ----------
@@ -34,8 +42,8 @@ def evaluate(
 
     Returns
     -------
-    Evaluation
-        Exact AUC and logloss.
+    Predictions
+        The labels and logits.
 
     Raises
     ------
@@ -55,5 +63,4 @@ def evaluate(
         raise CollapseError(
             f"the prediction for {split} row {row} is not finite: the run has diverged; lower the learning rate"
         )
-    labels = np.asarray(data.labels[rows])
-    return Evaluation(auc=auc(labels, logits), logloss=logloss(labels, logits))
+    return Predictions(labels=np.asarray(data.labels[rows]), logits=logits)

@@ -12,8 +12,8 @@ from collapse.training.data.split import split_rows
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.device import torch_device
-from collapse.training.runs.evaluate import evaluate
-from collapse.training.runs.metrics import Evaluation
+from collapse.training.runs.evaluate import predict
+from collapse.training.runs.paired import Predictions
 
 
 class Retest:
@@ -56,7 +56,7 @@ class Retest:
         """The number of test rows."""
         return len(self._rows)
 
-    def __call__(self, state_dict: Mapping[str, Tensor]) -> Evaluation:
+    def __call__(self, state_dict: Mapping[str, Tensor]) -> Predictions:
         """Test with these weights.
 
         Parameters
@@ -66,8 +66,8 @@ class Retest:
 
         Returns
         -------
-        Evaluation
-            AUC and logloss of the test rows.
+        Predictions
+            Of the test rows.
 
         Raises
         ------
@@ -78,4 +78,4 @@ class Retest:
             self._model.load_state_dict(dict(state_dict))
         except RuntimeError as error:
             raise CollapseError(f"the weights are not those of the model {self._config.model.name}") from error
-        return evaluate(self._model, self._data, self._rows, self._device, split="test")
+        return predict(self._model, self._data, self._rows, self._device, split="test")
