@@ -1,6 +1,7 @@
 """The monitor for other people's loops: by hand, in Lightning, and in Hugging Face's Trainer."""
 
 import csv
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from collapse import SpectrumMonitor, information_abundance, random_abundance
+from tests.conftest import Collapse
 
 
 class Model(nn.Module):
@@ -157,3 +159,15 @@ def test_in_hugging_faces_trainer(tmp_path: Path) -> None:
     looks = [entry for entry in trainer.state.log_history if "spectrum/ia_mean" in entry]
     assert [entry["step"] for entry in looks] == [2, 4]
     assert looks[0]["spectrum/ia/user"] == pytest.approx(callback.monitor.history["ia"].iloc[0])
+
+
+def test_a_table_has_the_name_that_analyze_gives_it(tmp_path: Path, collapse: Collapse) -> None:
+    """From the model, from its state dict, and from its file."""
+    layers = nn.ModuleDict({name: nn.Embedding(30, 4) for name in ("user", "item")})
+    model = nn.ModuleDict({"embeddings": layers, "top": nn.Linear(8, 1)})
+    torch.save(model.state_dict(), tmp_path / "a.pt")
+    by_file = {row["field"] for row in json.loads(collapse("analyze", tmp_path / "a.pt", "--json")[1])["fields"]}
+    for source in (model, model.state_dict(), nn.DataParallel(model)):
+        monitor = SpectrumMonitor(source, every=1)
+        monitor.step()
+        assert set(monitor.history["field"]) == by_file == {"user", "item"}

@@ -1,5 +1,6 @@
 """Information abundance along anybody's training: a monitor for a loop that is not ours."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
@@ -24,8 +25,8 @@ class SpectrumMonitor:
     ----------
     tables : object
         A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are taken
-        by their names; tables by name: parameters, tensors on any device, arrays, or embedding layers; or anything
-        else that `collapse.load` takes, such as one array.
+        by the names that ``collapse analyze`` gives their tables; tables by name: parameters, tensors on any
+        device, arrays, or embedding layers; or anything else that `collapse.load` takes, such as one array.
     every : int
         The steps between two looks.
     log : callable, optional
@@ -158,7 +159,10 @@ def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(tables, "named_modules"):
         layers = [(name, each) for name, each in tables.named_modules() if hasattr(each, "num_embeddings")]
         if layers:
-            yield from ((name or TABLE, each) for name, each in layers if _weight(each).shape[1] > 1)
+            fields = _fields(tables)
+            for name, each in layers:
+                if _weight(each).shape[1] > 1:
+                    yield fields.get(f"{name}.weight", name or TABLE), each
             return
     try:
         # Views of what is in memory, which follow it as long as it is changed in place.
@@ -166,6 +170,16 @@ def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
     except CollapseError as error:
         raise ValueError(str(error)) from error
     yield from ((table.field, table.E) for table in found)
+
+
+def _fields(model: Any) -> dict[str, str]:
+    """Return the names that `load` gives tables, by tensor; none of tables that it splits or joins."""
+    try:
+        found = load(model)
+    except CollapseError:
+        return {}
+    of_tensor = Counter(key for table in found for key in table.keys)
+    return {table.keys[0]: table.field for table in found if [of_tensor[key] for key in table.keys] == [1]}
 
 
 def _is_table(value: Any) -> bool:
