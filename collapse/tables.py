@@ -81,6 +81,8 @@ class TableSet:
     """What to tell beside a number: data set, epoch, seeds."""
     skipped: tuple[str, ...] = ()
     """What of a foreign file was not taken for a table, each with the reason."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Tables of a foreign file that could not be read, by tensor, with the reason."""
     notes: tuple[str, ...] = ()
     """What had to be assumed of a foreign file, and what it does not tell."""
     validation_auc: float | None = None

@@ -381,3 +381,29 @@ def test_a_table_beside_field_aware_ones_is_told(tmp_path: Path) -> None:
     tables = read(tmp_path, state, SIZES)
     assert tables.fields == NAMES
     assert tables.skipped == ("extra_emb.weight (it is beside field-aware tables)",)
+
+
+def test_tables_that_are_not_read_deny_no_other(tmp_path: Path, collapse: Collapse) -> None:
+    """Each is named with its reason, the rest is measured, and the exit code is 2, unless --skip names it."""
+    lost = {
+        "int_emb": torch.zeros(9, 4, dtype=torch.int8),
+        "complex_emb": torch.zeros(9, 4, dtype=torch.complex64),
+        "empty_emb": torch.zeros(0, 4),
+        "float8_emb": torch.zeros(9, 4).to(torch.float8_e4m3fn),
+        "sparse_emb": torch.eye(4).to_sparse(),
+        "meta_emb": torch.zeros(9, 4, device="meta"),
+    }
+    others = {
+        "emb_mask": torch.zeros(4, 4, dtype=torch.bool),
+        "emb_offsets": torch.arange(4),
+        "ids": torch.eye(3).int(),
+    }
+    torch.save({"user_emb": torch.randn(50, 4), **lost, **others}, tmp_path / "a.pt")
+    for words in (("analyze",), ("report", "-o", tmp_path / "a.html")):
+        code, out, err = collapse(words[0], tmp_path / "a.pt", *words[1:])
+        assert code == 2
+        assert all(f"field {name!r}" in err for name in lost)
+        assert not any(f"field {name!r}" in err for name in others)
+        assert "user_emb" in (out if words[0] == "analyze" else (tmp_path / "a.html").read_text())
+    assert collapse("analyze", tmp_path / "a.pt", "--skip", "|".join(lost))[0] == 0
+    assert collapse("explain", tmp_path / "a.pt", "user_emb")[0] == 0

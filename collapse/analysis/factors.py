@@ -24,7 +24,7 @@ from collapse.visible import visible
 
 
 class BadTableError(CollapseError):
-    """A table that cannot be measured, as it holds NaN or infinity.
+    """A table that cannot be measured, as it holds NaN or infinity, or is of a kind that is not read.
 
     Parameters
     ----------
@@ -175,6 +175,10 @@ def factorise_readable(
     """
     good: list[tuple[EmbeddingTable, FactoredTable]] = []
     bad: list[BadTableError] = []
+    unread = [
+        BadTableError(name, tables.source, f"a table of this kind is not read ({reason})")
+        for name, reason in tables.unread.items()
+    ]
     for number, table in _numbered(tables):
         try:
             good.append((table, _factored(number, table, tables.source, choices, engine)))
@@ -186,7 +190,7 @@ def factorise_readable(
     if bad:
         notes = (*tables.notes, *(f"left out: {error}" for error in bad))
         tables = replace(tables, tables=measured, field_maps=(), notes=notes)
-    return FactoredTables(tables=tables, choices=choices, engine=engine, given=factors), tuple(bad)
+    return FactoredTables(tables=tables, choices=choices, engine=engine, given=factors), (*bad, *unread)
 
 
 def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:

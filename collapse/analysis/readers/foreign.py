@@ -88,6 +88,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
             "tables": str(len(tables)),
         },
         skipped=tuple(roles.skipped),
+        unread=roles.unread,
         notes=tuple(notes),
     )
 

@@ -16,7 +16,7 @@ from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.readers.state import State
 from collapse.checkpoint import FLOATS, dtype_of
 from collapse.errors import CollapseError
-from collapse.torch_file import Stub
+from collapse.torch_file import Stub, Unreadable
 
 _TABLE = re.compile(r"emb|table|shared", re.IGNORECASE)
 _LAYER = re.compile(r"linear|mlp|proj|bias|kernel", re.IGNORECASE)
@@ -82,6 +82,8 @@ class Roles:
     """All names in the order of the file."""
     skipped: list[str] = field(default_factory=list)
     """What was not taken, each with the reason."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """What has the name of a table, and a kind that is not read or no entry, with the reason."""
 
 
 def find_roles(state: State, selection: Selection, *, every_matrix: bool = False) -> Roles:
@@ -110,6 +112,8 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
         reason = _role(roles, name, tensor, selection, known, every_matrix and roles.family is None, storages)
         if reason is not None:
             roles.skipped.append(f"{name} ({reason})")
+            if reason == why_no_table(tensor) and _is_lost(name, tensor, roles.family, known):
+                roles.unread[name] = reason
     roles.skipped.extend(state.left)
     return roles
 
@@ -173,6 +177,16 @@ def _role(
         return f"the same numbers as {first}"
     roles.tables.append(found)
     return None
+
+
+def _is_lost(name: str, tensor: Any, family: Family | None, known: bool) -> bool:
+    """Tell whether what is no table to us is one to whoever wrote it: by its name, and as it is a matrix."""
+    is_matrix = len(getattr(tensor, "shape", ())) == 2 and dtype_of(tensor) != "bool"
+    # Of a tensor that is not read nothing is known but its kind.
+    if not is_matrix and not isinstance(tensor, Unreadable):
+        return False
+    of_family = family is not None and family.match((*family.tables, *family.fused), name) is not None
+    return known or of_family or _reads_like_a_table(name)
 
 
 def _reads_like_a_table(name: str) -> bool:
