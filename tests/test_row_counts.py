@@ -116,6 +116,15 @@ class TestFiles:
         assert tables.tables[0].row_counts is not None
         assert tables.tables[0].row_counts.tolist() == [0, 1, 0, 2, 0]
 
+    def test_in_python_a_path_or_arrays_do(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "counts.npz", user=USER, item=ITEM)
+        path, arrays = tmp_path / "counts.npz", {"user": USER, "item": ITEM.tolist()}
+        for counts in (path, str(path), arrays):
+            tables = load(TABLES, selection=Selection(row_counts=counts))
+            assert diagnose(tables)["rows_trained"].tolist() == [45, 10]
+        with pytest.raises(CollapseError, match="row counts of 'user' must hold"):
+            load(TABLES, selection=Selection(row_counts={"user": ["a"]}))
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [

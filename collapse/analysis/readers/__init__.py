@@ -11,7 +11,7 @@ from collapse.analysis.readers.foreign import read_state
 from collapse.analysis.readers.native import tables_of
 from collapse.analysis.readers.objects import read_object
 from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import with_row_counts
+from collapse.analysis.readers.row_counts import as_row_counts, with_row_counts
 from collapse.analysis.readers.state import find_state
 from collapse.checkpoint import is_checkpoint, to_checkpoint
 from collapse.errors import CollapseError
@@ -58,7 +58,7 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
     selection = selection or Selection()
     is_path = isinstance(source, str | os.PathLike)
     tables = _read(Path(source), verify, selection) if is_path else read_object(source, selection)
-    return tables if selection.row_counts is None else with_row_counts(tables, selection.row_counts)
+    return tables if selection.row_counts is None else with_row_counts(tables, as_row_counts(selection.row_counts))
 
 
 def _read(path: Path, verify: bool, selection: Selection) -> TableSet:

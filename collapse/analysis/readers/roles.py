@@ -7,6 +7,7 @@ numbers, whose name speaks of embeddings or tables and of no layer.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 from collapse.analysis.readers.families import FAMILIES
@@ -32,8 +33,8 @@ class Selection:
     """A regular expression of the names of the tables, in place of what a family or the rule of thumb finds."""
     skip: str | None = None
     """One of names that are no tables."""
-    row_counts: RowCounts | None = None
-    """How often each row was looked up in training."""
+    row_counts: RowCounts | str | PathLike[str] | Mapping[str, Any] | None = None
+    """How often training looked up each row: a file as ``--row-counts`` takes it, or arrays by field."""
 
     def __post_init__(self) -> None:
         for option, pattern in (("--table", self.table), ("--skip", self.skip)):
@@ -49,7 +50,7 @@ class Selection:
             "--fields": self.fields and self.fields.source,
             "--table": self.table,
             "--skip": self.skip,
-            "--row-counts": self.row_counts and self.row_counts.source,
+            "--row-counts": getattr(self.row_counts, "source", None),
         }
         return [word for key, value in given.items() if value is not None for word in (key, str(value))]
 

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,35 @@ def read_row_counts(path: Path) -> RowCounts:
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pd.errors.ParserError) as error:
         raise CollapseError(f"{path} cannot be read as row counts: {first_line(error)}") from error
     raise CollapseError(f"{path} must be a .csv, .parquet, .npy or .npz file of row counts")
+
+
+def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") -> RowCounts:
+    """Take row counts from a file's path, or from arrays by field.
+
+    Parameters
+    ----------
+    given : RowCounts, path or mapping of str to (D,) array
+        The counts.
+
+    Returns
+    -------
+    RowCounts
+        The same.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read, or an array does not hold one whole number per row.
+    """
+    if isinstance(given, RowCounts):
+        return given
+    if isinstance(given, Mapping):
+        by_field = {
+            str(name): _checked(np.asarray(counts), f"the row counts of {name!r}")
+            for name, counts in given.items()
+        }
+        return RowCounts(source="the row counts given", by_field=by_field)
+    return read_row_counts(Path(given))
 
 
 def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
