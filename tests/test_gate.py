@@ -157,6 +157,7 @@ FIELDS = pd.DataFrame(
     {
         "field": ["user", "item", "flag"],
         "degree": ["collapsed", "spread out", "not judged"],
+        "cause": ["", "mean row", ""],
         "ia": [1.5, 7.0, 1.0],
         "anisotropy": [0.1, float("nan"), float("nan")],
         "rows_trained": pd.array([pd.NA] * 3, dtype="Int64"),
@@ -174,6 +175,7 @@ class TestLanguage:
             ("not (degree == 'spread out') and -ia < 0", ["user"]),
             ("'item' == field", ["item"]),
             ("1 < ia <= 7", ["user", "item"]),
+            ("cause == 'mean row' or cause == 'popularity'", ["item"]),
             ("anisotropy < 1", ["user"]),
             ("anisotropy != anisotropy", ["item"]),
             ("field != degree", ["user", "item"]),
@@ -189,6 +191,7 @@ class TestLanguage:
             ("verdict == 'collapsed'", "use degree"),
             ("degree == 'colapsed'", "'collapsed'"),
             ("degree == 'not judged'", "not judged"),
+            ("cause == 'mean'", "'mean row'"),
             ("field == 'users'", "'user'"),
             ("degree < 'd'", "=="),
             ("field < 3", "field"),

@@ -59,6 +59,18 @@ def test_random_tables_are_not_called_collapsed(law: str, D: int, K: int) -> Non
     assert (degrees == Degree.PARTLY).sum() <= 2
 
 
+@pytest.mark.parametrize("K", [2, 16])
+@pytest.mark.parametrize("D", [10, 100, 3000])
+def test_nor_are_random_tables_whose_rows_are_weighted_by_frequency(D: int, K: int) -> None:
+    """By Zipf's law."""
+    random, counts = np.random.default_rng(D * K), np.maximum(1, 10 * D // np.arange(1, D + 1))
+    tables = {str(number): random.standard_normal((D, K)) for number in range(12)}
+    given = Selection(row_counts=dict.fromkeys(tables, counts))
+    degrees = diagnose(load(tables, selection=given), choices=Choices(rows="frequency"))["degree"]
+    assert (degrees == Degree.COLLAPSED).sum() == 0
+    assert (degrees == Degree.PARTLY).sum() <= 1
+
+
 @given(D=st.integers(2, 10**5), K=st.integers(2, 256))
 def test_adjusted_abundance_has_its_extremes(D: int, K: int) -> None:
     mean = random_abundance(D, K, draws=99).mean
