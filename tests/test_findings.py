@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.choices import PAPER, Choices
 from collapse.study.execute import execute
 from collapse.study.findings import interaction, multi_embedding, spectra, training
 from collapse.study.findings.bootstrap import Interval, interval, less_pearson, pearson
@@ -302,7 +302,7 @@ class TestStudies:
         found = {each["claim"]: each for each in json.loads(out)}
         assert len(found) == len(CLAIMS)
         first = found["far-below-random"]
-        fields = pd.concat([run.fields() for (run,) in runs.of(profile.single("dcnv2", 10))])
+        fields = pd.concat([run.fields(PAPER) for (run,) in runs.of(profile.single("dcnv2", 10))])
         assert_allclose(first["value"], fields["ia_normalised"].mean())
         assert first["low"] < first["value"] < first["high"]
         assert first["initialisations"] == 2
