@@ -57,7 +57,7 @@ def _claims(study: Path) -> str:
     for each in findings(study):
         claim = each.claim
         head = f"**{claim.statement}** ({claim.source}) Measured: {claim.effect}; claimed {claim.expected}."
-        said = [f"**{each.verdict}** on {each.data}: {each.measured}", each.note, f"the paper: {each.paper}"]
+        said = [f"**{each.verdict}** on {each.data}: {each.measured}", each.remark, f"the paper: {each.paper}" if each.paper else ""]
         parts.setdefault(head, []).append("- " + "; ".join(part for part in said if part))
     return "\n\n".join("\n".join([head, "", *lines]) for head, lines in parts.items())
 

@@ -14,90 +14,160 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
+from scipy import stats
 
 from collapse.analysis.choices import PAPER, Choices
 from collapse.study.execute import execute
 from collapse.study.findings import interaction, multi_embedding, spectra, training
-from collapse.study.findings.bootstrap import Interval, interval, less_pearson, pearson
-from collapse.study.findings.claim import Claim, Expected, Verdict, judge
-from collapse.study.findings.findings import CLAIMS
+from collapse.study.findings.claim import (
+    Claim,
+    Expected,
+    Finding,
+    Sample,
+    Treatment,
+    Verdict,
+    judge,
+    less_pearson,
+    pearson,
+)
+from collapse.study.findings.findings import CLAIMS, corrected
 from collapse.study.findings.runs import Runs
 from collapse.study.item import item_of, record_profile
 from collapse.study.profiles import Profile
 from collapse.tables import EmbeddingTable, TableSet
 from collapse.training.models.config import ModelConfig
+from collapse.training.runs.paired import Predictions
 from tests.conftest import Collapse
 
-NUMBERS = st.floats(-100, 100)
-SAMPLES = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
-    lambda shape: arrays(np.float64, (*shape, 1), elements=NUMBERS)
-)
+
+@given(arrays(np.float64, (7, 2), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3))))
+def test_pearson_is_numpys(values: NDArray[np.float64]) -> None:
+    assume((np.ptp(values, axis=0) >= 1e-2).all())
+    assert_allclose(pearson(values), np.corrcoef(values[:, 0], values[:, 1])[0, 1], atol=1e-9)
+    assert_allclose(less_pearson(np.concatenate([values, values], axis=1)), 0, atol=1e-12)
 
 
-class TestIntervals:
-    @given(SAMPLES)
-    def test_an_interval_holds_its_effect_and_lies_among_the_values(self, values: NDArray[np.float64]) -> None:
-        found = interval(values, resamples=200)
-        assert values.min() - 1e-9 <= found.low <= found.high <= values.max() + 1e-9
-        assert_allclose(found.effect, values.mean(), atol=1e-9)
-
-    @given(SAMPLES, NUMBERS, st.floats(0.1, 10))
-    def test_it_moves_and_scales_with_the_values(
-        self, values: NDArray[np.float64], by: float, times: float
-    ) -> None:
-        first, second = interval(values, resamples=200), interval(values * times + by, resamples=200)
-        for name in ("effect", "low", "high"):
-            assert_allclose(getattr(second, name), getattr(first, name) * times + by, atol=1e-6)
-
-    def test_of_three_numbers_it_is_their_range(self) -> None:
-        found = interval(np.array([3.0, 1.0, 2.0]).reshape(3, 1, 1))
-        assert (found.effect, found.low, found.high) == (2.0, 1.0, 3.0)
-
-    def test_it_covers_as_often_as_it_says(self) -> None:
-        """Of 40 units of one initialisation, the interval of the mean covers the truth in some 95 of 100 draws."""
-        generator = np.random.default_rng(0)
-        drawn = [interval(generator.normal(size=(1, 40, 1)), resamples=400) for _ in range(300)]
-        assert 0.90 < np.mean([each.low < 0 < each.high for each in drawn]) < 0.98
-
-    def test_initialisations_count_as_well_as_units(self) -> None:
-        """Twelve units agree within each of two initialisations that do not: the interval reaches both."""
-        values = np.repeat([0.0, 1.0], 12).reshape(2, 12, 1)
-        found = interval(values)
-        assert (found.low, found.high) == (0.0, 1.0)
-
-    def test_nothing_has_no_interval(self) -> None:
-        with pytest.raises(ValueError, match="interval"):
-            interval(np.zeros((2, 0, 1)))
-
-    @given(arrays(np.float64, (7, 2), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3))))
-    def test_pearson_is_numpys(self, values: NDArray[np.float64]) -> None:
-        assume((np.ptp(values, axis=0) >= 1e-2).all())
-        assert_allclose(pearson(values), np.corrcoef(values[:, 0], values[:, 1])[0, 1], atol=1e-9)
-        assert_allclose(less_pearson(np.concatenate([values, values], axis=1)), 0, atol=1e-12)
-
-    def test_a_constant_has_no_correlation(self) -> None:
-        """Resamples that draw one unit alone are left out of an interval."""
-        assert np.isnan(pearson(np.array([[0.1, 1], [0.1, 2], [0.1, 4]])))
-        values = np.array([[[1.0, 1.0], [2.0, 2.0]]])
-        found = interval(values, pearson)
-        assert_allclose([found.effect, found.low, found.high], 1)
+def test_a_constant_has_no_correlation() -> None:
+    assert np.isnan(pearson(np.array([[0.1, 1], [0.1, 2], [0.1, 4]])))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "initialisations", "verdict"),
-    [
-        (0.1, 0.2, 3, Verdict.HOLDS),
-        (0.1, 0.2, 1, Verdict.NOT_ENOUGH),
-        (-0.1, 0.2, 3, Verdict.NOT_ENOUGH),
-        (-0.2, 0.0, 3, Verdict.DOES_NOT_HOLD),
-        (0.0, 0.0, 3, Verdict.DOES_NOT_HOLD),
-        (np.nan, np.nan, 3, Verdict.NOT_ENOUGH),
-    ],
-)
-def test_verdicts(low: float, high: float, initialisations: int, verdict: Verdict) -> None:
-    """Of a claim that its effect lies above 0."""
-    found = Interval(effect=(low + high) / 2, low=low, high=high)
-    assert judge(found, Expected(low=0), initialisations) is verdict
+def sample_of(values: Any, **settings: Any) -> Sample:
+    """Make a sample of numbers, (initialisations, units)."""
+    return Sample(frames=[pd.DataFrame({"value": each}) for each in np.asarray(values, float)], **settings)
+
+
+class TestJudging:
+    """One number per initialisation; what is said of every unit, and of a share of them."""
+
+    above = Expected(low=0)
+
+    def test_one_number_is_a_t_test(self) -> None:
+        values = np.random.default_rng(0).normal(0.5, 1, (6, 4))
+        found = judge(sample_of(values), self.above)
+        means = values.mean(1)
+        assert found.p_holds == pytest.approx(stats.ttest_1samp(means, 0, alternative="greater").pvalue)
+        assert (found.low, found.high) == pytest.approx(
+            stats.t.interval(0.95, 5, means.mean(), means.std(ddof=1) / 6**0.5)
+        )
+
+    def test_every_unit_has_to_lie_there(self) -> None:
+        """One of four that does not is enough against it, and one that cannot be told against neither."""
+        values = np.random.default_rng(0).normal(5, 0.1, (6, 4))
+        assert judge(sample_of(values, kind="every"), self.above).p_holds < 1e-6
+        for shift in (-10, -5):
+            shifted = values + np.r_[0, 0, shift, 0]
+            found = judge(sample_of(shifted, kind="every"), self.above)
+            assert "2 is the worst" in found.note
+            assert (found.p_holds > 0.05, found.p_fails < 0.05) == (True, shift == -10)
+
+    def test_a_share_is_exact(self) -> None:
+        values = np.ones((5, 20)) * np.where(np.arange(20) < 3, -1, 1)
+        found = judge(sample_of(values, kind="share"), Expected(low=0.9))
+        assert (found.effect, found.note) == (0.85, "17 of 20")
+        assert found.p_holds == pytest.approx(stats.binom.sf(16, 20, 0.9))
+        assert found.low < 0.85 < found.high
+
+    @pytest.mark.parametrize("kind", ["mean", "every", "share"])
+    def test_of_fewer_than_five_nothing_is_said(self, kind: Any) -> None:
+        found = judge(sample_of(np.ones((4, 3)), kind=kind), self.above)
+        assert np.isnan(found.p_holds)
+        assert "4 initialisations, and 5 are needed" in found.note
+
+    def test_the_error_of_the_test_rows_can_decide(self) -> None:
+        sure = np.full((5, 1), 0.002) + 1e-5 * np.arange(5)[:, None]
+        assert judge(sample_of(sure), self.above).p_holds < 1e-6
+        assert judge(sample_of(sure, row_variance=0.003**2), self.above).p_holds > 0.2
+        unknown = judge(sample_of(sure, row_variance=np.nan), self.above)
+        assert "not known" in unknown.note
+
+
+def finding_of(values: Any, treatment: Treatment | None = None) -> Finding:
+    any_claim = spectra.degree_grows_with_size
+    judged = judge(sample_of(values), Expected(low=0))
+    return Finding(
+        claim=any_claim,
+        data="a",
+        verdict=Verdict.CANNOT_TELL,
+        judged=judged,
+        initialisations=5,
+        treatment=treatment,
+    )
+
+
+class TestVerdicts:
+    random = np.random.default_rng(0)
+    clear, weak = 1 + 0.01 * random.standard_normal((5, 1)), 1 + 0.7 * random.standard_normal((5, 1))
+
+    def test_they_are_corrected_for_how_many_were_tested(self) -> None:
+        """What one test alone would tell, one of twenty does not."""
+        one = corrected([finding_of(self.weak)])[0]
+        assert (one.verdict, one.p_adjusted) == (Verdict.HOLDS, one.judged.p if one.judged else 0)
+        many = corrected([finding_of(self.weak)] * 20)
+        assert {each.verdict for each in many} == {Verdict.CANNOT_TELL}
+        assert {each.verdict for each in corrected([finding_of(-self.clear)] * 20)} == {Verdict.DOES_NOT_HOLD}
+
+    def test_a_treatment_that_did_not_take_says_nothing(self) -> None:
+        weak, strong = (Treatment(measure="distance", treated=of, plain=1.0) for of in (0.9, 0.4))
+        found = corrected([finding_of(self.clear, weak), finding_of(self.clear, strong)])
+        assert [each.verdict for each in found] == [Verdict.NOT_TAKEN, Verdict.HOLDS]
+        assert "distance 0.9, 1 without" in found[0].remark
+        assert np.isnan(found[0].p_adjusted)
+
+    def test_how_many_would_tell_is_said(self) -> None:
+        (found,) = corrected([finding_of(0.5 + self.random.standard_normal((5, 1)))])
+        assert found.verdict is Verdict.CANNOT_TELL
+        assert "initialisations would tell" in found.remark
+
+
+@pytest.mark.slow
+class TestErrorRates:
+    """Simulated studies of five initialisations with known effects."""
+
+    def test_intervals_cover(self) -> None:
+        random = np.random.default_rng(0)
+        drawn = random.standard_normal((2000, 5, 7, 1)) + random.standard_normal((2000, 5, 1, 1))
+        found = [judge(sample_of(each[..., 0]), Expected(low=0)) for each in drawn]
+        covered = np.mean([each.low < 0 < each.high for each in found])
+        assert abs(covered - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 2000)
+
+    def test_any_false_verdict_of_a_study_has_five_per_cent(self) -> None:
+        """Of 18 claims, all at the very boundary."""
+        random = np.random.default_rng(1)
+        wrong = 0
+        for _ in range(300):
+            found = corrected([finding_of(random.standard_normal((5, 1))) for _ in range(18)])
+            wrong += any(each.verdict is not Verdict.CANNOT_TELL for each in found)
+        assert wrong / 300 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+
+    def test_a_clear_effect_is_told(self) -> None:
+        """Six deviations of one initialisation, among 18 claims: in more than nine studies of ten."""
+        random = np.random.default_rng(2)
+        told = 0
+        for _ in range(100):
+            effects = [finding_of(6 + random.standard_normal((5, 1)))]
+            effects += [finding_of(random.standard_normal((5, 1))) for _ in range(17)]
+            told += corrected(effects)[0].verdict is Verdict.HOLDS
+        assert told / 100 > 0.6
 
 
 @dataclass
@@ -112,6 +182,11 @@ class Planted:
     @property
     def manifest(self) -> Mapping[str, Any]:
         return {"test": {"auc": self.auc}}
+
+    @property
+    def predictions(self) -> Predictions:
+        """The same of all: their rows have no part in a difference."""
+        return Predictions(labels=np.array([0, 1, 0, 1], np.uint8), logits=np.arange(4, dtype=np.float32))
 
     @property
     def config(self) -> "Planted":
@@ -134,7 +209,7 @@ class Planted:
 
 
 class PlantedRuns:
-    """Two initialisations of everything, each as a function of its model plants it."""
+    """Five initialisations of everything, each as a function of its model plants it, which vary by a little."""
 
     profile = Profile(name="planted", content="", data=("none",), base_size=4)
 
@@ -145,15 +220,17 @@ class PlantedRuns:
         return self.at(*((model, share) for model in models))
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[Planted, ...]]:
-        return [tuple(self.plant(model, share) for model, share in wanted)] * 2
+        return [tuple(self.plant(model, share) for model, share in wanted)] * 5
 
     def along(self, model: ModelConfig) -> list[Planted]:
-        return [self.plant(model, 1.0)] * 2
+        return [self.plant(model, 1.0)] * 5
 
 
 def verdict_of(claim: Claim, plant: Any) -> Verdict:
     sample = claim.check(cast(Runs, PlantedRuns(plant)))
-    return judge(sample.interval(), claim.expected, len(sample.frames))
+    judged = judge(sample, claim.expected)
+    found = Finding(claim=claim, data="planted", verdict=Verdict.CANNOT_TELL, judged=judged, initialisations=5)
+    return corrected([found])[0].verdict
 
 
 def of_size(slope: float) -> Any:
@@ -307,7 +384,7 @@ class TestStudies:
         assert first["low"] < first["value"] < first["high"]
         assert first["initialisations"] == 2
         assert found["auc-rises-with-sets"]["value"] is None
-        assert found["auc-rises-with-sets"]["verdict"] == "not enough runs"
+        assert found["auc-rises-with-sets"]["verdict"] == "cannot tell"
         code, text, _ = collapse("findings", tmp_path)
         assert code == 0
         assert f"{len(wanted) // 2} of {len(item_of(tmp_path, 'findings').runs)} runs" in text

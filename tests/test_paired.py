@@ -1,5 +1,8 @@
 """The difference between two models on the same rows, with the error of the rows."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from collapse.training.runs.paired import Predictions, _Ranked, paired_differences
+from collapse.errors import CollapseError
+from collapse.training.runs.paired import Predictions, _Ranked, paired_differences, read_predictions
 
 
 def drawn(n: int, seed: int, levels: int = 1000) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -73,3 +77,35 @@ def test_the_interval_covers_what_it_says() -> None:
 def test_one_class_alone_has_no_auc() -> None:
     ones = Predictions(labels=np.ones(9, np.uint8), logits=np.arange(9.0))
     assert np.isnan(paired_differences(ones, ones, resamples=5)["auc"].value)
+
+
+class TestFiles:
+    def test_they_are_read_as_they_were(self, tmp_path: Path) -> None:
+        labels, logits = drawn(50, 0)
+        Predictions(labels=labels, logits=logits).save(tmp_path / "test.npz")
+        found = read_predictions(tmp_path / "test.npz")
+        assert found is not None
+        assert found.labels.tolist() == labels.tolist()
+        np.testing.assert_array_equal(found.logits, logits.astype(np.float32))
+        assert read_predictions(tmp_path / "none.npz") is None
+
+    @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04"])
+    def test_damaged_ones_are_sentences(self, content: bytes, tmp_path: Path) -> None:
+        (tmp_path / "test.npz").write_bytes(content)
+        with pytest.raises(CollapseError, match=r"test\.npz is damaged"):
+            read_predictions(tmp_path / "test.npz")
+
+    def test_arrays_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
+        for logits in (np.zeros(4, np.float32), np.zeros(3), np.zeros((3, 1), np.float32)):
+            np.savez(tmp_path / "test.npz", labels=np.zeros(3, np.uint8), logits=logits)
+            with pytest.raises(CollapseError, match="do not fit together"):
+                read_predictions(tmp_path / "test.npz")
+
+    def test_a_run_keeps_them(self, trained: dict[str, Path]) -> None:
+        """Their AUC is that of the manifest, but for the rounding of logits."""
+        folder = trained["dcnv2-4"].parent
+        found = read_predictions(folder / "test.npz")
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert found is not None
+        assert found.evaluation.auc == pytest.approx(manifest["test"]["auc"], abs=1e-6)
+        assert found.evaluation.logloss == pytest.approx(manifest["test"]["logloss"], abs=1e-5)

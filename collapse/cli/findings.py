@@ -1,6 +1,7 @@
 """``collapse findings``: the paper's claims, checked on the runs of a study."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 @click.option("--json", "how", flag_value="json", help="A list of findings, every number unrounded.")
 @click.option("--markdown", "how", flag_value="markdown", help="A table.")
 def command(study: Path, how: str | None) -> None:
-    """Check the paper's claims on the runs of a study: the effect of each, its interval, and what that says.
+    """Check the paper's claims on the runs of a study.
 
-    STUDY is a folder that `collapse sweep` or `collapse reproduce` filled. An interval is a 95 % bootstrap over
-    the initialisations and, where an effect is of fields or models, over these. A claim holds if the whole
-    interval lies where the claim puts the effect, does not hold if none of it does; otherwise, and with one
-    initialisation alone, there are not enough runs. The levels were chosen beforehand; nothing is tuned.
+    STUDY is a folder that `collapse sweep` or `collapse reproduce` filled. Each claim has one number per
+    initialisation, a 95 % Student t interval over these (for AUC with the error of the test rows), and a p-value
+    that is corrected for all claims of the study (Holm). It holds or does not hold at 5 %. With fewer than five
+    initialisations, or otherwise, the runs cannot tell, and the command says how many would. A claim about a
+    treatment is judged only if the treatment took, such as if regularising made projections nearly unitary. The
+    levels were chosen beforehand; nothing is tuned.
 
     \b
     Examples:
@@ -35,10 +38,9 @@ def command(study: Path, how: str | None) -> None:
     from collapse.study.item import item_of
 
     item = item_of(study, "findings")
-    found = []
-    for each in findings(study):
-        found.append(each)
-        if how is None:
+    found = findings(study)
+    if how is None:
+        for each in found:
             click.echo(_block(each))
     if how == "json":
         click.echo(json.dumps([each.as_record() for each in found], indent=2))
@@ -54,7 +56,15 @@ def _block(finding: "Finding") -> str:
     said = [
         f"{finding.verdict}: {claim.statement} ({claim.source})",
         f"on {finding.data}: {claim.effect}: {finding.measured}, claimed {claim.expected}",
-        f"over {finding.over}; the paper: {finding.paper}" if finding.over else f"the paper: {finding.paper}",
+        "; ".join(
+            part
+            for part in (
+                f"over {finding.over}" if finding.over else "",
+                "" if math.isnan(finding.p_adjusted) else f"p {finding.p_adjusted:.2g} after Holm's correction",
+                f"the paper: {finding.paper}" if finding.paper else "",
+            )
+            if part
+        ),
         finding.remark,
     ]
     first, *rest = (

@@ -1,5 +1,6 @@
 """The paper's claims, each with what the runs of a study say of it."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -25,9 +26,9 @@ def findings_table(item: Item) -> StudyTable:
     """
     found = list(findings(item.folder))
     caption = (
-        f"{counted(found)}. The effect and its 95 % interval, by a bootstrap over initialisations and fields or "
-        "models; a claim holds if the whole interval lies where it puts the effect, does not hold if none of it "
-        f"does, and wants more runs otherwise, or with one initialisation alone. {item.told}."
+        f"{counted(found)}. The effect and its 95 % interval: Student's t over the initialisations, one number "
+        "each, for AUC with the error of the test rows. A verdict needs five initialisations and a p-value of at "
+        f"most 0.05 after Holm's correction over all claims of the study. {item.told}."
     )
     numbers = pd.DataFrame([each.as_record() for each in found])
     return StudyTable(name=item.name, numbers=numbers, text=findings_text(found), caption=caption)
@@ -44,8 +45,8 @@ def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``verdict``, ``claim``, ``data``, ``measured``, ``claimed``, ``effect``, ``source``, ``over``
-        (initialisations and units), ``paper`` and ``note``, all text.
+        ``verdict``, ``claim``, ``data``, ``measured``, ``claimed``, ``p`` (after Holm's correction), ``effect``,
+        ``source``, ``over`` (initialisations and units), ``paper`` and ``note``, all text.
     """
     return pd.DataFrame(
         {
@@ -54,6 +55,7 @@ def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
             "data": [each.data for each in found],
             "measured": [each.measured for each in found],
             "claimed": [str(each.claim.expected) for each in found],
+            "p": ["" if math.isnan(each.p_adjusted) else f"{each.p_adjusted:.2g}" for each in found],
             "effect": [each.claim.effect for each in found],
             "source": [each.claim.source for each in found],
             "over": [each.over for each in found],

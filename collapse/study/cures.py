@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from collapse.analysis.choices import PAPER
-from collapse.study.findings.bootstrap import interval
+from collapse.study.findings.statistics import estimate
 from collapse.study.item import Item
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned
@@ -51,8 +50,8 @@ def compare_cures(item: Item) -> pd.DataFrame:
     pandas.DataFrame
         A row a data set and cure: ``data``, ``cure``, ``model``, ``runs`` (initialisations that both have),
         ``ia_normalised`` (mean over fields and initialisations), ``ia_change`` with its 95 % interval ``.._low``
-        and ``.._high`` by a bootstrap over initialisations and fields, ``test_auc``, ``auc_change`` with its
-        interval over initialisations, and ``time``, the seconds a row takes over those of the single embedding.
+        and ``.._high`` over the initialisations (Student's t), ``test_auc``, ``auc_change`` with its interval, and
+        ``time``, the seconds a row takes over those of the single embedding.
         Changes and times are NaN where the single embedding is not finished; intervals with one initialisation.
     """
     found: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
@@ -87,19 +86,7 @@ def _compared(ours: Mapping[int, Mapping[str, Any]], theirs: Mapping[int, Mappin
         "test_auc": float(np.mean([ours[seed]["auc"] for seed in seeds])) if seeds else np.nan,
     }
     for key, name in (("ia", "ia_change"), ("auc", "auc_change")):
-        change = [np.atleast_1d(ours[seed][key] - theirs[seed][key]) for seed in seeds if seed in theirs]
-        record |= (
-            _with_interval(name, np.array(change)[..., None]) if change else dict.fromkeys(_ends(name), np.nan)
-        )
+        found = estimate([float(np.mean(ours[seed][key] - theirs[seed][key])) for seed in seeds if seed in theirs])
+        record |= {name: found.effect, f"{name}_low": found.low, f"{name}_high": found.high}
     ratios = [ours[seed]["seconds"] / theirs[seed]["seconds"] for seed in seeds if seed in theirs]
     return {**record, "time": float(np.median(ratios)) if ratios else np.nan}
-
-
-def _ends(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_low", f"{name}_high"
-
-
-def _with_interval(name: str, change_SUC: NDArray[np.float64]) -> dict[str, float]:
-    found = interval(change_SUC)
-    low, high = (found.low, found.high) if len(change_SUC) > 1 else (np.nan, np.nan)
-    return dict(zip(_ends(name), (found.effect, low, high), strict=True))

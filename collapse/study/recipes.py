@@ -19,6 +19,8 @@ FACTORS = (1, 2, 3, 4, 10)
 """How many times the base size, in Table 1."""
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Of the training rows, in Table 2."""
+EQUAL_STEPS = 0.1
+"""Of the training rows, where fewer rows are compared at as many steps."""
 EPOCHS_ALONG = 20
 """Of the runs that are looked at along their training."""
 CURED = 4
@@ -110,6 +112,11 @@ def _table_2(profile: Profile) -> Runs:
     )
 
 
+def steps_alike(profile: Profile, share: float) -> int:
+    """Return the epochs on a share of the rows that have as many steps as the profile's on all of them."""
+    return round(profile.epochs / share)
+
+
 def _along(profile: Profile) -> Runs:
     return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=EPOCHS_ALONG)
 
@@ -128,7 +135,13 @@ def _findings(profile: Profile) -> Runs:
     subsets = [
         run for share in SHARES for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
     ]
-    return (*profile.runs(*compared, repeats=profile.repeats), *subsets, *_along(profile))
+    alike = profile.runs(
+        of_shares[0],
+        repeats=profile.repeats,
+        train_share=EQUAL_STEPS,
+        along=steps_alike(profile, EQUAL_STEPS),
+    )
+    return (*profile.runs(*compared, repeats=profile.repeats), *subsets, *alike, *_along(profile))
 
 
 def _table_3(profile: Profile) -> list[ModelConfig]:

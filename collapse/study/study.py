@@ -19,6 +19,7 @@ from collapse.study.kept import kept
 from collapse.tables import TableSet
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
+from collapse.training.runs.paired import Predictions, read_predictions
 
 
 class StudyRun:
@@ -69,6 +70,11 @@ class StudyRun:
     def test_auc(self) -> float:
         """The AUC of the best epoch's weights on the test rows; NaN if the run is not finished."""
         return float(self.manifest["test"]["auc"]) if self.finished else float("nan")
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """What the best epoch's weights say of the test rows; None of a run of before these were kept."""
+        return read_predictions(self._folder.predictions)
 
     @property
     def data(self) -> str:

@@ -1,11 +1,12 @@
 """Every claim checked on the runs of a study."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from collapse.study.findings import interaction, multi_embedding, spectra, training
-from collapse.study.findings.claim import Claim, Finding, Verdict, judge
+from collapse.study.findings.claim import TOLD, Claim, Finding, Verdict, judge
 from collapse.study.findings.runs import Runs
+from collapse.study.findings.statistics import holm
 from collapse.study.item import read_profile
 from collapse.training.data.catalogue import load_data
 
@@ -13,7 +14,7 @@ CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedd
 """The claims, in the paper's order, then ours."""
 
 
-def findings(folder: Path) -> Iterator[Finding]:
+def findings(folder: Path) -> list[Finding]:
     """Check the paper's claims on the finished runs of a study, on each of its data sets.
 
     Parameters
@@ -21,10 +22,10 @@ def findings(folder: Path) -> Iterator[Finding]:
     folder : Path
         The study's folder.
 
-    Yields
-    ------
-    Finding
-        A claim and data set each; the toy experiment once.
+    Returns
+    -------
+    list of Finding
+        One per claim and data set; the toy experiment once.
 
     Raises
     ------
@@ -33,30 +34,65 @@ def findings(folder: Path) -> Iterator[Finding]:
 
     Notes
     -----
-    The claims are the paper's and their levels were chosen before these runs; nothing is tuned to them.
+    The claims are the paper's and their levels were chosen before these runs; nothing is tuned to them. A claim
+    has one number per initialisation and Student's t over at least five. Verdicts are corrected for all claims
+    that were tested in the study (Holm), so that any false one among them has 5 %.
     """
     profile = read_profile(folder)
+    found: list[Finding] = []
     for order, data in enumerate(profile.data):
         runs = Runs(folder=folder, profile=profile, data=data)
         name = load_data(data).schema.name
-        for each in CLAIMS:
-            if each.of_data or order == 0:
-                yield _found(each, runs, name if each.of_data else "random rows", order)
+        found += [
+            _measured(each, runs, name if each.of_data else "random rows")
+            for each in CLAIMS
+            if each.of_data or order == 0
+        ]
+    return corrected(found)
 
 
-def _found(claim: Claim, runs: Runs, data: str, order: int) -> Finding:
+def _measured(claim: Claim, runs: Runs, data: str) -> Finding:
     sample = claim.check(runs)
-    paper = claim.paper(order)
     if not sample.units:
-        return Finding(claim=claim, data=data, paper=paper, verdict=Verdict.NOT_ENOUGH)
-    effect, n = sample.interval(), len(sample.frames)
+        return Finding(claim=claim, data=data, verdict=Verdict.CANNOT_TELL)
+    treatment = claim.treatment(runs) if claim.treatment is not None else None
     return Finding(
         claim=claim,
         data=data,
-        paper=paper,
-        verdict=judge(effect, claim.expected, n),
-        effect=effect,
-        initialisations=n,
+        verdict=Verdict.CANNOT_TELL,
+        judged=judge(sample, claim.expected),
+        initialisations=len(sample.frames),
         units=f"{sample.units} {sample.unit}" if sample.unit else "",
+        treatment=treatment,
         note=sample.note,
     )
+
+
+def corrected(found: list[Finding]) -> list[Finding]:
+    """Give every finding its verdict, corrected for how many were tested.
+
+    Parameters
+    ----------
+    found : list of Finding
+        The findings of a study, without verdicts.
+
+    Returns
+    -------
+    list of Finding
+        The same with `p_adjusted` and verdict. A claim whose treatment did not take is not tested.
+    """
+    took = [each.treatment is None or each.treatment.took for each in found]
+    tested = [each.judged if of else None for each, of in zip(found, took, strict=True)]
+    p_values = [float("nan") if each is None else each.p for each in tested]
+    return [
+        replace(each, verdict=_verdict(each, took=of, p=p), p_adjusted=p)
+        for each, of, p in zip(found, took, holm(p_values), strict=True)
+    ]
+
+
+def _verdict(finding: Finding, *, took: bool, p: float) -> Verdict:
+    if not took:
+        return Verdict.NOT_TAKEN
+    if finding.judged is None or not p <= TOLD:
+        return Verdict.CANNOT_TELL
+    return Verdict.HOLDS if finding.judged.p_holds < finding.judged.p_fails else Verdict.DOES_NOT_HOLD

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collapse.study.profiles import Profile
-from collapse.study.recipes import EPOCHS_ALONG
+from collapse.study.recipes import EPOCHS_ALONG, steps_alike
 from collapse.study.study import StudyRun
 from collapse.study.sweep import plan
 from collapse.training.models.config import ModelConfig
@@ -42,6 +42,12 @@ class Runs:
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
         """Return the same of models and shares of the training rows."""
         return self._finished(list(zip(*(self._configs(model, share) for model, share in wanted), strict=True)))
+
+    def at_equal_steps(self, model: ModelConfig, share: float) -> list[tuple[StudyRun, ...]]:
+        """Return a model trained on all rows, and on a share of them for so many more epochs, as `at` does."""
+        epochs = steps_alike(self.profile, share)
+        pairs = zip(self._configs(model, 1.0), self._configs(model, share, epochs), strict=True)
+        return self._finished(list(pairs))
 
     def along(self, model: ModelConfig) -> list[StudyRun]:
         """Return the finished runs of a model that are looked at along their training."""

@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def predictions(self) -> Path:
+        """What the best epoch's weights say of the test rows: the arrays ``labels`` and ``logits``."""
+        return self.path / "test.npz"
+
+    @property
     def best(self) -> Path:
         """The checkpoint of the best validation AUC."""
         return self.path / "best.pt"

@@ -4,11 +4,14 @@ Shapes: n rows.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from collapse.errors import CollapseError, first_line
+from collapse.files import atomic_write, explained
 from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 RESAMPLES, FEW_RESAMPLES, MANY_ROWS = 1000, 200, 200_000
@@ -24,10 +27,45 @@ class Predictions:
     logits: NDArray[np.floating]
     """Log odds of label 1, shape (n,)."""
 
+    def save(self, path: Path) -> None:
+        """Write them to an ``.npz`` file, whole or not at all; read by `read_predictions`."""
+        with explained("write", path), atomic_write(path) as file:
+            np.savez(file, labels=self.labels, logits=self.logits.astype(np.float32))
+
     @property
     def evaluation(self) -> Evaluation:
         """Their AUC and logloss."""
         return Evaluation(auc=auc(self.labels, self.logits), logloss=logloss(self.labels, self.logits))
+
+
+def read_predictions(path: Path) -> Predictions | None:
+    """Read predictions that a run kept.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Predictions or None
+        None where the run kept none.
+
+    Raises
+    ------
+    CollapseError
+        If the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            found = Predictions(labels=kept["labels"], logits=kept["logits"])
+    except Exception as error:  # a damaged file may raise anything
+        raise CollapseError(f"{path} is damaged: {first_line(error)}") from error
+    if found.labels.shape != found.logits.shape or found.labels.ndim != 1 or found.logits.dtype != np.float32:
+        raise CollapseError(f"{path} is damaged: its labels and logits do not fit together")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

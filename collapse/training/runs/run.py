@@ -22,7 +22,7 @@ from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.device import torch_device
-from collapse.training.runs.evaluate import evaluate
+from collapse.training.runs.evaluate import predict
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
 from collapse.training.runs.interrupt import StopRequest, stop_requests
@@ -234,11 +234,13 @@ class Run:
             )
         trainer.model.load_state_dict(dict(best.state_dict))
         measured = {name: _number(path, best, f"validation_{name}") for name in ("auc", "logloss")}
+        predictions = predict(trainer.model, self.data, self.split.test, self.device, split="test")
+        predictions.save(self.folder.predictions)
         result = RunResult(
             name=self.config.model.name,
             best_epoch=trainer.best_epoch,
             validation=Evaluation(**measured),
-            test=evaluate(trainer.model, self.data, self.split.test, self.device, split="test"),
+            test=predictions.evaluation,
             already=False,
         )
         self._write_manifest(
