@@ -38,6 +38,7 @@ def test_trained_rows_of_rank_one_are_collapsed_however_many_were_never_trained(
     tables = load(E, selection=counted(E, counts))
     by_default, over_all = (diagnose(tables, choices=each).iloc[0] for each in (None, Choices(rows="all")))
     assert by_default["degree"] == Degree.COLLAPSED
+    assert "rows look untouched" in diagnose({"table": E})["verdict"].iloc[0]
     assert over_all["degree"] != Degree.COLLAPSED
     assert by_default["rows_entered"] == by_default["rows_trained"] == 250
 

@@ -177,6 +177,7 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         adjusted_of_norm=adjusted_abundance(ia, random_of_norm.mean),
         is_rare_of_norm=_is_rare(ia, random_of_norm, rows_of_norm, K, choices),
         never_trained=table.rows_trained == 0,
+        rows_untouched=table.of_rows.untouched,
         since=since,
     )
     noise = rounding_noise(sigma, D, K, eps=table.eps, spacing=table.spacing)

@@ -70,6 +70,8 @@ class Evidence:
     """Whether IA is below the 1st percentile of such tables."""
     never_trained: bool = False
     """Whether it is known that no row was looked up in training."""
+    rows_untouched: int = 0
+    """The rows that look untouched by training, where it is not known which training looked up."""
     causes: Causes | None = None
     """What the adjusted abundance is without one thing; None if it was not measured."""
     since: int | None = None
@@ -138,6 +140,12 @@ def verdict(evidence: Evidence) -> str:
     found = degree(evidence)
     if found is Degree.NOT_JUDGED:
         return f"{found}: {_not_judged(evidence)}"
+    untouched = f"; {evidence.rows_untouched:,} rows look untouched" if evidence.rows_untouched else ""
+    return _judged(evidence, found) + untouched
+
+
+def _judged(evidence: Evidence, found: Degree) -> str:
+    """Say the degree with its reason."""
     if found is Degree.SPREAD:
         return f"{found}{_although_low(evidence)}"
     of = evidence.causes
