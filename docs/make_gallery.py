@@ -15,8 +15,6 @@ from collapse.study.recipes import RECIPES
 from collapse import StudyRun
 
 DOCS = Path(__file__).parent
-COLOURS = 128
-"""Of a picture: no difference to the eye, and a third of the bytes."""
 
 
 def make_gallery(study: Path) -> None:
@@ -43,8 +41,11 @@ def make_gallery(study: Path) -> None:
 
 
 def _smaller(picture: Path, to: Path) -> None:
+    """Write a picture without loss: a palette is taken only where it holds all of the colours."""
     with Image.open(picture) as drawn:
-        drawn.convert("RGB").quantize(COLOURS).save(to, optimize=True)
+        colours = drawn.convert("RGB")
+        exact = colours.getcolors(256) is not None
+        (colours.convert("P", palette=Image.Palette.ADAPTIVE) if exact else colours).save(to, optimize=True)
 
 
 def _table(each: Rendered) -> str:

@@ -124,7 +124,7 @@ def test_in_lightning(tmp_path: Path) -> None:
         )  # fmt: skip
         trainer.fit(Module(), torch.utils.data.DataLoader(IDS, batch_size=8))  # type: ignore[arg-type]
     assert callback.monitor is not None
-    assert sorted(set(callback.monitor.history["field"])) == ["model.item", "model.user"]
+    assert sorted(set(callback.monitor.history["field"])) == ["item", "user"]
     with (tmp_path / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row.get("spectrum/ia_mean")]
     assert [int(row["step"]) for row in rows] == [2, 4]

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factors import FactoredTable, FactoredTables
 from collapse.analysis.measures.abundance import normalised_spectrum
+from collapse.analysis.measures.precision import ABOVE_NOISE, rounding_noise
 
 
 def spectra(factored: FactoredTables) -> pd.DataFrame:
@@ -19,7 +20,8 @@ def spectra(factored: FactoredTables) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a singular value: ``field``, ``cardinality``, ``k`` from 1, ``sigma``, ``sigma_normalised`` from 0
-        to 1, descending within a field.
+        to 1, descending within a field, and ``above_noise``, whether it stands above what rounding to the table's
+        type leaves (`rounding_noise`).
     """
     return pd.concat(
         [
@@ -30,9 +32,14 @@ def spectra(factored: FactoredTables) -> pd.DataFrame:
                     "k": np.arange(1, len(table.sigma) + 1),
                     "sigma": table.sigma,
                     "sigma_normalised": normalised_spectrum(table.spectrum.values),
+                    "above_noise": table.spectrum.values > ABOVE_NOISE * _noise(table),
                 }
             )
             for table in factored
         ],
         ignore_index=True,
     )
+
+
+def _noise(table: FactoredTable) -> float:
+    return rounding_noise(table.spectrum.values, table.rows, table.columns, eps=table.eps, spacing=table.spacing)

@@ -34,15 +34,20 @@ class AbundancePerKDisplay(CheckpointDisplay):
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a thin line a field and a thick one for the mean."""
         (ax,) = axes
-        of_size = self.table.groupby(["field", "embedding_size"], sort=True)["ia_per_k"].mean().reset_index()
+        of_field = self.table.groupby(["field", "embedding_size"], sort=True)
+        of_size = of_field[["ia_per_k", "cardinality"]].mean().reset_index()
         for _, line in of_size.groupby("field", sort=False):
             field = ax.plot(
                 line["embedding_size"], line["ia_per_k"], ".-", color=style.REFERENCE, alpha=0.3, lw=0.6
             )
         field[0].set_label("a field")
+        # A table of fewer rows than columns cannot fill them.
+        short = of_size[of_size["cardinality"] < of_size["embedding_size"]]
+        few = ax.plot(short["embedding_size"], short["ia_per_k"], "x", color=style.REFERENCE, ms=3, lw=0)
+        few[0].set_label("fewer rows than K")
         means = self.derived["means"].groupby("embedding_size")["ia_per_k"].mean()
         mean = ax.plot(means.index, means, "o-", color=style.colours(1)[0], ms=4, label="mean of the fields")
         ax.set(xlabel="embedding size K", ylabel="information abundance / K", ylim=(0, 1.02))
         ax.set_xticks(list(means.index))
         ax.grid(visible=True, axis="y")
-        style.legend_above(ax, [*field, *mean], columns=2)
+        style.legend_above(ax, [*field, *(few if len(short) else []), *mean], columns=3)

@@ -1,4 +1,4 @@
-"""Figure 16: heatmaps of IA(E_i^{->j}) with marginal bars, checkpoint beside checkpoint."""
+"""Figure 16: heatmaps of IA(E_i^{->j}) with the abundance of both fields as bars, checkpoint by checkpoint."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,13 @@ _ACROSS = 2
 
 
 class HeatmapsDisplay(CheckpointDisplay):
-    """A heatmap a checkpoint, one scale of colours for all; above it its sums over i, beside it those over j."""
+    """A heatmap per checkpoint with one scale of colours and one order of the fields, that of the first.
+
+    The bars are the abundance of the fields themselves: IA(E_i) to the right, IA(E_j) below.
+    """
 
     number = "16"
-    content = "heatmaps of the sub-embeddings with marginal bars, such as standard and regularised DCNv2"
+    content = "heatmaps of the sub-embeddings with IA(E_i) and IA(E_j) as bars, such as of regularised DCNv2"
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 3.8)
     legend_lines = 0
@@ -34,39 +37,41 @@ class HeatmapsDisplay(CheckpointDisplay):
         return summed(self.table)
 
     def layout(self) -> Layout:
-        """Return two checkpoints a row, each of a heatmap and two bars."""
+        """Return two checkpoints a row, each a heatmap and two bars."""
         count = self.table["label"].nunique()
         across = min(_ACROSS, count)
         mosaic = []
         for first in range(0, count, across):
             there = [n for n in range(first, first + across) if n < count]
             rest = ["."] * (2 * (across - len(there)))
-            mosaic.append([cell for n in there for cell in (f"top{n}", ".")] + rest)
             mosaic.append([cell for n in there for cell in (f"heat{n}", f"side{n}")] + rest)
-        ratios = {"width_ratios": [5, 1] * across, "height_ratios": [1, 5] * (len(mosaic) // 2)}
+            mosaic.append([cell for n in there for cell in (f"below{n}", ".")] + rest)
+        ratios = {"width_ratios": [5, 1] * across, "height_ratios": [5, 1.2] * (len(mosaic) // 2)}
         return Layout(mosaic=mosaic, size=(3.5 * across, 2.2 * len(mosaic)), ratios=ratios)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw each checkpoint on its three axes."""
         named = dict(zip(self.layout().panels, axes, strict=True))
-        sums = self.derived["sums"]
         over_i = self.derived["correlations"].query("by == 'target'").set_index("label")
         low, high = self.table["ia"].min(), self.table["ia"].max()
-        most = sums["sum"].max() * 1.02
-        for number, (label, pairs) in enumerate(self.table.groupby("label", sort=False)):
-            heat, top, side = (named[f"{part}{number}"] for part in ("heat", "top", "side"))
-            draw_heatmap(heat, pairs, vmin=low, vmax=high, cbar=False, square=False)
-            heat.set(xlabel="field j, by ascending IA", ylabel="field i, by ascending IA")
-            places = [place + 0.5 for place in range(len(field_order(pairs)))]
-            of_label = sums[sums["label"] == label].set_index(["by", "field"])["sum"]
+        most = self.table["ia_source"].max() * 1.02
+        groups = list(self.table.groupby("label", sort=False))
+        order = field_order(groups[0][1])
+        places = [place + 0.5 for place in range(len(order))]
+        for number, (label, pairs) in enumerate(groups):
+            heat, side, below = (named[f"{part}{number}"] for part in ("heat", "side", "below"))
+            draw_heatmap(heat, pairs, order, vmin=low, vmax=high, cbar=False, square=False)
+            heat.set(xlabel="", ylabel="field i", xticks=[])
+            own = pairs.drop_duplicates("source").set_index("source")["ia_source"].loc[order]
             colour = style.colours(1)[0]
-            top.bar(places, of_label["target"].loc[field_order(pairs)], color=colour)
-            side.barh(places, of_label["source"].loc[field_order(pairs)], color=colour)
-            top.set(xlim=heat.get_xlim(), ylim=(0, most), xticks=[])
-            side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[])
+            side.barh(places, own, color=colour)
+            below.bar(places, own, color=colour)
+            side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[], xlabel=r"$\mathrm{IA}(E_i)$")
+            below.set(xlim=heat.get_xlim(), ylim=(0, most), ylabel=r"$\mathrm{IA}(E_j)$", xlabel="field j")
+            below.set_xticks(places, order, rotation=90, fontsize=5)
             side.tick_params(axis="x", rotation=90)
             mappable = heat.collections[0]
-            top.set_title(
+            heat.set_title(
                 f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i['pearson'][label]:.2f}, "
                 f"without i = j {over_i['pearson_off_diagonal'][label]:.2f}"
             )

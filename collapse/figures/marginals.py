@@ -9,17 +9,23 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.display import Layout
 from collapse.figures.sub_embeddings import summed
+
+_ACROSS = 3
 
 
 class MarginalsDisplay(CheckpointDisplay):
-    """sum_i IA(E_i^{->j}) against IA(E_j), both relative to the checkpoint's largest."""
+    """sum_i IA(E_i^{->j}) of the fields j by ascending IA(E_j), a panel per checkpoint, warmer where it is larger.
+
+    The last panel, which the paper does not have, shows the same against IA(E_j), both relative to the largest.
+    """
 
     number = "9"
-    content = "sums over i of the sub-embeddings' information abundance against IA(E_j), with the correlations"
+    content = "sums over i of the sub-embeddings' information abundance, fields by IA(E_j), with the correlations"
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
-    size = (style.COLUMN, 2.8)
-    legend_lines = 3
+    size = (style.PAGE, 2.8)
+    legend_lines = 0
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
@@ -36,23 +42,48 @@ class MarginalsDisplay(CheckpointDisplay):
             sums[f"{column}_relative"] = sums[column] / sums.groupby("label")[column].transform("max")
         return tables
 
+    def layout(self) -> Layout:
+        """Return a panel per checkpoint and one for all, three a row."""
+        panels = [*(f"of{n}" for n in range(self.table["label"].nunique())), "all"]
+        across = min(_ACROSS, len(panels))
+        rows = [panels[first : first + across] for first in range(0, len(panels), across)]
+        mosaic = [row + ["."] * (across - len(row)) for row in rows]
+        return Layout(mosaic=mosaic, size=(style.PAGE, 2.8 * len(rows)))
+
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a point a field and checkpoint."""
-        (ax,) = axes
-        correlations = self.derived["correlations"]
-        handles = []
-        for row, colour in zip(correlations.itertuples(), style.colours(len(correlations)), strict=True):
-            of_label = self.derived["sums"].query("label == @row.label")
-            name = (
-                f"{row.label}\nPearson {row.pearson:.2f} (p {row.pearson_p:.2g}), Spearman {row.spearman:.2f}; "
-                f"without i = j {row.pearson_off_diagonal:.2f}, {row.spearman_off_diagonal:.2f}"
+        """Draw the sums of each checkpoint in the order of IA(E_j), then all of them against it."""
+        *of_each, of_all = axes
+        sums, correlations = self.derived["sums"], self.derived["correlations"]
+        low, high = sums["sum"].min(), sums["sum"].max()
+        for ax, row, colour in zip(of_each, correlations.itertuples(), style.colours(len(of_each)), strict=True):
+            of_label = sums.query("label == @row.label")
+            places = range(len(of_label))
+            ax.plot(places, of_label["sum"], color=style.REFERENCE, lw=0.6, zorder=1)
+            ax.scatter(
+                places,
+                of_label["sum"],
+                c=of_label["sum"],
+                cmap=style.HEAT,
+                vmin=low,
+                vmax=high,
+                edgecolors=style.REFERENCE,
+                lw=0.4,
+                s=16,
+            )
+            ax.set(xlabel="field j, by ascending IA", xticks=[], ylim=(0, high * 1.05))
+            ax.grid(visible=True, axis="y")
+            ax.set_title(
+                f"{style.wrapped(str(row.label), 2)}\nPearson {row.pearson:.2f} (p {row.pearson_p:.2g})\n"
+                f"Spearman {row.spearman:.2f} (p {row.spearman_p:.2g})\n"
+                rf"without $i = j$: {row.pearson_off_diagonal:.2f}, {row.spearman_off_diagonal:.2f}"
             )
             x, y = of_label["ia_relative"], of_label["sum_relative"]
-            handles += ax.plot(x, y, "o", color=colour, ms=3, label=name)
-        ax.set(
+            of_all.plot(x, y, "o", color=colour, ms=3, label=str(row.label))
+        of_each[0].set_ylabel(r"$\sum_i \mathrm{IA}(E_i^{\to j})$")
+        of_all.set(
             xlabel=r"$\mathrm{IA}(E_j)$ / largest",
             ylabel=r"$\sum_i \mathrm{IA}(E_i^{\to j})$ / largest",
             xlim=(0, 1.03),
         )
-        ax.grid(visible=True)
-        style.legend_above(ax, handles, columns=1)
+        of_all.grid(visible=True)
+        of_all.legend(loc="best")

@@ -13,7 +13,7 @@ from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
 
-_ACROSS = 4
+_ACROSS = 2
 
 
 class PatternDisplay(CheckpointDisplay):
@@ -43,7 +43,7 @@ class PatternDisplay(CheckpointDisplay):
         rows = math.ceil(len(sets) / across)
         cells = sets + ["."] * (rows * across - len(sets))
         mosaic = [cells[start : start + across] for start in range(0, len(cells), across)]
-        return Layout(mosaic=mosaic, size=(max(style.COLUMN, 1.75 * across), 2.2 * rows + 0.4))
+        return Layout(mosaic=mosaic, size=(3.4 * across, 3.3 * rows + 0.3))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a heatmap a set."""
@@ -59,11 +59,12 @@ class PatternDisplay(CheckpointDisplay):
                 vmin=low,
                 vmax=high,
                 square=True,
-                xticklabels=[],
-                yticklabels=[],
+                xticklabels=1,
+                yticklabels=1 if number % _ACROSS == 0 else [],
                 cbar=last,
                 cbar_kws={"label": r"$\|W_{i\to j}^{(m)}\|_F$", "shrink": 0.7} if last else None,
             )
+            ax.tick_params(labelsize=5, length=1)
             ax.set(
                 xlabel="field i", ylabel="field j" if number % _ACROSS == 0 else "", title=f"set {int(str(m)) + 1}"
             )

@@ -18,13 +18,18 @@ class SpectrumDisplay(CheckpointDisplay):
 
     number = "1b"
     content = "normalised singular values of every field at one or several embedding sizes"
-    columns = ("label", "columns", "field", "k", "sigma_normalised")
+    columns = ("label", "columns", "field", "k", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every field's spectrum."""
         return spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
+
+    @property
+    def caption(self) -> str:
+        """The same, with the values that are not drawn."""
+        return f"{super().caption}{below_noise(self.table)}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the lines."""
@@ -33,7 +38,8 @@ class SpectrumDisplay(CheckpointDisplay):
         handles = []
         for (label, size), colour in zip(sizes.items(), style.colours(len(sizes)), strict=True):
             dashes: Literal["--", "-"] = "--" if size < sizes.iloc[-1] and size == sizes.iloc[0] else "-"
-            for _, line in self.table[self.table["label"] == label].groupby("field", sort=False):
+            drawn = self.table[(self.table["label"] == label) & self.table["above_noise"]]
+            for _, line in drawn.groupby("field", sort=False):
                 ax.plot(line["k"], line["sigma_normalised"], color=colour, linestyle=dashes, alpha=0.5, lw=0.7)
             handles.append(Line2D([], [], color=colour, linestyle=dashes, label=str(label)))
         ax.set(
@@ -41,7 +47,24 @@ class SpectrumDisplay(CheckpointDisplay):
             ylabel=r"$\sigma_k\,/\,\sigma_1$",
             yscale="log",
         )
-        ax.set_ylim(*style.spectrum_limits(self.table["sigma_normalised"]))
+        ax.set_ylim(*style.spectrum_limits(self.table.loc[self.table["above_noise"], "sigma_normalised"]))
         ax.set_xlim(1, float(sizes.max()))
         ax.grid(visible=True)
         style.legend_above(ax, handles, columns=3)
+
+
+def below_noise(table: pd.DataFrame) -> str:
+    """Say how many singular values are not drawn, as they are rounding noise; empty where all are.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Singular values with ``above_noise``.
+
+    Returns
+    -------
+    str
+        A line, with the break before it.
+    """
+    below = int((~table["above_noise"]).sum())
+    return f"\n{below:,} of {len(table):,} singular values are rounding noise and not drawn" if below else ""

@@ -114,8 +114,8 @@ class FFMDisplay(SubEmbeddingDisplay):
     content = "Figure 3 of an FFM"
 
 
-def draw_heatmap(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
-    """Draw IA(E_i^{->j}) of every pair, fields by ascending IA(E_i).
+def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = None, **options: Any) -> None:
+    """Draw IA(E_i^{->j}) of every pair.
 
     Parameters
     ----------
@@ -123,10 +123,12 @@ def draw_heatmap(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
         Where to.
     table : pandas.DataFrame
         The pairs of one checkpoint.
+    order : sequence of str, optional
+        The fields from the top and from the left; by ascending IA(E_i) if not given.
     **options : Any
         More for `seaborn.heatmap`.
     """
-    order = field_order(table)
+    order = list(order or field_order(table))
     matrix = table.pivot_table(index="source", columns="target", values="ia", dropna=False).loc[order, order]
     usual: dict[str, Any] = {"cbar_kws": {"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6}, "square": True}
     sns.heatmap(matrix, ax=ax, cmap=style.HEAT, xticklabels=1, yticklabels=1, **(usual | options))

@@ -10,35 +10,42 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.spectrum import spectra
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.spectrum import below_noise
 
 
 class TextModelDisplay(CheckpointDisplay):
-    """sigma_k / sigma_1 against k / R, a thin line a field, the mean over the fields dashed."""
+    """sigma_k / sigma_1 against k / K, a thin line per field; the mean of those with K values dashed."""
 
     number = "11"
     content = "normalised singular values of a text model's token table against a recommender's tables"
-    columns = ("label", "field", "k", "place", "sigma_normalised")
+    columns = ("label", "field", "k", "place", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
     needs_text_model = True
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every table's spectrum."""
+        columns = {table.field: table.columns for table in checkpoint}
         frame = spectra(checkpoint)
-        return frame.assign(place=frame["k"] / frame.groupby("field")["k"].transform("max"))
+        return frame.assign(place=frame["k"] / frame["field"].map(columns))
+
+    @property
+    def caption(self) -> str:
+        """The same, with the values that are not drawn."""
+        return f"{super().caption}{below_noise(self.table)}"
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Average over the fields at places from 0 to 1, their spectra interpolated between singular values."""
+        """Average over the fields of K singular values, between them by interpolation."""
         places = np.linspace(0, 1, 101)
         means = []
         for label, of_label in self.table.groupby("label", sort=False):
             lines = [
-                np.interp(places, field["place"], field["sigma_normalised"])
+                np.interp(places, field["place"], field["sigma_normalised"], left=np.nan)
                 for _, field in of_label.groupby("field")
+                if field["place"].max() == 1
             ]
-            means.append(
-                pd.DataFrame({"label": label, "place": places, "sigma_normalised_mean": np.mean(lines, axis=0)})
-            )
+            mean = np.mean(lines, axis=0) if lines else np.full(len(places), np.nan)
+            means.append(pd.DataFrame({"label": label, "place": places, "sigma_normalised_mean": mean}).dropna())
         return {"means": pd.concat(means, ignore_index=True)}
 
     def draw(self, axes: Sequence[Axes]) -> None:
@@ -47,7 +54,7 @@ class TextModelDisplay(CheckpointDisplay):
         labels = list(self.table["label"].unique())
         handles = []
         for label, colour in zip(labels, style.colours(len(labels)), strict=True):
-            of_label = self.table[self.table["label"] == label]
+            of_label = self.table[(self.table["label"] == label) & self.table["above_noise"]]
             single = of_label["field"].nunique() == 1
             for _, line in of_label.groupby("field", sort=False):
                 alpha, width = (1, 1.2) if single else (0.3, 0.6)
@@ -55,13 +62,13 @@ class TextModelDisplay(CheckpointDisplay):
             if not single:
                 mean = self.derived["means"].query("label == @label")
                 drawn = ax.plot(mean["place"], mean["sigma_normalised_mean"], "--", color=colour, lw=1.5)
-            drawn[0].set_label(str(label) if single else f"{label}, mean")
+            drawn[0].set_label(str(label) if single else f"{label}, mean of fields with K values")
             handles += drawn
         ax.set(
-            xlabel="k / number of singular values",
+            xlabel="k / columns of the table",
             ylabel=r"$\sigma_k / \sigma_1$",
             yscale="log",
-            ylim=style.spectrum_limits(self.table["sigma_normalised"]),
+            ylim=style.spectrum_limits(self.table.loc[self.table["above_noise"], "sigma_normalised"]),
             xlim=(0, 1),
         )
         ax.grid(visible=True)
