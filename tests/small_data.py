@@ -12,7 +12,7 @@ FIELDS = {"colour": "", "shape": "", "customer": ""}
 CARDINALITIES = (6, 41, 301)
 
 
-def write_small_data(path: Path, *, rows: int = 3000, seed: int = 0) -> Path:
+def write_small_data(path: Path, *, rows: int = 3000, seed: int = 0, name: str = "small") -> Path:
     """Prepare `rows` random rows of three fields of cardinality 5, 40 and 300, each and its unused OOV row."""
     generator = np.random.default_rng(seed)
     ids = generator.integers(0, [5, 40, 300], size=(rows, 3))
@@ -22,5 +22,5 @@ def write_small_data(path: Path, *, rows: int = 3000, seed: int = 0) -> Path:
     with new_prepared(path) as folder:
         encoder = Encoder(folder, FIELDS, min_count=1)
         encoder.add(block, labels)
-        encoder.finish(name="small", label="sold", sources=[])
+        encoder.finish(name=name, label="sold", sources=[])
     return path

@@ -35,6 +35,7 @@ from collapse.study.recipes import RECIPES, SHARES, SIX
 from collapse.study.study import StudyRun
 from tests.conftest import Collapse
 from tests.pretended import pretend, pretended
+from tests.small_data import write_small_data
 
 Study = Callable[..., Item]
 
@@ -215,9 +216,10 @@ def test_what_was_computed_is_kept_beside_the_checkpoints(
 def test_table_2_is_the_mean_over_the_fields_beside_the_papers(
     rows: float, profile: Profile, tmp_path: Path
 ) -> None:
-    profile = replace(profile, rows=rows)
-    record_profile(tmp_path, profile)
-    item = item_of(tmp_path, "table-2")
+    data = write_small_data(tmp_path / "criteo", name="criteo")
+    profile = replace(profile, rows=rows, data=(str(data),))
+    record_profile(tmp_path / "study", profile)
+    item = item_of(tmp_path / "study", "table-2")
     [run] = [
         run for run in item.runs if run.config.train_share == 0.3 * profile.rows and run.config.model.sets == 4
     ]

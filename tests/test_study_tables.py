@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from collapse.errors import CollapseError
+from collapse.figures.abundance_table import abundance_table
 from collapse.figures.auc_tables import auc_table
 from collapse.study.auc import PRINTED, auc_by_size, auc_of_runs
 from collapse.study.item import item_of, read_profile, record_profile
@@ -22,8 +23,16 @@ def profile(small_data: Path) -> Profile:
     return Profile(name="smoke", content="", data=(str(small_data),), base_size=2, repeats=2, epochs=1)
 
 
-def test_means_deviations_and_gains_by_hand(profile: Profile, tmp_path: Path) -> None:
-    item = pretended(tmp_path, profile, "table-3")
+@pytest.fixture
+def papers(profile: Profile, tmp_path: Path) -> Profile:
+    """Return the same of two data sets that bear the names of the paper's."""
+    names = ("criteo", "avazu")
+    paths = [write_small_data(tmp_path / name, seed=seed, name=name) for seed, name in enumerate(names)]
+    return replace(profile, data=tuple(map(str, paths)))
+
+
+def test_means_deviations_and_gains_by_hand(papers: Profile, tmp_path: Path) -> None:
+    item = pretended(tmp_path / "study", papers, "table-3")
     runs, means = auc_of_runs(item), auc_by_size(item)
     assert len(runs) == 18
     assert len(means) == 9
@@ -39,10 +48,18 @@ def test_means_deviations_and_gains_by_hand(profile: Profile, tmp_path: Path) ->
     assert row["difference"] == pytest.approx(row["auc"] - 0.81345)
 
 
-def test_the_papers_values_stand_beside_the_data_set_of_their_place(profile: Profile, tmp_path: Path) -> None:
-    other = write_small_data(tmp_path / "other", seed=1)
-    two = replace(profile, data=(*profile.data, str(other)))
-    means = auc_by_size(pretended(tmp_path / "study", two, "table-1"))
+@pytest.mark.parametrize("name", ["table-1", "table-2", "table-3"])
+def test_the_papers_values_stand_next_to_no_other_data(name: str, profile: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path, profile)
+    item = item_of(tmp_path, name)
+    made = abundance_table(item) if name == "table-2" else auc_table(pretend(item))
+    assert made.numbers["printed"].isna().all()
+    assert not any("paper" in str(column) or column == "difference" for column in made.text)
+    assert "criteo" not in " ".join(map(str, made.text.to_numpy().ravel())).lower()
+
+
+def test_the_papers_values_stand_next_to_their_data_set(papers: Profile, tmp_path: Path) -> None:
+    means = auc_by_size(pretended(tmp_path / "study", papers, "table-1"))
     assert len(means) == 2 * 54
     assert means["printed"].notna().all()
     assert means["auc"].notna().all()
@@ -60,14 +77,14 @@ def test_the_papers_values_stand_beside_the_data_set_of_their_place(profile: Pro
     assert (row["printed"], row["printed_std"]) == (there["auc"], there["std"])
 
 
-def test_what_is_missing_is_empty_and_told(profile: Profile, tmp_path: Path) -> None:
-    item = pretended(tmp_path, profile, "table-7", leave_out=2)
+def test_what_is_missing_is_empty_and_told(papers: Profile, tmp_path: Path) -> None:
+    item = pretended(tmp_path / "study", papers, "table-7", leave_out=2)
     means = auc_by_size(item)
     first = means.iloc[0]
     assert (first["model"], first["variant"], first["factor"]) == ("autoint", "SE", 1.0)
     assert np.isnan(first["auc"])
     assert first["printed"] == 0.81231
-    assert means["printed"].notna().sum() == 1
+    assert means["printed"].dropna().tolist() == [0.81231, 0.81216, 0.81285]
     made = auc_table(item)
     texts = made.text
     assert texts.iloc[0]["ours"] == ""
@@ -82,10 +99,10 @@ def test_what_is_missing_is_empty_and_told(profile: Profile, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_every_table_has_all_that_was_printed(name: str, profile: Profile, tmp_path: Path) -> None:
-    record_profile(tmp_path, profile)
-    means = auc_by_size(pretend(item_of(tmp_path, name)))
-    expected = {"table-1": 108, "table-3": 9, "table-5": 54, "table-6": 54, "table-7": 1}
+def test_every_table_has_all_that_was_printed(name: str, papers: Profile, tmp_path: Path) -> None:
+    record_profile(tmp_path / "study", papers)
+    means = auc_by_size(pretend(item_of(tmp_path / "study", name)))
+    expected = {"table-1": 108, "table-3": 9, "table-5": 54, "table-6": 54, "table-7": 3}
     assert means["printed"].notna().sum() == expected[name]
 
 

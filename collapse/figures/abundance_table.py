@@ -27,7 +27,7 @@ def abundance_table(item: Item) -> StudyTable:
             "share": [f"{share:.0%}" for share in numbers["train_share"]],
             "size": numbers["factor"].map("{:g}x".format),
             "": numbers["variant"],
-            "paper's K": numbers["printed_size"].astype(str),
+            "paper's K": numbers["printed_size"].map("{:.0f}".format),
             "paper": _rounded(numbers["printed"]),
             "K": numbers["embedding_size"].astype(str),
             "ours": _rounded(numbers["ia"]),
@@ -35,6 +35,8 @@ def abundance_table(item: Item) -> StudyTable:
             "difference": signed(difference.where(columns == numbers["printed_size"]), 2),
         }
     )
+    if numbers["printed"].isna().all():
+        text = text.drop(columns=["paper's K", "paper", "difference"])
     caption = (
         "Information abundance, mean over the fields, of all rows of the tables as in the paper and of those that "
         f"training looked up; DCNv2, {item.told}. IA is at most K: a difference is given where K is the paper's."

@@ -32,12 +32,13 @@ def auc_table(item: Item) -> StudyTable:
     Returns
     -------
     StudyTable
-        The text stands under `HEADINGS`: five digits, deviations behind ±, an empty cell where there is nothing.
+        The text stands under `HEADINGS`: five digits, deviations behind ±, an empty cell where there is nothing,
+        and the paper's columns if it has values for a data set of the study.
     """
     table = auc_by_size(item)
     texts = pd.DataFrame(
         {
-            "data": [_both(*pair) for pair in zip(table["printed_data"], table["data"], strict=True)],
+            "data": table["data"].fillna(table["printed_data"]),
             "model": table["model"],
             "variant": table["variant"],
             "factor": [f"{factor:g}x" for factor in table["factor"]],
@@ -49,12 +50,11 @@ def auc_table(item: Item) -> StudyTable:
             "runs": [f"{int(runs)}" if pd.notna(runs) else "0" for runs in table["runs"]],
         }
     )
-    caption = f"Test AUC; {item.told}. The paper's values are of its own data: across data sets compare the gains."
+    caption = f"Test AUC; {item.told}."
+    if table["printed"].isna().all():
+        texts = texts.drop(columns=["printed", "difference", "printed_gain"])
+        caption += " The paper's values are of its own data sets, which are not among these."
     return StudyTable(name=item.name, numbers=table, text=texts.rename(columns=HEADINGS), caption=caption)
-
-
-def _both(printed: object, ours: object) -> str:
-    return " / ".join(name for name in (printed, ours) if isinstance(name, str))
 
 
 def _with_deviation(values: "pd.Series[float]", deviations: "pd.Series[float]") -> list[str]:

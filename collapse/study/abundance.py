@@ -1,12 +1,16 @@
 """Mean information abundance of an item's runs by the share of the data and the size (Table 2)."""
 
+import numpy as np
 import pandas as pd
 
 from collapse.analysis.choices import PAPER, Choices
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
 from collapse.study.study import StudyRun
+from collapse.training.data.catalogue import load_data
 
+_DATA = "criteo"
+"""The data set of the paper's Table 2."""
 _KEYS = ["train_share", "embedding_size", "sets"]
 
 
@@ -23,8 +27,8 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     pandas.DataFrame
         A row a share and size, as in the paper: ``train_share`` (of the profile's rows), ``factor`` (times the
         base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
-        ``printed`` (the paper's), and ``ia`` of all rows and ``ia_trained`` of those that training looked up, NaN
-        where a run is missing.
+        ``printed`` (the paper's, NaN unless the data set is Criteo), and ``ia`` of all rows and ``ia_trained`` of
+        those that training looked up, NaN where a run is missing.
     """
     found = pd.DataFrame(
         [
@@ -42,6 +46,8 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     of_one = printed["factor"] / printed["sets"]
     sizes = [item.profile.single("dcnv2", factor).embedding_size for factor in of_one]
     printed.insert(3, "embedding_size", sizes)
+    if load_data(item.profile.data[0]).schema.name.lower() != _DATA:
+        printed[["printed_size", "printed"]] = np.nan
     return printed.merge(found, on=_KEYS, how="left")
 
 

@@ -128,8 +128,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
 
     Notes
     -----
-    The n-th data set stands beside the n-th of the paper's tables. On other data than the paper's the difference
-    tells of the data; the gains can be compared.
+    A printed value stands next to a data set of that name alone: across data sets, AUC cannot be compared.
     """
     keys = ["order", "data", "model", "variant", "factor"]
     runs = auc_of_runs(item)
@@ -139,6 +138,8 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     if item.name not in PRINTED:
         return means.sort_values(keys[:1], kind="stable").reset_index(drop=True)
     printed = printed_auc(item.name)
+    names = {order: load_data(data).schema.name.lower() for order, data in enumerate(item.profile.data)}
+    printed = printed[printed["printed_data"].str.lower() == printed["order"].map(names)]
     whole = printed.merge(means, on=["order", "model", "variant", "factor"], how="outer", sort=False)
     # Models in the order of the recipe, each with SE before ME.
     in_order = dict.fromkeys([*printed["model"], *runs["model"]])
