@@ -106,6 +106,19 @@ def test_every_table_has_all_that_was_printed(name: str, papers: Profile, tmp_pa
     assert means["printed"].notna().sum() == expected[name]
 
 
+def test_a_study_of_one_data_set_asks_for_no_runs_on_a_second(
+    profile: Profile, tmp_path: Path, collapse: Collapse
+) -> None:
+    record_profile(tmp_path, profile)
+    code, _, err = collapse("figures", tmp_path, "--figure", "13")
+    assert (code, "shows a second data set" in err) == (2, True)
+    code, out, _ = collapse("figures", tmp_path, "--figure", "all")
+    assert code == 0
+    assert "left out 13: it shows a second data set" in out
+    assert "0 of 0 runs" not in (tmp_path / "figures" / "index.html").read_text()
+    assert "0 runs of" not in out
+
+
 def test_a_folder_is_of_one_profile(profile: Profile, tmp_path: Path) -> None:
     record_profile(tmp_path / "a", profile)
     record_profile(tmp_path / "a", profile)

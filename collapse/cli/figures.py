@@ -85,6 +85,8 @@ def write(
             click.echo(f"wrote {path}")
         if each.error and page:
             click.echo(visible(f"{each.item.name} could not be made: {each.error}"), err=True)
+        elif each.item.lacks_data and page:
+            click.echo(f"left out {each.item.name}: it shows a second data set, and the study has one")
         elif each.made is None and page:
             click.echo(f"left out {each.item.name}: {each.item.command}")
         elif each.missing:

@@ -129,7 +129,8 @@ def write_page(found: Sequence[Rendered], folder: Path) -> Path:
     """
     loader = PackageLoader("collapse.figures")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    text = page.get_template("page.html").render(found=found, profile=found[0].item.profile)
+    shown = [each for each in found if not each.item.lacks_data]
+    text = page.get_template("page.html").render(found=shown, profile=found[0].item.profile)
     with atomic_write(folder / PAGE) as file:
         file.write(text.encode())
     return folder / PAGE

@@ -43,6 +43,11 @@ class Item:
         """Whether there is a run to make it of, or none is needed."""
         return bool(self.finished_runs) or self.name in NEED_NO_RUNS
 
+    @property
+    def lacks_data(self) -> bool:
+        """Whether it is of a second data set and the study has one: then there is nothing to train."""
+        return not self.runs and self.name not in NEED_NO_RUNS
+
     def with_finished_runs(self) -> Self:
         """Return the item itself if it can be made.
 
@@ -51,6 +56,10 @@ class Item:
         CollapseError
             If it has none; the sentence names the command that trains them.
         """
+        if self.lacks_data:
+            raise CollapseError(
+                f"{self.name} shows a second data set, and {self.folder} has one: name two with --data"
+            )
         if not self.can_be_made:
             raise CollapseError(f"{self.folder} has no finished run of {self.name}: {self.command}")
         return self
