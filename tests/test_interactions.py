@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from collapse.errors import CollapseError
 from collapse.training.models import interactions
 from collapse.training.models.config import MLPConfig, ModelConfig
 from collapse.training.models.heads import BilinearFusion, TowerAndLogit
@@ -96,6 +97,26 @@ def test_the_fusion_is_its_formula(B: int, H: int, seed: int) -> None:
         for a, b in zip(z_1, z_2, strict=True)
     ]
     torch.testing.assert_close(fusion({"first": z_1, "second": z_2}), torch.cat(expected))
+
+
+@pytest.mark.parametrize("heads", [2, 3, 6])
+def test_heads_of_the_fusion_are_blocks_of_its_matrix(heads: int) -> None:
+    fusion = perturbed(BilinearFusion({}, FinalMLPConfig(hidden=6, fusion_heads=heads)))
+    whole = perturbed(BilinearFusion({}, FinalMLPConfig(hidden=6)))
+    with torch.no_grad():
+        whole.w.load_state_dict(fusion.w.state_dict())
+        whole.W_3.zero_()
+        for h, block in enumerate(fusion.W_3.chunk(heads)):
+            own = slice(h * len(block), (h + 1) * len(block))
+            whole.W_3[own, own] = block
+    first, second = torch.randn(2, 5, 6, dtype=torch.float64)
+    z = {"first": first, "second": second}
+    torch.testing.assert_close(fusion(z), whole(z))
+
+
+def test_heads_divide_the_hidden_units() -> None:
+    with pytest.raises(CollapseError, match="fusion_heads must divide hidden"):
+        FinalMLPConfig(hidden=400, fusion_heads=3)
 
 
 def test_the_fusion_starts_small_or_at_zero() -> None:

@@ -30,6 +30,8 @@ class Profile:
     """Rows a step."""
     rows: float = 1.0
     """Share of the training rows that every run is given, at most."""
+    fusion_heads: int = 1
+    """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
 
     @property
     def told(self) -> str:
@@ -44,11 +46,14 @@ class Profile:
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return single-embedding (SE): one set, the base size times a factor."""
-        return model_config(model, embedding_size=max(round(self._base(model) * factor), 1), **settings)
+        size = max(round(self._base(model) * factor), 1)
+        return model_config(model, embedding_size=size, **self._settings(model), **settings)
 
     def multi(self, model: str, sets: int, **settings: object) -> ModelConfig:
         """Return multi-embedding (ME): so many sets of the base size; SE for one."""
-        return model_config(model, embedding_size=self._base(model), sets=sets, **settings)
+        return model_config(
+            model, embedding_size=self._base(model), sets=sets, **self._settings(model), **settings
+        )
 
     def runs(
         self,
@@ -77,6 +82,9 @@ class Profile:
             for seed in range(repeats)
         )
 
+    def _settings(self, model: str) -> dict[str, object]:
+        return {"fusion_heads": self.fusion_heads} if model == "finalmlp" else {}
+
     def _base(self, model: str) -> int:
         return self.base_size or interaction_class(model).config_class.base_size
 
@@ -92,6 +100,7 @@ PROFILES = {
             epochs=2,
             # Collapse grows with the steps: 204 of 64 rows show what 51 of 256 hardly do, in about the same time.
             batch_size=64,
+            fusion_heads=50,
         ),
         Profile(
             name="small",
@@ -101,6 +110,7 @@ PROFILES = {
             repeats=3,
             epochs=2,
             batch_size=64,
+            fusion_heads=50,
         ),
         Profile(
             name="paper",

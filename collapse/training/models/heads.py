@@ -78,12 +78,14 @@ class TowerAndLogit(Head):
 
 
 class BilinearFusion(Head):
-    """logit = b + <w, [z_1, z_2]> + z_1^T W_3 z_2: FinalMLP's fusion of two MLPs, each averaged over the sets."""
+    """logit = b + <w, [z_1, z_2]> + sum_h z_1h^T W_3h z_2h: FinalMLP's fusion of two MLPs, means over the sets."""
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:
         super().__init__(widths, config)
         self.w = nn.Linear(2 * config.hidden, 1)
-        self.W_3 = nn.Parameter(torch.zeros(config.hidden, config.hidden))
+        self.heads = config.fusion_heads
+        # The blocks W_3h of all heads, one below the other.
+        self.W_3 = nn.Parameter(torch.zeros(config.hidden, config.hidden // self.heads))
         if config.fusion_start == "xavier":
             # FinalMLP's own start: W_3 as one column, which keeps z_1^T W_3 z_2 at the size of one product.
             nn.init.xavier_normal_(self.W_3.detach().view(-1, 1))
@@ -98,7 +100,14 @@ class BilinearFusion(Head):
         z_1, z_2 = z["first"], z["second"]
         w_1, w_2 = self.w.weight[0].chunk(2)
         # w_1 and W_3 share z_1: <z_1, w_1> + <z_1 W_3, z_2> + <z_2, w_2> needs no [z_1, z_2].
-        return ((z_1 @ self.W_3 + w_2) * z_2).sum(1) + z_1 @ w_1 + self.w.bias
+        return ((self._through(z_1) + w_2) * z_2).sum(1) + z_1 @ w_1 + self.w.bias
+
+    def _through(self, z_1: Tensor) -> Tensor:
+        """Return [z_1h W_3h] of all heads, shape (B, H)."""
+        if self.heads == 1:
+            return z_1 @ self.W_3
+        blocks = self.W_3.view(self.heads, -1, self.W_3.shape[1])
+        return torch.einsum("bhi,hij->bhj", z_1.view(len(z_1), self.heads, -1), blocks).flatten(1)
 
 
 class PlainSum(Head):
