@@ -27,6 +27,8 @@ def configs(draw: st.DrawFn) -> ModelConfig:
                 str: st.sampled_from(item.choices or ("",)),
             }[item.kind]
         )
+    if "fusion_heads" in settings:
+        settings["hidden"] = settings["fusion_heads"] * draw(st.integers(1, 20))  # type: ignore[operator]
     if sets == 1 or (settings.get("interactions") == "aligned" and model != "dcnv2"):
         settings.pop("interactions", None)
     return model_config(model, **settings)

@@ -83,14 +83,19 @@ def test_alignment_is_zero_for_equal_norms_and_only_then(N: int, K: int, M: int,
     assert alignment_penalty(rotated, N).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("regularised", ["lambda", "factor"])
-def test_the_model_adds_both_penalties_over_all_layers_and_sets(regularised: str) -> None:
+@pytest.mark.parametrize("given", [0.0, 0.02])
+@pytest.mark.parametrize(("regularised", "own"), [("lambda", 1e-3), ("factor", 1e-5)])
+def test_the_model_adds_both_penalties_over_all_layers_and_sets(
+    regularised: str, own: float, given: float
+) -> None:
+    """Each form with a weight of its own, unless one is given."""
     torch.manual_seed(0)
     config = model_config(
         embedding_size=3,
         sets=2,
         cross_layers=3,
         regularised=regularised,
+        penalty_weight=given,
         interactions="aligned",
         alignment_weight=0.1,
     )
@@ -104,7 +109,7 @@ def test_the_model_adds_both_penalties_over_all_layers_and_sets(regularised: str
     if regularised == "lambda":
         targets = [[model.get_parameter(f"interactions.{m}.lambdas.{n}").data for n in range(3)] for m in range(2)]
     unitary = sum(unitary_penalty(weights[m][n], targets[m][n]) for m in range(2) for n in range(3))
-    expected = 1e-5 * unitary + 0.1 * sum(alignment_penalty(effective(model, n), 2) for n in range(3))
+    expected = (given or own) * unitary + 0.1 * sum(alignment_penalty(effective(model, n), 2) for n in range(3))
     torch.testing.assert_close(model.penalty(), expected)
 
 

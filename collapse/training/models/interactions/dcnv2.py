@@ -11,11 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from collapse.checkpoint import MapsKey
-from collapse.settings import count, positive
+from collapse.settings import count, not_negative
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.layers import beyond_a_vector, padded
 from collapse.training.models.regularisers import block_norms, unitary_penalty
+
+_WEIGHTS = {"lambda": 1e-3, "factor": 1e-5}
+"""Weights at which projections become nearly unitary. On all flights at K = 40, their mean distance from a unitary
+multiple falls from 0.76 to 0.27 with lambda and to 0.24 with factor; lambda at 1e-5 leaves 0.69
+(``python -m benchmarks.treatments``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +31,13 @@ class CrossConfig(MLPConfig):
     """Cross layers."""
     regularised: Literal["no", "lambda", "factor"] = "no"
     """Draw W_ij to unitary multiples: lambda as the paper's text has it, factor as its code has."""
-    penalty_weight: float = positive(1e-5)
-    """Weight of that penalty; 1e-5 is the code's, the text gives no number."""
+    penalty_weight: float = not_negative(0.0)
+    """Weight of that penalty; 0 is one that takes, 1e-3 for lambda and 1e-5, the paper's code's, for factor."""
+
+    @property
+    def weight(self) -> float:
+        """The weight of the penalty, with the form's own in place of 0."""
+        return self.penalty_weight or _WEIGHTS.get(self.regularised, 0.0)
 
 
 class CrossNetwork(Interaction):
@@ -54,7 +64,7 @@ class CrossNetwork(Interaction):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.layers = nn.ModuleList(layers)
-        self.penalty_weight = config.penalty_weight
+        self.penalty_weight = config.weight
         self.lambdas: nn.ParameterList | None = None
         self.factors: nn.ParameterList | None = None
         if config.regularised == "lambda":

@@ -45,8 +45,8 @@ class FinalMLP(Interaction):
     ``feature_selection=false``, ``fusion_start=zero``. In ME the MLPs' outputs are averaged (Appendix C.2).
 
     With one head W_3 has hidden^2 numbers, and o_1 and o_2 are positive: a step of Adam that moves all of them by
-    the learning rate moves the logit by some 0.16 hidden^2 times that, 25 at the usual settings, and few steps leave
-    the model worse than a constant. Heads divide this by their number.
+    the learning rate moves the logit by some 0.16 hidden^2 times that, 25 at the usual settings, and few steps
+    leave the model worse than a constant. Heads divide this by their number.
     """
 
     reference: ClassVar[str] = "Mao et al., AAAI 2023"
