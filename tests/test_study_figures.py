@@ -31,7 +31,7 @@ from collapse.figures.render import Rendered, write_page
 from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
 from collapse.study.profiles import PROFILES, Profile, profile_of
-from collapse.study.recipes import RECIPES, SHARES, SIX
+from collapse.study.recipes import RECIPES, SIX
 from collapse.study.study import StudyRun
 from tests.conftest import Collapse
 from tests.pretended import pretend, pretended
@@ -145,7 +145,7 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     assert "--rows 0.1 --out" in fewer.command
     assert "K = 2 at 1x, 0.1 of the training rows" in fewer.told
     shares = sorted({run.config.train_share for run in fewer.runs})
-    assert shares == pytest.approx([share / 10 for share in SHARES])
+    assert shares == pytest.approx([share / 10 for share in fewer.profile.shares])
     assert shares[-1] == profile_of("smoke", rows=0.1).rows
     for rows in (0, 1.5, float("nan")):
         with pytest.raises(CollapseError, match="above 0"):
@@ -227,7 +227,7 @@ def test_table_2_is_the_mean_over_the_fields_beside_the_papers(
     table = abundance_table(item)
     numbers = table.numbers
     assert len(numbers) == 45
-    assert sorted(set(numbers["train_share"])) == list(SHARES)
+    assert sorted(set(numbers["train_share"])) == list(profile.shares)
     assert list(numbers["embedding_size"][:9]) == [1, 2, 3, 4, 5, 6, 7, 8, 2]
     [row] = numbers[numbers["ia"].notna()].to_dict("records")
     assert (row["train_share"], row["variant"], row["printed_size"], row["printed"]) == (0.3, "ME", 40, 7.70)

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from collapse.errors import CollapseError
 from collapse.files import explained, read_json, write_json
@@ -135,7 +135,10 @@ def read_profile(folder: Path) -> Profile:
         raise CollapseError(f"{folder} is no study of `collapse sweep`: it has no {RECORD}")
     try:
         plain = read_json(path)
-        return Profile(**{**plain, "data": tuple(plain["data"])})
+        content: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
+        }
+        return Profile(**content)
     except (TypeError, KeyError) as error:
         raise CollapseError(f"{path} does not fit this version: {error}") from error
 

@@ -30,8 +30,21 @@ class Profile:
     """Rows a step."""
     rows: float = 1.0
     """Share of the training rows that every run is given, at most."""
+    factors: tuple[float, ...] = (1, 2, 3, 4, 10)
+    """How many times the base size, in Table 1 and most figures; the last is "enlarged"."""
+    halves: tuple[float, ...] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
+    """How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
+    shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    """Of the training rows, in Table 2."""
+    epochs_along: int = 20
+    """Epochs of the runs that are looked at along their training."""
     fusion_heads: int = 1
     """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
+
+    @property
+    def largest(self) -> int:
+        """How many times the base size an enlarged model has; as many sets in ME."""
+        return int(self.factors[-1])
 
     @property
     def told(self) -> str:
@@ -100,16 +113,21 @@ PROFILES = {
             epochs=2,
             # Collapse grows with the steps: 204 of 64 rows show what 51 of 256 hardly do, in about the same time.
             batch_size=64,
+            factors=(1, 4, 10),
+            halves=(0.5, 1, 2, 4),
+            shares=(0.1, 0.3, 1.0),
+            epochs_along=8,
             fusion_heads=50,
         ),
         Profile(
             name="small",
-            content="a tenth of the flights and a set of Criteo's shape, K = 4 at 1x, three initialisations",
+            content="a tenth of the flights and a set of Criteo's shape, K = 4 at 1x, five initialisations",
             data=("flights:0.1", "synthetic-criteo:0.001"),
             base_size=4,
-            repeats=3,
+            repeats=5,
             epochs=2,
             batch_size=64,
+            factors=(1, 2, 4, 10),
             fusion_heads=50,
         ),
         Profile(

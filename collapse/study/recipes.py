@@ -15,18 +15,10 @@ Runs = tuple[RunConfig, ...]
 
 SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
 """The models of Table 1."""
-FACTORS = (1, 2, 3, 4, 10)
-"""How many times the base size, in Table 1."""
-SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
-"""Of the training rows, in Table 2."""
 EQUAL_STEPS = 0.1
 """Of the training rows, where fewer rows are compared at as many steps."""
-EPOCHS_ALONG = 20
-"""Of the runs that are looked at along their training."""
 CURED = 4
 """How many times the base size, where cures are compared."""
-HALVES = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
-"""How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +33,15 @@ class Recipe:
     """Its runs under a profile."""
 
 
-def _sizes(
-    profile: Profile, model: str, factors: Sequence[int] = FACTORS, **settings: object
-) -> list[ModelConfig]:
-    """SE at every factor, and ME with as many sets where that is more than one."""
+def _sizes(profile: Profile, model: str, factors: Sequence[float] = (), **settings: object) -> list[ModelConfig]:
+    """SE at every factor, by default the profile's, and ME with as many sets where that is several."""
+    factors = factors or profile.factors
     single = [profile.single(model, factor, **settings) for factor in factors]
-    return single + [profile.multi(model, factor, **settings) for factor in factors if factor > 1]
+    return single + [profile.multi(model, int(factor), **settings) for factor in factors if factor > 1]
 
 
 def _single(profile: Profile, models: Sequence[str], **settings: object) -> list[ModelConfig]:
-    return [profile.single(model, factor, **settings) for model in models for factor in FACTORS]
+    return [profile.single(model, factor, **settings) for model in models for factor in profile.factors]
 
 
 def _table_1(profile: Profile) -> Runs:
@@ -63,7 +54,7 @@ def _six_single(profile: Profile) -> Runs:
 
 
 def _six_multi(profile: Profile) -> Runs:
-    models = [profile.multi(name, sets) for name in SIX for sets in FACTORS]
+    models = [profile.multi(name, int(sets)) for name in SIX for sets in profile.factors]
     return profile.runs(*models, data=profile.data[:1], repeats=profile.repeats)
 
 
@@ -85,11 +76,11 @@ def _once(*models: Callable[[Profile], ModelConfig]) -> Callable[[Profile], Runs
     return runs
 
 
-def _at_sizes(factors: Sequence[float]) -> Callable[[Profile], Runs]:
+def _at_sizes(factors: Callable[[Profile], Sequence[float]]) -> Callable[[Profile], Runs]:
     """Take DCNv2 at some sizes once, on the first data set."""
 
     def runs(profile: Profile) -> Runs:
-        models = [profile.single("dcnv2", factor) for factor in factors]
+        models = [profile.single("dcnv2", factor) for factor in factors(profile)]
         return profile.runs(*models, data=profile.data[:1])
 
     return runs
@@ -106,9 +97,9 @@ def _compared(*models: Callable[[Profile], list[ModelConfig]]) -> Callable[[Prof
 
 
 def _table_2(profile: Profile) -> Runs:
-    models = [*(profile.single("dcnv2", factor) for factor in HALVES), profile.multi("dcnv2", 4)]
+    models = [*(profile.single("dcnv2", factor) for factor in profile.halves), profile.multi("dcnv2", 4)]
     return tuple(
-        run for share in SHARES for run in profile.runs(*models, data=profile.data[:1], train_share=share)
+        run for share in profile.shares for run in profile.runs(*models, data=profile.data[:1], train_share=share)
     )
 
 
@@ -118,22 +109,24 @@ def steps_alike(profile: Profile, share: float) -> int:
 
 
 def _along(profile: Profile) -> Runs:
-    return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=EPOCHS_ALONG)
+    return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=profile.epochs_along)
 
 
 def _findings(profile: Profile) -> Runs:
     """Take what the claims compare, on every data set, as often as the profile repeats it."""
-    largest = FACTORS[-1]
+    largest = profile.largest
     compared = [
         *(profile.single(model, factor) for model in SIX for factor in (1, largest)),
         *(profile.multi(model, largest) for model in SIX),
-        *(profile.single("dcnv2", factor) for factor in FACTORS[1:-1]),
+        *(profile.single("dcnv2", factor) for factor in profile.factors[1:-1]),
         _large_regularised(profile),
         *(profile.multi("dcnv2", 4, interactions=kind) for kind in ("shared", "aligned")),
     ]
     of_shares = [profile.single("dcnv2", 4), profile.multi("dcnv2", 4)]
     subsets = [
-        run for share in SHARES for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
+        run
+        for share in profile.shares
+        for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
     ]
     alike = profile.runs(
         of_shares[0],
@@ -152,8 +145,9 @@ def _table_3(profile: Profile) -> list[ModelConfig]:
 
 def _variants(profile: Profile) -> list[ModelConfig]:
     kinds = ("shared", "aligned")
-    variants = [profile.multi("dcnv2", sets, interactions=kind) for kind in kinds for sets in FACTORS if sets > 1]
-    return [*(profile.multi("dcnv2", sets) for sets in FACTORS), *variants]
+    sets = [int(factor) for factor in profile.factors]
+    variants = [profile.multi("dcnv2", M, interactions=kind) for kind in kinds for M in sets if M > 1]
+    return [*(profile.multi("dcnv2", M) for M in sets), *variants]
 
 
 def _cures(profile: Profile) -> Runs:
@@ -182,29 +176,29 @@ def _plain(p: Profile) -> ModelConfig:
 
 
 def _large(p: Profile) -> ModelConfig:
-    return p.single("dcnv2", FACTORS[-1])
+    return p.single("dcnv2", p.largest)
 
 
 def _large_multi(p: Profile) -> ModelConfig:
-    return p.multi("dcnv2", FACTORS[-1])
+    return p.multi("dcnv2", p.largest)
 
 
 def _large_regularised(p: Profile) -> ModelConfig:
-    return p.single("dcnv2", FACTORS[-1], regularised="lambda")
+    return p.single("dcnv2", p.largest, regularised="lambda")
 
 
 RECIPES = {
     recipe.item: recipe
     for recipe in (
         Recipe("1a", "test AUC against size, SE, six models", _six_single),
-        Recipe("1b", "singular values of DCNv2 at every size", _at_sizes(FACTORS)),
+        Recipe("1b", "singular values of DCNv2 at every size", _at_sizes(lambda p: p.factors)),
         Recipe("2", "abundance of the enlarged DCNv2 against random", _once(_large)),
         Recipe("3", "sub-embeddings of DCNv2", _once(_plain)),
         Recipe("4", "the toy experiment", _none),
         Recipe("5a", "abundance, standard against regularised DCNv2", _once(_large, _large_regularised)),
         Recipe("5b", "test AUC and dynamics, standard against regularised DCNv2", _compared(
             lambda p: _single(p, ["dcnv2"]), lambda p: _single(p, ["dcnv2"], regularised="lambda"))),
-        Recipe("6a", "abundance, DNN against DCNv2", _once(lambda p: p.single("dnn", FACTORS[-1]), _large)),
+        Recipe("6a", "abundance, DNN against DCNv2", _once(lambda p: p.single("dnn", p.largest), _large)),
         Recipe("6b", "test AUC against size, DNN and DCNv2", _compared(lambda p: _single(p, ["dnn", "dcnv2"]))),
         Recipe("7", "single- and multi-embedding, a schematic", _none),
         Recipe("8a", "test AUC against size, ME, six models", _six_multi),
@@ -222,7 +216,7 @@ RECIPES = {
         Recipe("12", "test AUC against size, SE and ME, first data set", _of_data(0)),
         Recipe("13", "test AUC against size, SE and ME, second data set", _of_data(1)),
         Recipe("14", "sub-embeddings of FFM", _once(lambda p: p.single("ffm"))),
-        Recipe("15", "abundance per column against size, DCNv2", _at_sizes(HALVES)),
+        Recipe("15", "abundance per column against size, DCNv2", _at_sizes(lambda p: p.halves)),
         Recipe("16", "sub-embeddings, standard against regularised DCNv2", _once(
             _plain, lambda p: p.single("dcnv2", regularised="lambda"))),
         Recipe("17a", "test AUC against size, SE and ME of regularised DCNv2", _compared(
@@ -236,7 +230,7 @@ RECIPES = {
         Recipe("table-5", "Table 1 with deviations, first data set", _of_data(0)),
         Recipe("table-6", "Table 1 with deviations, second data set", _of_data(1)),
         Recipe("table-7", "test AUC of AutoInt, SE and ME, to 4x", _compared(
-            lambda p: _sizes(p, "autoint", FACTORS[:-1]))),
+            lambda p: _sizes(p, "autoint", p.factors[:-1]))),
         Recipe("along-training", "abundance and co-influence by epoch, DCNv2; not in the paper", _along),
         Recipe("cures", "cures against collapse: abundance, test AUC, time; not in the paper", _cures),
         Recipe("findings", "the paper's claims, each checked on the runs", _findings),

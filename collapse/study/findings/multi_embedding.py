@@ -19,7 +19,7 @@ from collapse.study.findings.interaction import (
     variance_of_rows,
 )
 from collapse.study.findings.runs import Runs
-from collapse.study.findings.spectra import LARGEST, abundance_difference
+from collapse.study.findings.spectra import abundance_difference
 from collapse.study.recipes import SIX
 from collapse.study.study import StudyRun
 from collapse.training.models.config import ModelConfig
@@ -89,7 +89,7 @@ def sets_are_less_influenced(runs: Runs) -> Sample:
 )
 def sets_are_more_diverse_than_a_split(runs: Runs) -> Sample:
     """The sets of multi-embedding span more different directions than equal parts of a single embedding."""
-    return _diversity(runs, *_large(runs), split=LARGEST)
+    return _diversity(runs, *_large(runs), split=runs.profile.largest)
 
 
 @claim(
@@ -122,7 +122,7 @@ def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
 )
 def auc_rises_with_sets(runs: Runs) -> Sample:
     """With multi-embedding, AUC rises with the size of the model."""
-    return _gains(runs, [runs.profile.multi(model, LARGEST) for model in SIX], "ME")
+    return _gains(runs, [runs.profile.multi(model, runs.profile.largest) for model in SIX], "ME")
 
 
 @claim(
@@ -133,11 +133,11 @@ def auc_rises_with_sets(runs: Runs) -> Sample:
 )
 def auc_does_not_rise_with_size(runs: Runs) -> Sample:
     """With single-embedding, AUC does not rise with the size of the model, by 0.001 or more."""
-    return _gains(runs, [runs.profile.single(model, LARGEST) for model in SIX], "SE")
+    return _gains(runs, [runs.profile.single(model, runs.profile.largest) for model in SIX], "SE")
 
 
 def _large(runs: Runs) -> tuple[ModelConfig, ModelConfig]:
-    return runs.profile.multi("dcnv2", LARGEST), runs.profile.single("dcnv2", LARGEST)
+    return runs.profile.multi("dcnv2", runs.profile.largest), runs.profile.single("dcnv2", runs.profile.largest)
 
 
 def _variant(runs: Runs, interactions: str) -> ModelConfig:
@@ -167,7 +167,10 @@ def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
     means = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
     note = ", ".join(f"{model} {gain:+.4f}" for model, gain in means.items())
     other = "SE" if variant == "ME" else "ME"
-    others = [(runs.profile.single if other == "SE" else runs.profile.multi)(model, LARGEST) for model in SIX]
+    others = [
+        (runs.profile.single if other == "SE" else runs.profile.multi)(model, runs.profile.largest)
+        for model in SIX
+    ]
     if frames and (theirs := _gains_of(runs.of(*others, *base))):
         note += f"; {other} of the same size {np.mean([frame['value'].mean() for frame in theirs]):+.4f}"
     return Sample(frames=frames, unit="models", row_variance=variance_of_rows(pairs), note=note)

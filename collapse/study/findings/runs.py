@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collapse.study.profiles import Profile
-from collapse.study.recipes import EPOCHS_ALONG, steps_alike
+from collapse.study.recipes import steps_alike
 from collapse.study.study import StudyRun
 from collapse.study.sweep import plan
 from collapse.training.models.config import ModelConfig
@@ -52,7 +52,10 @@ class Runs:
     def along(self, model: ModelConfig) -> list[StudyRun]:
         """Return the finished runs of a model that are looked at along their training."""
         return [
-            run for (run,) in self._finished([(config,) for config in self._configs(model, 1.0, EPOCHS_ALONG)])
+            run
+            for (run,) in self._finished(
+                [(config,) for config in self._configs(model, 1.0, self.profile.epochs_along)]
+            )
         ]
 
     def _configs(self, model: ModelConfig, share: float, along: int | None = None) -> tuple[RunConfig, ...]:

@@ -8,10 +8,11 @@ from collapse.analysis.dynamics import history
 from collapse.study.findings.claim import Claim, Expected, Sample, claim, columns
 from collapse.study.findings.runs import Runs
 from collapse.study.printed import read_printed
-from collapse.study.recipes import EQUAL_STEPS, FACTORS, SHARES
+from collapse.study.recipes import EQUAL_STEPS
 from collapse.study.study import StudyRun
 
-LARGEST = FACTORS[-1]
+_SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Those of Table 2."""
 _OF_TABLE_2 = 4
 """The size of Table 2 that has an ME beside it, times the base size."""
 
@@ -27,7 +28,7 @@ def far_below_random(runs: Runs) -> Sample:
 
     Far is where this package's verdicts begin: below 0.6 of random.
     """
-    found = runs.of(runs.profile.single("dcnv2", LARGEST))
+    found = runs.of(runs.profile.single("dcnv2", runs.profile.largest))
     frames = [columns(run.fields(PAPER), "field", value="ia_normalised") for (run,) in found]
     note = "; ".join(_collapsed(run) for (run,) in found[:1])
     return Sample(frames=frames, note=note)
@@ -40,7 +41,7 @@ def far_below_random(runs: Runs) -> Sample:
 )
 def degree_grows_with_size(runs: Runs) -> Sample:
     """The larger the embedding size K, the further below random the tables lie."""
-    models = [runs.profile.single("dcnv2", factor) for factor in FACTORS]
+    models = [runs.profile.single("dcnv2", factor) for factor in runs.profile.factors]
     sizes = np.log2([model.embedding_size for model in models])
     frames = []
     for of_seed in runs.of(*models):
@@ -106,17 +107,18 @@ def _abundance_at(looks: pd.DataFrame, step: int) -> "pd.Series[float]":
     expected=Expected(low=0),
     paper={
         "criteo": lambda: (
-            f"{min(_printed(of, 'ME') - _printed(of, 'SE') for of in SHARES):+.2f} at least on Criteo"
+            f"{min(_printed(of, 'ME') - _printed(of, 'SE') for of in _SHARES):+.2f} at least on Criteo"
         )
     },
 )
 def sets_help_at_every_share(runs: Runs) -> Sample:
     """Multi-embedding has the higher information abundance, however much data there is."""
     models = (runs.profile.multi("dcnv2", _OF_TABLE_2), runs.profile.single("dcnv2", _OF_TABLE_2))
-    found = runs.at(*((model, share) for model in models for share in SHARES))
-    n = len(SHARES)
+    found = runs.at(*((model, share) for model in models for share in runs.profile.shares))
+    shares = list(runs.profile.shares)
+    n = len(shares)
     means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
-    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=list(SHARES)) for of in means]
+    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=shares) for of in means]
     above = [f"{value:+.2f} at {share:.0%}" for share, value in frames[0]["value"].items()] if frames else []
     return Sample(frames=frames, kind="every", unit="shares of the rows", note=", ".join(above))
 
