@@ -91,6 +91,7 @@ class TestJudging:
     def test_of_fewer_than_five_nothing_is_said(self, kind: Any) -> None:
         found = judge(sample_of(np.ones((4, 3)), kind=kind), self.above)
         assert np.isnan(found.p_holds)
+        assert np.isnan(found.p)
         assert "4 initialisations, and 5 are needed" in found.note
 
     def test_the_error_of_the_test_rows_can_decide(self) -> None:
@@ -132,6 +133,18 @@ class TestVerdicts:
         assert [each.verdict for each in found] == [Verdict.NOT_TAKEN, Verdict.HOLDS]
         assert "distance 0.9, 1 without" in found[0].remark
         assert np.isnan(found[0].p_adjusted)
+
+    def test_what_was_not_tested_does_not_count(self) -> None:
+        few = Finding(
+            claim=spectra.degree_grows_with_size,
+            data="a",
+            verdict=Verdict.CANNOT_TELL,
+            judged=judge(sample_of(self.clear[:2]), Expected(low=0)),
+            initialisations=2,
+        )
+        found = corrected([finding_of(self.weak), *[few] * 30])
+        assert found[0].verdict is Verdict.HOLDS
+        assert {each.verdict for each in found[1:]} == {Verdict.CANNOT_TELL}
 
     def test_how_many_would_tell_is_said(self) -> None:
         (found,) = corrected([finding_of(0.5 + self.random.standard_normal((5, 1)))])

@@ -142,8 +142,8 @@ class Judged:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value."""
-        return min(1.0, 2 * min(self.p_holds, self.p_fails))
+        """The two-sided p-value; NaN where it was not tested."""
+        return float("nan") if math.isnan(self.p_holds) else min(1.0, 2 * min(self.p_holds, self.p_fails))
 
 
 def judge(sample: Sample, expected: Expected) -> Judged:
