@@ -86,6 +86,7 @@ class TestContract:
         assert set(display.columns) <= set(made.table)
         if display.number == "4":
             assert "seeds 2" in made.caption
+            assert "a band reaches from the least to the greatest" in made.caption
         elif display.number == "7":
             assert "each box is a part" in made.caption
         elif display.number in STUDY_DISPLAYS:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from collapse.analysis.choices import PAPER
 from collapse.analysis.toy_settings import ToySettings
@@ -33,6 +34,8 @@ from collapse.study.item import Item, item_of, record_profile
 from collapse.study.profiles import PROFILES, Profile, profile_of
 from collapse.study.recipes import RECIPES, SIX
 from collapse.study.study import StudyRun
+from collapse.training.runs.folder import RunFolder
+from collapse.training.runs.paired import Predictions
 from tests.conftest import Collapse
 from tests.pretended import pretend, pretended
 from tests.small_data import write_small_data
@@ -77,7 +80,7 @@ def xy(line: Line2D) -> "tuple[list[float], list[float]]":
     return x.tolist(), y.tolist()
 
 
-def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_their_deviation(study: Study) -> None:
+def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_its_interval(study: Study) -> None:
     item = study("1a")
     display = SingleDisplay.from_study(item).plot()
     [ax] = display.axes_
@@ -88,7 +91,21 @@ def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_their_deviation(st
     assert means == pytest.approx([0.7 + (60 + 3 * size + 1) / 1000 for size in range(5)])
     assert len(bands(ax)) == len(SIX)
     edges = bands(ax)[0].get_paths()[0].vertices
-    assert np.ptp(np.asarray(edges)[np.asarray(edges)[:, 0] == 1][:, 1]) == pytest.approx(2 * 0.001)
+    interval = 2 * stats.t.ppf(0.975, 2) * 0.001 / np.sqrt(3)
+    assert np.ptp(np.asarray(edges)[np.asarray(edges)[:, 0] == 1][:, 1]) == pytest.approx(interval)
+    points = [each for each in ax.collections if isinstance(each, PathCollection)]
+    assert sum(len(np.asarray(each.get_offsets())) for each in points) == 6 * 5 * 3
+    assert "the 95 % interval of their mean" in display.caption
+
+
+def test_runs_that_are_worse_than_a_constant_are_counted(study: Study) -> None:
+    item = study("1a")
+    assert "worse" not in SingleDisplay.from_study(item).caption
+    for number, run in enumerate(item.runs):
+        # All pretend to a logloss of 0.5; that of a mean label of 0.1 is 0.33, and of one of a half 0.69.
+        labels = np.arange(20) < (2 if number < 7 else 10)
+        Predictions(labels=labels.astype(np.uint8), logits=np.zeros(20)).save(RunFolder(run.path).predictions)
+    assert "7 of 90 runs have a test logloss worse" in SingleDisplay.from_study(item).caption
 
 
 def test_one_seed_has_no_band(profile: Profile, tmp_path: Path) -> None:

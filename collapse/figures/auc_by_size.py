@@ -17,9 +17,12 @@ _ACROSS = 3
 
 
 class AucBySizeDisplay(StudyDisplay):
-    """Test AUC against the size, a multiple of the base: mean over the initialisations, deviation as a band."""
+    """Test AUC against the size, a multiple of the base: a point per run, the mean, and its interval as a band."""
 
-    columns = ("data", "model", "variant", "factor", "seed", "test_auc", "panel", "line")
+    columns = (
+        "data", "model", "variant", "factor", "seed", "test_auc", "test_logloss", "constant_logloss", "panel",
+        "line",
+    )  # fmt: skip
     size = (style.COLUMN, 2.8)
     legend_lines = 0
     lines: ClassVar[str] = "model"
@@ -34,8 +37,13 @@ class AucBySizeDisplay(StudyDisplay):
         return runs.assign(line=runs[cls.lines], panel=runs["model"] if cls.panels else "")
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return mean, sample standard deviation and number of the runs at every size."""
+        """Return the means of the runs at every size, with their intervals."""
         return {"means": spread(self.table, ["panel", "line", "factor"])}
+
+    @property
+    def caption(self) -> str:
+        """The same, with what bands are, and how many runs are worse than a constant."""
+        return f"{super().caption}{uncertainty(self.table, self.derived['means'])}"
 
     def layout(self) -> Layout:
         """Return a panel, or three models a row."""
@@ -54,10 +62,12 @@ class AucBySizeDisplay(StudyDisplay):
         handles: dict[str, Artist] = {}
         for ax, name in zip(axes, names, strict=True):
             of_panel = self.derived["means"][self.derived["means"]["panel"] == name]
+            runs = self.table[self.table["panel"] == name]
             for line, of_line in of_panel.groupby("line", sort=False):
                 # A model that has the figure to itself stands in the legend, which is where the title would be.
                 label = style.model_name(", ".join([name, str(line)] if name and len(names) == 1 else [str(line)]))
-                handles[str(line)] = draw_auc(ax, of_line, colour=colours[str(line)], label=label)
+                points = runs[runs["line"] == line]
+                handles[str(line)] = draw_auc(ax, of_line, points, colour=colours[str(line)], label=label)
             size_axis(ax, of_panel["factor"])
             ax.set_title(style.model_name(name) if len(names) > 1 else "")
         axes[0].set_ylabel("test AUC")
@@ -67,15 +77,41 @@ class AucBySizeDisplay(StudyDisplay):
             axes[0].legend(handles=[handles[line] for line in lines])
 
 
-def draw_auc(ax: Axes, means: pd.DataFrame, *, colour: tuple[float, float, float], label: str) -> Artist:
-    """Draw a line of mean test AUC by size, with a band of a standard deviation where runs are repeated.
+def uncertainty(runs: pd.DataFrame, means: pd.DataFrame) -> str:
+    """Say what points and bands are, and how many runs predict worse than a constant does.
+
+    Parameters
+    ----------
+    runs, means : pandas.DataFrame
+        What `collapse.study.auc.auc_of_runs` and `spread` returned.
+
+    Returns
+    -------
+    str
+        Lines, with the break before them; empty where there is nothing to say.
+    """
+    lines = []
+    if (means["size"] > 1).any():
+        lines.append("a point is an initialisation, a band the 95 % interval of their mean (Student's t)")
+    known = runs.dropna(subset=["test_logloss", "constant_logloss"])
+    if worse := int((known["test_logloss"] > known["constant_logloss"]).sum()):
+        lines.append(f"{worse} of {len(known)} runs have a test logloss worse than that of the mean label")
+    return "".join(f"\n{line}" for line in lines)
+
+
+def draw_auc(
+    ax: Axes, means: pd.DataFrame, runs: pd.DataFrame, *, colour: tuple[float, float, float], label: str
+) -> Artist:
+    """Draw a line of mean test AUC by size, its interval as a band where runs are repeated, and a point per run.
 
     Parameters
     ----------
     ax : Axes
         The axes.
     means : pandas.DataFrame
-        ``factor``, ascending, ``mean`` and ``std``; the deviation of a single run is NaN and has no band.
+        ``factor``, ascending, ``mean``, ``low`` and ``high``; those of a single run are NaN and have no band.
+    runs : pandas.DataFrame
+        ``factor`` and ``test_auc`` of every run.
     colour : tuple of float
         Red, green and blue.
     label : str
@@ -86,10 +122,10 @@ def draw_auc(ax: Axes, means: pd.DataFrame, *, colour: tuple[float, float, float
     Artist
         The line.
     """
-    x, mean, deviation = means["factor"], means["mean"], means["std"].fillna(0)
-    if deviation.any():
-        ax.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
-    return ax.plot(x, mean, "o-", color=colour, ms=3, label=label)[0]
+    if means["low"].notna().any():
+        ax.fill_between(means["factor"], means["low"], means["high"], color=colour, alpha=0.15, lw=0)
+        ax.scatter(runs["factor"], runs["test_auc"], color=[colour], alpha=0.5, s=4, lw=0)
+    return ax.plot(means["factor"], means["mean"], "o-", color=colour, ms=3, label=label)[0]
 
 
 def size_axis(ax: Axes, factors: "pd.Series[float]") -> None:

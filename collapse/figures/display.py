@@ -21,7 +21,7 @@ from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
     "cardinality", "rows_trained", "ia", "norm", "unitary_distance",
-    "test_auc", "epoch", "train_loss", "validation_auc", "validation_logloss",
+    "test_auc", "test_logloss", "constant_logloss", "epoch", "train_loss", "validation_auc", "validation_logloss",
 )  # fmt: skip
 # Numbers as they were written, which pandas reads by itself from 3.0 on.
 _EXACTLY: dict[str, Any] = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}

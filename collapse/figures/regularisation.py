@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.auc_by_size import draw_auc, size_axis
+from collapse.figures.auc_by_size import draw_auc, size_axis, uncertainty
 from collapse.figures.study_display import StudyDisplay
 from collapse.study.auc import auc_of_runs, epochs_of_runs, spread
 from collapse.study.item import Item
@@ -22,7 +22,7 @@ class DynamicsDisplay(StudyDisplay):
 
     number = "5b"
     content = "test AUC by size, and train loss and validation AUC by epoch, standard and regularised DCNv2"
-    columns = ("data", "model", "factor", "seed", "test_auc", "epoch", *_ALONG)
+    columns = ("data", "model", "factor", "seed", "test_auc", "test_logloss", "constant_logloss", "epoch", *_ALONG)
     size = (style.PAGE, 2.6)
     legend_lines = 0
     mosaic = "abc"
@@ -33,8 +33,14 @@ class DynamicsDisplay(StudyDisplay):
         return pd.concat([auc_of_runs(item), epochs_of_runs(item)], ignore_index=True)
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return mean, sample standard deviation and number of the runs at every size."""
+        """Return the means of the runs at every size, with their intervals."""
         return {"means": spread(self.table[self.table["epoch"].isna()], ["model", "factor"])}
+
+    @property
+    def caption(self) -> str:
+        """The same, with what bands are, and how many runs are worse than a constant."""
+        runs = self.table[self.table["epoch"].isna()]
+        return f"{super().caption}{uncertainty(runs, self.derived['means'])}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the three panels, one colour a model in all."""
@@ -45,7 +51,8 @@ class DynamicsDisplay(StudyDisplay):
         epochs = self.table[self.table["epoch"].notna()]
         for name, colour in zip(names, style.colours(len(names)), strict=True):
             of_model = means[means["model"] == name]
-            handles.append(draw_auc(by_size, of_model, colour=colour, label=style.model_name(name)))
+            runs = self.table[(self.table["model"] == name) & self.table["epoch"].isna()]
+            handles.append(draw_auc(by_size, of_model, runs, colour=colour, label=style.model_name(name)))
             for _, run in epochs[epochs["model"] == name].groupby("seed"):
                 for ax, column in zip(along, _ALONG, strict=True):
                     ax.plot(run["epoch"], run[column], ".-", color=colour, lw=0.8)

@@ -67,9 +67,11 @@ class ToyDisplay(CheckpointDisplay):
 
     @property
     def caption(self) -> str:
-        """The settings."""
+        """What lines and bands are, and the settings."""
         settings = self.table.filter(regex="^setting_").iloc[0]
-        return ", ".join(f"{str(name).removeprefix('setting_')} {value:g}" for name, value in settings.items())
+        return "a line is the mean over the seeds, a band reaches from the least to the greatest\n" + ", ".join(
+            f"{str(name).removeprefix('setting_')} {value:g}" for name, value in settings.items()
+        )
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a line and a band a case, and the level of a random table."""

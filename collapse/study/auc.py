@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from collapse.analysis.dynamics import COLUMNS
+from collapse.study.findings.statistics import estimate
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
 from collapse.study.profiles import Profile
@@ -14,7 +15,6 @@ from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned
 from collapse.training.data.catalogue import load_data
 from collapse.training.runs.config import RunConfig
-from collapse.training.runs.folder import RunFolder
 
 PRINTED = {"table-1": {5: 0, 6: 1}, "table-5": {5: 0}, "table-6": {6: 1}, "table-3": {3: 0}, "table-7": {7: 0}}
 """The paper's tables that hold an item's values, each with the place of its data set among the profile's; those of
@@ -34,13 +34,21 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
     pandas.DataFrame
         A row a run: ``data`` (name), ``order`` (of the data set among the profile's, from 0), ``model`` (with the
         settings that are not its defaults), ``variant`` (SE or ME), ``factor`` (times the base size), ``seed`` (of
-        the initialisation) and ``test_auc``.
+        the initialisation), ``test_auc``, ``test_logloss``, and ``constant_logloss`` of predicting the test rows'
+        mean label, NaN where the run kept no predictions.
     """
-    rows = [
-        {**told, "test_auc": float(RunFolder(run.path).read_manifest()["test"]["auc"])}
-        for run, told in _finished(item)
-    ]
-    return pd.DataFrame(rows, columns=["data", "order", "model", "variant", "factor", "seed", "test_auc"])
+    rows = [{**told, **_tested(StudyRun(run.path))} for run, told in _finished(item)]
+    return pd.DataFrame(rows, columns=[*_OF_RUN, "test_auc", "test_logloss", "constant_logloss"])
+
+
+_OF_RUN = ("data", "order", "model", "variant", "factor", "seed")
+
+
+def _tested(run: StudyRun) -> dict[str, float]:
+    test, kept = run.manifest["test"], run.predictions
+    share = float("nan") if kept is None else float(kept.labels.mean())
+    constant = -(share * np.log(share) + (1 - share) * np.log1p(-share))
+    return {"test_auc": test["auc"], "test_logloss": test["logloss"], "constant_logloss": float(constant)}
 
 
 def curves(runs: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +99,7 @@ def epochs_of_runs(item: Item) -> pd.DataFrame:
 
 
 def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return mean, sample standard deviation and number of the runs' test AUC by some columns, sizes ascending.
+    """Return mean, deviation, number and interval of the runs' test AUC by some columns, sizes ascending.
 
     Parameters
     ----------
@@ -103,10 +111,24 @@ def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns of `keys`, then ``mean``, ``std`` (NaN of one run) and ``size``.
+        The columns of `keys`, then ``mean``, ``std`` (of the sample, NaN of one run), ``size``, and ``low`` and
+        ``high`` of the 95 % interval of the mean (Student's t, NaN of one run).
     """
-    means = runs.groupby(keys, sort=False)["test_auc"].agg(["mean", "std", "size"])
-    return means.reset_index().sort_values("factor", kind="stable")
+    records = []
+    for key, of_key in runs.groupby(keys, sort=False)["test_auc"]:
+        found = estimate(of_key.to_numpy(float))
+        records.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "mean": found.effect,
+                "std": found.deviation,
+                "size": len(of_key),
+                "low": found.low,
+                "high": found.high,
+            }
+        )
+    columns = [*keys, "mean", "std", "size", "low", "high"]
+    return pd.DataFrame(records, columns=columns).sort_values("factor", kind="stable", ignore_index=True)
 
 
 def auc_by_size(item: Item) -> pd.DataFrame:

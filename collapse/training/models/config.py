@@ -50,7 +50,7 @@ class ModelConfig(Settings):
     interactions: Literal["separate", "shared", "aligned"] = "separate"
     """Of the sets of ME: separate, one shared by all, or separate with aligned norms (Figures 10c, 10d)."""
     alignment_weight: float = positive(1e-3)
-    """Weight of the penalty that aligns the norms; the paper gives no number."""
+    """Weight of the penalty that aligns the norms; the paper's text gives none, its code has another form."""
     table_penalty: TablePenalty = "none"
     """A penalty on what a batch looks up: spectral, vicreg or uniformity; the paper has none."""
     table_penalty_weight: float = positive(0.01)
