@@ -31,8 +31,8 @@ from collapse.figures.regularisation import DynamicsDisplay
 from collapse.figures.render import Rendered, write_page
 from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import PROFILES, Profile, profile_of
-from collapse.study.recipes import RECIPES, SIX
+from collapse.study.profiles import PROFILES, SIX, Profile, profile_of
+from collapse.study.recipes import RECIPES
 from collapse.study.study import StudyRun
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions
@@ -160,7 +160,7 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     assert "--seeds 3 --base-size 2 --out" in study("1a", leave_out=1).command
     fewer = pretended(tmp_path / "fewer", replace(profile, rows=0.1), "table-2")
     assert "--rows 0.1 --out" in fewer.command
-    assert "K = 2 at 1x, 0.1 of the training rows" in fewer.told
+    assert "K = 2 at 1x, enlarged 10x, 0.1 of the training rows" in fewer.told
     shares = sorted({run.config.train_share for run in fewer.runs})
     assert shares == pytest.approx([share / 10 for share in fewer.profile.shares])
     assert shares[-1] == profile_of("smoke", rows=0.1).rows

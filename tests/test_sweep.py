@@ -18,7 +18,7 @@ from collapse.study import sweep as sweep_module
 from collapse.study.execute import execute, folder_name
 from collapse.study.processes import process_pool
 from collapse.study.profiles import PROFILES, Profile, profile_of
-from collapse.study.recipes import RECIPES, SIX, runs_of
+from collapse.study.recipes import RECIPES, runs_of
 from collapse.study.study import Study
 from collapse.study.sweep import Outcome, plan, sweep
 from collapse.training.models.registry import model_config
@@ -32,12 +32,13 @@ ROOT = Path(__file__).parents[1]
 
 class TestRecipes:
     @pytest.mark.parametrize("name", PROFILES)
-    def test_table_1_is_six_models_at_every_size(self, name: str) -> None:
+    def test_table_1_is_every_model_at_every_size(self, name: str) -> None:
         profile = PROFILES[name]
         runs = RECIPES["table-1"].runs(profile)
         sizes_each = 2 * len(profile.factors) - 1
-        assert len(runs) == len(set(runs)) == 6 * sizes_each * profile.repeats * len(profile.data)
-        for model in SIX:
+        expected = len(profile.models) * sizes_each * profile.repeats * len(profile.data)
+        assert len(runs) == len(set(runs)) == expected
+        for model in profile.models:
             of_model = [run for run in runs if run.model.model == model and run.seeds == Seeds()]
             sizes = {(run.model.embedding_size, run.model.sets) for run in of_model if run.data == profile.data[0]}
             base = profile.single(model).embedding_size
@@ -69,7 +70,7 @@ class TestRecipes:
     def test_what_is_not_there(self) -> None:
         with pytest.raises(CollapseError, match="'8c'.* 1a, 1b"):
             runs_of(["8c"], PROFILES["smoke"])
-        with pytest.raises(CollapseError, match="'tiny'.* smoke, small, paper"):
+        with pytest.raises(CollapseError, match="'tiny'.* smoke, small, flights, paper"):
             profile_of("tiny")
         with pytest.raises(CollapseError, match="the repeats is 0"):
             profile_of("smoke", repeats=0)

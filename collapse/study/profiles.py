@@ -8,6 +8,8 @@ from collapse.training.models.registry import interaction_class, model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
 PATIENCE = RunConfig.patience
+SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
+"""The models of Table 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Profile:
     """Rows a step."""
     rows: float = 1.0
     """Share of the training rows that every run is given, at most."""
+    models: tuple[str, ...] = SIX
+    """Those of Table 1 and of the figures of several models."""
     factors: tuple[float, ...] = (1, 2, 3, 4, 10)
     """How many times the base size, in Table 1 and most figures; the last is "enlarged"."""
     halves: tuple[float, ...] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
@@ -55,7 +59,8 @@ class Profile:
         )
         rows = f"{self.rows:.3g} of the training rows, " if self.rows < 1 else ""
         steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
-        return f"{base} at 1x, {rows}{steps}, {repeats} (profile {self.name})"
+        sizes = f"enlarged {self.largest}x"
+        return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats} (profile {self.name})"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return single-embedding (SE): one set, the base size times a factor."""
@@ -129,6 +134,17 @@ PROFILES = {
             batch_size=64,
             factors=(1, 2, 4, 10),
             fusion_heads=50,
+        ),
+        Profile(
+            name="flights",
+            content="all flights at the paper's settings: DCNv2 and DNN, 1x and 4x, five initialisations",
+            data=("flights",),
+            repeats=5,
+            models=("dnn", "dcnv2"),
+            factors=(1, 4),
+            halves=(0.5, 1, 2, 4),
+            shares=(0.1, 0.3, 1.0),
+            epochs_along=5,
         ),
         Profile(
             name="paper",

@@ -13,8 +13,6 @@ from collapse.training.runs.config import RunConfig
 
 Runs = tuple[RunConfig, ...]
 
-SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
-"""The models of Table 1."""
 EQUAL_STEPS = 0.1
 """Of the training rows, where fewer rows are compared at as many steps."""
 CURED = 4
@@ -45,16 +43,16 @@ def _single(profile: Profile, models: Sequence[str], **settings: object) -> list
 
 
 def _table_1(profile: Profile) -> Runs:
-    models = [model for name in SIX for model in _sizes(profile, name)]
+    models = [model for name in profile.models for model in _sizes(profile, name)]
     return profile.runs(*models, repeats=profile.repeats)
 
 
 def _six_single(profile: Profile) -> Runs:
-    return profile.runs(*_single(profile, SIX), data=profile.data[:1], repeats=profile.repeats)
+    return profile.runs(*_single(profile, profile.models), data=profile.data[:1], repeats=profile.repeats)
 
 
 def _six_multi(profile: Profile) -> Runs:
-    models = [profile.multi(name, int(sets)) for name in SIX for sets in profile.factors]
+    models = [profile.multi(name, int(sets)) for name in profile.models for sets in profile.factors]
     return profile.runs(*models, data=profile.data[:1], repeats=profile.repeats)
 
 
@@ -104,8 +102,8 @@ def _table_2(profile: Profile) -> Runs:
 
 
 def steps_alike(profile: Profile, share: float) -> int:
-    """Return the epochs on a share of the rows that have as many steps as the profile's on all of them."""
-    return round(profile.epochs / share)
+    """Return the epochs on a share of the rows that have as many steps as a run along its training has on all."""
+    return round(min(profile.epochs, profile.epochs_along) / share)
 
 
 def _along(profile: Profile) -> Runs:
@@ -116,8 +114,8 @@ def _findings(profile: Profile) -> Runs:
     """Take what the claims compare, on every data set, as often as the profile repeats it."""
     largest = profile.largest
     compared = [
-        *(profile.single(model, factor) for model in SIX for factor in (1, largest)),
-        *(profile.multi(model, largest) for model in SIX),
+        *(profile.single(model, factor) for model in profile.models for factor in (1, largest)),
+        *(profile.multi(model, largest) for model in profile.models),
         *(profile.single("dcnv2", factor) for factor in profile.factors[1:-1]),
         _large_regularised(profile),
         *(profile.multi("dcnv2", 4, interactions=kind) for kind in ("shared", "aligned")),

@@ -115,7 +115,7 @@ def a_low_rank_partner_lowers_abundance(_: Runs) -> Sample:
 
 @claim(
     source="Evidence III, Figure 5a",
-    effect="IA of regularised less that of standard DCNv2 at 10x, mean over the fields",
+    effect="IA of regularised less that of standard DCNv2, enlarged, mean over the fields",
     expected=Expected(low=0),
     treatment=regularisation,
 )
@@ -127,7 +127,7 @@ def regularising_raises_abundance(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence III, Figure 5b",
-    effect="test AUC of regularised less that of standard DCNv2 at 10x",
+    effect="test AUC of regularised less that of standard DCNv2, enlarged",
     expected=Expected(high=WORTH),
     treatment=regularisation,
     otherwise="room to overfit: on few rows or in few epochs a restriction may help",
@@ -140,7 +140,7 @@ def regularising_does_not_raise_auc(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence IV, Figure 6a",
-    effect="IA of DNN less that of DCNv2 at 10x, mean over the fields",
+    effect="IA of DNN less that of DCNv2, both enlarged, mean over the fields",
     expected=Expected(low=0),
 )
 def less_interaction_less_collapse(runs: Runs) -> Sample:
@@ -151,7 +151,7 @@ def less_interaction_less_collapse(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence IV, Figure 6b",
-    effect="test AUC of DNN at 10x less that at 1x",
+    effect="test AUC of the enlarged DNN less that at 1x",
     expected=Expected(high=0),
     paper=printed_gain("SE", "dnn"),
 )

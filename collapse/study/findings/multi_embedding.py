@@ -1,5 +1,6 @@
 """Claims of what multi-embedding does (Sections 5.2 and 5.3)."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ from collapse.study.findings.interaction import (
 )
 from collapse.study.findings.runs import Runs
 from collapse.study.findings.spectra import abundance_difference
-from collapse.study.recipes import SIX
+from collapse.study.profiles import SIX
 from collapse.study.study import StudyRun
 from collapse.training.models.config import ModelConfig
 
@@ -44,7 +45,7 @@ def _divergence(run: StudyRun) -> float:
 
 @claim(
     source="Section 5.3, Figure 8b",
-    effect="IA of ME less that of SE of DCNv2 at 10x, the least of the fields",
+    effect="IA of ME less that of SE of the enlarged DCNv2, the least of the fields",
     expected=Expected(low=0),
 )
 def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
@@ -59,7 +60,7 @@ def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 8b",
-    effect="share of the fields whose IA is higher in ME than in SE of DCNv2 at 10x",
+    effect="share of the fields whose IA is higher in ME than in SE of the enlarged DCNv2",
     expected=Expected(low=_EVERY),
 )
 def sets_raise_abundance_of_most_fields(runs: Runs) -> Sample:
@@ -69,7 +70,7 @@ def sets_raise_abundance_of_most_fields(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 9",
-    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), ME less SE of DCNv2 at 10x",
+    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), ME less SE of the enlarged DCNv2",
     expected=Expected(high=0),
     paper={"criteo": "0.52 less 0.68 on Criteo"},
     otherwise="the correlation itself: see sub-embeddings-follow-their-partner",
@@ -84,7 +85,7 @@ def sets_are_less_influenced(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 10a",
-    effect="diversity of sets, ME less an SE table split, DCNv2 at 10x, mean over the fields",
+    effect="diversity of sets, ME less an SE table split, the enlarged DCNv2, mean over the fields",
     expected=Expected(low=0),
 )
 def sets_are_more_diverse_than_a_split(runs: Runs) -> Sample:
@@ -116,24 +117,24 @@ def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.2, Table 1",
-    effect="test AUC of ME at 10x less that of SE at 1x, mean over six models",
+    effect="test AUC of enlarged ME less that of SE at 1x, mean over the models",
     expected=Expected(low=0),
     paper=printed_gain("ME", *SIX),
 )
 def auc_rises_with_sets(runs: Runs) -> Sample:
     """With multi-embedding, AUC rises with the size of the model."""
-    return _gains(runs, [runs.profile.multi(model, runs.profile.largest) for model in SIX], "ME")
+    return _gains(runs, [runs.profile.multi(model, runs.profile.largest) for model in runs.profile.models], "ME")
 
 
 @claim(
     source="Section 5.2, Table 1, Figure 1a",
-    effect="test AUC of SE at 10x less that at 1x, mean over six models",
+    effect="test AUC of enlarged SE less that at 1x, mean over the models",
     expected=Expected(high=WORTH),
     paper=printed_gain("SE", *SIX),
 )
 def auc_does_not_rise_with_size(runs: Runs) -> Sample:
     """With single-embedding, AUC does not rise with the size of the model, by 0.001 or more."""
-    return _gains(runs, [runs.profile.single(model, runs.profile.largest) for model in SIX], "SE")
+    return _gains(runs, [runs.profile.single(model, runs.profile.largest) for model in runs.profile.models], "SE")
 
 
 def _large(runs: Runs) -> tuple[ModelConfig, ModelConfig]:
@@ -160,26 +161,27 @@ def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int |
 
 def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
     """Return the gain of test AUC of enlarged models, next to that of the other variant of the same size."""
-    base = [runs.profile.single(model) for model in SIX]
-    n, found = len(SIX), runs.of(*enlarged, *base)
-    frames = _gains_of(found)
+    models = runs.profile.models
+    base = [runs.profile.single(model) for model in models]
+    n, found = len(models), runs.of(*enlarged, *base)
+    frames = _gains_of(found, models)
     pairs = [(of[i], 1 / (n * len(found)), of[n + i]) for of in found for i in range(n)]
     means = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
     note = ", ".join(f"{model} {gain:+.4f}" for model, gain in means.items())
     other = "SE" if variant == "ME" else "ME"
     others = [
         (runs.profile.single if other == "SE" else runs.profile.multi)(model, runs.profile.largest)
-        for model in SIX
+        for model in models
     ]
-    if frames and (theirs := _gains_of(runs.of(*others, *base))):
+    if frames and (theirs := _gains_of(runs.of(*others, *base), models)):
         note += f"; {other} of the same size {np.mean([frame['value'].mean() for frame in theirs]):+.4f}"
     return Sample(frames=frames, unit="models", row_variance=variance_of_rows(pairs), note=note)
 
 
-def _gains_of(found: list[tuple[StudyRun, ...]]) -> list[pd.DataFrame]:
+def _gains_of(found: list[tuple[StudyRun, ...]], models: Sequence[str]) -> list[pd.DataFrame]:
     aucs = [[auc_of(run) for run in of_seed] for of_seed in found]
-    n = len(SIX)
-    return [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=list(SIX)) for of in aucs]
+    n = len(models)
+    return [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=list(models)) for of in aucs]
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -19,7 +19,7 @@ _OF_TABLE_2 = 4
 
 @claim(
     source="Section 3, Figure 2",
-    effect="IA / random of DCNv2 at 10x, mean over the fields (verdicts begin below 0.6)",
+    effect="IA / random of the enlarged DCNv2, mean over the fields (verdicts begin below 0.6)",
     expected=Expected(high=0.6),
     otherwise="more steps of training, or a larger K: see collapse-grows-along-training, degree-grows-with-size",
 )
