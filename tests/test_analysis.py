@@ -18,7 +18,7 @@ from collapse import diagnose, load
 from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import factorise
-from collapse.analysis.labels import labels
+from collapse.analysis.labels import labels, readable
 from collapse.analysis.spectrum import spectra
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
@@ -183,6 +183,20 @@ class TestFieldMaps:
         np.testing.assert_array_equal(maps.map(1, 0), [[0, 0], [1, 0], [0, 1]])
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dcnv2-40", "DCNv2 SE 40"),
+        ("dcnv2-10x4", "DCNv2 ME 4 x 10"),
+        ("nfwfm-50x4,depth=5", "NFwFM ME 4 x 50, depth=5"),
+        ("DCNv2_Criteo", "DCNv2_Criteo"),
+        ("mine-10", "mine-10"),
+    ],
+)
+def test_names_as_people_write_them(name: str, words: str) -> None:
+    assert readable(name) == words
+
+
 class TestLabels:
     def tables(self, name: str, source: str, **settings: str) -> TableSet:
         table = EmbeddingTable(field="f", E=np.eye(3), sizes=(3,))
@@ -196,11 +210,11 @@ class TestLabels:
             self.tables("dcnv2-10", "b.pt", seeds_order="1", data="flights"),
             self.tables("dnn-10", "c.pt", seeds_order="7", data="criteo"),
         ]
-        assert labels(runs) == ["dcnv2-10, order seed 0", "dcnv2-10, order seed 1", "dnn-10"]
+        assert labels(runs) == ["DCNv2 SE 10, order seed 0", "DCNv2 SE 10, order seed 1", "DNN SE 10"]
 
     def test_runs_that_differ_in_nothing_are_told_apart_by_their_files(self) -> None:
         runs = [self.tables("dcnv2-10", source) for source in ("a.pt", "b.pt", "b.pt")]
-        assert labels(runs) == ["dcnv2-10, a.pt", "dcnv2-10, b.pt", "dcnv2-10, b.pt (2)"]
+        assert labels(runs) == ["DCNv2 SE 10, a.pt", "DCNv2 SE 10, b.pt", "DCNv2 SE 10, b.pt (2)"]
 
     @given(runs=st.lists(st.tuples(*[st.sampled_from("ab")] * 4), min_size=1, max_size=6))
     def test_no_two_are_alike(self, runs: list[tuple[str, ...]]) -> None:

@@ -364,7 +364,7 @@ class TestAnalyze:
         words = ["--figure", "11", "--text-model", tmp_path / "text.npy", "--out", tmp_path]
         assert collapse("analyze", checkpoint, *words)[0] == 0
         rows = csv.DictReader((tmp_path / "figure-11.csv").read_text().splitlines())
-        assert {row["label"] for row in rows} == {"dcnv2-4", "text"}
+        assert {row["label"] for row in rows} == {"DCNv2 SE 4", "text"}
 
     def test_table_2_has_a_row_a_model(self, trained: dict[str, Path], collapse: Collapse) -> None:
         words = [trained["dcnv2-4"], trained["dcnv2-4x2"], trained["dcnv2-8"]]

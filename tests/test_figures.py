@@ -187,7 +187,7 @@ class TestAbundance:
         ]
         drawn = [segment[0, 1] for level in levels for segment in level.get_segments()]
         np.testing.assert_allclose(drawn, display.table["ia_random"])
-        assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["dcnv2-4", "dcnv2-8"]  # type: ignore[union-attr]
+        assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["DCNv2 SE 4", "DCNv2 SE 8"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
@@ -200,7 +200,7 @@ def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay]
     legend = made.axes_[0].get_legend()
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
-    assert names[:2] == ["dcnv2-4, order seed 0", "dcnv2-4, order seed 1"]
+    assert names[:2] == ["DCNv2 SE 4, order seed 0", "DCNv2 SE 4, order seed 1"]
     colours = {line.get_color() for line in made.axes_[0].get_lines()}
     assert len(colours) == 2
     assert {line.get_linestyle() for line in made.axes_[0].get_lines()} <= {"-", "None"}

@@ -1,9 +1,45 @@
 """Names for several checkpoints in one figure: whatever differs between them shows."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from collapse.tables import TableSet
+
+NAMES = {
+    "dnn": "DNN",
+    "ipnn": "IPNN",
+    "nfwfm": "NFwFM",
+    "xdeepfm": "xDeepFM",
+    "dcnv2": "DCNv2",
+    "finalmlp": "FinalMLP",
+    "autoint": "AutoInt",
+    "ffm": "FFM",
+    "fm": "FM",
+}
+"""The models' names as people write them."""
+_NAME = re.compile(r"(?P<model>\w+)-(?P<K>\d+)(?:x(?P<M>\d+))?(?P<settings>(?:,.*)?)")
+
+
+def readable(name: str) -> str:
+    """Write a model's name with its size as people do.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``dcnv2-10x4,cross_layers=8``.
+
+    Returns
+    -------
+    str
+        ``DCNv2 ME 4 x 10, cross_layers=8``: single-embedding (SE) with K, or multi-embedding (ME) with M x K.
+        Other names stay.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None or found["model"] not in NAMES:
+        return name
+    size = f"SE {found['K']}" if found["M"] is None else f"ME {found['M']} x {found['K']}"
+    return f"{NAMES[found['model']]} {size}{found['settings'].replace(',', ', ')}"
 
 
 def labels(checkpoints: Sequence[TableSet]) -> list[str]:
@@ -26,7 +62,7 @@ def labels(checkpoints: Sequence[TableSet]) -> list[str]:
         keys = dict.fromkeys(key for settings in of_name for key in settings)
         differing = [key for key in keys if len({settings.get(key) for settings in of_name}) > 1]
         words = [f"{_short(key)} {checkpoint.settings.get(key, 'unknown')}" for key in differing]
-        found.append(", ".join([checkpoint.name, *words]))
+        found.append(", ".join([readable(checkpoint.name), *words]))
     ambiguous = {label for label, count in Counter(found).items() if count > 1}
     found = [
         f"{label}, {checkpoint.source}" if label in ambiguous else label

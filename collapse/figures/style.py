@@ -11,6 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from collapse.analysis.labels import NAMES
+
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of a page of a two-column paper."""
 
@@ -44,16 +46,6 @@ REFERENCE = "0.45"
 """Grey of whatever is compared with."""
 
 
-_NAMES = {
-    "dnn": "DNN",
-    "ipnn": "IPNN",
-    "nfwfm": "NFwFM",
-    "xdeepfm": "xDeepFM",
-    "dcnv2": "DCNv2",
-    "finalmlp": "FinalMLP",
-    "autoint": "AutoInt",
-    "ffm": "FFM",
-}
 _SPECTRUM_FLOOR = 1e-4
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
 """Of a legend's text, and how many of them its handle takes the room of."""
@@ -165,7 +157,7 @@ def colours(count: int) -> list[tuple[float, float, float]]:
 def model_name(name: object) -> str:
     """Write a model's name and settings as people do: ``DCNv2, regularised=lambda``; what is unknown stays."""
     model, *settings = str(name).split(",")
-    return ", ".join([_NAMES.get(model, model), *settings])
+    return ", ".join([NAMES.get(model, model), *settings])
 
 
 def wrapped(caption: str, width: float) -> str:
