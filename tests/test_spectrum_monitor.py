@@ -129,7 +129,7 @@ def test_in_lightning(tmp_path: Path) -> None:
         rows = [row for row in csv.DictReader(file) if row.get("spectrum/ia_mean")]
     assert [int(row["step"]) for row in rows] == [2, 4]
     history = callback.monitor.history.set_index(["step", "field"])["ia"]
-    assert float(rows[1]["spectrum/ia/model.user"]) == pytest.approx(history[4, "model.user"])
+    assert float(rows[1]["spectrum/ia/user"]) == pytest.approx(history[4, "user"])
 
 
 @pytest.mark.libraries
