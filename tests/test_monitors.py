@@ -14,7 +14,8 @@ from collapse import diagnose, load
 from collapse.analysis.choices import PAPER
 from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factors import factorise
-from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor
+from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
+from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
@@ -136,3 +137,17 @@ print(first, peak.read()["process"], peak.read()["gpu"])
     first, last, gpu = done.stdout.split()
     assert int(last) == pytest.approx(int(first) + 2**28, rel=0.05)
     assert gpu == "None"
+
+
+def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
+    """Of DCNv2 at every look; of a model without projections nothing is kept."""
+    Run(config, tmp_path / "dcnv2", "cpu", monitors=[PatternsMonitor()]).train()
+    frame = interaction_patterns(tmp_path / "dcnv2" / "last.pt")
+    last = dynamics(tmp_path / "dcnv2").iloc[-1]
+    assert last["unitary_distance"] == pytest.approx(frame["unitary_distance"].mean())
+    assert last["pattern_divergence"] == pytest.approx(frame.attrs["divergence"])
+    assert len(pd.read_csv(tmp_path / "dcnv2" / "patterns.csv")) == 4
+    for name in ("fm-2", "ffm-2"):
+        other = replace(config, model=model_config(name))
+        Run(other, tmp_path / name, "cpu", monitors=[PatternsMonitor()]).train()
+        assert "unitary_distance" not in dynamics(tmp_path / name)

@@ -12,10 +12,12 @@ import numpy as np
 from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
 from collapse.analysis.measures.abundance import adjusted_abundance
+from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.readers.native import tables_of
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.checkpoint import Checkpoint
+from collapse.field_maps import ProjectionMaps
 from collapse.tables import EmbeddingTable
 
 Row = Mapping[str, Any]
@@ -78,5 +80,36 @@ def _measured(table: EmbeddingTable) -> dict[str, float]:
     return {**of_all, "ia_adjusted": adjusted}
 
 
-MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor)}
+class PatternsMonitor:
+    """How far the projections of a layer are from unitary ones, and how far the sets' patterns diverge.
+
+    What regularising DCNv2 and aligning norms are to lessen (Evidence III, Section 5.3): ``unitary_distance``, the
+    mean over all pairs and sets, and ``pattern_divergence``; nothing without projections.
+
+    Parameters
+    ----------
+    layer : int
+        The layer, from 0.
+    """
+
+    name = "patterns"
+
+    def __init__(self, layer: int = 0) -> None:
+        self.layer = layer
+
+    def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Measure the layer's projections."""
+        tables = tables_of(checkpoint)
+        if not any(isinstance(maps, ProjectionMaps) for maps in tables.layer(self.layer)):
+            return []
+        frame = interaction_patterns(tables, layer=self.layer)
+        distance = float(frame["unitary_distance"].mean())
+        return [{"unitary_distance": distance, "pattern_divergence": frame.attrs["divergence"]}]
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Return both numbers."""
+        return {key: float(value) for row in rows for key, value in row.items()}
+
+
+MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor)}
 """The monitors by name."""

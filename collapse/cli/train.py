@@ -54,9 +54,10 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     "monitors",
     multiple=True,
     default=["abundance"],
-    type=click.Choice(["abundance", "co-influence", "none"]),
-    help="What else to keep along the training, a CSV each: every field's information abundance, or the "
-    "correlations of Figure 3. Repeatable.  [default: abundance]",
+    type=click.Choice(["abundance", "co-influence", "patterns", "none"]),
+    help="What else to keep along the training, a CSV each: every field's information abundance, the "
+    "correlations of Figure 3, or how far the projections of DCNv2 are from unitary ones. "
+    "Repeatable.  [default: abundance]",
 )
 @click.option(
     "--monitor-every",

@@ -7,8 +7,24 @@ from matplotlib.axes import Axes
 
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
+from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+
+
+def mean_unitary_distance(checkpoint: FactoredTables) -> float:
+    """Return the mean distance of a checkpoint's projections from unitary ones; NaN where it has none."""
+    if not checkpoint.tables.layer(checkpoint.choices.layer):
+        return float("nan")
+    patterns = interaction_patterns(checkpoint.tables, layer=checkpoint.choices.layer)
+    return float(patterns["unitary_distance"].mean())
+
+
+def distances_told(table: pd.DataFrame) -> str:
+    """Say how far the projections of each checkpoint are from unitary ones, in a line with the break before it."""
+    of_each = table.groupby("label", sort=False)["unitary_distance"].first().dropna()
+    told = ", ".join(f"{label} {value:.2f}" for label, value in of_each.items())
+    return f"\nmean distance of the projections from unitary ones: {told}" if told else ""
 
 
 class ComparisonDisplay(CheckpointDisplay):
@@ -47,6 +63,16 @@ class RegularisationDisplay(ComparisonDisplay):
 
     number = "5a"
     content = "information abundance of every field, standard against regularised DCNv2"
+
+    @classmethod
+    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
+        """Compute every field's abundance, and how far the projections are from unitary ones."""
+        return super().compute(checkpoint).assign(unitary_distance=mean_unitary_distance(checkpoint))
+
+    @property
+    def caption(self) -> str:
+        """The same, with what regularising did to the projections."""
+        return f"{super().caption}{distances_told(self.table)}"
 
 
 class DeepAndCrossDisplay(ComparisonDisplay):

@@ -9,6 +9,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.comparison import distances_told, mean_unitary_distance
 from collapse.figures.display import Layout
 from collapse.figures.sub_embeddings import draw_heatmap, field_order, summed
 
@@ -29,8 +30,14 @@ class HeatmapsDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every pair's abundance."""
-        return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+        """Compute every pair's abundance, and how far the projections are from unitary ones."""
+        pairs = sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+        return pairs.assign(unitary_distance=mean_unitary_distance(checkpoint))
+
+    @property
+    def caption(self) -> str:
+        """The same, with what regularising did to the projections."""
+        return f"{super().caption}{distances_told(self.table)}"
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Sum over either side, and correlate."""

@@ -9,7 +9,7 @@ from typing import Any
 from collapse.training.data.catalogue import load_data
 from collapse.training.runs.config import RunConfig
 
-MONITORS = ("abundance", "co-influence")
+MONITORS = ("abundance", "co-influence", "patterns")
 
 
 def folder_name(config: RunConfig, data_hash: str | None = None) -> str:
