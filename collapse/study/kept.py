@@ -4,16 +4,16 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+import collapse
 from collapse.files import atomic_write, explained
 
 FOLDER = ".results"
-_PACKAGE = "embedding-collapse"
 
 
 def kept(
@@ -44,11 +44,11 @@ def kept(
 
     Notes
     -----
-    The file's name holds a digest of the checkpoint's content, of the choices and of this package's version:
-    another checkpoint of that path, other choices or another version find nothing. A damaged file is as good as
-    none.
+    The file's name holds a digest of the checkpoint's content, of the choices and of this package's code: another
+    checkpoint of that path, other choices or changed code find nothing. A damaged file is as good as none.
     """
-    content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(choices), "version": version(_PACKAGE)}
+    code = sha256_of_code(Path(collapse.__file__).parent)
+    content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(choices), "code": code}
     key = json.dumps(content_of_key, sort_keys=True)
     path = checkpoint.parent / FOLDER / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     if (found := _read(path)) is not None:
@@ -71,6 +71,17 @@ def sha256_of(path: Path) -> str:
     """
     with explained("read", path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def sha256_of_code(package: Path) -> str:
+    """Return the SHA-256 of a package's modules, names and contents, in hexadecimal.
+
+    A version stays the same while code changes between two releases; the code itself does not.
+    """
+    modules = sorted(package.rglob("*.py"))
+    digests = [(module.relative_to(package).as_posix(), sha256_of(module)) for module in modules]
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def _read(path: Path) -> pd.DataFrame | None:
