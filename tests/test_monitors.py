@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from collapse import diagnose, load
 from collapse.analysis.choices import PAPER
@@ -17,6 +18,7 @@ from collapse.analysis.factors import factorise
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
 from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
+from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
@@ -151,3 +153,16 @@ def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Pat
         other = replace(config, model=model_config(name))
         Run(other, tmp_path / name, "cpu", monitors=[PatternsMonitor()]).train()
         assert "unitary_distance" not in dynamics(tmp_path / name)
+
+
+def test_a_table_of_zeros_does_not_end_a_training(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
+    """Weight decay leaves such a table of a field that gets no gradient; its adjusted abundance is below 0."""
+    Run(config, tmp_path, "cpu").train()
+    checkpoint = load_checkpoint(tmp_path / "last.pt")
+    for tensor in checkpoint.state_dict.values():
+        tensor.zero_()
+    every_row = torch.ones_like(checkpoint.row_counts)
+    for counts in (checkpoint.row_counts, every_row):
+        for row in AbundanceMonitor()(replace(checkpoint, row_counts=counts)):
+            assert row["ia"] == row["ia_normalised"] == 0
+            assert row["ia_adjusted"] < 0

@@ -12,6 +12,7 @@ import numpy as np
 from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
 from collapse.analysis.measures.abundance import adjusted_abundance
+from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.readers.native import tables_of
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
@@ -74,7 +75,7 @@ class CoInfluenceMonitor:
 def _measured(table: EmbeddingTable) -> dict[str, float]:
     of_all = against_random(table.E)
     if table.row_counts is None or table.row_counts.all():
-        adjusted = adjusted_abundance(of_all["ia"], of_all["ia"] / of_all["ia_normalised"])
+        adjusted = adjusted_abundance(of_all["ia"], random_abundance(*map(int, table.E.shape)).mean)
     else:
         adjusted = adjusted_over(table.E, table.row_counts > 0)
     return {**of_all, "ia_adjusted": adjusted}
