@@ -15,7 +15,7 @@ NOTHING = "nothing: its directions are used"
 
 
 def advice(
-    diagnosis: Mapping[str, Any], tables: TableSet, *, columns: int, k99: int, partners: pd.DataFrame | None = None
+    diagnosis: Mapping[str, Any], tables: TableSet, *, columns: int, partners: pd.DataFrame | None = None
 ) -> list[str]:
     """Say what follows from a field's numbers, a sentence each.
 
@@ -27,8 +27,6 @@ def advice(
         The checkpoint, which says what library it is from.
     columns : int
         All columns of its table, M K.
-    k99 : int
-        The directions that hold 99 % of its energy.
     partners : pandas.DataFrame, optional
         The fields that it meets, as in `collapse.analysis.explanation.Explanation`.
 
@@ -42,7 +40,7 @@ def advice(
     if cause is not Cause.NONE:
         found.append(_OF_CAUSE[cause])
     elif degree in (Degree.COLLAPSED, Degree.PARTLY):
-        found += _of_collapse(tables, k99, columns, partners)
+        found += _of_collapse(tables, int(diagnosis["k99"]), columns, partners)
     if diagnosis["cardinality"] < columns:
         found.append(
             f"its {diagnosis['cardinality']} rows cannot fill {columns} columns: a smaller size{_where(tables)} "

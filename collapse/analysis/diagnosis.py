@@ -12,7 +12,7 @@ from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
 from collapse.analysis.measures import dimensions
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
 from collapse.analysis.measures.causes import causes, gram_matrix, without
-from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank, rounding_noise
+from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank
 from collapse.analysis.measures.random_matrix import (
     RandomAbundance,
     RandomMean,
@@ -180,7 +180,8 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         rows_untouched=table.of_rows.untouched,
         since=since,
     )
-    noise = rounding_noise(sigma, D, K, eps=table.eps, spacing=table.spacing)
+    found = degree(evidence)
+    noise = table.noise
     # The bulk is scaled to the median, which is none of a table where most directions are rounding noise.
     has_bulk = len(sigma) > 0 and float(np.median(sigma)) > ABOVE_NOISE * noise
     return {
@@ -222,8 +223,8 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "cosine_mean": of.alignment.mean,
         "cosine_counts": of.alignment.counts,
         "cosine_log_counts": of.alignment.log_counts,
-        "cause": str(cause(evidence)) if degree(evidence) is Degree.DOMINATED else "",
-        "degree": str(degree(evidence)),
+        "cause": str(cause(evidence)) if found is Degree.DOMINATED else "",
+        "degree": str(found),
         "verdict": verdict(evidence),
     }
 

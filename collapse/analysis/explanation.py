@@ -19,8 +19,7 @@ from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.analysis.words import model_warning
 from collapse.errors import CollapseError
 
-_MOST = 0.99
-SHARES = (0.9, 0.95, _MOST)
+SHARES = (0.9, 0.95, 0.99)
 """The shares of the energy of which the sizes are told."""
 
 
@@ -109,7 +108,7 @@ def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None =
         diagnosis=diagnosis,
         columns=table.columns,
         directions=directions(table, tables.tables[number], side=side, centred=factored.choices.centred),
-        advice=tuple(advice(diagnosis, tables, columns=table.columns, k99=sizes[_MOST], partners=partners)),
+        advice=tuple(advice(diagnosis, tables, columns=table.columns, partners=partners)),
         warning=model_warning(tables),
         rank=int(order.iloc[number]),
         fields=len(frame),

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from collapse.analysis.choices import Choices, Rows
 from collapse.analysis.measures.centred import Centred
-from collapse.analysis.measures.precision import machine_epsilon, smallest_spacing
+from collapse.analysis.measures.precision import machine_epsilon, rounding_noise, smallest_spacing
 from collapse.analysis.measures.rows import RowMeasures, row_measures
 from collapse.analysis.measures.spectra import Spectrum, decompose
 from collapse.analysis.readers import load
@@ -75,6 +75,11 @@ class FactoredTable:
     """The machine epsilon of the table's type."""
     spacing: float
     """The spacing of the type's smallest numbers, over the scale of the spectrum."""
+
+    @property
+    def noise(self) -> float:
+        """What rounding to the table's type leaves in its singular values (`rounding_noise`), over their scale."""
+        return rounding_noise(self.spectrum.values, self.rows, self.columns, eps=self.eps, spacing=self.spacing)
 
     @property
     def columns(self) -> int:

@@ -39,9 +39,14 @@ def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:
     """
     tables = load(source)
     frame = pd.DataFrame.from_records(list(_records(tables, layer)))
-    shape = (tables.sets, len(tables), len(tables))
-    frame.attrs["divergence"] = pattern_divergence(frame["norm"].to_numpy().reshape(shape))
+    frame.attrs["divergence"] = divergence(frame)
     return frame
+
+
+def divergence(patterns: pd.DataFrame) -> float:
+    """Return the divergence of what `interaction_patterns` returned; a file does not keep its ``attrs``."""
+    N = patterns["source"].nunique()
+    return pattern_divergence(patterns["norm"].to_numpy().reshape(-1, N, N))
 
 
 def _records(tables: TableSet, layer: int) -> Iterator[dict[str, Any]]:

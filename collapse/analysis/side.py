@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from collapse.analysis.factors import FactoredTable
 from collapse.analysis.measures.causes import alignments
 from collapse.analysis.measures.centred import Centred
+from collapse.analysis.measures.left_sums import FOLLOWED
 from collapse.analysis.measures.row_stream import RowStream, in_memory
+from collapse.analysis.readers.frames import read_frame
 from collapse.errors import CollapseError, first_line
-from collapse.extras import require
 from collapse.files import check_is_file
 from collapse.tables import EmbeddingTable
 
 DIRECTIONS = 5
 """The directions that are described: the strongest."""
-_FOLLOWED = ("mean", "counts", "log_counts")
 
 
 def read_side(path: Path) -> pd.DataFrame:
@@ -46,13 +46,11 @@ def read_side(path: Path) -> pd.DataFrame:
     check_is_file(path)
     if path.suffix not in (".csv", ".parquet"):
         raise CollapseError(f"{path} must be a .csv or .parquet file")
-    if path.suffix == ".parquet":
-        require("pyarrow", f"{path}, a Parquet file,")
+    frame = read_frame(path, "a table")
     try:
-        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
         if "row" in frame:
             frame = frame.set_index(frame["row"].astype(int)).drop(columns="row")
-    except (OSError, ValueError, TypeError, pd.errors.ParserError) as error:
+    except (ValueError, TypeError) as error:
         raise CollapseError(f"{path} cannot be read as a table: {first_line(error)}") from error
     if (twice := frame.index.duplicated()).any():
         raise CollapseError(f"{path} has row {frame.index[twice][0]} twice")
@@ -91,7 +89,7 @@ def directions(
     n = min(DIRECTIONS, int(np.count_nonzero(sigma)))
     follows = alignments(table.spectrum, table.of_rows.sums)[:, :n]
     columns: dict[str, Any] = {"k": np.arange(1, n + 1), "energy": sigma[:n] ** 2 / max((sigma**2).sum(), 1e-300)}
-    columns |= dict(zip(_FOLLOWED, follows, strict=False))
+    columns |= dict(zip(FOLLOWED, follows, strict=False))
     if side is not None and n:
         rows = np.arange(of.cardinality) if table.weights is None else np.flatnonzero(table.weights)
         unknown = side.index[(side.index < 0) | (side.index >= of.cardinality)]

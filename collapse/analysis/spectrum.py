@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.factors import FactoredTable, FactoredTables
+from collapse.analysis.factors import FactoredTables
 from collapse.analysis.measures.abundance import normalised_spectrum
-from collapse.analysis.measures.precision import ABOVE_NOISE, rounding_noise
+from collapse.analysis.measures.precision import ABOVE_NOISE
 
 
 def spectra(factored: FactoredTables) -> pd.DataFrame:
@@ -32,14 +32,10 @@ def spectra(factored: FactoredTables) -> pd.DataFrame:
                     "k": np.arange(1, len(table.sigma) + 1),
                     "sigma": table.sigma,
                     "sigma_normalised": normalised_spectrum(table.spectrum.values),
-                    "above_noise": table.spectrum.values > ABOVE_NOISE * _noise(table),
+                    "above_noise": table.spectrum.values > ABOVE_NOISE * table.noise,
                 }
             )
             for table in factored
         ],
         ignore_index=True,
     )
-
-
-def _noise(table: FactoredTable) -> float:
-    return rounding_noise(table.spectrum.values, table.rows, table.columns, eps=table.eps, spacing=table.spacing)

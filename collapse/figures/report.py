@@ -105,15 +105,16 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
     page.filters["code"] = _code
     tables = factored.tables
     first, depends = heading(factored).splitlines()
+    ordered = worst_first(fields, ())
     text = page.get_template("report.html").render(
         tables=tables,
         heading=first,
         depends=depends,
         sentence=summary(fields),
-        rows=_rows(factored, worst_first(fields, ())),
+        rows=_rows(factored, ordered),
         has_seen=bool(fields["rows_trained"].notna().any()),
         warning=model_warning(tables),
-        todo=(todo := _todo(factored, worst_first(fields, ())))[:_ADVISED],
+        todo=(todo := _todo(factored, ordered))[:_ADVISED],
         left_out=max(0, len(todo) - _ADVISED),
         zero=zero_rows(factored),
         untouched=untouched_told(factored),
@@ -142,10 +143,8 @@ def _todo(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable,
     found = []
     for record in fields.to_dict("records"):
         table = of_field[record["field"]]
-        k99 = int(record["k99"])
-        lines = advice(
-            {str(name): value for name, value in record.items()}, factored.tables, columns=table.columns, k99=k99
-        )
+        diagnosis = {str(name): value for name, value in record.items()}
+        lines = advice(diagnosis, factored.tables, columns=table.columns)
         if lines != [NOTHING] and record["degree"] != Degree.NOT_JUDGED:
             found.append({**record, "causes": causes_told(record), "advice": lines})
     return found

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
-from collapse.analysis.measures.left_sums import LeftSums
+from collapse.analysis.measures.left_sums import FOLLOWED, LeftSums
 from collapse.analysis.measures.random_matrix import RandomMean
 from collapse.analysis.measures.spectra import Spectrum
 
-_DIRECTIONS = ("mean", "counts", "log_counts")
 CONSTANT = 1e-10
 """A column is constant if its variance is below this times its mean square: a deviation of 1e-5 of its mean, far
 above what sums in float64 round, and far below what any training leaves."""
@@ -91,7 +90,7 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Ca
     kept = ~is_constant
     constants = int(is_constant.sum())
     first = alignments(spectrum, sums)[:, :1]
-    alignment = Alignment(**dict(zip(_DIRECTIONS, first[:, 0].tolist() if first.size else (), strict=False)))
+    alignment = Alignment(**dict(zip(FOLLOWED, first[:, 0].tolist() if first.size else (), strict=False)))
     popularity = Without()
     if len(products) > 1:
         nearer = 1 if alignment.counts >= alignment.log_counts else 2

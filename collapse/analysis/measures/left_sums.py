@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+FOLLOWED = ("mean", "counts", "log_counts")
+"""The directions in the order of `left_directions`."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LeftSums:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collapse.analysis.readers.frames import read_frame
 from collapse.errors import CollapseError, first_line
-from collapse.extras import require
 from collapse.files import check_is_file
 from collapse.tables import EmbeddingTable, TableSet
 
@@ -54,16 +54,12 @@ def read_row_counts(path: Path) -> RowCounts:
         If the file cannot be read, or holds anything but counts of rows.
     """
     check_is_file(path)
-    if path.suffix == ".parquet":
-        require("pyarrow", f"{path}, a Parquet file,")
     try:
         if path.suffix in (".npy", ".npz"):
             return _arrays(path)
         if path.suffix in (".csv", ".parquet"):
             return _listed(path)
-    except CollapseError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, pd.errors.ParserError) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise CollapseError(f"{path} cannot be read as row counts: {first_line(error)}") from error
     raise CollapseError(f"{path} must be a .csv, .parquet, .npy or .npz file of row counts")
 
@@ -176,8 +172,7 @@ def _arrays(path: Path) -> RowCounts:
 
 
 def _listed(path: Path) -> RowCounts:
-    is_csv = path.suffix == ".csv"
-    frame = pd.read_csv(path, keep_default_na=False) if is_csv else pd.read_parquet(path)
+    frame = read_frame(path, "row counts", missing=False)
     frame = frame.rename(columns={"id": "row"} if "row" not in frame else {})
     if missing := [name for name in ("row", "count") if name not in frame]:
         raise CollapseError(f"{path} lacks the column {missing[0]!r}: it must have field, row and count")

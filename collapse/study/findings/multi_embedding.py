@@ -8,7 +8,7 @@ import pandas as pd
 
 from collapse.analysis.choices import PAPER
 from collapse.analysis.diversity import set_diversity
-from collapse.analysis.measures.patterns import pattern_divergence
+from collapse.analysis.patterns import divergence
 from collapse.study.findings.claim import Claim, Expected, Sample, Treatment, claim, less_pearson
 from collapse.study.findings.interaction import (
     WORTH,
@@ -34,13 +34,7 @@ _EVERY = 0.9
 def alignment(runs: Runs) -> Treatment | None:
     """Return how far the norms of the sets' projections diverge with alignment and without."""
     found = runs.of(_variant(runs, "aligned"), _variant(runs, "separate"))
-    return treated([tuple(map(_divergence, pair)) for pair in found], "divergence of norms")
-
-
-def _divergence(run: StudyRun) -> float:
-    frame = patterns(run)
-    N = frame["source"].nunique()
-    return pattern_divergence(frame["norm"].to_numpy().reshape(-1, N, N))
+    return treated([tuple(divergence(patterns(run)) for run in pair) for pair in found], "divergence of norms")
 
 
 @claim(

@@ -7,7 +7,7 @@ Shapes: S initialisations, C claims.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,8 +123,6 @@ def p_above(found: Estimate, bound: float) -> float:
 
 def p_below(found: Estimate, bound: float) -> float:
     """Return the same of an effect this low, where the truth is at least a bound."""
-    from dataclasses import replace
-
     return p_above(replace(found, effect=-found.effect), -bound)
 
 
