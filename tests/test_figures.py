@@ -84,17 +84,28 @@ class TestContract:
         assert display.number in ALL
         assert display.content
         assert set(display.columns) <= set(made.table)
+        assert made.caption == f"{made.reading}\n{made.provenance}"
         if display.number == "4":
-            assert "seeds 2" in made.caption
-            assert "a band reaches from the least to the greatest" in made.caption
+            assert "seeds 2" in made.provenance
+            assert "a band reaches from the least to the greatest" in made.provenance
         elif display.number == "7":
             assert "each box is a part" in made.caption
         elif display.number in STUDY_DISPLAYS:
             of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .* 2 initialisations .* \(profile smoke\)"
-            assert re.match(of_study, made.caption)
+            assert re.match(of_study, made.provenance)
         else:
             assert set(PROVENANCE) <= set(made.table)
-            assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained) rows", made.caption)
+            assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained) rows", made.provenance)
+
+    def test_its_caption_begins_with_what_to_see(self, display: type[Display], made: Display) -> None:
+        """What the paper shows and what is so here, in sentences without a value that is missing."""
+        begins = {"7": "Every set has its own", "along-training": "Not in the paper. Here, from epoch 1 to 3: "}
+        said = made.reading
+        assert said.startswith(begins.get(display.number, "Paper: "))
+        assert said.endswith(".")
+        assert "nan" not in said
+        if said.startswith("Paper: "):
+            assert re.fullmatch(r"Paper: .+\. Here: .*\d.*\.", said)
 
     def test_it_draws_on_given_axes_and_returns_itself(self, display: type[Display], made: Display) -> None:
         figure = Figure()

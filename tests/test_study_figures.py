@@ -20,7 +20,12 @@ from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.abundance_table import abundance_table
 from collapse.figures.along_training import AlongTrainingDisplay
-from collapse.figures.auc_by_size import FirstDataDisplay, SingleDisplay, VariantAucDisplay
+from collapse.figures.auc_by_size import (
+    DeepAndCrossAucDisplay,
+    FirstDataDisplay,
+    SingleDisplay,
+    VariantAucDisplay,
+)
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.data_table import data_table
 from collapse.figures.diversity import DiversityDisplay
@@ -123,6 +128,32 @@ def test_lines_of_several_sets_begin_at_the_one_set_that_they_share(study: Study
     assert len({y[1] for _, y in drawn.values()}) == 3
 
 
+def test_readings_are_of_the_means(study: Study, profile: Profile, tmp_path: Path) -> None:
+    """A size more is three thousandths more, and sets come after the sizes of SE: 10x is 4 sizes above 1x."""
+    assert "from 1x to 10x mean test AUC rises for 6 of 6 models, with changes of +0.0120 to +0.0120." in (
+        SingleDisplay.from_study(study("1a")).reading
+    )
+    several = FirstDataDisplay.from_study(study("12")).reading
+    assert "at 10x ME has the higher mean test AUC for 6 of 6 models, with differences of +0.0120 to" in several
+    of_each = VariantAucDisplay.from_study(study("10c")).reading
+    assert re.search(r"changes by \+0\.\d{4} \(DCNv2\), \+0\.\d{4} \(DCNv2, interactions=shared\), ", of_each)
+    one_size = pretended(tmp_path / "one", profile, "6b", leave_out=29)
+    assert DeepAndCrossAucDisplay.from_study(one_size).reading == "Paper: DNN loses AUC as it grows."
+
+
+def test_captions_of_regularised_runs_say_how_far_regularising_took(study: Study) -> None:
+    item = study("5b")
+    assert "unitary" not in DynamicsDisplay.from_study(item).caption
+    for run in item.runs:
+        folder = RunFolder(run.path)
+        distance = 0.2 if run.config.model.name.endswith("lambda") else 0.7
+        metrics = pd.read_csv(folder.metrics).assign(unitary_distance=[0.9, distance, 0.8])
+        metrics.to_csv(folder.metrics, index=False)
+        folder.write_manifest({**folder.read_manifest(), "best_epoch": 2})
+    told = "distance of the projections from unitary ones: 0.70 (DCNv2), 0.20 (DCNv2, regularised=lambda)"
+    assert told in DynamicsDisplay.from_study(item).caption
+
+
 def test_a_panel_a_model_with_a_line_a_variant(study: Study) -> None:
     display = FirstDataDisplay.from_study(study("12")).plot()
     assert [ax.get_title() for ax in display.axes_] == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
@@ -148,7 +179,7 @@ def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Stud
     # Without the first three models' runs.
     display = SingleDisplay.from_study(study("1a", leave_out=45)).plot()
     assert list(lines(display.axes_[0])) == ["xDeepFM", "DCNv2", "FinalMLP"]
-    assert display.caption.startswith("45 of 90 runs on small")
+    assert display.provenance.startswith("45 of 90 runs on small")
     record_profile(tmp_path / "none", profile)
     with pytest.raises(CollapseError, match="collapse sweep 1a --profile smoke --data"):
         SingleDisplay.from_study(item_of(tmp_path / "none", "1a"))

@@ -11,6 +11,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
+from collapse.figures.readings import reading
 
 
 class AbundanceDisplay(CheckpointDisplay):
@@ -29,6 +30,19 @@ class AbundanceDisplay(CheckpointDisplay):
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every field's abundance."""
         return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
+
+    @property
+    def reading(self) -> str:
+        """How far below random the fields lie."""
+        shares = self.table["ia"] / self.table["ia_random"]
+        of_each = shares.groupby(self.table["label"], sort=False)
+        several = of_each.ngroups > 1
+        found = [
+            f"{f'{label} has ' if several else ''}{of.mean():.0%} of random on average over the fields, "
+            f"from {of.min():.0%} to {of.max():.0%}"
+            for label, of in of_each
+        ]
+        return reading("every field lies far below a random matrix", "; ".join(found))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a point a field and model, and the random level as a short line above it."""

@@ -9,6 +9,7 @@ from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.readings import reading
 
 
 class AbundancePerKDisplay(CheckpointDisplay):
@@ -30,6 +31,13 @@ class AbundancePerKDisplay(CheckpointDisplay):
         """Return the means over the fields, by size."""
         means = self.table.groupby(["embedding_size", "label"])[["ia_per_k", "ia_normalised"]].mean()
         return {"means": means.reset_index()}
+
+    @property
+    def reading(self) -> str:
+        """The mean at the least and at the greatest size."""
+        means = self.derived["means"].groupby("embedding_size")["ia_per_k"].mean()
+        ends = [f"{means[K]:.2f} at K = {K}" for K in dict.fromkeys((means.index[0], means.index[-1]))]
+        return reading("IA / K falls with the embedding size", f"its mean over the fields is {' and '.join(ends)}")
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a thin line a field and a thick one for the mean."""

@@ -33,11 +33,23 @@ class AlongTrainingDisplay(StudyDisplay):
         return along_training(item)
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """How abundance and co-influence change from the first epoch to the last, on average over the runs."""
+        table = self.table.sort_values("epoch", kind="stable")
+        runs = table.groupby(["data", "seed"], sort=False)[["ia_normalised_mean", "co_influence_target"]]
+        first, last = (ends.groupby("data", sort=False).mean() for ends in (runs.first(), runs.last()))
+        changes = [
+            f"{name}: IA / random {first.loc[name].iloc[0]:.2f} to {last.loc[name].iloc[0]:.2f}, "
+            f"r {first.loc[name].iloc[1]:.2f} to {last.loc[name].iloc[1]:.2f}"
+            for name in first.index
+        ]
+        return f"Not in the paper. Here, from epoch 1 to {table['epoch'].max()}: {'; '.join(changes)}."
+
+    @property
+    def provenance(self) -> str:
         """The same as of other studies, and that these runs go on past the profile's epochs."""
-        return (
-            f"{super().caption}; these runs do {self.table['epoch'].max()} epochs, whatever their validation AUC"
-        )
+        epochs = self.table["epoch"].max()
+        return f"{super().provenance}; these runs train for {epochs} epochs without early stopping"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a panel a measure, a colour a data set, a line an initialisation."""

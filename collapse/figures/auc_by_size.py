@@ -8,12 +8,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.figures import style
+from collapse.figures.comparison import distances_told
 from collapse.figures.display import Layout
+from collapse.figures.readings import listed, reading
 from collapse.figures.study_display import StudyDisplay
 from collapse.study.auc import auc_of_runs, curves, spread
 from collapse.study.item import Item
 
 _ACROSS = 3
+_NAMED = 3
+"""Lines or models that a sentence names one by one; of more it gives the range."""
 
 
 class AucBySizeDisplay(StudyDisplay):
@@ -29,6 +33,8 @@ class AucBySizeDisplay(StudyDisplay):
     """Which column tells the lines apart: ``model``, or ``variant`` for SE and ME."""
     panels: ClassVar[bool] = False
     """Whether every model has a panel of its own."""
+    paper: ClassVar[str]
+    """What the paper's figure shows."""
 
     @classmethod
     def compute(cls, item: Item) -> pd.DataFrame:
@@ -41,9 +47,16 @@ class AucBySizeDisplay(StudyDisplay):
         return {"means": spread(self.table, ["panel", "line", "factor"])}
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """How AUC changes with the size; with a panel per model, by how much ME lies above SE at the largest."""
+        means = self.derived["means"]
+        several = means["panel"].nunique() > 1
+        return reading(self.paper, sets_over_single(means) if several else changes_of_auc(means, "line"))
+
+    @property
+    def provenance(self) -> str:
         """The same, with what bands are, and how many runs are worse than a constant."""
-        return f"{super().caption}{uncertainty(self.table, self.derived['means'])}"
+        return f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
 
     def layout(self) -> Layout:
         """Return a panel, or three models a row."""
@@ -75,6 +88,64 @@ class AucBySizeDisplay(StudyDisplay):
             style.legend_above(axes[0], [handles[line] for line in lines], columns=3)
         else:
             axes[0].legend(handles=[handles[line] for line in lines])
+
+
+def changes_of_auc(means: pd.DataFrame, line: str) -> str:
+    """Say by how much the mean test AUC of every line changes from the least size to the largest.
+
+    Parameters
+    ----------
+    means : pandas.DataFrame
+        What `collapse.study.auc.spread` returned.
+    line : str
+        The column that tells the lines apart.
+
+    Returns
+    -------
+    str
+        A clause; empty where no line has several sizes.
+    """
+    ends = means.sort_values("factor", kind="stable").groupby(line, sort=False)[["factor", "mean"]]
+    first, last = ends.first(), ends.last()
+    longer = first.index[last["factor"] > first["factor"]]
+    if longer.empty:
+        return ""
+    change = (last["mean"] - first["mean"])[longer]
+    sizes = f"from {first['factor'].min():g}x to {last['factor'].max():g}x mean test AUC"
+    if len(change) <= _NAMED:
+        return f"{sizes} changes by {listed(change, '{:+.4f}')}"
+    rising = int((change > 0).sum())
+    spread = f"{change.min():+.4f} to {change.max():+.4f}"
+    return f"{sizes} rises for {rising} of {len(change)} models, with changes of {spread}"
+
+
+def sets_over_single(means: pd.DataFrame) -> str:
+    """Say by how much the mean test AUC of ME lies above that of SE at the largest size that both have.
+
+    Parameters
+    ----------
+    means : pandas.DataFrame
+        What `collapse.study.auc.spread` returned, by ``panel``, ``line`` (SE and ME) and ``factor``.
+
+    Returns
+    -------
+    str
+        A clause; empty where no model has both at one size.
+    """
+    both = means.pivot_table(index=["panel", "factor"], columns="line", values="mean", sort=False)
+    both = both[both.index.get_level_values("factor") > 1].reindex(columns=["SE", "ME"]).dropna()
+    largest = both.sort_index(level="factor", sort_remaining=False).groupby("panel", sort=False).tail(1)
+    if largest.empty:
+        return ""
+    gain = (largest["ME"] - largest["SE"]).droplevel("factor")
+    size = f"{largest.index.get_level_values('factor').max():g}x"
+    if len(gain) <= _NAMED:
+        return f"at {size} the mean test AUC of ME less that of SE is {listed(gain, '{:+.4f}')}"
+    above = int((gain > 0).sum())
+    return (
+        f"at {size} ME has the higher mean test AUC for {above} of {len(gain)} models, with differences of "
+        f"{gain.min():+.4f} to {gain.max():+.4f}"
+    )
 
 
 def uncertainty(runs: pd.DataFrame, means: pd.DataFrame) -> str:
@@ -141,6 +212,7 @@ class SingleDisplay(AucBySizeDisplay):
     """SE of the six models."""
 
     number = "1a"
+    paper = "a larger single embedding gains little AUC or loses some"
     content = "test AUC against the size, SE, six models"
 
 
@@ -148,6 +220,7 @@ class DeepAndCrossAucDisplay(AucBySizeDisplay):
     """SE of DNN and DCNv2."""
 
     number = "6b"
+    paper = "DNN loses AUC as it grows"
     content = "test AUC against the size, SE, DNN and DCNv2"
 
 
@@ -155,6 +228,7 @@ class MultiDisplay(AucBySizeDisplay):
     """ME of the six models."""
 
     number = "8a"
+    paper = "AUC rises with the number of sets"
     content = "test AUC against the size, ME, six models"
 
 
@@ -162,6 +236,7 @@ class VariantAucDisplay(AucBySizeDisplay):
     """Separate, shared and norm-aligned interactions."""
 
     number = "10c"
+    paper = "AUC rises less with shared or aligned interactions than with separate ones"
     content = "test AUC against the size, ME with separate, shared and norm-aligned interactions"
 
 
@@ -169,6 +244,7 @@ class FirstDataDisplay(AucBySizeDisplay):
     """SE and ME on the first data set, the paper's Criteo."""
 
     number = "12"
+    paper = "multi-embedding gains more AUC from its size than a single embedding"
     content = "test AUC against the size, SE and ME, a panel a model, first data set"
     lines = "variant"
     panels = True
@@ -182,14 +258,22 @@ class SecondDataDisplay(FirstDataDisplay):
 
 
 class RegularisedAucDisplay(FirstDataDisplay):
-    """SE and ME of regularised DCNv2."""
+    """SE and ME of regularised DCNv2; the caption gives how far regularising took at the largest size."""
 
     number = "17a"
+    paper = "regularised DCNv2 gains AUC from more sets, not from a larger single embedding"
     content = "test AUC against the size, SE and ME of regularised DCNv2"
+
+    @property
+    def provenance(self) -> str:
+        """The same, with the distance of the projections from unitary ones."""
+        largest = self.table[self.table["factor"] == self.table["factor"].max()]
+        return f"{super().provenance}{distances_told(largest, 'line')}"
 
 
 class DeepAndCrossSetsDisplay(FirstDataDisplay):
     """SE and ME of DNN and DCNv2."""
 
     number = "17b"
+    paper = "DNN and DCNv2 gain more AUC from more sets than from a larger single embedding"
     content = "test AUC against the size, SE and ME of DNN and DCNv2"

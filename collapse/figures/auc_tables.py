@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from collapse.figures.readings import reading
 from collapse.figures.study_table import StudyTable, signed
 from collapse.study.auc import auc_by_size
 from collapse.study.item import Item
@@ -19,6 +20,9 @@ HEADINGS = {
     "runs": "runs",
 }
 """What is printed of `auc_by_size`, under which heading."""
+
+_PLAIN = "dcnv2"
+"""Table 3's model without more layers."""
 
 
 def auc_table(item: Item) -> StudyTable:
@@ -50,11 +54,39 @@ def auc_table(item: Item) -> StudyTable:
             "runs": [f"{int(runs)}" if pd.notna(runs) else "0" for runs in table["runs"]],
         }
     )
-    caption = f"Test AUC; {item.told}."
+    caption = f"{(_of_modules if item.name == 'table-3' else _of_sets)(table)} Test AUC; {item.told}."
     if table["printed"].isna().all():
         texts = texts.drop(columns=["printed", "difference", "printed_gain"])
         caption += " The paper's values are of its own data sets, which are not among these."
     return StudyTable(name=item.name, numbers=table, text=texts.rename(columns=HEADINGS), caption=caption)
+
+
+def _of_sets(table: pd.DataFrame) -> str:
+    """Say how far size raises AUC, with one set and with several."""
+    gains = table.dropna(subset=["gain"]).query("factor > 1").sort_values("factor", kind="stable")
+    largest = gains.groupby(["data", "model", "variant"], sort=False)["gain"].last().unstack("variant")
+    both = largest.reindex(columns=["SE", "ME"]).dropna()
+    above = int((both["ME"] > both["SE"]).sum())
+    here = (
+        f"ME gains more than SE in {above} of {len(both)} pairs of model and data set, on average "
+        f"{both['ME'].mean():+.5f} and {both['SE'].mean():+.5f} over 1x"
+        if len(both)
+        else ""
+    )
+    return reading("ME gains more AUC from its size than SE", here)
+
+
+def _of_modules(table: pd.DataFrame) -> str:
+    """Say how far more layers raise AUC."""
+    of_size = table.pivot_table(index=["data", "factor"], columns="model", values="auc", sort=False)
+    if _PLAIN not in of_size:
+        return reading("more cross layers or a deeper MLP do not raise AUC", "")
+    changes = of_size.sub(of_size[_PLAIN], axis=0).drop(columns=_PLAIN).mean().dropna()
+    here = ", ".join(f"{change:+.5f} with {str(name).split(',', 1)[1]}" for name, change in changes.items())
+    return reading(
+        "more cross layers or a deeper MLP do not raise AUC",
+        f"AUC changes by {here}, mean over the sizes" if here else "",
+    )
 
 
 def _with_deviation(values: "pd.Series[float]", deviations: "pd.Series[float]") -> list[str]:

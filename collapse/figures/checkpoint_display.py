@@ -95,7 +95,7 @@ class CheckpointDisplay(Display):
         """Compute the table of one checkpoint, without the columns of `PROVENANCE`."""
 
     @property
-    def caption(self) -> str:
+    def provenance(self) -> str:
         """What data, models, rows and seeds the numbers are from."""
         lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
         profile = self.table["profile"].unique() if "profile" in self.table else ()

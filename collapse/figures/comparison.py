@@ -1,6 +1,7 @@
 """Figures 5a, 6a and 8b: information abundance of every field, checkpoint against checkpoint."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.readings import listed, reading
 
 
 def mean_unitary_distance(checkpoint: FactoredTables) -> float:
@@ -20,10 +22,22 @@ def mean_unitary_distance(checkpoint: FactoredTables) -> float:
     return float(patterns["unitary_distance"].mean())
 
 
-def distances_told(table: pd.DataFrame) -> str:
-    """Say how far the projections of each checkpoint are from unitary ones, in a line with the break before it."""
-    of_each = table.groupby("label", sort=False)["unitary_distance"].first().dropna()
-    told = ", ".join(f"{label} {value:.2f}" for label, value in of_each.items())
+def distances_told(table: pd.DataFrame, by: str = "label") -> str:
+    """Say how far the projections are from unitary ones, in a line with the break before it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows with their ``unitary_distance``.
+    by : str
+        The column whose values are told apart.
+
+    Returns
+    -------
+    str
+        The means; empty where nothing was recorded.
+    """
+    told = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
     return f"\nmean distance of the projections from unitary ones: {told}" if told else ""
 
 
@@ -32,6 +46,8 @@ class ComparisonDisplay(CheckpointDisplay):
 
     columns = ("label", "field", "cardinality", "ia")
     size = (style.PAGE, 3.2)
+    paper: ClassVar[str]
+    """What the paper's figure shows."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
@@ -41,6 +57,18 @@ class ComparisonDisplay(CheckpointDisplay):
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return every checkpoint's mean over the fields."""
         return {"means": self.table.groupby("label", sort=False)[["ia", "ia_normalised"]].mean().reset_index()}
+
+    @property
+    def reading(self) -> str:
+        """Which checkpoint has the larger abundance, on average and in how many fields."""
+        means = self.derived["means"].set_index("label")["ia"]
+        here = f"mean IA {listed(means, '{:.2f}')}"
+        if len(means) == 2:
+            both = self.table.pivot_table(index="field", columns="label", values="ia").dropna()
+            larger, smaller = means.sort_values(ascending=False).index
+            above = int((both[larger] > both[smaller]).sum())
+            here += f"; it is larger for {larger} in {above} of {len(both)} fields"
+        return reading(self.paper, here)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a line a checkpoint, its mean in the legend."""
@@ -62,6 +90,7 @@ class RegularisationDisplay(ComparisonDisplay):
     """Standard against regularised DCNv2."""
 
     number = "5a"
+    paper = "regularised DCNv2 is more abundant than standard DCNv2"
     content = "information abundance of every field, standard against regularised DCNv2"
 
     @classmethod
@@ -70,15 +99,16 @@ class RegularisationDisplay(ComparisonDisplay):
         return super().compute(checkpoint).assign(unitary_distance=mean_unitary_distance(checkpoint))
 
     @property
-    def caption(self) -> str:
+    def provenance(self) -> str:
         """The same, with what regularising did to the projections."""
-        return f"{super().caption}{distances_told(self.table)}"
+        return f"{super().provenance}{distances_told(self.table)}"
 
 
 class DeepAndCrossDisplay(ComparisonDisplay):
     """DNN against DCNv2."""
 
     number = "6a"
+    paper = "DNN is more abundant than DCNv2"
     content = "information abundance of every field, DNN against DCNv2"
 
 
@@ -86,4 +116,5 @@ class SetsDisplay(ComparisonDisplay):
     """SE against ME, the sets of a field side by side."""
 
     number = "8b"
+    paper = "multi-embedding is more abundant than a single embedding"
     content = "information abundance of every field, single- against multi-embedding"

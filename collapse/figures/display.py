@@ -212,8 +212,18 @@ class Display(ABC):
         """Draw the table on given axes, one a panel; `plot` calls it in the house style."""
 
     @property
-    @abstractmethod
     def caption(self) -> str:
+        """The reading, then the provenance."""
+        return "\n".join(filter(None, (self.reading, self.provenance)))
+
+    @property
+    @abstractmethod
+    def reading(self) -> str:
+        """What to see in the figure, and whether it is so here."""
+
+    @property
+    @abstractmethod
+    def provenance(self) -> str:
         """What the numbers are of."""
 
     def save(self, folder: str | Path) -> list[Path]:

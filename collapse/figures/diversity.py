@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed, with_provenance
 from collapse.figures.display import Layout
+from collapse.figures.readings import listed, reading
 
 _BAR = 0.85
 """Inches a bar: a setting's name fits."""
@@ -29,6 +31,8 @@ class DiversityDisplay(CheckpointDisplay):
     columns = ("label", "field", "sets", "columns", "div", "div_rank", "div_random")
     size = (style.COLUMN, 2.8)
     legend_lines = 0
+    paper: ClassVar[str] = "the sets of multi-embedding are more diverse than those of a split single embedding"
+    """What the paper's figure shows."""
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> "DiversityDisplay":
@@ -56,6 +60,14 @@ class DiversityDisplay(CheckpointDisplay):
         """Return every checkpoint's mean over the fields."""
         measures = ["div", "div_rank", "div_random"]
         return {"means": self.table.groupby("label", sort=False)[measures].mean().reset_index()}
+
+    @property
+    def reading(self) -> str:
+        """How diverse the sets are."""
+        means = self.derived["means"].set_index("label")
+        random = f"{means['div_random'].min():.2f}", f"{means['div_random'].max():.2f}"
+        level = random[0] if random[0] == random[1] else " to ".join(random)
+        return reading(self.paper, f"mean div {listed(means['div'], '{:.2f}')}; random sets {level}")
 
     def layout(self) -> Layout:
         """Return a panel that has room for the name below each bar."""
@@ -86,4 +98,5 @@ class VariantDiversityDisplay(DiversityDisplay):
     """Separate, shared and norm-aligned interactions."""
 
     number = "10d"
+    paper = "sets with separate interactions are more diverse than with shared or aligned ones"
     content = "mean diversity of the sets with separate, shared and norm-aligned interactions"

@@ -10,6 +10,7 @@ from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
+from collapse.figures.readings import listed, reading
 from collapse.figures.sub_embeddings import summed
 
 _ACROSS = 3
@@ -41,6 +42,15 @@ class MarginalsDisplay(CheckpointDisplay):
         for column in ("ia", "sum"):
             sums[f"{column}_relative"] = sums[column] / sums.groupby("label")[column].transform("max")
         return tables
+
+    @property
+    def reading(self) -> str:
+        """How far the sums follow IA(E_j)."""
+        r = self.derived["correlations"].set_index("label")["pearson"]
+        return reading(
+            "sub-embeddings follow the abundance of their partner less with multi-embedding than without",
+            f"Pearson's r is {listed(r, '{:.2f}')}",
+        )
 
     def layout(self) -> Layout:
         """Return a panel per checkpoint and one for all, three a row."""

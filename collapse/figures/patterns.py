@@ -12,6 +12,7 @@ from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
+from collapse.figures.readings import reading
 
 _ACROSS = 2
 
@@ -32,9 +33,12 @@ class PatternDisplay(CheckpointDisplay):
         return frame.assign(divergence=frame.attrs["divergence"])
 
     @property
-    def caption(self) -> str:
-        """The same, with the divergence of the patterns."""
-        return f"{super().caption}; divergence of the patterns {self.table['divergence'].iloc[0]:.3f}"
+    def reading(self) -> str:
+        """How far the sets' patterns differ."""
+        return reading(
+            "the sets have different patterns",
+            f"their norms deviate across the sets by {self.table['divergence'].iloc[0]:.1%} of the mean norm",
+        )
 
     def layout(self) -> Layout:
         """Return some sets a row."""

@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.auc_by_size import draw_auc, size_axis, uncertainty
+from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, uncertainty
+from collapse.figures.comparison import distances_told
+from collapse.figures.readings import listed, reading
 from collapse.figures.study_display import StudyDisplay
 from collapse.study.auc import auc_of_runs, epochs_of_runs, spread
 from collapse.study.item import Item
@@ -37,10 +39,26 @@ class DynamicsDisplay(StudyDisplay):
         return {"means": spread(self.table[self.table["epoch"].isna()], ["model", "factor"])}
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """How AUC changes with the size, and how far validation AUC falls after its best epoch."""
+        epochs = self.table[self.table["epoch"].notna()].sort_values("epoch", kind="stable")
+        runs = epochs.groupby(["model", "seed"], sort=False)["validation_auc"]
+        below = (runs.max() - runs.last()).groupby("model", sort=False).mean()
+        after = (
+            f"at {epochs['factor'].max():g}x validation AUC ends {listed(below, '{:.4f}')} below its best epoch"
+        )
+        found = changes_of_auc(self.derived["means"], "model")
+        return reading(
+            "regularised DCNv2 does not gain AUC from its size, and overfits",
+            "; ".join(filter(None, (found, after if len(below) else ""))),
+        )
+
+    @property
+    def provenance(self) -> str:
         """The same, with what bands are, and how many runs are worse than a constant."""
         runs = self.table[self.table["epoch"].isna()]
-        return f"{super().caption}{uncertainty(runs, self.derived['means'])}"
+        largest = runs[runs["factor"] == runs["factor"].max()]
+        return f"{super().provenance}{uncertainty(runs, self.derived['means'])}{distances_told(largest, 'model')}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the three panels, one colour a model in all."""

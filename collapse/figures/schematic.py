@@ -45,7 +45,12 @@ class SchematicDisplay(Display):
         return cls(pd.concat(tables, ignore_index=True))
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """What multi-embedding adds."""
+        return "Every set has its own tables, interaction and projection; the head sees the mean over the sets."
+
+    @property
+    def provenance(self) -> str:
         """What a box is."""
         return "each box is a part of the model as it is built for three fields; dropout is left out"
 

@@ -11,6 +11,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.spectrum import spectra
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
+from collapse.figures.readings import listed, reading
 
 
 class SpectrumDisplay(CheckpointDisplay):
@@ -27,9 +28,18 @@ class SpectrumDisplay(CheckpointDisplay):
         return spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """How high the spectra are."""
+        means = self.table.groupby("label", sort=False)["sigma_normalised"].mean()
+        return reading(
+            "singular values fall off faster in larger tables",
+            f"the mean of σ_k / σ_1 is {listed(means, '{:.2f}')}",
+        )
+
+    @property
+    def provenance(self) -> str:
         """The same, with the values that are not drawn."""
-        return f"{super().caption}{below_noise(self.table)}"
+        return f"{super().provenance}{below_noise(self.table)}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the lines."""

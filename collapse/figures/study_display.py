@@ -25,7 +25,7 @@ class StudyDisplay(Display):
         """Compute the table of an item that has finished runs: a row a run, with its ``data`` among others."""
 
     @property
-    def caption(self) -> str:
+    def provenance(self) -> str:
         """How many runs, of which data and profile."""
         first = self.table.iloc[0]
         return f"{first['runs']} runs on {', '.join(self.table['data'].unique())}; {first['profile']}"

@@ -12,6 +12,7 @@ from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_a
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
+from collapse.figures.readings import reading
 
 
 class SubEmbeddingDisplay(CheckpointDisplay):
@@ -37,6 +38,15 @@ class SubEmbeddingDisplay(CheckpointDisplay):
     def derive(self) -> dict[str, pd.DataFrame]:
         """Sum over either side, and correlate."""
         return summed(self.table)
+
+    @property
+    def reading(self) -> str:
+        """How far the sub-embeddings follow either field."""
+        r = self.derived["correlations"].set_index("by")["pearson"]
+        return reading(
+            "sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            f"Pearson's r of their sums is {r['source']:.2f} with IA(E_i) and {r['target']:.2f} with IA(E_j)",
+        )
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the heatmap and the two sums."""

@@ -11,6 +11,7 @@ from collapse.analysis.toy import toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed
+from collapse.figures.readings import reading
 from collapse.study.item import Item
 
 
@@ -66,7 +67,18 @@ class ToyDisplay(CheckpointDisplay):
         return {"seeds": grouped.agg(["mean", "min", "max"]).reset_index()}
 
     @property
-    def caption(self) -> str:
+    def reading(self) -> str:
+        """Where the two cases end."""
+        last = self.derived["seeds"].groupby("cardinality_3", sort=False)["mean"].last()
+        ends = " and ".join(f"{mean:.2f} with D_3 = {D_3}" for D_3, mean in last.items())
+        random = self.table["ia_random"].iloc[0]
+        return reading(
+            "interacting with a table of low information abundance collapses E_1",
+            f"IA(E_1) ends at {ends}; a random table has {random:.2f}",
+        )
+
+    @property
+    def provenance(self) -> str:
         """What lines and bands are, and the settings."""
         settings = self.table.filter(regex="^setting_").iloc[0]
         return "a line is the mean over the seeds, a band reaches from the least to the greatest\n" + ", ".join(

@@ -7,7 +7,6 @@ from collapse.analysis.choices import PAPER, Choices
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
 from collapse.study.study import StudyRun
-from collapse.training.data.catalogue import load_data
 
 _DATA = "criteo"
 """The data set of the paper's Table 2."""
@@ -46,7 +45,7 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
     of_one = printed["factor"] / printed["sets"]
     sizes = [item.profile.single("dcnv2", factor).embedding_size for factor in of_one]
     printed.insert(3, "embedding_size", sizes)
-    if load_data(item.profile.data[0]).schema.name.lower() != _DATA:
+    if item.data_names[item.profile.data[0]].lower() != _DATA:
         printed[["printed_size", "printed"]] = np.nan
     return printed.merge(found, on=_KEYS, how="left")
 

@@ -13,7 +13,6 @@ from collapse.study.printed import read_printed
 from collapse.study.profiles import Profile
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned
-from collapse.training.data.catalogue import load_data
 from collapse.training.runs.config import RunConfig
 
 PRINTED = {"table-1": {5: 0, 6: 1}, "table-5": {5: 0}, "table-6": {6: 1}, "table-3": {3: 0}, "table-7": {7: 0}}
@@ -34,21 +33,23 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
     pandas.DataFrame
         A row a run: ``data`` (name), ``order`` (of the data set among the profile's, from 0), ``model`` (with the
         settings that are not its defaults), ``variant`` (SE or ME), ``factor`` (times the base size), ``seed`` (of
-        the initialisation), ``test_auc``, ``test_logloss``, and ``constant_logloss`` of predicting the test rows'
-        mean label, NaN where the run kept no predictions.
+        the initialisation), ``test_auc``, ``test_logloss``, ``constant_logloss`` of predicting the test rows'
+        mean label, NaN where the run kept no predictions, and ``unitary_distance``, the mean distance of the
+        projections from unitary ones, NaN where the run did not record it.
     """
     rows = [{**told, **_tested(StudyRun(run.path))} for run, told in _finished(item)]
-    return pd.DataFrame(rows, columns=[*_OF_RUN, "test_auc", "test_logloss", "constant_logloss"])
+    return pd.DataFrame(rows, columns=[*_OF_RUN, *_TESTED])
 
 
 _OF_RUN = ("data", "order", "model", "variant", "factor", "seed")
+_TESTED = ("test_auc", "test_logloss", "constant_logloss", "unitary_distance")
 
 
 def _tested(run: StudyRun) -> dict[str, float]:
     test, kept = run.manifest["test"], run.predictions
     share = float("nan") if kept is None else float(kept.labels.mean())
     constant = -(share * np.log(share) + (1 - share) * np.log1p(-share))
-    return {"test_auc": test["auc"], "test_logloss": test["logloss"], "constant_logloss": float(constant)}
+    return dict(zip(_TESTED, (test["auc"], test["logloss"], float(constant), run.unitary_distance), strict=True))
 
 
 def curves(runs: pd.DataFrame) -> pd.DataFrame:
@@ -160,7 +161,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     if item.name not in PRINTED:
         return means.sort_values(keys[:1], kind="stable").reset_index(drop=True)
     printed = printed_auc(item.name)
-    names = {order: load_data(data).schema.name.lower() for order, data in enumerate(item.profile.data)}
+    names = {order: name.lower() for order, name in enumerate(item.data_names.values())}
     printed = printed[printed["printed_data"].str.lower() == printed["order"].map(names)]
     whole = printed.merge(means, on=["order", "model", "variant", "factor"], how="outer", sort=False)
     # Models in the order of the recipe, each with SE before ME.
@@ -176,12 +177,11 @@ def auc_by_size(item: Item) -> pd.DataFrame:
 
 def _finished(item: Item) -> Iterator[tuple[Planned, dict[str, Any]]]:
     """Yield the finished runs, each with what is told of it beside its numbers."""
-    names = {data: load_data(data).schema.name for data in item.profile.data}
     for run in item.finished_runs:
         yield (
             run,
             {
-                "data": names[run.config.data],
+                "data": item.data_names[run.config.data],
                 "order": item.profile.data.index(run.config.data),
                 **_place(run.config, item.profile),
                 "seed": run.config.seeds.initialisation,

@@ -10,6 +10,7 @@ from collapse.errors import CollapseError
 from collapse.files import explained, read_json, write_json
 from collapse.study.profiles import PROFILES, Profile
 from collapse.study.recipes import NEED_NO_RUNS, runs_of
+from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned, plan
 
 RECORD = "study.json"
@@ -37,6 +38,14 @@ class Item:
     def finished(self) -> int:
         """How many of them are."""
         return len(self.finished_runs)
+
+    @cached_property
+    def data_names(self) -> dict[str, str]:
+        """The name of each data set, as its finished runs recorded it; without one, as the study was given it."""
+        names = {data: data for data in self.profile.data}
+        for run in {run.config.data: run for run in self.finished_runs}.values():
+            names[run.config.data] = StudyRun(run.path).data
+        return names
 
     @property
     def can_be_made(self) -> bool:
@@ -68,7 +77,7 @@ class Item:
     def told(self) -> str:
         """What captions say: how many of its runs there are, of what, and the command that trains the others."""
         missing = "" if self.finished == len(self.runs) else f" (the others: `{self.command}`)"
-        data = ", ".join(self.profile.data)
+        data = ", ".join(dict.fromkeys(self.data_names[run.config.data] for run in self.runs))
         return f"{self.finished} of {len(self.runs)} runs{missing} on {data}; {self.profile.told}"
 
     @property

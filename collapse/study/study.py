@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from collapse.analysis.choices import Choices
@@ -85,6 +86,13 @@ class StudyRun:
     def metrics(self) -> pd.DataFrame:
         """A row an epoch, as `collapse.analysis.dynamics.dynamics` reads it."""
         return dynamics(self.path)
+
+    @property
+    def unitary_distance(self) -> float:
+        """The mean distance of the best epoch's projections from unitary ones; NaN if it was not recorded."""
+        metrics = self.metrics.set_index("epoch")
+        recorded = metrics.get("unitary_distance")
+        return float("nan") if recorded is None else float(recorded.get(self.manifest["best_epoch"], np.nan))
 
     @cached_property
     def tables(self) -> TableSet:

@@ -7,8 +7,7 @@ from collapse.study.findings import interaction, multi_embedding, spectra, train
 from collapse.study.findings.claim import TOLD, Claim, Finding, Verdict, judge
 from collapse.study.findings.runs import Runs
 from collapse.study.findings.statistics import holm
-from collapse.study.item import read_profile
-from collapse.training.data.catalogue import load_data
+from collapse.study.item import item_of
 
 CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedding.CLAIMS, *training.CLAIMS)
 """The claims, in the paper's order, then ours."""
@@ -38,11 +37,10 @@ def findings(folder: Path) -> list[Finding]:
     has one number per initialisation and Student's t over at least five. Verdicts are corrected for all claims
     that were tested in the study (Holm), so that any false one among them has 5 %.
     """
-    profile = read_profile(folder)
+    item = item_of(folder, "findings")
     found: list[Finding] = []
-    for order, data in enumerate(profile.data):
-        runs = Runs(folder=folder, profile=profile, data=data)
-        name = load_data(data).schema.name
+    for order, (data, name) in enumerate(item.data_names.items()):
+        runs = Runs(folder=folder, profile=item.profile, data=data)
         found += [
             _measured(each, runs, name if each.of_data else "random rows")
             for each in CLAIMS

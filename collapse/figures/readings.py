@@ -1,0 +1,34 @@
+"""Sentences on what a figure shows, from its numbers."""
+
+import pandas as pd
+
+from collapse.figures import style
+
+
+def reading(paper: str, here: str) -> str:
+    """Put what the paper's figure shows next to what this one does.
+
+    Parameters
+    ----------
+    paper, here : str
+        Clauses without a full stop; `here` may be empty, where the numbers say nothing.
+
+    Returns
+    -------
+    str
+        ``Paper: .... Here: ....``
+    """
+    return f"Paper: {paper}." + (f" Here: {here}." if here else "")
+
+
+def listed(values: "pd.Series[float]", form: str) -> str:
+    """Return every value with its name: ``-0.0012 (DNN), +0.0004 (DCNv2)``.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        The values, their names the index; NaN are left out.
+    form : str
+        How a value is written, such as ``{:+.4f}``.
+    """
+    return ", ".join(f"{form.format(value)} ({style.model_name(name)})" for name, value in values.dropna().items())
