@@ -10,8 +10,8 @@ from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.markdown import markdown_table
 from collapse.figures.render import Rendered, render
 from collapse.study.findings.findings import findings
-from collapse.study.item import item_of
-from collapse.study.recipes import RECIPES
+from collapse.study.item import item_of, read_profile
+from collapse.study.recipes import all_items
 from collapse import StudyRun
 
 DOCS = Path(__file__).parent
@@ -26,7 +26,7 @@ def make_gallery(study: Path) -> None:
         The study's folder, as it is to stand in the commands.
     """
     folder = DOCS / "gallery"
-    found = list(render(study, [name for name in RECIPES if name != "findings"], study / "figures"))
+    found = list(render(study, [name for name in all_items(read_profile(study)) if name != "findings"], study / "figures"))
     for each in found:
         if each.picture:
             _smaller(study / "figures" / each.picture, folder / each.picture)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
 from collapse.training.data import prepared
+from collapse.training.data.catalogue import data_name, load_data
 from collapse.training.data.kept import CHECKED
 from collapse.training.data.prepared import PreparedData, open_prepared, verify_prepared
 from collapse.training.data.row_counts import count_rows, training_row_counts
@@ -171,3 +172,12 @@ class TestCommand:
         assert code == 2
         assert "flights:0.1" in err
         assert "collapse prepare --help" in err
+
+
+def test_a_data_set_has_the_name_that_its_folder_records(small_data: Path, tmp_path: Path) -> None:
+    """Without opening it; of built-in data and of what cannot be read the name is what was given."""
+    assert data_name(small_data) == load_data(small_data).schema.name == "small"
+    assert data_name("flights:0.1") == "flights:0.1"
+    (tmp_path / "schema.json").write_text("{}")
+    assert data_name(tmp_path) == str(tmp_path)
+    assert data_name(tmp_path / "none") == str(tmp_path / "none")

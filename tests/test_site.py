@@ -5,8 +5,11 @@ import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import collapse
 from collapse.figures.render import render, write_page
@@ -100,13 +103,19 @@ def test_every_command_line_exists(page: Path) -> None:
         assert set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words_alone)) <= options, (name, words)
 
 
-def test_the_page_of_commands_is_their_help() -> None:
-    """`python docs/make_commands.py` writes it anew."""
-    spec = spec_from_file_location("make_commands", DOCS / "make_commands.py")
+def script(name: str) -> ModuleType:
+    """Import a script of the documentation."""
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_their_help() -> None:
+    """`python docs/make_commands.py` writes it anew."""
+    module = script("make_commands")
     assert module.PAGE.read_text(encoding="utf-8") == module.page()
 
 
@@ -140,3 +149,15 @@ def test_the_gallery_has_every_item() -> None:
     assert shown == set(RECIPES) - {"findings"}
     pictures = {path.name for path in (DOCS / "gallery").iterdir()}
     assert set(re.findall(r"\(gallery/(.*?)\)", text)) == pictures
+
+
+def test_pictures_of_the_gallery_keep_their_colours(tmp_path: Path) -> None:
+    """Each pixel, whether the colours fit into a palette or not: a legend that names a colour must show it."""
+    make = script("make_gallery")
+    for colours in (200, 5000):
+        pixels = np.random.default_rng(0).integers(0, 256, (colours, 3), np.uint8)[np.arange(10_000) % colours]
+        drawn = pixels.reshape(100, 100, 3)
+        Image.fromarray(drawn).save(tmp_path / "figure.png")
+        make._smaller(tmp_path / "figure.png", tmp_path / "gallery.png")
+        with Image.open(tmp_path / "gallery.png") as shown:
+            assert (np.asarray(shown.convert("RGB")) == drawn).all()

@@ -37,7 +37,7 @@ from collapse.figures.render import Rendered, write_page
 from collapse.study.execute import execute
 from collapse.study.item import Item, item_of, record_profile
 from collapse.study.profiles import PROFILES, SIX, Profile, profile_of
-from collapse.study.recipes import RECIPES
+from collapse.study.recipes import RECIPES, all_items, runs_of
 from collapse.study.study import StudyRun
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions
@@ -111,6 +111,18 @@ def test_runs_that_are_worse_than_a_constant_are_counted(study: Study) -> None:
         labels = np.arange(20) < (2 if number < 7 else 10)
         Predictions(labels=labels.astype(np.uint8), logits=np.zeros(20)).save(RunFolder(run.path).predictions)
     assert "7 of 90 runs have a test logloss worse" in SingleDisplay.from_study(item).caption
+
+
+def test_all_is_what_the_profile_asks_for(tmp_path: Path) -> None:
+    """Flights are for two models and leave out what would need many more runs than the findings."""
+    assert all_items(PROFILES["smoke"]) == tuple(RECIPES)
+    flights = PROFILES["flights"]
+    assert set(all_items(flights)) == set(flights.items) < set(RECIPES)
+    runs = runs_of(["all"], flights)
+    assert set(runs) == {run for name in flights.items for run in RECIPES[name].runs(flights)}
+    assert len(set(runs) - set(RECIPES["findings"].runs(flights))) <= 5
+    record_profile(tmp_path, flights)
+    assert item_of(tmp_path, "findings").profile == flights
 
 
 def test_one_seed_has_no_band(profile: Profile, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def command(
       collapse figures runs/smoke --figure 8a --figure table-1
       collapse figures runs/smoke --figure all -o pictures
     """
-    from collapse.study.item import item_of
-    from collapse.study.recipes import RECIPES
+    from collapse.study.item import item_of, read_profile
+    from collapse.study.recipes import RECIPES, all_items
 
     if listed:
         for name, recipe in RECIPES.items():
@@ -55,7 +55,7 @@ def command(
         raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
     folder = output or study / "figures"
     if "all" in names:
-        write(study, RECIPES, folder, text_model=text_model)
+        write(study, all_items(read_profile(study)), folder, text_model=text_model)
         return
     for each in write(study, dict.fromkeys(names), folder, text_model=text_model, page=False):
         if each.error:

@@ -29,12 +29,12 @@ def command(**options: Any) -> None:
       collapse reproduce --profile paper --data data/criteo --data data/avazu --device cuda
     """
     from collapse.cli.figures import write
-    from collapse.study.recipes import RECIPES, runs_of
+    from collapse.study.recipes import all_items, runs_of
     from collapse.study.sweep import plan
 
     profile = chosen_profile(options)
     out = options["out"] or Path("runs") / profile.name
     whole = train_missing(plan(runs_of(["all"], profile), out), out, profile, options)
-    write(out, RECIPES, out / "figures", text_model=options["text_model"], show_tables=False)
+    write(out, all_items(profile), out / "figures", text_model=options["text_model"], show_tables=False)
     if not whole:
         sys.exit(1)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _STOPPED = 130
 _ON_A_CLUSTER = 64
 _OPTIONS = (
-    click.option("--profile", default="smoke", show_default=True, help="How large: smoke, small or paper."),
+    click.option(
+        "--profile", default="smoke", show_default=True, help="Size of the study: smoke, small, flights or paper."
+    ),
     click.option(
         "--data", multiple=True, help="A data set in place of the profile's, by name or folder. Repeatable."
     ),
@@ -120,9 +122,7 @@ def train_missing(
     threads, jobs = _shared_out(options["device"], options["threads"], options["jobs"], elsewhere=bool(words))
     if dry_run:
         for run in runs:
-            click.echo(
-                f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.config.label} on {run.config.data}"
-            )
+            click.echo(visible(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
     click.echo(
         f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_told(left.seconds(jobs))} by estimate; "
         f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each; {out}"
@@ -170,18 +170,18 @@ def _sweep(
     start, whole = time.monotonic(), len(left.runs)
     for found in sweep(runs, executor, at_once=jobs, threads=threads, device=device):
         left.done(found)
-        label = f"{found.run.config.label} on {found.run.config.data}"
         if result := found.result:
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"
         else:
             what = f"failed: {found.reason}"
         to_go = f"{_told(left.seconds(jobs))} to go" if left.runs else _told(time.monotonic() - start)
-        click.echo(f"[{whole - len(left.runs)}/{whole}] {label}  {what}  {found.seconds:.0f} s  {to_go}")
+        done = f"[{whole - len(left.runs)}/{whole}]"
+        click.echo(visible(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
         failed += [found] * (found.result is None)
     if failed:
         click.echo(f"{len(failed)} of {whole} runs failed:", err=True)
         for found in failed:
-            click.echo(visible(f"  {found.run.config.label} on {found.run.config.data}: {found.reason}"), err=True)
+            click.echo(visible(f"  {found.run.label}: {found.reason}"), err=True)
     return not failed
 
 

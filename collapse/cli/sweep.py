@@ -41,9 +41,10 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     \b
     Profiles:
-      smoke   a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x, once: six minutes on two cores
-      small   a tenth and a set of Criteo's shape, three initialisations of what is compared: within an hour
-      paper   the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
+      smoke    a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x, once: five minutes on two cores
+      small    a tenth and a set of Criteo's shape, five initialisations of what is compared: an hour and a half
+      flights  all flights at the paper's settings, DCNv2 and DNN at 1x and 4x, five initialisations: hours
+      paper    the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
 
     \b
     A grid is a file with the keys of a run's config.json; lists are multiplied:

@@ -11,7 +11,7 @@ from collapse.figures.render import render, write_page
 from collapse.study.engines import engine
 from collapse.study.item import record_profile
 from collapse.study.profiles import profile_of
-from collapse.study.recipes import RECIPES, runs_of
+from collapse.study.recipes import all_items, runs_of
 from collapse.study.sweep import plan, sweep
 
 
@@ -38,7 +38,7 @@ def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
         for found in sweep(runs, executor, at_once=cores, threads=1):
             outcome = found.result["test_auc"] if found.result else found.reason
             sys.stdout.write(f"{found.run.config.label}: {outcome}\n")
-    return write_page(list(render(folder, RECIPES, folder / "figures")), folder / "figures")
+    return write_page(list(render(folder, all_items(profile), folder / "figures")), folder / "figures")
 
 
 if __name__ == "__main__":

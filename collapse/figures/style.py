@@ -156,7 +156,7 @@ def colours(count: int) -> list[tuple[float, float, float]]:
 
 def model_name(name: object) -> str:
     """Write a model's name and settings as people do: ``DCNv2, regularised=lambda``; what is unknown stays."""
-    model, *settings = str(name).split(",")
+    model, *settings = (part.strip() for part in str(name).split(","))
     return ", ".join([NAMES.get(model, model), *settings])
 
 

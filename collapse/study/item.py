@@ -12,6 +12,7 @@ from collapse.study.profiles import PROFILES, Profile
 from collapse.study.recipes import NEED_NO_RUNS, runs_of
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned, plan
+from collapse.training.data.catalogue import data_name
 
 RECORD = "study.json"
 
@@ -41,8 +42,8 @@ class Item:
 
     @cached_property
     def data_names(self) -> dict[str, str]:
-        """The name of each data set, as its finished runs recorded it; without one, as the study was given it."""
-        names = {data: data for data in self.profile.data}
+        """The name of each data set, as its finished runs recorded it, or as its folder does."""
+        names = {data: data_name(data) for data in self.profile.data}
         for run in {run.config.data: run for run in self.finished_runs}.values():
             names[run.config.data] = StudyRun(run.path).data
         return names

@@ -42,6 +42,8 @@ class Profile:
     """Of the training rows, in Table 2."""
     epochs_along: int = 20
     """Epochs of the runs that are looked at along their training."""
+    items: tuple[str, ...] = ()
+    """What ``all`` stands for; empty for every figure and table."""
     fusion_heads: int = 1
     """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
 
@@ -144,7 +146,36 @@ PROFILES = {
             factors=(1, 4),
             halves=(0.5, 1, 2, 4),
             shares=(0.1, 0.3, 1.0),
-            epochs_along=5,
+            epochs_along=4,
+            # What the findings' runs show, and what a few more cheap ones do.
+            items=(
+                "findings",
+                "1a",
+                "1b",
+                "2",
+                "3",
+                "4",
+                "5a",
+                "6a",
+                "6b",
+                "7",
+                "8a",
+                "8b",
+                "9",
+                "10a",
+                "10b",
+                "10c",
+                "10d",
+                "11",
+                "12",
+                "15",
+                "16",
+                "17b",
+                "table-1",
+                "table-4",
+                "table-5",
+                "along-training",
+            ),
         ),
         Profile(
             name="paper",
@@ -169,7 +200,7 @@ def profile_of(
     Parameters
     ----------
     name : str
-        ``smoke``, ``small`` or ``paper``.
+        ``smoke``, ``small``, ``flights`` or ``paper``.
     data : tuple of str
         Data sets in place of the profile's.
     repeats, base_size : int, optional

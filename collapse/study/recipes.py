@@ -240,13 +240,18 @@ NEED_NO_RUNS = ("4", "7", "table-4")
 """Items that a study shows without any run."""
 
 
+def all_items(profile: Profile) -> tuple[str, ...]:
+    """Return what ``all`` stands for in a profile, in the paper's order."""
+    return tuple(name for name in RECIPES if name in (profile.items or RECIPES))
+
+
 def runs_of(items: Sequence[str], profile: Profile) -> Runs:
     """Return the runs of some items, each once.
 
     Parameters
     ----------
     items : sequence of str
-        Items of `RECIPES`; ``all`` stands for every one.
+        Items of `RECIPES`; ``all`` stands for those of the profile.
     profile : Profile
         The size of the study.
 
@@ -260,7 +265,7 @@ def runs_of(items: Sequence[str], profile: Profile) -> Runs:
     CollapseError
         If there is no such item.
     """
-    wanted = [item for word in items for item in (RECIPES if word == "all" else (word,))]
+    wanted = [item for word in items for item in (all_items(profile) if word == "all" else (word,))]
     for item in wanted:
         if item not in RECIPES:
             raise CollapseError(f"there is no item {item!r}: it is one of {', '.join(RECIPES)}, or all")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from collapse.errors import CollapseError
 from collapse.study.execute import execute, folder_name
-from collapse.training.data.catalogue import load_data
+from collapse.training.data.catalogue import data_name, load_data
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
@@ -32,6 +32,11 @@ class Planned:
     """Its settings."""
     path: Path
     """Its folder."""
+
+    @property
+    def label(self) -> str:
+        """What it is of: the model, every other setting that is not at its default, and the data set's name."""
+        return f"{self.config.label} on {data_name(self.config.data)}"
 
     @property
     def state(self) -> State:

@@ -6,6 +6,7 @@ Shapes: S initialisations, C claims.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -181,8 +182,12 @@ def initialisations_needed(found: Estimate, bound: float) -> int | None:
     distance = abs(found.effect - bound)
     if not np.isfinite(found.deviation):
         return None
-    for S in range(2, MOST_NEEDED + 1):
+
+    def tells(S: int) -> bool:
         error, freedom = _error(found.deviation, S, found.row_variance)
-        if stats.t.ppf((1 + LEVEL) / 2, freedom) * error < distance:
-            return S
-    return None
+        return bool(stats.t.ppf((1 + LEVEL) / 2, freedom) * error < distance)
+
+    # The interval narrows with every initialisation.
+    counts = range(2, MOST_NEEDED + 1)
+    place = bisect_left(counts, True, key=tells)
+    return counts[place] if place < len(counts) else None

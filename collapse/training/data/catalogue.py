@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import explained
-from collapse.training.data.schema import FORMAT_VERSION
+from collapse.files import explained, read_json
+from collapse.training.data.schema import FORMAT_VERSION, SCHEMA, Schema
 from collapse.training.data.synthetic_settings import SyntheticSettings, parse_synthetic
 
 if TYPE_CHECKING:
@@ -67,6 +67,29 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
     from collapse.training.data.prepared import open_prepared
 
     return open_prepared(Path(name_or_path))
+
+
+def data_name(name_or_path: str | Path) -> str:
+    """Return the name of a data set without opening it.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As `load_data` takes it.
+
+    Returns
+    -------
+    str
+        The name that a prepared folder records; of anything else, and of a damaged folder, what was given.
+    """
+    given = str(name_or_path)
+    schema = Path(given) / SCHEMA
+    if given.partition(":")[0] == "flights" or given.startswith("synthetic-") or not schema.is_file():
+        return given
+    try:
+        return Schema.from_json(read_json(schema), source=schema).name
+    except CollapseError:
+        return given
 
 
 def _flights(text: str) -> "PreparedData":

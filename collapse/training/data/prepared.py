@@ -28,10 +28,9 @@ from tqdm import tqdm
 from collapse.errors import CollapseError
 from collapse.files import atomic_directory, explained, read_json, write_json
 from collapse.training.data.kept import is_checked, mark_checked
-from collapse.training.data.schema import FORMAT_VERSION, Schema
+from collapse.training.data.schema import FORMAT_VERSION, SCHEMA, Schema
 from collapse.training.data.skipped import SkippedRows
 
-SCHEMA = "schema.json"
 VOCABULARY = "vocabulary.parquet"
 IDS = "ids.npy"
 LABELS = "labels.npy"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from collapse.errors import CollapseError
 
 FORMAT = "collapse prepared data"
+SCHEMA = "schema.json"
 FORMAT_VERSION = 1
 OOV_ID = 0
 
