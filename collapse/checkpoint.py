@@ -18,6 +18,7 @@ import msgspec
 from collapse.errors import CollapseError
 from collapse.files import atomic_write, explained
 from collapse.torch_file import Unreadable, as_tensors, read_torch_file
+from collapse.torch_file.bounds import entries_unfolded
 
 FORMAT = "embedding-collapse checkpoint"
 FORMAT_VERSION = 2
@@ -260,6 +261,8 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
     if missing:
         raise CollapseError(f"{path} lacks the key {missing[0]!r} of a checkpoint: it is damaged")
     try:
+        if entries_unfolded(content) > _MOST_ENTRIES:
+            raise ValueError("it holds one thing in so many places that no walk through it would end")
         plain = msgspec.convert(content, _Plain)
         checkpoint = Checkpoint(
             **{item.name: content[item.name] for item in fields(Checkpoint) if item.name not in _AS_DECLARED},
@@ -291,6 +294,8 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+_MOST_ENTRIES = 10_000_000
+"""Of a checkpoint: one of 100,000 fields has a tenth of that."""
 _AS_DECLARED = ("fields", "cardinalities", "layout")
 """What is taken in the form of its declared type."""
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import json
 import os
 import re
 import shutil
@@ -10,18 +9,15 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
 from filelock import FileLock, Timeout
 
 from collapse.errors import CollapseError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 PARTIAL_SUFFIX = ".partial"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Linux's, from fcntl.h and linux/fs.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -58,7 +54,7 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what is there and no file: a folder, a pipe, a device, which would be waited for without end.
+    """Refuse a folder, a pipe or a device, which would be read without end.
 
     Parameters
     ----------
@@ -68,24 +64,85 @@ def check_is_file(path: Path) -> None:
     Raises
     ------
     CollapseError
-        If it is no file, or nothing.
+        If it is missing or not a regular file.
     """
     with explained("read", path):
-        mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
-        kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
-        raise CollapseError(f"cannot read {path}: it is {kind} and no file")
+        _check_is_regular("read", path, path.stat().st_mode)
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` that takes its name when the block ends well.
+def open_file(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file for reading, which no pipe in its place can delay.
 
     Parameters
     ----------
     path : Path
-        The file to write; its folder must exist. What it held stays until the new content is on disk.
+        The file.
+
+    Yields
+    ------
+    BufferedReader
+        The open file.
+
+    Raises
+    ------
+    CollapseError
+        If it is missing, not a regular file, or cannot be read.
+    """
+    with explained("read", path):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            _check_is_regular("read", path, os.fstat(descriptor).st_mode)
+            yield file
+
+
+def _check_is_regular(action: str, path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
+    raise CollapseError(f"cannot {action} {path}: it is {kind}, not a regular file")
+
+
+def check_can_be_written(path: Path) -> Path:
+    """Refuse to replace what is not a regular file, such as a device or a pipe.
+
+    Parameters
+    ----------
+    path : Path
+        A file to write; it need not exist.
+
+    Returns
+    -------
+    Path
+        The file that is replaced: the one that a link points to.
+
+    Raises
+    ------
+    CollapseError
+        If there is something else in its place, or its folder does not exist.
+    """
+    with explained("write", path):
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        try:
+            # The path, not the target: /dev/stdout is a link to what has no name.
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            target.parent.stat()
+        else:
+            _check_is_regular("write", path, mode)
+    return target
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file next to `path` that takes its name when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; its folder must exist. What it held stays until the new content is on disk. A link is
+        followed; anything but a regular file is refused.
 
     Yields
     ------
@@ -97,6 +154,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     CollapseError
         If the operating system refuses (no space, no permission); `path` is then as it was.
     """
+    path = check_can_be_written(path)
     with explained("write", path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
         temporary = Path(name)
@@ -115,12 +173,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Make a temporary folder beside `path` that takes its name when the block ends well.
+    """Make a temporary folder next to `path` that takes its name when the block ends well.
 
     Parameters
     ----------
     path : Path
-        The folder to make; its parents are made as needed.
+        The folder to make; its parents are made as needed. A link to a folder is followed.
     overwrite : bool
         Whether an existing folder is replaced.
 
@@ -140,6 +198,10 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     in one step where the system has that, so that there is no moment without either.
     """
     with explained("write", path):
+        _refuse_existing(path, overwrite=overwrite)
+        if path.exists() and not path.is_dir():
+            raise CollapseError(f"cannot write {path}: it is not a folder")
+        path = Path(os.path.realpath(path)) if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.parent / f".{path.name}.writing")
         try:
@@ -157,11 +219,15 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         lock.release()
 
 
+def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise CollapseError(f"{path} exists already: choose another folder, or add --overwrite to replace it")
+
+
 @contextmanager
 def _new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     _clear_abandoned(path)
-    if path.exists() and not overwrite:
-        raise CollapseError(f"{path} exists already: choose another folder, or add --overwrite to replace it")
+    _refuse_existing(path, overwrite=overwrite)
     with explained("write", path):
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
         try:
@@ -178,103 +244,6 @@ def _new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_directory(path.parent)
-
-
-def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table without its index as CSV, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    table : pandas.DataFrame
-        The table.
-
-    Raises
-    ------
-    CollapseError
-        If the file cannot be written.
-    """
-    with atomic_write(path) as file:
-        file.write(csv_text(table).encode())
-
-
-def csv_text(table: "pd.DataFrame") -> str:
-    """Return a table without its index as CSV, no cell of which a spreadsheet would take as a formula.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table.
-
-    Returns
-    -------
-    str
-        The text; a text cell that begins with =, +, -, @, a tab or a carriage return has ' before it.
-    """
-    texts = table.select_dtypes(exclude="number").columns
-    safe = table.assign(**{name: table[name].map(_no_formula) for name in texts})
-    return safe.to_csv(index=False, lineterminator="\n")
-
-
-def plain_cells(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Undo what `csv_text` put before cells."""
-    texts = table.select_dtypes(exclude="number").columns
-    return table.assign(**{name: table[name].map(_as_it_was) for name in texts})
-
-
-def _no_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
-def _as_it_was(cell: Any) -> Any:
-    quoted = isinstance(cell, str) and cell.startswith("'") and cell[1:].startswith(_FORMULA)
-    return cell[1:] if quoted else cell
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    content : Any
-        What `json.dumps` takes; NaN and infinity are refused.
-
-    Raises
-    ------
-    CollapseError
-        If the file cannot be written.
-    """
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    with atomic_write(path) as file:
-        file.write(text.encode() + b"\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Parameters
-    ----------
-    path : Path
-        The file to read.
-
-    Returns
-    -------
-    Any
-        Its content.
-
-    Raises
-    ------
-    CollapseError
-        If the file cannot be read or is not JSON.
-    """
-    try:
-        with explained("read", path):
-            return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CollapseError(f"{path} is not a JSON file: {error}") from error
 
 
 def _clear_abandoned(path: Path) -> None:

@@ -1,17 +1,49 @@
 """Files and folders are written whole or not at all."""
 
 import errno
+import json
 import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.files import atomic_directory, atomic_write, explained, read_json, write_json
+from collapse.files import atomic_directory, atomic_write, explained, open_file
+from collapse.json_file import parse_json, read_json, write_json
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def socket_at(path: Path) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        yield
+
+
+@contextmanager
+def made(make: Callable[[], object]) -> Iterator[None]:
+    make()
+    yield
+
+
+SPECIAL: dict[str, Callable[[Path], AbstractContextManager[None]]] = {
+    "a pipe": lambda path: made(lambda: os.mkfifo(path)),
+    "a device": lambda path: made(lambda: path.symlink_to("/dev/null")),
+    "a socket": socket_at,
+    "a folder": lambda path: made(path.mkdir),
+    "a link to itself": lambda path: made(lambda: path.symlink_to(path.name)),
+    "a link to nowhere": lambda path: made(lambda: path.symlink_to("nowhere/file")),
+    "a file": lambda path: made(path.touch),
+}
 
 
 class TestAtomicWrite:
@@ -49,8 +81,53 @@ class TestAtomicWrite:
         ):
             pass
 
+    def test_a_link_is_followed(self, tmp_path: Path) -> None:
+        """To the file that it points to, which is replaced whole, or made."""
+        for name in ("there", "not yet"):
+            link, target = tmp_path / f"{name} link", tmp_path / name
+            if name == "there":
+                target.write_bytes(b"old")
+            link.symlink_to(target.name)
+            with atomic_write(link) as file:
+                file.write(b"new")
+            assert link.is_symlink()
+            assert target.read_bytes() == b"new"
+        assert names(tmp_path) == ["not yet", "not yet link", "there", "there link"]
+
+    @pytest.mark.parametrize("kind", [kind for kind in SPECIAL if kind != "a file"])
+    def test_what_is_not_a_regular_file_is_not_replaced(self, kind: str, tmp_path: Path) -> None:
+        path = tmp_path / "special"
+        with SPECIAL[kind](path):
+            before = path.lstat().st_mode
+            with pytest.raises(CollapseError, match=r"cannot write .*special: .*"), atomic_write(path):
+                pass
+            assert path.lstat().st_mode == before
+            assert names(tmp_path) == ["special"]
+
 
 class TestAtomicDirectory:
+    def test_a_link_to_a_folder_is_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to("there")
+        with atomic_directory(tmp_path / "link", overwrite=True) as folder:
+            (folder / "new").write_text("x")
+        assert (tmp_path / "link").is_symlink()
+        assert names(tmp_path / "there") == ["new"]
+        assert names(tmp_path) == ["link", "there"]
+
+    @pytest.mark.parametrize("kind", ["a pipe", "a file", "a socket"])
+    def test_what_is_not_a_folder_is_not_replaced(self, kind: str, tmp_path: Path) -> None:
+        path = tmp_path / "special"
+        with SPECIAL[kind](path):
+            for overwrite in (False, True):
+                with (
+                    pytest.raises(CollapseError, match=r"exists already|is not a folder"),
+                    atomic_directory(path, overwrite=overwrite),
+                ):
+                    pass
+            assert names(tmp_path) == ["special"]
+            assert not path.is_dir()
+
     def test_it_appears_whole(self, tmp_path: Path) -> None:
         with atomic_directory(tmp_path / "a" / "b") as folder:
             (folder / "file").write_text("x")
@@ -92,3 +169,64 @@ def test_json_comes_back_and_bad_json_is_named(tmp_path: Path) -> None:
         read_json(path)
     with pytest.raises(CollapseError, match=r"b\.json"):
         read_json(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SPECIAL if kind != "a file"])
+def test_what_is_not_a_regular_file_is_not_read(kind: str, tmp_path: Path) -> None:
+    """At once: a pipe that nobody writes to would be waited for, and a device read without end."""
+    path = tmp_path / "special"
+    with SPECIAL[kind](path):
+        with pytest.raises(CollapseError, match=r"cannot read .*special: "), open_file(path):
+            pass
+        with pytest.raises(CollapseError, match=r"cannot read .*special: "):
+            read_json(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(JSON)
+def test_json_is_read_as_python_reads_it(content: Any) -> None:
+    assert parse_json(json.dumps(content).encode(), Path("a.json")) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "not a JSON file"),
+        ('{"\\ud800": 2}', "lone surrogate"),
+        ('["\\udc00"]', "lone surrogate"),
+        ('{"a": 1, "b": {"c": 2, "c": 3}}', "the key 'c' twice in one object"),
+        ('{"' + "a" * 10**6 + '": 1, "' + "a" * 10**6 + '": 2}', r"\(1,000,000 characters\) twice"),
+        ("", "not a JSON file"),
+        ("\ufeff{}", "not a JSON file"),
+        ("{'a': 1}", "not a JSON file"),
+    ],
+)
+def test_json_of_others_gets_a_sentence(text: str, reason: str) -> None:
+    with pytest.raises(CollapseError, match=reason) as refused:
+        parse_json(text.encode(), Path("a.json"))
+    assert len(str(refused.value)) < 300
+
+
+@given(st.binary())
+def test_any_bytes_are_read_as_json_or_refused(content: bytes) -> None:
+    try:
+        expected = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        with pytest.raises(CollapseError):
+            parse_json(content, Path("a.json"))
+    else:
+        assert repr(parse_json(content, Path("a.json"))) == repr(expected)
+
+
+def test_a_large_file_is_not_json_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collapse.json_file.MOST_BYTES", 10)
+    (tmp_path / "a.json").write_text('{"a": [1, 2]}')
+    with pytest.raises(CollapseError, match="is larger than"):
+        read_json(tmp_path / "a.json")

@@ -189,12 +189,12 @@ class TestDamage:
         assert collapse("analyze", path, "--no-verify")[0] == 0
 
     def test_a_tensor_larger_than_its_record(self, content: dict[str, Any], tmp_path: Path) -> None:
-        """Strides of zero would make terabytes of one number."""
+        """Strides of zero would make terabytes of one number; what repeats itself is not read."""
         torch.save(
             replaced(content, ("state_dict", "embedding.weight"), torch.zeros(1, 1).expand(10**9, 8)),
             tmp_path / "a.pt",
         )
-        with pytest.raises(CollapseError, match=r"\(1000000000, 8\)"):
+        with pytest.raises(CollapseError, match="is expanded, with more numbers than it stores"):
             load(tmp_path / "a.pt")
 
     def test_a_content_that_holds_itself(self, content: dict[str, Any], tmp_path: Path) -> None:

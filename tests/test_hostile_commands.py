@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.checkpoint import load_checkpoint, save_checkpoint
+from collapse.csv_cells import csv_text, plain_cells, write_csv
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
-from collapse.files import csv_text, plain_cells, write_csv
 from collapse.training.data import catalogue
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
@@ -247,6 +247,41 @@ class TestCache:
         with lock, pytest.raises(Exception, match="synthetic-avazu"):
             catalogue.load_data(self.NAME)
         assert "waiting for it" in capfd.readouterr().err
+
+
+WRITING = {
+    "truncate": ["truncate", "CKPT", "-o", "OUT"],
+    "report": ["report", "CKPT", "-o", "OUT"],
+    "analyze": ["analyze", "CKPT", "--parquet", "OUT"],
+    "a figure": ["analyze", "CKPT", "--figure", "2", "--out", "OUT"],
+    "the toy": ["toy", "--iterations", "10", "--seeds", "2", "--out", "OUT"],
+    "prepare": ["prepare", "synthetic", "--scale", "0.001", "--rows", "200", "-o", "OUT"],
+    "prepare anew": ["prepare", "synthetic", "--scale", "0.001", "--rows", "200", "--overwrite", "-o", "OUT"],
+    "raw rows": ["prepare", "synthetic", "--scale", "0.001", "--rows", "200", "-o", "PREPARED", "--raw", "OUT"],
+    "train": ["train", "--model", "fm-2", "--data", "DATA", "--epochs", "1", "--out", "OUT"],
+    "sweep": ["sweep", "2", "--data", "DATA", "--base-size", "1", "--out", "OUT"],
+    "reproduce": ["reproduce", "--data", "DATA", "--base-size", "1", "--out", "OUT"],
+}
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a link to a device"])
+@pytest.mark.parametrize("command", WRITING)
+def test_no_output_replaces_what_is_not_a_file(
+    command: str, kind: str, trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
+) -> None:
+    out = tmp_path / "out"
+    if kind == "a pipe":
+        os.mkfifo(out)
+    else:
+        out.symlink_to("/dev/null")
+    before = out.lstat().st_mode
+    known = {"CKPT": trained["dcnv2-4"], "DATA": small_data, "OUT": out, "PREPARED": tmp_path / "prepared"}
+    code, _, err = collapse(*(known.get(word, word) for word in WRITING[command]))
+    assert code == 2
+    assert str(out) in err
+    assert len(err.strip().splitlines()) == 1
+    assert out.lstat().st_mode == before
+    assert not [path.name for path in tmp_path.iterdir() if path.name != "out"]
 
 
 def test_a_table_is_written_whole(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from collapse import files
 from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
+from collapse.json_file import write_json
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.runs.gpu import tf32_products
@@ -201,7 +201,7 @@ class TestGoingOn:
         whole = train(config, tmp_path / "whole")
         folder = tmp_path / "killed"
         folder.mkdir()
-        files.write_json(folder / "config.json", config.as_dict())
+        write_json(folder / "config.json", config.as_dict())
         command = [
             sys.executable,
             "-m",
@@ -298,11 +298,11 @@ class TestRefusals:
         self.refused(config, tmp_path, "metrics.csv .*last.pt", resume=True)
 
     def test_an_unfinished_run_is_not_started_anew(self, config: RunConfig, tmp_path: Path) -> None:
-        files.write_json(tmp_path / "config.json", config.as_dict())
+        write_json(tmp_path / "config.json", config.as_dict())
         self.refused(config, tmp_path, "--resume")
 
     def test_other_settings(self, config: RunConfig, tmp_path: Path) -> None:
-        files.write_json(tmp_path / "config.json", config.as_dict())
+        write_json(tmp_path / "config.json", config.as_dict())
         other = replace(config, seeds=Seeds(order=5))
         self.refused(other, tmp_path, r"seeds.order", resume=True)
 
@@ -349,7 +349,7 @@ class TestRefusals:
         whole = train(replace(config, epochs=2), tmp_path / "whole")
         folder = tmp_path / "full"
         folder.mkdir()
-        files.write_json(folder / "config.json", replace(config, epochs=2).as_dict())
+        write_json(folder / "config.json", replace(config, epochs=2).as_dict())
         script = (
             "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1));"
             "sys.argv = ['collapse', 'train', '--resume', '--out', sys.argv[1]];"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from collapse.analysis.measures.abundance import adjusted_abundance
 from collapse.errors import CollapseError
-from collapse.files import explained
+from collapse.files import open_file
 
 HISTORY = "abundance.csv"
 """What `collapse.analysis.monitors.AbundanceMonitor` writes beside a run's checkpoints."""
@@ -107,10 +107,10 @@ def below_since(
 
 def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        with explained("read", path):
-            frame = pd.read_csv(path)
+        with open_file(path) as file:
+            frame = pd.read_csv(file)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CollapseError(f"{path} is no table of a run's: {error}") from error
+        raise CollapseError(f"{path} is not a table of a run: {error}") from error
     missing = [column for column in columns if column not in frame]
     if missing:
         raise CollapseError(f"{path} lacks the column {missing[0]!r}")

@@ -9,10 +9,10 @@ import click
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
+from collapse.csv_cells import csv_text
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
-from collapse.files import csv_text
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
@@ -165,6 +165,7 @@ def command(
     from collapse.analysis.readers import load
     from collapse.analysis.sizes import abundance_by_size
     from collapse.cli import printed
+    from collapse.files import check_can_be_written
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
@@ -180,6 +181,7 @@ def command(
         kinds = [display_of(number) for number in figures]
     if parquet:
         require("polars", "--parquet")
+        check_can_be_written(parquet)
     choices = Choices(rows=rows, centred=centred, layer=layer)
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))

@@ -121,9 +121,12 @@ def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -
       collapse prepare synthetic --shape avazu --rows 1000000 --low-rank 2 -o data/million
       collapse prepare synthetic --scale 0.01 --raw train.txt -o data/small
     """
+    from collapse.files import check_can_be_written
     from collapse.training.data.synthetic import prepare_synthetic
 
     settings = SyntheticSettings(**named(SyntheticSettings, options))
+    if raw is not None:
+        check_can_be_written(raw)
     tell(prepare_synthetic(settings, output, overwrite=overwrite))
     if raw is not None:
         from collapse.training.data.synthetic_raw import write_raw

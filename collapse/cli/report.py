@@ -60,13 +60,15 @@ def command(
     from collapse.analysis.readers import load
     from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
+    from collapse.files import check_can_be_written
 
+    page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
+    check_can_be_written(page)
     choices = Choices(rows=rows, centred=centred, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)
     with engines(engine, (checkpoint,), selection) as (of_path,):
         factored, bad = factorise_readable(tables, choices, engine=of_path)
     fields = diagnose_factored(factored)
-    page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
     words += reading_words(selection, choices)
     words += [] if verify else ["--no-verify"]

@@ -85,6 +85,7 @@ def command(
     from collapse.analysis.readers import load
     from collapse.analysis.readers.factors import check_can_write, save_factors
     from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
+    from collapse.files import check_can_be_written
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes the factors of one share: name --energy once")
@@ -92,6 +93,7 @@ def command(
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
     if out is not None:
         check_can_write(out)
+        check_can_be_written(out)
     tables = load(checkpoint, verify=verify, selection=selection)
     tested = None if data is None else _Tested(checkpoint, data, device)
     spectra = spectra_of_sets(tables)

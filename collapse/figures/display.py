@@ -14,9 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from collapse.csv_cells import plain_cells, write_csv
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.files import atomic_write, explained, plain_cells, write_csv
+from collapse.files import atomic_write, explained, open_file
 from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
@@ -140,8 +141,8 @@ class Display(ABC):
             If the file cannot be read or is no table of this figure.
         """
         try:
-            with explained("read", path):
-                table = pd.read_csv(path, keep_default_na=False, na_values=_MAY_BE_MISSING, **_EXACTLY)
+            with open_file(path) as file:
+                table = pd.read_csv(file, keep_default_na=False, na_values=_MAY_BE_MISSING, **_EXACTLY)
                 return cls(plain_cells(table))
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from collapse.csv_cells import write_csv
 from collapse.figures.markdown import markdown_table
-from collapse.files import atomic_write, explained, write_csv
+from collapse.files import atomic_write, explained
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import CollapseError
-from collapse.files import explained, read_json
+from collapse.files import open_file
+from collapse.json_file import read_json
 from collapse.settings import Settings, require_known, settings_of
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
@@ -62,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
         plain = read_json(path)
     else:
         try:
-            with explained("read", path), path.open("rb") as file:
+            with open_file(path) as file:
                 plain = tomllib.load(file)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a TOML file: {error}") from error

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from collapse.errors import CollapseError
-from collapse.files import explained, read_json, write_json
+from collapse.files import explained
+from collapse.json_file import read_json, write_json
 from collapse.study.profiles import PROFILES, Profile
 from collapse.study.recipes import NEED_NO_RUNS, runs_of
 from collapse.study.study import StudyRun

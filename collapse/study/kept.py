@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 import collapse
-from collapse.files import atomic_write, explained
+from collapse.files import atomic_write, open_file
 
 FOLDER = ".results"
 
@@ -69,7 +69,7 @@ def sha256_of(path: Path) -> str:
     CollapseError
         If it cannot be read.
     """
-    with explained("read", path), path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -86,6 +86,7 @@ def sha256_of_code(package: Path) -> str:
 
 def _read(path: Path) -> pd.DataFrame | None:
     try:
-        return pd.read_parquet(path)
+        with open_file(path) as file:
+            return pd.read_parquet(file)
     except Exception:  # noqa: BLE001, a damaged file may raise anything, and is as good as none
         return None

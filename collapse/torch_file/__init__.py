@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import CollapseError, first_line
-from collapse.files import check_is_file, explained
+from collapse.files import open_file
 from collapse.torch_file.legacy import LEGACY, LegacyRecords
 from collapse.torch_file.names import Unreadable
 from collapse.torch_file.records import ChecksumError, Records, ZipRecords
@@ -101,8 +101,7 @@ def read_foreign_file(path: Path, *, verify: bool = True) -> tuple[Any, tuple[st
     """
     if path.is_dir():
         raise CollapseError(f"{path} is a folder: name the checkpoint in it, such as {path / 'best.pt'}")
-    check_is_file(path)
-    with explained("read", path), path.open("rb") as file:
+    with open_file(path) as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if path.stat().st_size else b""
         return read_foreign_bytes(np.frombuffer(mapped, np.uint8), path, verify=verify)
 

@@ -10,7 +10,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.torch_file.stubs import ArrayBuilder, DtypeBuilder, array_of_buffer, scalar, stub_class
+from collapse.torch_file.bounds import MOST_CHARACTERS, check_key
+from collapse.torch_file.stubs import ArrayBuilder, DtypeBuilder, Stub, array_of_buffer, scalar, stub_class
 
 _TYPES = {
     "BFloat16Storage": "bfloat16",
@@ -29,6 +30,11 @@ _DTYPES = (
     "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
     *_TYPES.values(),
 )  # fmt: skip
+
+
+_MOST_DIMENSIONS = 64
+"""NumPy's limit."""
+_MOST_ENTRIES = 1 << 62
 
 
 class _Fixed:
@@ -61,22 +67,30 @@ class _Function(_Fixed):
         return self.function(*args)
 
 
-def stored(dtype: str) -> np.dtype[Any]:
-    """Return the type of a storage's numbers."""
+def stored(dtype: Any) -> np.dtype[Any]:
+    """Return the type of a storage's numbers.
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of a storage: NumPy would take others, among them objects.
+    """
+    if not isinstance(dtype, str) or dtype not in _TYPES.values():
+        raise ValueError("a storage is of a type that is not read")
     return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).newbyteorder("<")
 
 
 def _tensor(
-    storage: tuple[str, NDArray[np.uint8]] | Unreadable,
-    offset: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    *_: Any,
+    storage: tuple[str, NDArray[np.uint8]] | Unreadable, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> Any:
     """Rebuild a tensor; NumPy refuses one that reaches beyond its record."""
     if isinstance(storage, Unreadable):
         return storage
     dtype, record = storage
+    if not all(_are_counts(numbers) for numbers in ((offset,), shape, strides)):
+        raise ValueError("a tensor's offset, shape or strides are not whole numbers")
+    if 0 in strides and math.prod(shape) > len(record):
+        return Unreadable("expanded, with more numbers than it stores")
     if math.prod(shape) * stored(dtype).itemsize > len(record):
         raise ValueError(f"a tensor of shape {shape} has more numbers than its record")
     size = stored(dtype).itemsize
@@ -84,6 +98,24 @@ def _tensor(
         shape, stored(dtype), record, offset=offset * size, strides=[stride * size for stride in strides]
     )
     return array
+
+
+def _are_counts(numbers: Any) -> bool:
+    """Tell whether a tuple of the file holds whole numbers, no more than an array has dimensions."""
+    return (
+        isinstance(numbers, tuple | list)
+        and len(numbers) <= _MOST_DIMENSIONS
+        and all(type(number) is int and 0 <= number < _MOST_ENTRIES for number in numbers)
+    )
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    """Return an ordered dictionary; the pickle cannot set its attributes."""
+    found: OrderedDict[Any, Any] = OrderedDict()
+    for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
+        check_key(key)
+        found[key] = value
+    return found
 
 
 def _parameter(data: Any, *_: Any) -> Any:
@@ -104,8 +136,8 @@ def _unreadable(kind: str) -> Callable[..., Unreadable]:
     return lambda *_: Unreadable(kind)
 
 
-def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: str) -> Any:
-    return Unreadable(dtype)
+def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: Any) -> Any:
+    return Unreadable(dtype if isinstance(dtype, str) and dtype in _DTYPES else "of an unknown type")
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -123,7 +155,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch.serialization._get_layout": _unreadable("a layout"),
 }
 KNOWN: dict[str, Any] = {
-    "collections.OrderedDict": OrderedDict,
+    "collections.OrderedDict": _Function(_ordered),
     "torch.Size": tuple,
     "torch.storage.UntypedStorage": Unreadable("untyped"),
     "torch.per_tensor_affine": "per_tensor_affine",
@@ -146,7 +178,11 @@ def _reconstructed(kind: Any, *_: Any) -> Any:
 
 def _attribute(owner: Any, name: Any, *_: Any) -> Any:
     """Return a stub's class for a class within a class, which pickles ask for as an attribute."""
-    return stub_class(f"{getattr(owner, 'name', owner)}.{name}")
+    if not isinstance(name, str) or not (isinstance(owner, type) and issubclass(owner, Stub)):
+        raise ValueError("it asks for an attribute of what is not a class")
+    if len(owner.name) + len(name) > MOST_CHARACTERS:
+        raise ValueError(f"it names a class by more than {MOST_CHARACTERS} characters")
+    return stub_class(f"{owner.name}.{name}")
 
 
 HARMLESS: dict[str, Any] = {

@@ -12,7 +12,7 @@ import safetensors
 
 from collapse.analysis.readers.state import State
 from collapse.errors import CollapseError, first_line
-from collapse.files import check_is_file
+from collapse.files import check_is_file, open_file
 from collapse.torch_file import Unreadable
 from collapse.visible import path_text
 
@@ -61,7 +61,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".npy":
         yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
     else:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:
                 yield name, archive[name]
 
@@ -70,7 +70,7 @@ def _safetensors(path: Path) -> State:
     """Map the arrays of a file whose header the library has checked: places, sizes and types."""
     with safetensors.safe_open(path, framework="numpy") as checked:
         metadata = checked.metadata() or {}
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(size))
         content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)[8 + size :]

@@ -18,7 +18,7 @@ import numpy as np
 from collapse.analysis.readers.blocks import Block, BlockTable
 from collapse.analysis.readers.state import State, is_optimiser
 from collapse.errors import CollapseError, first_line
-from collapse.files import check_is_file, explained
+from collapse.files import check_is_file, open_file
 from collapse.torch_file import Stub, Unreadable, read_foreign_bytes
 from collapse.torch_file.unpickler import Unpickler
 
@@ -46,9 +46,8 @@ def read_distributed(folder: Path, *, verify: bool = True) -> State:
         If a file is missing or damaged.
     """
     path = folder / METADATA
-    check_is_file(path)
-    with explained("read", path):
-        content = path.read_bytes()
+    with open_file(path) as file:
+        content = file.read()
     try:
         metadata = Unpickler(BytesIO(content), _no_storage).load()
         places = {_key(index): place for index, place in metadata.attributes["storage_data"].items()}
@@ -112,7 +111,7 @@ def _blocks(
 
 def _part(file: Path, offset: int, length: int, shape: tuple[int, ...], verify: bool) -> Any:
     """Map the bytes of one part."""
-    with explained("read", file), file.open("rb") as opened:
+    with open_file(file) as opened:
         whole = np.frombuffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
     found, _ = read_foreign_bytes(whole[offset : offset + length], file, verify=verify)
     if not hasattr(found, "dtype") or tuple(found.shape) != shape:

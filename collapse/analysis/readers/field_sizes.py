@@ -1,13 +1,14 @@
 """What a file of tables may not tell: the names of its fields and how many rows each has."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from collapse.errors import CollapseError
-from collapse.files import read_json
+from collapse.errors import CollapseError, shortened
+from collapse.json_file import read_json
 
 
 class _Feature(msgspec.Struct):
@@ -69,10 +70,13 @@ def read_field_sizes(path: Path) -> FieldSizes:
         raise CollapseError(f"{path} names no categorical field")
     for name, cardinality in pairs:
         if cardinality < 1:
-            raise CollapseError(f"{path} gives field {name!r} the cardinality {cardinality}, which is at least 1")
+            raise CollapseError(
+                f"{path}: the cardinality of field {shortened(name)} must be at least 1, got {cardinality}"
+            )
     names, cardinalities = zip(*pairs, strict=True)
-    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
-        raise CollapseError(f"{path} names the field {twice[0]!r} twice")
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise CollapseError(f"{path} names the field {shortened(twice)} twice")
     return FieldSizes(source=path, names=names, cardinalities=cardinalities)
 
 

@@ -1,5 +1,6 @@
 """Tables and field maps out of a state dict that another library wrote."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -76,7 +77,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
         roles.skipped.extend(f"{name} (it is beside field-aware tables)" for name in sorted(beside))
     else:
-        tables = tuple(_table(field, [part for part in parts if part.field == field]) for field in fields)
+        tables = tuple(_table(field, of_field) for field, of_field in _by_field(parts).items())
         maps.extend(field_maps(roles, tables, notes))
     return TableSet(
         name=path_text(Path(path.stem)),
@@ -91,6 +92,13 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         unread=roles.unread,
         notes=tuple(notes),
     )
+
+
+def _by_field(parts: Iterable[Part]) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.field, []).append(part)
+    return found
 
 
 def _no_table(source: str, state: State, roles: Roles) -> str:
@@ -169,8 +177,9 @@ def _names(tensors: Sequence[Tensor]) -> list[str]:
     common = "".join(f"{words[0]}." for words in alike) if len(plain) > 1 else ""
     found = [_name(tensor, name.removeprefix(common)) for tensor, name in zip(tensors, plain, strict=True)]
     keys = [(name, _place(tensor)) for name, tensor in zip(found, tensors, strict=True)]
+    count = Counter(keys)
     # Two tables of one name and place are of different parts of the model: told apart by what stands before.
-    return [name if keys.count(key) == 1 else full for name, full, key in zip(found, plain, keys, strict=True)]
+    return [name if count[key] == 1 else full for name, full, key in zip(found, plain, keys, strict=True)]
 
 
 def _name(tensor: Tensor, name: str) -> str:
@@ -216,12 +225,12 @@ def _field_aware(
 ) -> tuple[tuple[EmbeddingTable, ...], ColumnMaps]:
     """Put the tables of a field for all targets but itself side by side (Appendix H)."""
     tables, blocks = [], []
+    by_field = _by_field(parts)
     for i, field in enumerate(fields):
         of_field: dict[int, Part] = {}
-        for part in parts:
-            if part.field == field:
-                number = part.tensor.match.number("target")
-                of_field[number + (skips and number >= i)] = part
+        for part in by_field[field]:
+            number = part.tensor.match.number("target")
+            of_field[number + (skips and number >= i)] = part
         of_field.pop(i, None)
         targets = sorted(of_field)
         table = _table(field, [of_field[j] for j in targets])

@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import explained, read_json
+from collapse.files import explained
+from collapse.json_file import read_json
 from collapse.training.data.schema import FORMAT_VERSION, SCHEMA, Schema
 from collapse.training.data.synthetic_settings import SyntheticSettings, parse_synthetic
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
-from collapse.files import atomic_write
+from collapse.files import atomic_write, open_file
+from collapse.json_file import read_json
 
 CHECKED = ".checked.json"
 
@@ -34,8 +35,8 @@ def is_checked(path: Path, files: Iterable[str], data_hash: str) -> bool:
         What its manifest says.
     """
     try:
-        return bool(json.loads((path / CHECKED).read_text()) == _mark(path, files, data_hash))
-    except (OSError, ValueError):
+        return bool(read_json(path / CHECKED) == _mark(path, files, data_hash))
+    except (CollapseError, OSError):
         return False
 
 
@@ -60,7 +61,7 @@ def read_row_counts(path: Path, *, seed: int, data_hash: str, shape: tuple[int])
         (sum D_i,).
     """
     try:
-        with _row_counts(path, seed).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_file(_row_counts(path, seed)) as file, np.load(file, allow_pickle=False) as kept:
             counts: NDArray[np.int64] = kept["counts"]
             same = str(kept["data_hash"]) == data_hash and counts.shape == shape and counts.dtype == np.int64
             return counts if same else None

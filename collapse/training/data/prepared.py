@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files import atomic_directory, explained, read_json, write_json
+from collapse.files import atomic_directory, explained, open_file
+from collapse.json_file import read_json, write_json
 from collapse.training.data.kept import is_checked, mark_checked
 from collapse.training.data.schema import FORMAT_VERSION, SCHEMA, Schema
 from collapse.training.data.skipped import SkippedRows
@@ -99,8 +100,8 @@ class PreparedData:
         """
         path = self.path / VOCABULARY
         try:
-            with explained("read", path):
-                vocabulary = pl.read_parquet(path.read_bytes())
+            with open_file(path) as file:
+                vocabulary = pl.read_parquet(file.read())
         except pl.exceptions.PolarsError as error:
             raise CollapseError(f"{path} is not a whole Parquet file: {AGAIN}") from error
         expected = pl.DataFrame(

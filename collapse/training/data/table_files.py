@@ -2,13 +2,14 @@
 
 import csv
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.delimited import LONGEST_ROW, NO_QUOTES, Format, Parsed, read_rows
 from collapse.training.data.prepared import Source
 from collapse.training.data.raw_file import opened
@@ -216,9 +217,9 @@ def check_distinct(columns: Sequence[str], path: Path) -> None:
     CollapseError
         If two have.
     """
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    twice = next((name for name, count in Counter(columns).items() if count > 1), None)
     if twice is not None:
-        raise CollapseError(f"{path} has two columns called {twice!r}")
+        raise CollapseError(f"{path} has two columns called {shortened(twice)}")
 
 
 def check_same_columns(files: Sequence[TableFile]) -> None:

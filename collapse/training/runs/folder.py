@@ -12,7 +12,8 @@ import filelock
 import msgspec
 
 from collapse.errors import CollapseError
-from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, read_json, write_json
+from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, open_file
+from collapse.json_file import read_json, write_json
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.metrics import Evaluation
 
@@ -229,10 +230,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
-        with explained("read", path), path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        with open_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            return list(csv.DictReader(text))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise CollapseError(f"{path} is no table of a run's: {error}") from error
+        raise CollapseError(f"{path} is not a table of a run: {error}") from error
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError, first_line
-from collapse.files import atomic_write, explained
+from collapse.files import atomic_write, explained, open_file
 from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 RESAMPLES, FEW_RESAMPLES, MANY_ROWS = 1000, 200, 200_000
@@ -59,8 +59,10 @@ def read_predictions(path: Path) -> Predictions | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as kept:
             found = Predictions(labels=kept["labels"], logits=kept["logits"])
+    except CollapseError:
+        raise
     except Exception as error:  # a damaged file may raise anything
         raise CollapseError(f"{path} is damaged: {first_line(error)}") from error
     if found.labels.shape != found.logits.shape or found.labels.ndim != 1 or found.logits.dtype != np.float32:

@@ -12,7 +12,7 @@ import torch
 
 from collapse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.files import write_json
+from collapse.json_file import write_json
 from collapse.limits import refuse_beyond_memory
 from collapse.training.data.catalogue import load_data
 from collapse.training.data.prepared import PreparedData
