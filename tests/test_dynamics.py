@@ -38,7 +38,7 @@ def test_bad_metrics_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(CollapseError, match="'validation_auc'"):
         dynamics(tmp_path)
     (tmp_path / "metrics.csv").write_text("")
-    with pytest.raises(CollapseError, match="is no table"):
+    with pytest.raises(CollapseError, match="is not a table of a run"):
         dynamics(tmp_path)
 
 
