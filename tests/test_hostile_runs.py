@@ -2,8 +2,9 @@
 
 import copy
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
 from collapse.checkpoint import load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+from collapse.training.runs.folder import read_rows
 from collapse.training.runs.loop import EpochResult
+from collapse.training.runs.monitor import Monitor
 from collapse.training.runs.run import Run
 from tests.small_data import write_small_data
 
@@ -211,6 +215,80 @@ def test_damaged_metrics(damage: Callable[[str], str], config: RunConfig, folder
     text = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_bytes(damage(text).encode(errors="surrogateescape"))
     assert "metrics.csv" in refusal(config, folder)
+
+
+MONITORED: list[Monitor] = [AbundanceMonitor(), CoInfluenceMonitor()]
+
+
+@pytest.fixture(scope="module")
+def monitored(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run with monitors that was stopped after an epoch."""
+
+    def report(_: EpochResult) -> None:
+        raise Enough
+
+    folder = tmp_path_factory.mktemp("monitored")
+    with pytest.raises(Enough):
+        Run(config, folder, "cpu", monitors=MONITORED).train(report=report)
+    return folder
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    """Put something else in the place of a file."""
+    path.unlink()
+    make(path)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "deleted": lambda path: path.unlink(),
+    "emptied": lambda path: path.write_text(""),
+    "a pipe": lambda path: instead(path, os.mkfifo),
+    "endless": lambda path: instead(path, lambda place: place.symlink_to("/dev/zero")),
+    "a folder": lambda path: instead(path, Path.mkdir),
+    "halved": lambda path: path.write_text(path.read_text()[: path.stat().st_size // 2]),
+    "without its last row": lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-1])),
+    "edited": lambda path: path.write_text(path.read_text()[:-3] + "7\n"),
+}
+OF_TEXT = ("halved", "without its last row", "edited")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (name, damage)
+        for name in ("abundance.csv", "co-influence.csv", "metrics.csv", "best.pt")
+        for damage in DAMAGES
+        if name != "best.pt" or damage not in OF_TEXT
+    ],
+)
+@pytest.mark.parametrize("with_monitors", [True, False])
+def test_a_file_of_a_run_that_is_not_what_it_wrote(
+    name: str, damage: str, with_monitors: bool, config: RunConfig, monitored: Path, tmp_path: Path
+) -> None:
+    """It is refused whether or not the resumed run asks for the monitor, and nothing is changed."""
+    folder = Path(shutil.copytree(monitored, tmp_path / "run"))
+    DAMAGES[damage](folder / name)
+    before = {path.name: path.lstat().st_mtime_ns for path in folder.iterdir()}
+    monitors: Sequence[Monitor] = MONITORED if with_monitors else []
+    with pytest.raises(CollapseError, match=name) as refused:
+        Run(config, folder, "cpu", monitors=monitors).train(resume=True)
+    assert "\n" not in str(refused.value)
+    del before[".lock"]
+    assert before == {path.name: path.lstat().st_mtime_ns for path in folder.iterdir() if path.name != ".lock"}
+
+
+def test_a_run_that_is_whole_goes_on_as_if_it_had_not_stopped(
+    config: RunConfig, monitored: Path, tmp_path: Path
+) -> None:
+    """Its tables are those of a run in one go; a monitor that is added later begins then."""
+    folder = Path(shutil.copytree(monitored, tmp_path / "run"))
+    Run(config, folder, "cpu", monitors=MONITORED).train(resume=True)
+    Run(config, tmp_path / "whole", "cpu", monitors=MONITORED).train()
+    for name in ("abundance.csv", "co-influence.csv"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    added = Path(shutil.copytree(monitored, tmp_path / "added"))
+    Run(config, added, "cpu", monitors=[*MONITORED, PatternsMonitor()]).train(resume=True)
+    assert [row["epoch"] for row in read_rows(added / "patterns.csv")] == ["2", "3"]
 
 
 def test_a_best_epoch_that_comes_out_differently(config: RunConfig, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The files of a run's folder."""
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.metrics import Evaluation
 
 T = TypeVar("T")
+TIMINGS = ("rows_per_second", "seconds")
 _MEASURED = ("train_loss", "validation_auc", "validation_logloss", "rows_per_second")
 
 
@@ -193,6 +196,32 @@ class RunFolder:
                 )
         return rows
 
+    def check_tables(self, kept: Mapping[str, str], *, epochs: int, step: int) -> None:
+        """Refuse tables that are not what the run wrote until its last state: they could not be continued.
+
+        Parameters
+        ----------
+        kept : mapping of str to str
+            The digest of the rows of each, by the name of its file.
+        epochs, step : int
+            What the last state has behind it; later rows do not count.
+
+        Raises
+        ------
+        CollapseError
+            If one is missing, cut off or edited.
+        """
+        for name, digest in kept.items():
+            path = self.path / Path(str(name)).name
+            rows = read_rows(path)
+            try:
+                until = rows[:epochs] if path == self.metrics else [r for r in rows if int(r["step"]) <= step]
+            except (KeyError, TypeError, ValueError):
+                until = []
+            if digest_of(until) != digest:
+                what = "is not what the run wrote" if path.exists() else "is missing"
+                raise CollapseError(f"{path} {what}: put the file back, or start anew in another --out")
+
     def write_metrics(self, rows: list[dict[str, str]]) -> None:
         """Write all rows of the metrics, whole or not at all."""
         write_rows(self.metrics, rows)
@@ -245,6 +274,15 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
     writer.writerows(rows)
     with atomic_write(path) as file:
         file.write(text.getvalue().encode())
+
+
+def digest_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the SHA-256 of a table's rows without empty cells and timings, in which two equal runs differ."""
+    plain = [
+        {key: value for key, value in row.items() if value not in ("", None) and key not in TIMINGS}
+        for row in rows
+    ]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from collapse.checkpoint import Checkpoint
-from collapse.training.runs.folder import read_rows, write_rows
+from collapse.training.runs.folder import digest_of, read_rows, write_rows
 from collapse.training.runs.tensorboard import TensorBoard
 
 Row = Mapping[str, str | float | int]
@@ -45,6 +45,11 @@ class MonitorFile:
         """Forget what was kept after a step, which a resumed run comes to again."""
         self._rows = [row for row in self._rows if int(row["step"]) <= step]
 
+    @property
+    def digest(self) -> tuple[str, str] | None:
+        """The file's name and the digest of its rows; None where there are none."""
+        return (self._path.name, digest_of(self._rows)) if self._rows else None
+
     def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> Mapping[str, float]:
         """Let the monitor look, write its rows behind those that are kept, and return its columns."""
         # The last step of an epoch may have been looked at before the epoch ended.
@@ -82,6 +87,11 @@ class Monitoring:
         """Let every monitor look, and return the columns of all."""
         found = [file.look(checkpoint, epoch=epoch, step=step) for file in self._files]
         return {key: value for columns in found for key, value in columns.items()}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of the rows of every file that has some, by its name."""
+        return dict(found for file in self._files if (found := file.digest) is not None)
 
     def show(self, values: Mapping[str, float], step: int) -> None:
         """Show values in TensorBoard, if it is written."""

@@ -1,7 +1,7 @@
 """One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
 from collapse.training.runs.device import torch_device
 from collapse.training.runs.evaluate import predict
-from collapse.training.runs.folder import RunFolder
+from collapse.training.runs.folder import TIMINGS, RunFolder, digest_of
 from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
@@ -35,7 +35,6 @@ from collapse.training.runs.tensorboard import check_tensorboard
 from collapse.training.runs.versions import versions
 
 _SAVE_SECONDS = 600.0
-_TIMINGS = ("rows_per_second", "seconds")
 
 
 class RunStopped(CollapseError):
@@ -177,14 +176,15 @@ class Run:
         if not self.folder.config.exists():
             # Written once there is a model, so that a folder with it holds a run that can go on.
             write_json(self.folder.config, self.config.as_dict())
-        self._restore(trainer)
-        self._write_manifest(trainer, status="unfinished")
+        kept = self._restore(trainer)
         rows = self.folder.read_metrics()[: trainer.epochs_done]
         if len(rows) < trainer.epochs_done:
             raise CollapseError(
                 f"{self.folder.metrics} has {len(rows)} epochs and {self.folder.last.name} has "
                 f"{trainer.epochs_done}: put the file back, or start anew in another --out"
             )
+        self.folder.check_tables(kept, epochs=trainer.epochs_done, step=trainer.step)
+        self._write_manifest(trainer, status="unfinished")
         monitoring = Monitoring(self.folder.path, self._monitors, step=trainer.step, tensorboard=self._tensorboard)
 
         def look() -> dict[str, float]:
@@ -195,7 +195,11 @@ class Run:
 
         def save_last() -> None:
             nonlocal saved
-            results = {"epoch": trainer.epochs_done, "best_epoch": trainer.best_epoch}
+            results = {
+                "epoch": trainer.epochs_done,
+                "best_epoch": trainer.best_epoch,
+                "tables": {self.folder.metrics.name: digest_of(rows), **monitoring.digests},
+            }
             checkpoint = self._checkpoint(trainer, counts, results)
             save_checkpoint(self.folder.last, replace(checkpoint, training_state=trainer.state()))
             saved = time.monotonic()
@@ -215,7 +219,7 @@ class Run:
                 result = trainer.train_epoch(after_step)
                 values = asdict(result)
                 if trainer.is_best:
-                    results = {key: value for key, value in values.items() if key not in _TIMINGS}
+                    results = {key: value for key, value in values.items() if key not in TIMINGS}
                     save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
                 values |= look()
                 rows.append({key: str(value) for key, value in values.items()})
@@ -256,13 +260,29 @@ class Run:
         )
         return result
 
-    def _restore(self, trainer: Trainer) -> None:
+    def _restore(self, trainer: Trainer) -> Mapping[str, str]:
+        """Go back to the last state, and return the digests of the tables at that time by their files."""
         if not self.folder.last.exists():
-            return
-        trainer.restore(self.folder.last, self._own(self.folder.last))
-        if self.folder.best.exists():
-            best = self._own(self.folder.best)
-            trainer.adopt_best(best.results["epoch"], _number(self.folder.best, best, "validation_auc"))
+            return {}
+        last = self._own(self.folder.last)
+        trainer.restore(self.folder.last, last)
+        path = self.folder.best
+        if path.exists():
+            best = self._own(path)
+            epoch = best.results.get("epoch")
+            if not isinstance(epoch, int) or epoch < trainer.best_epoch:
+                raise CollapseError(
+                    f"{path} holds epoch {epoch}, and the best is epoch {trainer.best_epoch}: put the file back, "
+                    "or start anew in another --out"
+                )
+            trainer.adopt_best(epoch, _number(path, best, "validation_auc"))
+        elif trainer.best_epoch:
+            raise CollapseError(
+                f"{path} is missing, which holds epoch {trainer.best_epoch}, the best: put the file back, or "
+                "start anew in another --out"
+            )
+        tables = last.results.get("tables", {})
+        return tables if isinstance(tables, dict) else {}
 
     def _own(self, path: Path) -> Checkpoint:
         """Read a checkpoint of this run."""
