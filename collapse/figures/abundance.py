@@ -40,6 +40,8 @@ class AbundanceDisplay(CheckpointDisplay):
         found = [
             f"{f'{label} has ' if several else ''}{of.mean():.0%} of random on average over the fields, "
             f"from {of.min():.0%} to {of.max():.0%}"
+            if of.notna().any()
+            else f"{label} has no field that can be measured"
             for label, of in of_each
         ]
         return reading("every field lies far below a random matrix", "; ".join(found))

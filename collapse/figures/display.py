@@ -21,7 +21,8 @@ from collapse.files import atomic_write, explained, open_file
 from collapse.study.item import Item
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
-    "cardinality", "rows_trained", "ia", "norm", "unitary_distance",
+    "cardinality", "rows_trained", "ia", "ia_source", "ia_target", "ia_random", "ia_normalised", "ia_adjusted",
+    "ia_per_k", "norm", "unitary_distance", "divergence", "div", "div_rank", "div_random",
     "test_auc", "test_logloss", "constant_logloss", "epoch", "train_loss", "validation_auc", "validation_logloss",
 )  # fmt: skip
 # Numbers as they were written, which pandas reads by itself from 3.0 on.

@@ -70,7 +70,8 @@ class HeatmapsDisplay(CheckpointDisplay):
         named = dict(zip(self.layout().panels, axes, strict=True))
         over_i = self.derived["correlations"].query("by == 'target'").set_index("label")
         low, high = self.table["ia"].min(), self.table["ia"].max()
-        most = self.table["ia_source"].max() * 1.02
+        largest = self.table["ia_source"].max()
+        most = largest * 1.02 if largest > 0 else 1
         groups = list(self.table.groupby("label", sort=False))
         order = field_order(groups[0][1])
         places = [place + 0.5 for place in range(len(order))]

@@ -80,7 +80,7 @@ class MarginalsDisplay(CheckpointDisplay):
                 lw=0.4,
                 s=16,
             )
-            ax.set(xlabel="field j, by ascending IA", xticks=[], ylim=(0, high * 1.05))
+            ax.set(xlabel="field j, by ascending IA", xticks=[], ylim=(0, high * 1.05 if high > 0 else 1))
             ax.grid(visible=True, axis="y")
             ax.set_title(
                 f"{style.wrapped(str(row.label), 2)}\nPearson {row.pearson:.2f} (p {row.pearson_p:.2g})\n"

@@ -35,9 +35,12 @@ class PatternDisplay(CheckpointDisplay):
     @property
     def reading(self) -> str:
         """How far the sets' patterns differ."""
+        divergence = float(self.table["divergence"].iloc[0])
         return reading(
             "the sets have different patterns",
-            f"their norms deviate across the sets by {self.table['divergence'].iloc[0]:.1%} of the mean norm",
+            f"their norms deviate across the sets by {divergence:.1%} of the mean norm"
+            if divergence >= 0
+            else "all norms are 0",
         )
 
     def layout(self) -> Layout:

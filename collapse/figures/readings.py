@@ -1,5 +1,7 @@
 """Sentences on what a figure shows, from its numbers."""
 
+import math
+
 import pandas as pd
 
 from collapse.figures import style
@@ -19,6 +21,11 @@ def reading(paper: str, here: str) -> str:
         ``Paper: .... Here: ....``
     """
     return f"Paper: {paper}." + (f" Here: {here}." if here else "")
+
+
+def defined(value: float, form: str = "{:.2f}") -> str:
+    """Return a number as text; of NaN, such as the correlation of what is constant, that it is not defined."""
+    return "not defined" if math.isnan(value) else form.format(value)
 
 
 def listed(values: "pd.Series[float]", form: str) -> str:

@@ -58,7 +58,7 @@ class SpectrumDisplay(CheckpointDisplay):
             yscale="log",
         )
         ax.set_ylim(*style.spectrum_limits(self.table.loc[self.table["above_noise"], "sigma_normalised"]))
-        ax.set_xlim(1, float(sizes.max()))
+        ax.set_xlim(1, max(float(sizes.max()), 2))
         ax.grid(visible=True)
         style.legend_above(ax, handles, columns=3)
 

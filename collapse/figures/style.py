@@ -133,7 +133,9 @@ def epoch_axis(ax: Axes, *, xlabel: str, ylabel: str) -> None:
 
 def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:
     """Return limits for a logarithmic axis of sigma_k / sigma_1: down to the least above 0, to 1e-4 at most."""
-    least = float(sigma_normalised[sigma_normalised > 0].min())
+    positive = sigma_normalised[sigma_normalised > 0]
+    # Tables of zeros have nothing to show.
+    least = float(positive.min()) if len(positive) else 1.0
     return max(least / 1.5, _SPECTRUM_FLOOR), 1.3
 
 

@@ -12,7 +12,7 @@ from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_a
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import Layout
-from collapse.figures.readings import reading
+from collapse.figures.readings import defined, reading
 
 
 class SubEmbeddingDisplay(CheckpointDisplay):
@@ -43,9 +43,10 @@ class SubEmbeddingDisplay(CheckpointDisplay):
     def reading(self) -> str:
         """How far the sub-embeddings follow either field."""
         r = self.derived["correlations"].set_index("by")["pearson"]
+        by_i, by_j = defined(r["source"]), defined(r["target"])
         return reading(
             "sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
-            f"Pearson's r of their sums is {r['source']:.2f} with IA(E_i) and {r['target']:.2f} with IA(E_j)",
+            f"Pearson's r of their sums with IA(E_i) is {by_i}, with IA(E_j) {by_j}",
         )
 
     def draw(self, axes: Sequence[Axes]) -> None:

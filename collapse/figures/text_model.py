@@ -70,7 +70,7 @@ class TextModelDisplay(CheckpointDisplay):
                 alpha, width = (1, 1.2) if single else (0.3, 0.6)
                 drawn = ax.plot(line["place"], line["sigma_normalised"], color=colour, alpha=alpha, lw=width)
             if not single:
-                mean = self.derived["means"].query("label == @label")
+                mean = self.derived["means"].query("label == @label and sigma_normalised_mean > 0")
                 drawn = ax.plot(mean["place"], mean["sigma_normalised_mean"], "--", color=colour, lw=1.5)
             drawn[0].set_label(str(label) if single else f"{label}, mean of fields with K values")
             handles += drawn
