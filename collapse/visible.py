@@ -24,6 +24,18 @@ def visible(text: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """Write a name so that it prints and stays on its line: `visible`, and line feeds and tabs as escapes too."""
+    return visible(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
+def clipped(text: str, characters: int = 60) -> str:
+    """Write a name or cell for a line of a printed table: of a long one the beginning and the end."""
+    text = one_line(text if len(text) <= 2 * characters else text[:characters] + text[-characters:])
+    begin = characters // 2
+    return text if len(text) <= characters else f"{text[:begin]}..{text[begin + 2 - characters :]}"
+
+
 def path_text(path: Path) -> str:
     """Write a path, which need not be text, as text: bytes that are none as escapes."""
     return os.fsencode(path).decode(errors="backslashreplace")

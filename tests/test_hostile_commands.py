@@ -287,3 +287,50 @@ def test_no_output_replaces_what_is_not_a_file(
 def test_a_table_is_written_whole(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", pd.DataFrame({"label": ["-x", "b"], "value": [-1.5, 2.0]}))
     assert (tmp_path / "a.csv").read_text() == "label,value\n'-x,-1.5\nb,2.0\n"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&-", "1>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams(closed: str, trained: dict[str, Path]) -> None:
+    """What is written goes nowhere; no file takes the place of a stream, and the code is that of the command."""
+    shell = f'"{sys.executable}" -m collapse analyze "{trained["dcnv2-4"]}" {closed}'
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert ("customer" in done.stdout) == ("1>&-" not in closed)
+    refused = subprocess.run(["bash", "-c", shell.replace("analyze", "analyse")], capture_output=True, check=False)
+    assert refused.returncode == 2
+
+
+def test_another_backend_of_matplotlib(trained: dict[str, Path], tmp_path: Path) -> None:
+    """No window is opened, so that whatever is asked for makes no difference."""
+    words = [sys.executable, "-m", "collapse", "analyze", str(trained["dcnv2-4"]), "--figure", "2", "--out", "f"]
+    done = subprocess.run(
+        words, env={**os.environ, "MPLBACKEND": "foo"}, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "f" / "figure-2.png").stat().st_size > 1000
+
+
+def test_a_handful_of_open_files(trained: dict[str, Path], tmp_path: Path) -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)); import collapse.cli as c; c.main()"
+    )
+    words = [sys.executable, "-c", script, "analyze", str(trained["dcnv2-4"])]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 2)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 1
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_is_closed(small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+    shutil.copytree(small_data, tmp_path / "closed")
+    (tmp_path / "closed").chmod(0)
+    try:
+        for words in (
+            ("data", tmp_path / "closed"),
+            ("train", "--data", tmp_path / "closed", "--out", tmp_path / "o"),
+        ):
+            code, _, err = collapse(*words)
+            assert (code, "ermission" in err) == (2, True)
+    finally:
+        (tmp_path / "closed").chmod(0o700)

@@ -96,7 +96,7 @@ def _directions(found: "Explanation") -> list[str]:
     text = pd.DataFrame({"direction": shown["k"], "energy": shown["energy"].map("{:.1%}".format)})
     for name in shown.columns[2:]:
         text[name] = shown[name].map("{:.2f}".format).where(shown[name].notna(), "")
-    lines = text.to_string(index=False, col_space=2).splitlines()
+    lines = text.to_string(index=False, col_space=2).split("\n")
     head = "  their energy, and how nearly they follow over the rows (from 0 to 1)"
     return [head, *(f"  {line}" for line in lines)]
 
@@ -114,7 +114,7 @@ def _partners(found: "Explanation", partners: int) -> list[str]:
     ).rename(columns={"ia": "IA", "of_all": "of all", "ia_normalised": "its own IA/random"})
     text["field"] = text["field"].str.ljust(text["field"].str.len().max())
     rest = len(found.partners) - len(shown)
-    lines = [f"  {line}".rstrip() for line in text.to_string(index=False, justify="left").splitlines()]
+    lines = [f"  {line}".rstrip() for line in text.to_string(index=False, justify="left").split("\n")]
     return [*lines, *([f"  and {rest} more that leave more of it"] if rest else [])]
 
 

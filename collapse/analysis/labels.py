@@ -33,8 +33,11 @@ def readable(name: str) -> str:
     -------
     str
         ``DCNv2 ME 4 x 10, cross_layers=8``: single-embedding (SE) with K, or multi-embedding (ME) with M x K.
-        Other names stay.
+        Other names stay; one of spaces alone, or that begins with the underscore by which a legend leaves out
+        what it names, is quoted.
     """
+    if not name.strip() or name.startswith("_"):
+        return repr(name)
     found = _NAME.fullmatch(name)
     if found is None or found["model"] not in NAMES:
         return name

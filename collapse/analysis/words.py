@@ -7,6 +7,7 @@ import pandas as pd
 
 from collapse.analysis.factors import FactoredTables
 from collapse.tables import TableSet
+from collapse.visible import one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _TOLD = 8
@@ -20,16 +21,18 @@ def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     return pd.concat([order[order["degree"] != "not judged"], order[order["degree"] == "not judged"]])
 
 
-def heading(factored: FactoredTables) -> str:
-    """Name a checkpoint, with what its numbers depend on."""
+def heading(factored: FactoredTables) -> tuple[str, str]:
+    """Name a checkpoint, and say what its numbers depend on: a line each."""
     tables, choices = factored.tables, factored.choices
     described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     return (
-        f"{tables.source}: {tables.name}, {shape} ({described})\n"
-        f"{rows_told(factored)}; {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} draws, "
-        f"seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"
+        one_line(f"{tables.source}: {tables.name}, {shape} ({described})"),
+        one_line(
+            f"{rows_told(factored)}; {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} "
+            f"draws, seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"
+        ),
     )
 
 

@@ -7,11 +7,13 @@ from importlib import import_module
 
 import click
 
-from collapse.cli.output import visible_output
-from collapse.errors import CollapseError
+from collapse.cli.output import open_closed_streams, visible_output
+from collapse.errors import CollapseError, shortened
 from collapse.extras import missing_extra
 from collapse.visible import visible
 
+_LONGEST = 4000
+"""Characters of an error: a path may have as many, a cell of a table millions."""
 _COMMANDS = (
     "prepare",
     "data",
@@ -63,6 +65,9 @@ def main() -> None:
     # Threads that wait by spinning make two trainings on one machine seven times as slow; read when torch is
     # loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # No window is opened, whatever is asked for; matplotlib cannot be imported with a name that it does not know.
+    os.environ["MPLBACKEND"] = "agg"
+    open_closed_streams()
     try:
         with visible_output():
             group(prog_name="collapse")
@@ -73,8 +78,17 @@ def main() -> None:
         if lacking is None:
             raise
         _refuse(lacking)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(
+            CollapseError(f"cannot open {shortened(str(error.filename), 200)}: {(error.strerror or '').lower()}")
+        )
 
 
 def _refuse(error: CollapseError) -> None:
-    click.echo(f"Error: {visible(str(error))}", err=True)
+    text = visible(str(error))
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} .. {text[-_LONGEST // 4 :]}"
+    click.echo(f"Error: {text}", err=True)
     sys.exit(getattr(error, "exit_code", 2))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.visible import clipped
+
 if TYPE_CHECKING:
     from collapse.training.data.prepared import PreparedData
 
@@ -83,9 +85,10 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         f"{told['positive']:.1%} positive ({told['label']}); {options}{skipped}\n"
         f"{data.path}{', verified: every byte is what was written' if verified else ''}\n"
     )
-    width = max(len(field) for field in fields["field"])
+    names = [clipped(field) for field in fields["field"]]
+    width = max(map(len, names))
     click.echo(f"{'field':{width}s} {'D':>10s} {'unknown':>8s}  most frequent values")
-    for row in fields.iter_rows(named=True):
+    for name, row in zip(names, fields.iter_rows(named=True), strict=True):
         pairs = zip(row["most_frequent"], row["shares"], strict=True)
-        values = ", ".join(f"{value or '(missing)'} {share:.1%}" for value, share in pairs)
-        click.echo(f"{row['field']:{width}s} {row['cardinality']:>10,} {row['out_of_vocabulary']:>8.2%}  {values}")
+        values = ", ".join(f"{clipped(value or '(missing)')} {share:.1%}" for value, share in pairs)
+        click.echo(f"{name:{width}s} {row['cardinality']:>10,} {row['out_of_vocabulary']:>8.2%}  {values}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.preparing import raw_file_options, tell
+from collapse.errors import CollapseError, shortened
+from collapse.visible import clipped
 
 if TYPE_CHECKING:
     from collapse.training.data.table_plan import TablePlan
@@ -24,7 +26,12 @@ class _Names(_Names_):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
         if isinstance(value, tuple):
             return value
-        return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
+        try:
+            return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
+        except csv.Error as error:
+            raise CollapseError(
+                f"{shortened(value)} does not name columns: a name with a line end must be quoted"
+            ) from error
 
 
 @click.command()
@@ -109,13 +116,14 @@ def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: in
 
 
 def _tell_plan(plan: "TablePlan") -> None:
-    width = max(len(column.name) for column in plan.columns)
+    names = [clipped(column.name) for column in plan.columns]
+    width = max(map(len, names))
     rows = f"the first {plan.rows_looked_at:,} rows of {plan.files[0].path}"
     click.echo(f"{len(plan.columns)} columns, looked at in {rows}; the label is 1 where {plan.label}\n")
     click.echo(f"{'column':{width}s} {'taken for':12s} {'why':22s} {'values':>7s}  most frequent")
-    for column in plan.columns:
+    for name, column in zip(names, plan.columns, strict=True):
         always_new = column.role == "categorical" and column.distinct == plan.rows_looked_at > 1
         hint = "  (another in every row: --drop?)" if always_new else ""
-        values = ", ".join(column.examples) + hint
-        click.echo(f"{column.name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
+        values = ", ".join(map(clipped, column.examples)) + hint
+        click.echo(f"{name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
     click.echo()

@@ -52,7 +52,8 @@ def as_text(
     told = "".join(f"{line}\n" for line in remarks(factored))
     following = next_command(factored, fields, words)
     end = f"\n{following}\n" if following else ""
-    return f"{heading(factored)}\n{told}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
+    head = "\n".join(heading(factored))
+    return f"{head}\n{told}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -81,7 +82,7 @@ def _aligned(table: "pd.DataFrame") -> str:
     text = _formatted(table)
     for column in text.columns[text.columns.isin(["field", "verdict"])]:
         text[column] = text[column].str.ljust(text[column].str.len().max())
-    lines = text.to_string(index=False, justify="left").splitlines()
+    lines = text.to_string(index=False, justify="left").split("\n")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -109,7 +110,7 @@ def as_markdown(
 ) -> str:
     """Write the same as a Markdown table."""
     text = _formatted(_shown(fields, measures))
-    source, choices = heading(factored).splitlines()
+    source, choices = heading(factored)
     told = [f"- {line}" for line in remarks(factored)]
     return "\n".join(
         [

@@ -19,6 +19,7 @@ from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.files import atomic_write, explained, open_file
 from collapse.study.item import Item
+from collapse.visible import clipped
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
     "cardinality", "rows_trained", "ia", "ia_source", "ia_target", "ia_random", "ia_normalised", "ia_adjusted",
@@ -48,12 +49,12 @@ class Layout:
         return [name for name in dict.fromkeys(cell for row in rows for cell in row) if name != "."]
 
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), 127)}
+_LONGEST_NAME, _LONGEST_LINE = 40, 600
 
 
-def _shown(name: str) -> str:
-    """Write a name so that a dollar sign in it begins no formula and no control character is left."""
-    return name.translate(_CONTROLS).replace("$", r"\$")
+def _shown(name: str, longest: int = _LONGEST_NAME) -> str:
+    """Write a name so that a dollar sign in it begins no formula and all of it can be drawn; cut a long one."""
+    return clipped(name, longest).replace("$", r"\$")
 
 
 def _with_names_shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -172,7 +173,8 @@ class Display(ABC):
         with mpl.style.context(style.RC):
             if axes is None:
                 layout = self.layout()
-                caption = style.wrapped(_shown(self.caption), layout.size[0])
+                lines = [_shown(line, _LONGEST_LINE) for line in self.caption.split("\n")]
+                caption = style.wrapped("\n".join(lines), layout.size[0])
                 height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
                 figure = Figure(figsize=(layout.size[0], height), layout="constrained")
                 # Rows of names, or a text of single letters: matplotlib's types know the two apart alone.

@@ -104,7 +104,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
     )
     page.filters["code"] = _code
     tables = factored.tables
-    first, depends = heading(factored).splitlines()
+    first, depends = heading(factored)
     ordered = worst_first(fields, ())
     text = page.get_template("report.html").render(
         tables=tables,

@@ -67,7 +67,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     assert figure is not None
     room = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
     labels = [wrapped_lines(str(handle.get_label()), room - _HANDLE) for handle in handles]
-    longest = max(len(line) for label in labels for line in label.splitlines())
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
     columns = max(1, min(columns, room // (longest + _HANDLE)))
     ax.legend(
         handles=handles,

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.delimited import Format, Parsed, first_faults, zero_or_one
 from collapse.training.data.encode import prepare_delimited
 from collapse.training.data.prepared import PreparedData
@@ -125,6 +125,6 @@ def _check_header(header: bytes, path: Path) -> None:
     if tuple(names) == tuple(name for name in COLUMNS if name != "click"):
         raise CollapseError(f"{path}, line 1: there is no column click: is this Avazu's test.csv?")
     pairs = enumerate(zip(names, COLUMNS, strict=False), start=1)
-    differs = next((f"column {n} is {a!r} and not {b!r}" for n, (a, b) in pairs if a != b), None)
+    differs = next((f"column {n} is {shortened(a)} and not {shortened(b)}" for n, (a, b) in pairs if a != b), None)
     what = differs or f"it names {len(names)} columns and not {len(COLUMNS)}"
     raise CollapseError(f"{path}, line 1: this is not the header of Avazu's train.csv: {what}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.raw_file import RawFile
 from collapse.training.data.records import QUOTE, QUOTE_IN_CELL, Records, last_end, not_text, records, without
 from collapse.training.data.skipped import Faults, SkippedRows
@@ -149,7 +149,8 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
     rows = wrong.select(pl.any_horizontal(pl.all())).to_series().arg_true().to_list()
     names = {row: columns[wrong.row(row).index(True)] for row in rows}
     return {
-        row: f"column {name} holds {texts[name][row] or ''!r}, which is not {what}" for row, name in names.items()
+        row: f"column {name} holds {shortened(texts[name][row] or '')}, which is not {what}"
+        for row, name in names.items()
     }
 
 
@@ -169,7 +170,9 @@ def zero_or_one(texts: pl.Series) -> tuple[pl.Series, Faults]:
         What is wrong with the others, by row.
     """
     wrong = (~texts.fill_null("").is_in(["0", "1"])).arg_true().to_list()
-    faults = {row: f"column {texts.name} holds {texts[row] or ''!r}, which is neither 0 nor 1" for row in wrong}
+    faults = {
+        row: f"column {texts.name} holds {shortened(texts[row] or '')}, which is neither 0 nor 1" for row in wrong
+    }
     return texts.fill_null("") == "1", faults
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.delimited import Format, read_rows
 from collapse.training.data.growing import GrowingArray
 from collapse.training.data.prefetch import prefetched
@@ -277,8 +277,13 @@ def _refuse_single(parts: Sequence[pl.DataFrame], min_count: int) -> None:
         return
     names, first = [part["field"][0] for part in single], single[0]
     rare = first["count"][0] > 0
-    why = f"no value in {min_count} rows or more" if rare else f"one value in all rows, {first['value'][1]!r}"
+    why = (
+        f"no value in {min_count} rows or more"
+        if rare
+        else f"one value in all rows, {shortened(first['value'][1])}"
+    )
     others = f", as have {len(names) - 1} more" if len(names) > 1 else ""
     raise CollapseError(
-        f"field {names[0]!r} has {why}{others}: it tells nothing; leave it out with --drop {','.join(names)}"
+        f"field {shortened(names[0])} has {why}{others}: it tells nothing; leave it out with --drop "
+        f"{','.join(names)}"
     )

@@ -106,7 +106,7 @@ class PreparedData:
             raise CollapseError(f"{path} is not a whole Parquet file: {AGAIN}") from error
         expected = pl.DataFrame(
             [
-                pl.Series("field", np.repeat(self.schema.fields, self.schema.cardinalities)),
+                _repeated(self.schema.fields, self.schema.cardinalities),
                 pl.Series("id", np.concatenate([np.arange(D) for D in self.schema.cardinalities]), pl.Int32),
             ]
         )
@@ -292,6 +292,11 @@ def write_description(
         **(known or {}),
     }
     write_json(folder / MANIFEST, manifest)
+
+
+def _repeated(fields: Sequence[str], cardinalities: Sequence[int]) -> pl.Series:
+    # By number: NumPy's own text forgets NULs at its end.
+    return pl.Series("field", fields).gather(np.repeat(np.arange(len(fields)), cardinalities))
 
 
 def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from collapse.errors import CollapseError
 from collapse.files import check_is_file, explained
 from collapse.training.data.prepared import Source
-from collapse.visible import visible
+from collapse.visible import path_text, visible
 
 
 class RawFile:
@@ -82,7 +82,7 @@ class RawFile:
         self.close()
         self.check_unchanged()
         return Source(
-            name=self.path.name,
+            name=path_text(Path(self.path.name)),
             size=self._stat.st_size,
             sha256=self._digest.hexdigest(),
             byte_order_mark=self.byte_order_mark,

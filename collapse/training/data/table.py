@@ -18,6 +18,7 @@ from collapse.training.data.prepared import PreparedData, Source, new_prepared, 
 from collapse.training.data.skipped import SkippedRows
 from collapse.training.data.split import split_rows
 from collapse.training.data.table_plan import TablePlan, cleaned
+from collapse.visible import path_text
 
 MIN_COUNT = 2
 
@@ -83,7 +84,7 @@ def prepare_table(
                 f"all {encoder.rows:,} labels are {int(positive > 0)} ({plan.label}): there is nothing to learn"
             )
         encoder.finish(
-            name=name or plan.files[0].path.name.partition(".")[0],
+            name=name or path_text(Path(plan.files[0].path.name.partition(".")[0] or "table")),
             label=str(plan.label),
             sources=_sources(plan),
             options=_options(plan),

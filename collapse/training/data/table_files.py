@@ -240,7 +240,7 @@ def check_same_columns(files: Sequence[TableFile]) -> None:
         lacks = [name for name in first.columns if name not in file.columns]
         more = [name for name in file.columns if name not in first.columns]
         if lacks or more:
-            what = f"lacks the column {lacks[0]!r}" if lacks else f"has a column {more[0]!r}"
+            what = f"lacks the column {shortened(lacks[0])}" if lacks else f"has a column {shortened(more[0])}"
             raise CollapseError(
                 f"{file.path} {what}, unlike {first.path}: files that are one table have the same columns"
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.skipped import Faults
 
 _COMPARISONS: dict[str, Callable[[Any, float], pl.Series]] = {
@@ -64,7 +64,9 @@ class LabelRule:
             labels = cells.str.to_lowercase().replace_strict(_TWO, default=None, return_dtype=pl.Boolean)
             what = "not one of 0, 1, false and true; `--positive VALUE` tells which value means 1"
         wrong = (labels.is_null() & cells.is_not_null()).arg_true().to_list()
-        return labels, {row: f"column {self.column} holds {cells[row]!r}, which is {what}" for row in wrong}
+        return labels, {
+            row: f"column {self.column} holds {shortened(cells[row] or '')}, which is {what}" for row in wrong
+        }
 
 
 def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> LabelRule:
@@ -94,13 +96,17 @@ def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> Label
     if (found := _THRESHOLD.fullmatch(text)) is None:
         raise unknown_column(text, columns, "the label")
     if positive is not None:
-        raise CollapseError(f"the label {text!r} is a threshold already: a value that means 1 does not go with it")
+        raise CollapseError(
+            f"the label {shortened(text)} is a threshold already: a value that means 1 does not go with it"
+        )
     if found["column"] not in columns:
         raise unknown_column(found["column"], columns, "the label")
     try:
         limit = float(found["limit"])
     except ValueError as error:
-        raise CollapseError(f"the label {text!r} compares with {found['limit']!r}, which is no number") from error
+        raise CollapseError(
+            f"the label {shortened(text)} compares with {shortened(found['limit'])}, which is not a number"
+        ) from error
     return LabelRule(column=found["column"], comparison=found["comparison"], limit=limit)
 
 

@@ -11,13 +11,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.delimited import BLOCK_BYTES, kept_rows
 from collapse.training.data.raw_file import opened
 from collapse.training.data.skipped import SkippedRows
 from collapse.training.data.table_files import Parse, TableFile, check_distinct
 
 BATCH_ROWS = 1 << 17
+_WITH_TEXT = (
+    pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string,
+    pa.types.is_string_view, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time, pa.types.is_decimal128,
+    pa.types.is_null,
+)  # fmt: skip
 _FLOATS = (pl.Float32, pl.Float64)
 _PLAIN = (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Decimal, pl.Null)
 
@@ -41,6 +46,9 @@ class ParquetTable(TableFile):
         with opened(path, quiet=True), _readable(path), pq.ParquetFile(path) as file:
             self.columns = tuple(file.schema_arrow.names)
         check_distinct(self.columns, path)
+        if "" in self.columns:
+            number = self.columns.index("") + 1
+            raise CollapseError(f"{path}: column {number} has no name: rename it")
 
     def rows(
         self, columns: Sequence[str], parse: Parse, skipped: SkippedRows
@@ -64,6 +72,11 @@ class ParquetTable(TableFile):
 
     def _batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         with _readable(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            types = dict(zip(self.columns, file.schema_arrow.types, strict=True))
+            for name in columns:
+                # Polars panics at some of the others.
+                if not _has_text(types[name]):
+                    raise CollapseError(_no_text(self.path, name, types[name]))
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
                 # A damaged file may hold text that is none, which Polars would take at its word.
                 batch.validate(full=True)
@@ -96,10 +109,18 @@ def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     """
     for name, kind in frame.schema.items():
         if not (kind.is_numeric() or kind in _PLAIN):
-            raise CollapseError(
-                f"{path}: column {name!r} is of type {kind}, which has no text: leave it out with --drop"
-            )
+            raise CollapseError(_no_text(path, name, kind))
     return frame.select(_text(name, kind) for name, kind in frame.schema.items())
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _has_text(kind.value_type)
+    return any(is_kind(kind) for is_kind in _WITH_TEXT)
+
+
+def _no_text(path: Path, name: str, kind: object) -> str:
+    return f"{path}: column {shortened(name)} is of type {kind}, which has no text: leave it out with --drop"
 
 
 def _text(name: str, kind: pl.DataType) -> pl.Expr:

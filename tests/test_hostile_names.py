@@ -1,0 +1,134 @@
+"""Names of fields, models, data and files that hold anything: no traceback, no broken table, nothing half-made."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from collapse.analysis.choices import Choices
+from collapse.analysis.factors import factorise
+from collapse.analysis.readers import load
+from collapse.checkpoint import load_checkpoint, save_checkpoint
+from collapse.figures.registry import DISPLAYS
+from tests.conftest import Collapse
+
+NAMES = {
+    "a line separator": "a\u2028b",
+    "a byte order mark": "\ufeffx",
+    "a line feed": "a\nb",
+    "a carriage return": "a\r=1",
+    "a line end": "a\r\nb",
+    "a NUL at its end": "a\0",
+    "an escape": "\x1b[31mred\x07\x08",
+    "right to left": "a\u202eb",
+    "quotes and commas": 'a,"b",=c',
+    "mathematics": "$x$_{2}^\\frac",
+    "Markdown": "a|b*c*`d`<i>",
+    "nothing": "",
+    "a space": " ",
+    "letters without end": "x" * 100_000,
+}
+
+
+PRINTED = {"\x1b", "\x07", "\x08", "\r", "\0", "\u2028", "\ufeff", "\u202e"}
+"""What reaches no terminal."""
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse) -> None:
+    """As the name of the model, of its data and of a field."""
+    name, path = NAMES[kind], tmp_path / "odd.pt"
+    checkpoint = load_checkpoint(trained["dcnv2-4"])
+    data = {**checkpoint.data, "name": name}
+    save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
+    for words in (
+        ("analyze", path),
+        ("analyze", path, "--markdown"),
+        ("analyze", path, "--figure", "2"),
+        ("report", path),
+        ("truncate", path),
+        ("explain", path, name),
+    ):
+        code, out, err = collapse(*words)
+        assert (code, err) == (0, ""), words
+        assert not set(out) & PRINTED
+    assert json.loads(collapse("analyze", path, "--json")[1])["fields"][0]["field"] == name
+    for table in ((tmp_path / "figure-2.csv").read_bytes().decode(), collapse("analyze", path, "--csv")[1]):
+        rows = list(csv.reader(io.StringIO(table, newline=""), strict=True))
+        assert len({len(row) for row in rows}) == 1
+        assert len(rows) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NAMES)
+def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained["dcnv2-4x2"])
+    name, path = NAMES[kind], tmp_path / "odd.pt"
+    data = {**checkpoint.data, "name": name}
+    save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
+    factored = factorise(load(path), Choices())
+    for number, display in DISPLAYS.items():
+        if number != "4":
+            made = display.from_checkpoints([factored])
+            csv_path = made.save(tmp_path / "figures")[2]
+            assert display.from_csv(csv_path).plot().axes_
+
+
+IN_PATHS = [kind for kind, name in NAMES.items() if name and "\0" not in name and len(name) < 99]
+
+
+@pytest.mark.parametrize("kind", IN_PATHS)
+def test_in_a_path(kind: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse) -> None:
+    path = tmp_path / f"{NAMES[kind].replace('/', ' ')}.pt"
+    shutil.copy(trained["dcnv2-4"], path)
+    for words in (("analyze", path), ("report", path), ("analyze", path, "--figure", "2"), ("truncate", path)):
+        code, out, err = collapse(*words)
+        assert (code, err) == (0, ""), words
+        assert not set(out) & PRINTED
+    code, _, err = collapse("analyze", tmp_path / f"no {NAMES[kind]}")
+    assert code == 2
+    assert not set(err) & PRINTED
+
+
+def test_a_path_that_is_too_long(tmp_path: Path, collapse: Collapse) -> None:
+    more = {"explain": ["a"], "figures": ["--figure", "2"]}
+    for words in ("analyze", "report", "explain", "truncate", "figures", "findings", "data"):
+        code, _, err = collapse(words, "x" * 5000, *more.get(words, []))
+        assert code == 2, words
+        assert "too long" in err
+        assert len(err) < 4500
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_in_the_header_of_a_table(kind: str, tmp_path: Path, collapse: Collapse) -> None:
+    """What is prepared can be opened and trained on; what is refused leaves nothing."""
+    name = NAMES[kind]
+    with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        rows: list[tuple[object, ...]] = [("y", name, "b"), *((n % 2, f"v{n % 7}", n % 5) for n in range(60))]
+        csv.writer(file, lineterminator="\n").writerows(map(list, rows))
+    out = tmp_path / "out"
+    code, _, err = collapse("prepare", "table", tmp_path / "t.csv", "--label", "y", "--min-count", 1, "-o", out)
+    assert code in (0, 2)
+    if code == 2:
+        assert len(err.strip("\n").split("\n")) == 1
+        assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".csv") == []
+        return
+    assert collapse("data", out)[0] == 0
+    code, printed, _ = collapse(
+        "train", "--model", "fm-2", "--data", out, "--epochs", 1, "--out", tmp_path / "run"
+    )
+    assert code == 0
+    assert max(map(len, printed.split("\n"))) < 5000
+
+
+def test_a_file_whose_name_is_not_text(tmp_path: Path, collapse: Collapse) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.csv")
+    path.write_text("y,a,b\n" + "".join(f"{n % 2},v{n % 7},{n % 5}\n" for n in range(60)))
+    out = tmp_path / "out"
+    assert collapse("prepare", "table", path, "--label", "y", "--min-count", 1, "-o", out)[0] == 0
+    assert collapse("data", out)[1].startswith("\\xff: 60 rows")
