@@ -15,6 +15,7 @@ from collapse.analysis.explanation import Explanation
 from collapse.analysis.explanation import explain as explain_factored
 from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.measures import abundance
+from collapse.analysis.measures.row_stream import unreadable_kind
 from collapse.analysis.readers import load
 from collapse.analysis.readers.factors import check_can_write, save_factors
 from collapse.analysis.side import read_side
@@ -91,7 +92,7 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     {'user': 4.0, 'item': 1.0}
     """
     one = getattr(source, "weight", None) if hasattr(source, "num_embeddings") else source
-    if hasattr(one, "shape") or isinstance(one, list | tuple):
+    if isinstance(one, list | tuple) or unreadable_kind(one) is not None or hasattr(one, "shape"):
         return abundance.information_abundance(one, weights=weights)
     if weights is not None:
         raise CollapseError("weights are of the rows of one table: pass an array, or choices to collapse.diagnose")

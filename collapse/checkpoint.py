@@ -384,4 +384,7 @@ def dtype_of(value: Any) -> str:
     """Return the name of a tensor's or an array's type, and what is no such thing in words."""
     if isinstance(value, Unreadable):
         return value.kind
-    return str(value.dtype).removeprefix("torch.") if hasattr(value, "dtype") else f"a {type(value).__name__}"
+    if not hasattr(value, "dtype"):
+        return f"a {type(value).__name__}"
+    # NumPy's name leaves out the order of bytes.
+    return str(getattr(value.dtype, "name", value.dtype)).removeprefix("torch.")

@@ -39,7 +39,7 @@ class ColumnSpaces:
 
     def __init__(self, sets: Sequence[Any]) -> None:
         shapes = [tuple(E.shape) for E in sets]
-        if len({shape[0] for shape in shapes}) != 1 or any(len(shape) != 2 for shape in shapes):
+        if any(len(shape) != 2 for shape in shapes) or len({shape[0] for shape in shapes}) != 1:
             raise ValueError(f"sets of one field have the same rows, and these have shapes {shapes}")
         self.shapes = shapes
         spectra = [decompose(E) for E in sets]

@@ -151,8 +151,52 @@ class RowStream:
 
 
 def as_table(E: Any) -> Any:
-    """Return what has a shape as it is, and anything else, such as lists of rows, as an array."""
+    """Return what has a shape as it is, and rows in lists or a data frame as an array.
+
+    Raises
+    ------
+    ValueError
+        If it is nothing of that, or an array whose numbers cannot be taken as they are (`unreadable_kind`).
+    """
+    if (kind := unreadable_kind(E)) is not None:
+        raise ValueError(f"a table is a matrix of numbers, not {kind}")
+    if hasattr(E, "to_numpy"):
+        E = E.to_numpy()
+    if isinstance(E, np.ma.MaskedArray):
+        return E.data
+    if not hasattr(E, "shape") and not isinstance(E, list | tuple):
+        raise ValueError(f"a table is a matrix of numbers, not {type(E).__name__}")
     return E if hasattr(E, "shape") else np.asarray(E)
+
+
+def unreadable_kind(value: Any) -> str | None:
+    """Say what an array is whose numbers cannot be taken as they are, and what to pass instead.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    str or None
+        Such as ``a sparse matrix: pass E.toarray()``; None for all else.
+    """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        return "an array with masked entries: fill them first, such as by E.filled(0)"
+    if type(value).__module__.startswith("scipy.sparse"):
+        return "a sparse matrix: pass E.toarray()"
+    if not hasattr(value, "detach"):
+        return None
+    kinds = {
+        "is_nested": "a nested tensor",
+        "is_meta": "a tensor on the meta device, which has no numbers",
+        "is_quantized": "a quantised tensor: pass E.dequantize()",
+    }
+    found = next((kind for name, kind in kinds.items() if getattr(value, name, False)), None)
+    if found is None and str(getattr(value, "layout", "torch.strided")) != "torch.strided":
+        return "a sparse tensor: pass E.to_dense()"
+    return found
 
 
 def in_memory(chunk: Any) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from collapse.analysis.measures.row_stream import unreadable_kind
 from collapse.analysis.readers.arrays import is_plain
 from collapse.analysis.readers.factors import is_factors, read_factors
 from collapse.analysis.readers.foreign import read_state
@@ -16,6 +17,7 @@ from collapse.analysis.readers.state import State, find_state, is_tensor
 from collapse.checkpoint import Layout, is_checkpoint, to_checkpoint
 from collapse.errors import CollapseError
 from collapse.tables import EmbeddingTable, TableSet
+from collapse.torch_file import Unreadable
 
 TABLE = "table"
 """The field's name of an array or an embedding layer alone."""
@@ -47,7 +49,7 @@ def read_object(source: Any, selection: Selection) -> TableSet:
     if isinstance(held := getattr(source, "tables", None), TableSet):
         return held
     if _is_embedding(source):
-        return _one(source.weight, f"the layer {type(source).__name__}")
+        return _one(_array(source.weight), f"the layer {type(source).__name__}")
     if _is_module(source):
         return _of_module(source, selection)
     if isinstance(source, Mapping):
@@ -72,8 +74,12 @@ def _one(E: Any, source: str) -> TableSet:
 
 def _array(source: Any) -> Any:
     """Return what is an array or can be one, such as rows in lists; None for anything else."""
+    if (kind := unreadable_kind(source)) is not None:
+        raise CollapseError(f"cannot take a table from {kind}")
     if hasattr(source, "to_numpy"):
         source = source.to_numpy()
+    if isinstance(source, np.ma.MaskedArray):
+        return source.data
     if is_tensor(source):
         return source
     if not isinstance(source, list | tuple):
@@ -96,19 +102,28 @@ def _of_mapping(source: Mapping[Any, Any], selection: Selection) -> TableSet:
         kinds = ", ".join(sorted({_kind(value) for value in source.values()}))
         held = f"holds no array or tensor, but {kinds}" if kinds else "is empty"
         raise CollapseError(f"the {type(source).__name__} {held}")
-    return read_state(state, name, selection, every_matrix=is_plain(state))
+    every_matrix = is_plain(state)
+    for key, value in state.tensors.items() if every_matrix else ():
+        # Given by name as a table: it is not left out in silence, as a model's buffers are.
+        if isinstance(value, Unreadable) and not isinstance(source[key], Unreadable):
+            raise CollapseError(f"cannot take the table {key!r} from {value.kind}")
+    return read_state(state, name, selection, every_matrix=every_matrix)
 
 
 def _plain(value: Any) -> Any:
-    if _is_embedding(value):
-        return value.weight.detach()
+    value = value.weight if _is_embedding(value) else value
+    if (kind := unreadable_kind(value)) is not None:
+        return Unreadable(kind)
     if hasattr(value, "detach"):
         return value.detach()
+    if isinstance(value, np.ma.MaskedArray):
+        return value.data
     return value.to_numpy() if hasattr(value, "to_numpy") else value
 
 
 def _of_module(module: Any, selection: Selection) -> TableSet:
-    tensors = {name: tensor.detach() for name, tensor in module.state_dict().items() if is_tensor(tensor)}
+    plain = {name: _plain(value) for name, value in module.state_dict().items()}
+    tensors = {name: value for name, value in plain.items() if is_tensor(value)}
     if isinstance(getattr(module, "layout", None), Layout):
         return tables_of_model(module.config.name, module.layout, tensors)
     name = type(module).__name__
