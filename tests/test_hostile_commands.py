@@ -264,8 +264,13 @@ WRITING = {
 }
 
 
-@pytest.mark.parametrize("kind", ["a pipe", "a link to a device"])
-@pytest.mark.parametrize("command", WRITING)
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        *((each, "a pipe") for each in WRITING),
+        *((each, "a link to a device") for each in ("truncate", "prepare anew")),
+    ],
+)
 def test_no_output_replaces_what_is_not_a_file(
     command: str, kind: str, trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
 ) -> None:
