@@ -4,9 +4,11 @@ import shlex
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from collapse.errors import CollapseError
+import msgspec
+
+from collapse.errors import CollapseError, shortened
 from collapse.files import explained
 from collapse.json_file import read_json, write_json
 from collapse.study.profiles import PROFILES, Profile
@@ -146,12 +148,14 @@ def read_profile(folder: Path) -> Profile:
         raise CollapseError(f"{folder} is no study of `collapse sweep`: it has no {RECORD}")
     try:
         plain = read_json(path)
-        content: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
-        }
-        return Profile(**content)
-    except (TypeError, KeyError) as error:
+        profile = msgspec.convert(plain, Profile)
+    except msgspec.ValidationError as error:
         raise CollapseError(f"{path} does not fit this version: {error}") from error
+    except CollapseError as error:
+        raise CollapseError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+    if unknown := set(plain) - set(asdict(profile)):
+        raise CollapseError(f"{path} does not fit this version: it has the key {shortened(min(unknown))}")
+    return profile
 
 
 def item_of(folder: Path, name: str) -> Item:

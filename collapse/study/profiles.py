@@ -12,6 +12,9 @@ SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
 """The models of Table 1."""
 
 
+_MOST = 1_000_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """The size of a study."""
@@ -46,6 +49,24 @@ class Profile:
     """What ``all`` stands for; empty for every figure and table."""
     fusion_heads: int = 1
     """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
+
+    def __post_init__(self) -> None:
+        most = {
+            "repeats": 1000, "epochs": _MOST, "epochs_along": _MOST, "batch_size": _MOST, "fusion_heads": _MOST,
+            "base_size": _MOST,
+        }  # fmt: skip
+        for name, bound in most.items():
+            count = getattr(self, name)
+            if count is not None and not 1 <= count <= bound:
+                raise CollapseError(f"{name} must be from 1 to {bound:,}, got {count}")
+        for name in ("factors", "halves", "shares"):
+            values = getattr(self, name)
+            if not values or not all(0 < value <= _MOST for value in values):
+                raise CollapseError(f"{name} must be numbers above 0, got {values}")
+        if not self.data or not self.models:
+            raise CollapseError("a profile must have data and models")
+        if not 0 < self.rows <= 1:
+            raise CollapseError(f"rows must be above 0 and at most 1, got {self.rows}")
 
     @property
     def largest(self) -> int:

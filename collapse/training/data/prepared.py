@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -149,6 +150,15 @@ def new_prepared(path: Path, *, overwrite: bool = False, sources: Iterable[Path]
         yield folder
 
 
+class _Manifest(msgspec.Struct):
+    """What others read of a manifest, with its types."""
+
+    rows: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+    data_hash: str
+    options: dict[str, Any] = {}
+    skipped: dict[str, Any] = {}
+
+
 def open_prepared(path: Path) -> PreparedData:
     """Open a prepared data set and check it whole: ids and labels in a pass, unless they were checked before.
 
@@ -178,7 +188,10 @@ def open_prepared(path: Path) -> PreparedData:
     for key in ("rows", "data_hash"):
         if not isinstance(manifest, dict) or key not in manifest:
             raise CollapseError(f"{path / MANIFEST} lacks the key {key!r}: {AGAIN}")
-    rows = manifest["rows"]
+    try:
+        rows = msgspec.convert(manifest, _Manifest).rows
+    except msgspec.ValidationError as error:
+        raise CollapseError(f"{path / MANIFEST} is damaged ({error}): {AGAIN}") from error
     ids = _load(path / IDS, np.int32, (rows, len(schema.fields)))
     labels = _load(path / LABELS, np.uint8, (rows,))
     data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)

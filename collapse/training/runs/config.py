@@ -106,5 +106,5 @@ class RunConfig(Settings):
                     "seeds": Seeds(**plain["seeds"]),
                 }
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
             raise CollapseError(f"it does not fit this version ({type(error).__name__}: {error})") from error
