@@ -32,13 +32,10 @@ KINDS: dict[str, tuple[int, Callable[[int, int], Table]]] = {
     "all zero": (4, lambda _, K: np.zeros((9, K))),
     "one zero": (4, lambda i, K: normal(9, K) * (i > 0)),
     "one entry": (1, lambda _, K: normal(1, K)),
-    "two rows": (4, lambda _, K: normal(2, K)),
-    "one column": (1, lambda _, K: normal(9, K)),
     "equal singular values": (4, lambda _, K: np.linalg.qr(normal(9, 9))[0][:, :K]),
-    "constant": (4, lambda _, K: np.ones((9, K))),
     "the smallest numbers": (4, lambda _, K: normal(9, K) * 1e-38),
 }
-CASES = [("all zero", "random"), ("one zero", "zero"), *((kind, "random") for kind in KINDS if "zero" not in kind)]
+CASES = [("all zero", "random"), ("one zero", "zero"), ("one entry", "random"), ("the smallest numbers", "random")]
 
 
 def factored(kind: str, maps: str = "random") -> FactoredTables:
@@ -62,7 +59,7 @@ def factored(kind: str, maps: str = "random") -> FactoredTables:
 )
 def test_all_is_drawn(kind: str, maps: str, tmp_path: Path) -> None:
     """Alone and next to others, without a warning, and again from the table's CSV; no sentence has a NaN in it."""
-    one, other = factored(kind, maps), factored("constant")
+    one, other = factored(kind, maps), factored("equal singular values")
     for number, display in DISPLAYS.items():
         if number == "4":
             continue

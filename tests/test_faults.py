@@ -27,14 +27,14 @@ LEFT = ("report.html", "small.pt", "small.safetensors", "figure-2.png", "figure-
 class Fault:
     """Counts calls, and has one of them fail."""
 
-    def __init__(self, number: int, code: int) -> None:
-        self.number, self.code, self.calls = number, code, 0
+    def __init__(self, number: int) -> None:
+        self.number, self.calls = number, 0
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
             if self.calls == self.number:
-                raise OSError(self.code, os.strerror(self.code), "some file")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "some file")
             return function(*args, **kwargs)
 
         return counted
@@ -45,7 +45,7 @@ class Fault:
 )
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_operation_may_fail(
-    command: str, code: int, trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
+    command: str, trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
 ) -> None:
     out, table = tmp_path / "out", tmp_path / "t.csv"
     table.write_text("y,a\n" + "".join(f"{n % 2},v{n % 7}\n" for n in range(60)))
@@ -57,7 +57,7 @@ def test_every_operation_may_fail(
         out.mkdir()
         for name in LEFT:
             (out / name).write_text("old")
-        fault = Fault(number, code)
+        fault = Fault(number)
         with pytest.MonkeyPatch.context() as patch:
             for module, name in OPERATIONS:
                 patch.setattr(module, name, fault(getattr(module, name)))
