@@ -40,9 +40,6 @@ class Fault:
         return counted
 
 
-@pytest.mark.parametrize(
-    "code", [errno.ENOSPC, pytest.param(errno.EIO, marks=pytest.mark.slow)], ids=["full", "broken"]
-)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_operation_may_fail(
     command: str, trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
