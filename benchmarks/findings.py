@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtri
 
-from collapse.study.findings.auc_rows import row_variance
+from collapse.study.findings.auc_rows import placements, row_variance
 from collapse.study.findings.claim import Expected, Finding, Sample, Verdict, judge
 from collapse.study.findings.findings import CLAIMS, corrected
 from collapse.study.findings.statistics import estimate
@@ -77,15 +77,9 @@ def auc_study(random: np.random.Generator, effect: float) -> tuple[NDArray[np.fl
             error = np.sqrt(0.7) * common + np.sqrt(0.2) * shared + np.sqrt(0.1) * own
             scores = np.sqrt(2) * ndtri(true) * labels + error
             weighted.append((sign / SEEDS, labels, scores))
-            pair.append(_auc(labels, scores))
+            pair.append(placements(labels, scores)[0].mean())
         differences.append(pair[0] - pair[1])
     return np.array(differences), row_variance(weighted)
-
-
-def _auc(labels: NDArray[np.uint8], scores: NDArray[np.float64]) -> float:
-    positives = labels.astype(bool)
-    m, n = int(positives.sum()), int((~positives).sum())
-    return float((stats.rankdata(scores)[positives].sum() - m * (m + 1) / 2) / (m * n))
 
 
 def auc_covered(studies: int, *, rows: bool) -> int:

@@ -104,6 +104,10 @@ def _check_is_regular(action: str, path: Path, mode: int) -> None:
     raise CollapseError(f"cannot {action} {path}: it is {kind}, not a regular file")
 
 
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def check_can_be_written(path: Path) -> Path:
     """Refuse to replace what is not a regular file, such as a device or a pipe.
 
@@ -123,7 +127,7 @@ def check_can_be_written(path: Path) -> Path:
         If there is something else in its place, or its folder does not exist.
     """
     with explained("write", path):
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        target = _followed(path)
         try:
             # The path, not the target: /dev/stdout is a link to what has no name.
             mode = path.stat().st_mode
@@ -201,7 +205,7 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         _refuse_existing(path, overwrite=overwrite)
         if path.exists() and not path.is_dir():
             raise CollapseError(f"cannot write {path}: it is not a folder")
-        path = Path(os.path.realpath(path)) if path.is_symlink() else path
+        path = _followed(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.parent / f".{path.name}.writing")
         try:

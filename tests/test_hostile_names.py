@@ -32,13 +32,18 @@ PRINTED = {"\x1b", "\x07", "\x08", "\r", "\0", "\u2028", "\ufeff", "\u202e"}
 """What reaches no terminal."""
 
 
+def odd(source: Path, name: str, folder: Path) -> Path:
+    """Write a checkpoint whose model, data and first field have a name."""
+    checkpoint, path = load_checkpoint(source), folder / "odd.pt"
+    data = {**checkpoint.data, "name": name}
+    save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
+    return path
+
+
 @pytest.mark.parametrize("kind", NAMES)
 def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse) -> None:
     """As the name of the model, of its data and of a field."""
-    name, path = NAMES[kind], tmp_path / "odd.pt"
-    checkpoint = load_checkpoint(trained["dcnv2-4"])
-    data = {**checkpoint.data, "name": name}
-    save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
+    name, path = NAMES[kind], odd(trained["dcnv2-4"], NAMES[kind], tmp_path)
     for words in (
         ("analyze", path),
         ("analyze", path, "--markdown"),
@@ -60,11 +65,7 @@ def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, co
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["line ends and a NUL", "nothing"])
 def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) -> None:
-    checkpoint = load_checkpoint(trained["dcnv2-4x2"])
-    name, path = NAMES[kind], tmp_path / "odd.pt"
-    data = {**checkpoint.data, "name": name}
-    save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
-    factored = factorise(load(path), Choices())
+    factored = factorise(load(odd(trained["dcnv2-4x2"], NAMES[kind], tmp_path)), Choices())
     for number, display in DISPLAYS.items():
         if number != "4":
             made = display.from_checkpoints([factored])

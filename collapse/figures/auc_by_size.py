@@ -8,9 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.comparison import distances_told
 from collapse.figures.display import Layout
-from collapse.figures.readings import listed, reading
+from collapse.figures.readings import distances_told, listed, reading
 from collapse.figures.study_display import StudyDisplay
 from collapse.study.auc import auc_of_runs, curves, spread
 from collapse.study.item import Item

@@ -11,7 +11,7 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.readings import listed, reading
+from collapse.figures.readings import distances_told, listed, reading
 
 
 def mean_unitary_distance(checkpoint: FactoredTables) -> float:
@@ -20,25 +20,6 @@ def mean_unitary_distance(checkpoint: FactoredTables) -> float:
         return float("nan")
     patterns = interaction_patterns(checkpoint.tables, layer=checkpoint.choices.layer)
     return float(patterns["unitary_distance"].mean())
-
-
-def distances_told(table: pd.DataFrame, by: str = "label") -> str:
-    """Say how far the projections are from unitary ones, in a line with the break before it.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Rows with their ``unitary_distance``.
-    by : str
-        The column whose values are told apart.
-
-    Returns
-    -------
-    str
-        The means; empty where nothing was recorded.
-    """
-    told = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
-    return f"\nmean distance of the projections from unitary ones: {told}" if told else ""
 
 
 class ComparisonDisplay(CheckpointDisplay):

@@ -9,9 +9,9 @@ from collapse.analysis.factors import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.comparison import distances_told, mean_unitary_distance
+from collapse.figures.comparison import mean_unitary_distance
 from collapse.figures.display import Layout
-from collapse.figures.readings import listed, reading
+from collapse.figures.readings import distances_told, listed, reading
 from collapse.figures.sub_embeddings import draw_heatmap, field_order, summed
 
 _ACROSS = 2

@@ -39,3 +39,22 @@ def listed(values: "pd.Series[float]", form: str) -> str:
         How a value is written, such as ``{:+.4f}``.
     """
     return ", ".join(f"{form.format(value)} ({style.model_name(name)})" for name, value in values.dropna().items())
+
+
+def distances_told(table: pd.DataFrame, by: str = "label") -> str:
+    """Say how far the projections are from unitary ones, in a line with the break before it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows with their ``unitary_distance``.
+    by : str
+        The column whose values are told apart.
+
+    Returns
+    -------
+    str
+        The means; empty where nothing was recorded.
+    """
+    told = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
+    return f"\nmean distance of the projections from unitary ones: {told}" if told else ""

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 
 from collapse.figures import style
 from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, uncertainty
-from collapse.figures.comparison import distances_told
-from collapse.figures.readings import listed, reading
+from collapse.figures.readings import distances_told, listed, reading
 from collapse.figures.study_display import StudyDisplay
 from collapse.study.auc import auc_of_runs, epochs_of_runs, spread
 from collapse.study.item import Item

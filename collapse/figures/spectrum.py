@@ -30,11 +30,7 @@ class SpectrumDisplay(CheckpointDisplay):
     @property
     def reading(self) -> str:
         """How high the spectra are."""
-        means = self.table.groupby("label", sort=False)["sigma_normalised"].mean()
-        return reading(
-            "singular values fall off faster in larger tables",
-            f"the mean of σ_k / σ_1 is {listed(means, '{:.2f}')}",
-        )
+        return reading("singular values fall off faster in larger tables", mean_height(self.table))
 
     @property
     def provenance(self) -> str:
@@ -61,6 +57,23 @@ class SpectrumDisplay(CheckpointDisplay):
         ax.set_xlim(1, max(float(sizes.max()), 2))
         ax.grid(visible=True)
         style.legend_above(ax, handles, columns=3)
+
+
+def mean_height(table: pd.DataFrame) -> str:
+    """Say how high the spectra of every checkpoint are: the mean of sigma_k / sigma_1.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``sigma_normalised`` by ``label``.
+
+    Returns
+    -------
+    str
+        A clause.
+    """
+    means = table.groupby("label", sort=False)["sigma_normalised"].mean()
+    return f"the mean of σ_k / σ_1 is {listed(means, '{:.2f}')}"
 
 
 def below_noise(table: pd.DataFrame) -> str:

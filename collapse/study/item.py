@@ -146,13 +146,13 @@ def read_profile(folder: Path) -> Profile:
     path = folder / RECORD
     if not path.exists():
         raise CollapseError(f"{folder} is no study of `collapse sweep`: it has no {RECORD}")
+    plain = read_json(path)
     try:
-        plain = read_json(path)
         profile = msgspec.convert(plain, Profile)
     except msgspec.ValidationError as error:
         raise CollapseError(f"{path} does not fit this version: {error}") from error
     except CollapseError as error:
-        raise CollapseError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+        raise CollapseError(f"{path}: {error}") from error
     if unknown := set(plain) - set(asdict(profile)):
         raise CollapseError(f"{path} does not fit this version: it has the key {shortened(min(unknown))}")
     return profile

@@ -160,13 +160,16 @@ def as_table(E: Any) -> Any:
     """
     if (kind := unreadable_kind(E)) is not None:
         raise ValueError(f"a table is a matrix of numbers, not {kind}")
-    if hasattr(E, "to_numpy"):
-        E = E.to_numpy()
-    if isinstance(E, np.ma.MaskedArray):
-        return E.data
+    E = unwrapped(E)
     if not hasattr(E, "shape") and not isinstance(E, list | tuple):
         raise ValueError(f"a table is a matrix of numbers, not {type(E).__name__}")
     return E if hasattr(E, "shape") else np.asarray(E)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the array in a data frame, or in a masked array without masked entries; anything else as it is."""
+    value = value.to_numpy() if hasattr(value, "to_numpy") else value
+    return value.data if isinstance(value, np.ma.MaskedArray) else value
 
 
 def unreadable_kind(value: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from collapse.analysis.measures.row_stream import unreadable_kind
+from collapse.analysis.measures.row_stream import unreadable_kind, unwrapped
 from collapse.analysis.readers.arrays import is_plain
 from collapse.analysis.readers.factors import is_factors, read_factors
 from collapse.analysis.readers.foreign import read_state
@@ -76,10 +76,7 @@ def _array(source: Any) -> Any:
     """Return what is an array or can be one, such as rows in lists; None for anything else."""
     if (kind := unreadable_kind(source)) is not None:
         raise CollapseError(f"cannot take a table from {kind}")
-    if hasattr(source, "to_numpy"):
-        source = source.to_numpy()
-    if isinstance(source, np.ma.MaskedArray):
-        return source.data
+    source = unwrapped(source)
     if is_tensor(source):
         return source
     if not isinstance(source, list | tuple):
@@ -114,11 +111,7 @@ def _plain(value: Any) -> Any:
     value = value.weight if _is_embedding(value) else value
     if (kind := unreadable_kind(value)) is not None:
         return Unreadable(kind)
-    if hasattr(value, "detach"):
-        return value.detach()
-    if isinstance(value, np.ma.MaskedArray):
-        return value.data
-    return value.to_numpy() if hasattr(value, "to_numpy") else value
+    return value.detach() if hasattr(value, "detach") else unwrapped(value)
 
 
 def _of_module(module: Any, selection: Selection) -> TableSet:
