@@ -1,7 +1,7 @@
 """Shared fixtures, and the Hypothesis profiles: `fast` on every run, `thorough` with --hypothesis-profile."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from collapse.cli import main
+from collapse.study.recipes import RECIPES
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.run import Run
@@ -51,6 +52,20 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     for config in configs:
         Run(RunConfig(data=str(small_data), model=config, epochs=2), folder / config.name, "cpu").train()
     return {config.name: folder / config.name / "best.pt" for config in configs}
+
+
+@pytest.fixture
+def only() -> Iterator[Callable[..., None]]:
+    """Return a function that leaves some recipes alone; all are there again, in their order, after the test."""
+    every = dict(RECIPES)
+
+    def leave(*names: str) -> None:
+        for name in set(RECIPES) - set(names):
+            del RECIPES[name]
+
+    yield leave
+    RECIPES.clear()
+    RECIPES.update(every)
 
 
 Collapse = Callable[..., tuple[int, str, str]]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from collapse.study import kept as module
-from collapse.study.kept import kept, sha256_of_code
+from collapse.study.kept import FOLDER, kept, sha256_of_code
 
 
 def test_only_the_same_question_finds_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,15 @@ def test_only_the_same_question_finds_a_result(tmp_path: Path, monkeypatch: pyte
     assert number() == 1
     checkpoint.write_bytes(b"another checkpoint")
     assert number() == 5
+
+
+def test_where_nothing_can_be_kept_it_is_computed_each_time(tmp_path: Path) -> None:
+    (checkpoint := tmp_path / "best.pt").write_bytes(b"a checkpoint")
+    (tmp_path / FOLDER).write_text("a file in the folder's place")
+    computed = iter((1, 2))
+    for expected in (1, 2):
+        found = kept(checkpoint, "figure-2", {}, lambda: pd.DataFrame({"number": [next(computed)]}))
+        assert found["number"].item() == expected
 
 
 def test_a_digest_of_code_follows_names_and_contents(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Figures of many runs: the lines that are drawn, and what a study that lacks runs gives."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,20 +56,6 @@ def profile(small_data: Path) -> Profile:
 @pytest.fixture
 def study(profile: Profile, tmp_path: Path) -> Study:
     return partial(pretended, tmp_path / "study", profile)
-
-
-@pytest.fixture
-def only() -> Iterator[Callable[..., None]]:
-    """Return a function that leaves some recipes alone; all are there again, in their order, after the test."""
-    every = dict(RECIPES)
-
-    def leave(*names: str) -> None:
-        for name in set(RECIPES) - set(names):
-            del RECIPES[name]
-
-    yield leave
-    RECIPES.clear()
-    RECIPES.update(every)
 
 
 def lines(ax: Axes) -> dict[str, Line2D]:

@@ -1,5 +1,6 @@
 """``collapse figures``: what the runs of a study show."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def command(
     STUDY is a folder that `collapse sweep` filled. A study that lacks runs gives what it has, and the command that
     makes the rest is named. A figure is written as PNG and PDF, with the numbers behind it as CSV; a table as CSV,
     Markdown and LaTeX, the paper's printed value, ours and the difference side by side. With all, a page shows
-    everything, index.html.
+    everything, index.html; if an item could not be made, the exit code is 1.
 
     \b
     Examples:
@@ -55,7 +56,8 @@ def command(
         raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
     folder = output or study / "figures"
     if "all" in names:
-        write(study, all_items(read_profile(study)), folder, text_model=text_model)
+        if any(each.error for each in write(study, all_items(read_profile(study)), folder, text_model=text_model)):
+            sys.exit(1)
         return
     for each in write(study, dict.fromkeys(names), folder, text_model=text_model, page=False):
         if each.error:

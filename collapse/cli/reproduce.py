@@ -35,6 +35,6 @@ def command(**options: Any) -> None:
     profile = chosen_profile(options)
     out = options["out"] or Path("runs") / profile.name
     whole = train_missing(plan(runs_of(["all"], profile), out), out, profile, options)
-    write(out, all_items(profile), out / "figures", text_model=options["text_model"], show_tables=False)
-    if not whole:
+    made = write(out, all_items(profile), out / "figures", text_model=options["text_model"], show_tables=False)
+    if not whole or any(each.error for each in made):
         sys.exit(1)

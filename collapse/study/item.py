@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from filelock import FileLock
 
 from collapse.errors import CollapseError, shortened
 from collapse.files import explained
@@ -114,15 +115,17 @@ def record_profile(folder: Path, profile: Profile) -> None:
     CollapseError
         If the folder is a study of other settings, or cannot be written.
     """
-    if (folder / RECORD).exists():
-        if (there := read_profile(folder)) != profile:
-            names = [name for name, value in asdict(profile).items() if value != asdict(there)[name]]
-            what = f"{names[0]} is {getattr(there, names[0])!r} there and {getattr(profile, names[0])!r} here"
-            raise CollapseError(f"{folder} is a study of other settings ({what}): choose another --out")
-        return
-    with explained("write", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / RECORD, asdict(profile))
+    if not (folder / RECORD).exists():
+        with explained("write", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Two sweeps of different profiles may begin in one folder at one time.
+            with FileLock(folder / ".lock"):
+                if not (folder / RECORD).exists():
+                    write_json(folder / RECORD, asdict(profile))
+    if (there := read_profile(folder)) != profile:
+        names = [name for name, value in asdict(profile).items() if value != asdict(there)[name]]
+        what = f"{names[0]} is {getattr(there, names[0])!r} there and {getattr(profile, names[0])!r} here"
+        raise CollapseError(f"{folder} is a study of other settings ({what}): choose another --out")
 
 
 def read_profile(folder: Path) -> Profile:

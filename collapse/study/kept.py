@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 import collapse
-from collapse.files import atomic_write, open_file
+from collapse.errors import CollapseError
+from collapse.files import atomic_write, explained, open_file
 
 FOLDER = ".results"
 
@@ -35,7 +37,8 @@ def kept(
     Returns
     -------
     pandas.DataFrame
-        The result; from a file and fresh it is the same, without ``attrs``.
+        The result; from a file and fresh it is the same, without ``attrs``. Where it cannot be kept, it is
+        computed again the next time.
 
     Raises
     ------
@@ -55,9 +58,11 @@ def kept(
         return found
     content = io.BytesIO()
     compute().reset_index(drop=True).to_parquet(content)
-    path.parent.mkdir(exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(content.getbuffer())
+    # A study of someone else's may be read where it cannot be written.
+    with suppress(CollapseError), explained("write", path):
+        path.parent.mkdir(exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(content.getbuffer())
     return pd.read_parquet(content)
 
 
