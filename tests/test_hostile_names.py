@@ -4,24 +4,34 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
 from collapse.analysis.readers import load
 from collapse.checkpoint import load_checkpoint, save_checkpoint
+from collapse.figures.auc_tables import auc_table
+from collapse.figures.data_table import data_table
 from collapse.figures.registry import DISPLAYS
+from collapse.study.item import item_of
+from collapse.study.profiles import Profile
+from collapse.visible import one_line
 from tests.conftest import Collapse
+from tests.pretended import pretended
+from tests.small_data import write_small_data
 
 NAMES = {
     "separators and marks": "\ufeffa\u2028b\u202ec",
     "line ends and a NUL": "a\nb\r=1\r\n\0",
     "escapes": "\x1b[31mred\x07\x08",
-    "signs of CSV, mathematics and Markdown": 'a,"b",=c|$x$_{2}^\\frac*d*`e`<i>',
+    "signs of CSV, mathematics and Markdown": 'a,"b",=c|$x$_{2}^\\frac*d*`e`<i>&lt;',
     "nothing": "",
     "a space": " ",
     "letters without end": "x" * 100_000,
@@ -71,6 +81,38 @@ def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) ->
             made = display.from_checkpoints([factored])
             csv_path = made.save(tmp_path / "figures")[2]
             assert display.from_csv(csv_path).plot().axes_
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """Return the text of a table's cells, as a reader of Markdown sees it."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    rows: list[list[str]] = []
+    for before, token in pairwise(tokens):
+        rows += [[]] * (token.type == "tr_open")
+        if before.type in ("th_open", "td_open"):
+            rows[-1].append("".join(each.content for each in token.children or []))
+    return rows
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_in_the_tables_of_a_study(kind: str, tmp_path: Path) -> None:
+    data = write_small_data(tmp_path / "data", name=NAMES[kind])
+    profile = Profile(name="smoke", content="", data=(str(data),), base_size=2, epochs=1)
+    item = pretended(tmp_path / "study", profile, "table-1")
+    of_data = data_table(item_of(tmp_path / "study", "table-4"))
+    for table in (
+        auc_table(item),
+        of_data,
+        replace(of_data, text=of_data.text.rename(columns={"rows": NAMES[kind]})),
+    ):
+        _, markdown, latex = table.save(tmp_path)
+        rows = cells(markdown.read_text())
+        expected = [list(table.text.columns), *table.text.to_numpy().tolist()]
+        assert rows == [[one_line(str(cell)).strip() for cell in row] for row in expected]
+        body = latex.read_text().partition("\\toprule\n")[2].partition("\\bottomrule")[0].splitlines()
+        assert len(body) == len(expected) + 1
+        body.remove("\\midrule")
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {len(expected[0]) - 1}
 
 
 IN_PATHS = [kind for kind, name in NAMES.items() if 0 < len(name) < 99]

@@ -8,6 +8,12 @@ import pandas as pd
 from collapse.csv_cells import write_csv
 from collapse.figures.markdown import markdown_table
 from collapse.files import atomic_write, explained
+from collapse.visible import one_line
+
+_IN_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +50,10 @@ class StudyTable:
         with explained("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         label = f"tab:{self.name}"
+        printed = self.text.rename(columns=one_line).map(one_line)
         contents = {
-            "md": f"{markdown_table(self.text)}\n\n{self.caption}\n",
-            "tex": self.text.to_latex(index=False, escape=True, caption=_plain(self.caption), label=label),
+            "md": f"{markdown_table(self.text)}\n\n{one_line(self.caption)}\n",
+            "tex": printed.to_latex(index=False, escape=True, caption=_latex(self.caption), label=label),
         }
         numbers, *paths = (folder / f"{self.name}.{suffix}" for suffix in ("csv", *contents))
         write_csv(numbers, self.numbers)
@@ -61,5 +68,5 @@ def signed(values: "pd.Series[float]", digits: int) -> list[str]:
     return values.map(f"{{:+.{digits}f}}".format).where(values.notna(), "").to_list()
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "").replace("_", r"\_")
+def _latex(text: str) -> str:
+    return one_line(text).replace("`", "").translate(_IN_LATEX)
