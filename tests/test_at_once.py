@@ -33,7 +33,7 @@ AtOnce = Callable[..., list[tuple[str, int | None, str]]]
 
 
 def _run(words: list[str], printed: str) -> None:
-    with open(printed, "w") as file:
+    with Path(printed).open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.argv = ["collapse", *words]

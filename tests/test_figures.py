@@ -18,6 +18,7 @@ from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.readers import load
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
+from collapse.field_maps import ProjectionMaps
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
 from collapse.figures.display import Display
@@ -238,6 +239,22 @@ def test_long_labels_leave_room_for_the_drawing(
     box = legend.get_window_extent()
     assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
     assert made.axes_[0].get_position().height > 0.2
+
+
+@pytest.mark.parametrize("number", ["2", "3a", "16"])
+def test_not_all_of_many_fields_are_named(number: str) -> None:
+    """A name a field would widen a picture without end, and its names take most of the time."""
+    fields, K = 210, 2
+    random = np.random.default_rng(0)
+    tables = tuple(EmbeddingTable(field=f"f{i}", E=random.normal(size=(3, K)), sizes=(K,)) for i in range(fields))
+    maps = ProjectionMaps(layer=0, set=0, W=np.eye(fields * K), sizes=(K,) * fields)
+    many = TableSet(name="many", source="many.pt", tables=tables, field_maps=(maps,))
+    display = DISPLAYS[number].from_checkpoints([factorise(many, Choices())]).plot()
+    named = [label.get_text() for ax in display.axes_ for label in ax.get_xticklabels() if label.get_text()]
+    assert 100 < len([name for name in named if name.startswith("f")]) <= 200
+    assert display.figure_ is not None
+    assert display.figure_.get_figwidth() < 25
+    assert len(display.table["field" if number == "2" else "source"].unique()) == fields
 
 
 class TestSubEmbeddings:

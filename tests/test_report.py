@@ -100,6 +100,16 @@ def test_bad_input_is_a_sentence(tmp_path: Path, collapse: Collapse) -> None:
     assert (code, "cannot write" in err) == (2, True)
 
 
+def test_a_thousand_fields(tmp_path: Path, collapse: Collapse) -> None:
+    random = np.random.default_rng(0)
+    names = [f"field_{n}" for n in range(1000)]
+    np.savez(tmp_path / "wide.npz", **{name: random.standard_normal((5, 2)) for name in names})  # type: ignore[arg-type]
+    assert collapse("report", tmp_path / "wide.npz", "-o", tmp_path / "wide.html")[0] == 0
+    page = (tmp_path / "wide.html").read_text()
+    assert page.count("<polyline") == 1000
+    assert len(page) < 5_000_000
+
+
 @needs_browser
 class TestInABrowser:
     @pytest.fixture(scope="class")

@@ -85,7 +85,8 @@ class HeatmapsDisplay(CheckpointDisplay):
             below.bar(places, own, color=colour)
             side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[], xlabel=r"$\mathrm{IA}(E_i)$")
             below.set(xlim=heat.get_xlim(), ylim=(0, most), ylabel=r"$\mathrm{IA}(E_j)$", xlabel="field j")
-            below.set_xticks(places, order, rotation=90, fontsize=5)
+            step = style.named_every(len(order))
+            below.set_xticks(places[::step], order[::step], rotation=90, fontsize=5)
             side.tick_params(axis="x", rotation=90)
             mappable = heat.collections[0]
             heat.set_title(

@@ -18,6 +18,8 @@ COLUMN, PAGE = 3.4, 7.0
 
 _FIELD = 0.1
 """Inches that a field's name takes on an axis of many."""
+_NAMED = 200
+"""The names that an axis has at the most."""
 
 CAPTION_LINE, LEGEND_LINE = 0.11, 0.16
 """Heights in inches of a line of the caption and of the legend."""
@@ -96,9 +98,10 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     """
     fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
     ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
-    ax.set_xticks(range(len(fields)), ticks, rotation=90)
+    step = named_every(len(fields))
+    ax.set_xticks(range(0, len(fields), step), ticks[::step], rotation=90)
     ax.set(
-        xlabel="field and its cardinality, ascending",
+        xlabel="field and its cardinality, ascending" + f"; one in {step} is named" * (step > 1),
         ylabel="information abundance",
         xlim=(-0.6, len(fields) - 0.4),
     )
@@ -106,8 +109,13 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     return {str(field): x for x, field in enumerate(fields["field"])}
 
 
+def named_every(fields: int) -> int:
+    """Return the step from one field that an axis names to the next: 1 up to some hundreds of fields."""
+    return max(1, -(-fields // _NAMED))
+
+
 def wide_enough(size: tuple[float, float], fields: int) -> tuple[float, float]:
-    """Widen a figure so that the name of every field can be read along it.
+    """Widen a figure so that the fields' names can be read along it.
 
     Parameters
     ----------
@@ -121,7 +129,7 @@ def wide_enough(size: tuple[float, float], fields: int) -> tuple[float, float]:
     (float, float)
         The same up to some dozens of fields.
     """
-    return max(size[0], _FIELD * fields + 1), size[1]
+    return max(size[0], _FIELD * min(fields, _NAMED) + 1), size[1]
 
 
 def epoch_axis(ax: Axes, *, xlabel: str, ylabel: str) -> None:

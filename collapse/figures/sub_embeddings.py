@@ -142,7 +142,8 @@ def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = No
     order = list(order or field_order(table))
     matrix = table.pivot_table(index="source", columns="target", values="ia", dropna=False).loc[order, order]
     usual: dict[str, Any] = {"cbar_kws": {"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6}, "square": True}
-    sns.heatmap(matrix, ax=ax, cmap=style.HEAT, xticklabels=1, yticklabels=1, **(usual | options))
+    step = style.named_every(len(order))
+    sns.heatmap(matrix, ax=ax, cmap=style.HEAT, xticklabels=step, yticklabels=step, **(usual | options))
     ax.tick_params(labelsize=5, length=1)
 
 
