@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from filelock import FileLock
 from hypothesis import given
@@ -324,6 +325,18 @@ def test_a_handful_of_open_files(trained: dict[str, Path], tmp_path: Path) -> No
     assert done.returncode in (0, 2)
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 1
+
+
+def test_a_panic_of_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: Collapse) -> None:
+    """It is no Exception, and comes where no more files can be opened."""
+
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("called `Result::unwrap()`: too many open files")
+
+    (tmp_path / "t.csv").write_text("y,a\n" + "0,b\n1,c\n" * 30)
+    monkeypatch.setattr(pl.DataFrame, "filter", panic)
+    code, _, err = collapse("prepare", "table", tmp_path / "t.csv", "--label", "y", "-o", tmp_path / "data")
+    assert (code, err) == (2, "Error: Polars cannot go on: 'called `Result::unwrap()`: too many open files'\n")
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="nothing is closed to root")

@@ -84,6 +84,11 @@ def main() -> None:
         _refuse(
             CollapseError(f"cannot open {shortened(str(error.filename), 200)}: {(error.strerror or '').lower()}")
         )
+    except BaseException as error:
+        # Rust's panic in Polars, such as where too many files are open, is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        _refuse(CollapseError(f"Polars cannot go on: {shortened(str(error), 200)}"))
 
 
 def _refuse(error: CollapseError) -> None:
