@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from collapse.analysis.readers import load
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.field_maps import ProjectionMaps
+from collapse.figures import style
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
 from collapse.figures.display import Display
@@ -239,6 +241,20 @@ def test_long_labels_leave_room_for_the_drawing(
     box = legend.get_window_extent()
     assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
     assert made.axes_[0].get_position().height > 0.2
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_legend_is_inside_its_figure(count: int) -> None:
+    with plt.rc_context(style.RC):  # type: ignore[arg-type]
+        figure, ax = plt.subplots(figsize=(style.COLUMN, 3), layout="constrained")
+        ax.set_ylabel("an axis that is labelled")
+        handles = [ax.plot([0, 1], label=f"DCNv2 SE {10 * n}")[0] for n in range(count)]
+        style.legend_above(ax, handles, columns=3)
+        figure.draw_without_rendering()
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+    plt.close(figure)
 
 
 @pytest.mark.parametrize("number", ["2", "3a", "16"])

@@ -51,6 +51,8 @@ REFERENCE = "0.45"
 _SPECTRUM_FLOOR = 1e-4
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
 """Of a legend's text, and how many of them its handle takes the room of."""
+_LEFT = 0.6
+"""Inches from the left edge of a figure to where a legend begins."""
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
@@ -67,7 +69,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
-    room = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
+    room = int((figure.get_figwidth() - _LEFT) * _CHARACTERS_AN_INCH)
     labels = [wrapped_lines(str(handle.get_label()), room - _HANDLE) for handle in handles]
     longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
     columns = max(1, min(columns, room // (longest + _HANDLE)))
