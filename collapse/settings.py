@@ -44,8 +44,8 @@ def setting(default: Any, holds: Callable[[Any], bool], words: str, *, flag: str
 
 
 def count(default: int, *, at_least: int = 1) -> Any:
-    """Declare a count that has a least value."""
-    return setting(default, lambda value: value >= at_least, f"a count of {at_least} or more")
+    """Declare a count that has a least value; nothing has as many as 2^31 of anything."""
+    return setting(default, lambda value: at_least <= value < 1 << 31, f"a count from {at_least} to 2^31 - 1")
 
 
 def positive(default: float) -> Any:

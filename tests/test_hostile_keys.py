@@ -5,13 +5,18 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collapse.errors import CollapseError
+from collapse.settings import Settings
 from collapse.study.item import record_profile
 from collapse.study.profiles import Profile
+from collapse.training.models.config import MLPConfig
+from collapse.training.runs.config import OptimiserConfig
 from tests.conftest import Collapse
 
 JUNK: tuple[Any, ...] = (
@@ -55,7 +60,7 @@ def made(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from dataclasses import replace
 
     from collapse.training.models.registry import model_config
-    from collapse.training.runs.config import OptimiserConfig, RunConfig
+    from collapse.training.runs.config import RunConfig
     from collapse.training.runs.run import Run
     from tests.test_hostile_runs import stopped
 
@@ -99,3 +104,14 @@ def test_a_replaced_key(file: str, every: bool, made: Path, tmp_path: Path, coll
             if code == 2:
                 assert len(err.strip("\n").split("\n")) == 1, err
                 assert len(err) < 5000
+
+
+@pytest.mark.parametrize("settings", [MLPConfig, OptimiserConfig])
+def test_counts_that_no_program_can_hold(settings: type[Settings]) -> None:
+    """10^30 hidden units were a message of torch over twenty lines."""
+    counts = [item.name for item in fields(settings) if "a count from" in item.metadata.get("words", "")]
+    assert counts
+    for name in counts:
+        assert getattr(settings(**{name: 2**31 - 1}), name) == 2**31 - 1
+        with pytest.raises(CollapseError, match="it is a count from"):
+            settings(**{name: 2**31})

@@ -172,6 +172,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "bad field": (lambda d: put(d / "schema.json", "fields", [{}]), "schema.json lacks the key 'name'"),
     "no fields": (lambda d: put(d / "schema.json", "fields", []), "fields"),
+    "a text for rows that were left out": (
+        lambda d: put(d / "manifest.json", "skipped", {"rows": "x"}),
+        "manifest.json is damaged",
+    ),
     "text for fields": (lambda d: put(d / "schema.json", "fields", [1]), "schema.json is damaged"),
     "no data hash": (lambda d: (d / "manifest.json").write_text('{"rows": 6}'), "lacks the key 'data_hash'"),
     "manifest a number": (lambda d: (d / "manifest.json").write_text("3"), "manifest.json lacks the key 'rows'"),

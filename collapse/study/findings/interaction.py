@@ -68,12 +68,13 @@ def influence(run: StudyRun, by: Side) -> tuple[pd.DataFrame, Correlation]:
 
 def _co_influence(runs: Runs, by: Side) -> Sample:
     found = [influence(run, by) for (run,) in runs.of(runs.profile.single("dcnv2"))]
-    notes = [
-        f"Spearman {each.spearman:.2f}; without i = j Pearson {each.pearson_off_diagonal:.2f}, Spearman "
-        f"{each.spearman_off_diagonal:.2f} (the first initialisation)"
-        for _, each in found[:1]
-    ]
-    return Sample(frames=[sums for sums, _ in found], statistic=pearson, note="; ".join(notes))
+    of_each = [(each.spearman, each.pearson_off_diagonal, each.spearman_off_diagonal) for _, each in found]
+    note = (
+        "Spearman {:.2f}; without i = j Pearson {:.2f}, Spearman {:.2f}".format(*np.mean(of_each, axis=0))
+        if of_each
+        else ""
+    )
+    return Sample(frames=[sums for sums, _ in found], statistic=pearson, note=note)
 
 
 @claim(

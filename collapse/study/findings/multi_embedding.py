@@ -73,8 +73,8 @@ def sets_are_less_influenced(runs: Runs) -> Sample:
     """In multi-embedding, sub-embeddings are less influenced by the field that they interact with."""
     found = [[influence(run, "target") for run in of_seed] for of_seed in runs.of(*_large(runs))]
     frames = [pd.concat([multi[0], single[0].loc[multi[0].index]], axis=1) for multi, single in found]
-    notes = [f"{multi[1].pearson:.2f} less {single[1].pearson:.2f}" for multi, single in found[:1]]
-    return Sample(frames=frames, statistic=less_pearson, note="; ".join(notes))
+    note = _less([(multi[1].pearson, single[1].pearson) for multi, single in found])
+    return Sample(frames=frames, statistic=less_pearson, note=note)
 
 
 @claim(
@@ -149,8 +149,12 @@ def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int |
     # Of a table of D <= K rows every set spans all that there is.
     found = [(of(one), of(other)) for one, other in runs.of(first, second)]
     frames = [(one["div"] - other["div"])[one["cardinality"] > one["columns"]].to_frame() for one, other in found]
-    notes = [f"{one['div'].mean():.2f} less {other['div'].mean():.2f}" for one, other in found[:1]]
-    return Sample(frames=frames, note="; ".join(notes))
+    return Sample(frames=frames, note=_less([(one["div"].mean(), other["div"].mean()) for one, other in found]))
+
+
+def _less(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return what is compared, each a mean over the initialisations."""
+    return "{:.2f} less {:.2f}".format(*np.mean(pairs, axis=0)) if pairs else ""
 
 
 def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:

@@ -1,5 +1,7 @@
 """Claims of how far embedding tables collapse (Section 3, Section 5.4, Appendix I)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -30,8 +32,7 @@ def far_below_random(runs: Runs) -> Sample:
     """
     found = runs.of(runs.profile.single("dcnv2", runs.profile.largest))
     frames = [columns(run.fields(PAPER), "field", value="ia_normalised") for (run,) in found]
-    note = "; ".join(_collapsed(run) for (run,) in found[:1])
-    return Sample(frames=frames, note=note)
+    return Sample(frames=frames, note=_collapsed([run for (run,) in found]) if found else "")
 
 
 @claim(
@@ -115,8 +116,9 @@ def sets_help_at_every_share(runs: Runs) -> Sample:
     n = len(shares)
     means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
     frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=shares) for of in means]
-    above = [f"{value:+.2f} at {share:.0%}" for share, value in frames[0]["value"].items()] if frames else []
-    return Sample(frames=frames, kind="every", unit="shares of the rows", note=", ".join(above))
+    above = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
+    note = ", ".join(f"{value:+.2f} at {share:.0%}" for share, value in above.items())
+    return Sample(frames=frames, kind="every", unit="shares of the rows", note=note)
 
 
 def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia") -> list[pd.DataFrame]:
@@ -128,9 +130,11 @@ def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia")
     return frames
 
 
-def _collapsed(run: StudyRun) -> str:
-    fields = run.fields(PAPER)
-    return f"{(fields['degree'] == 'collapsed').sum()} of {len(fields)} fields are collapsed"
+def _collapsed(runs: Sequence[StudyRun]) -> str:
+    degrees = [run.fields(PAPER)["degree"] for run in runs]
+    counts = [int((degree == "collapsed").sum()) for degree in degrees]
+    least, most = min(counts), max(counts)
+    return f"{f'{least} to {most}' if least < most else most} of {len(degrees[0])} fields are collapsed"
 
 
 CLAIMS: tuple[Claim, ...] = (

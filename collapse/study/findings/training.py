@@ -12,8 +12,11 @@ def _change(runs: Runs, column: str) -> Sample:
     """Return how far a column of the metrics lies above its first epoch at the last."""
     found = [run.metrics[column] for run in runs.along(runs.profile.single("dcnv2"))]
     frames = [pd.DataFrame({"value": [of.iloc[-1] - of.iloc[0]]}) for of in found]
-    notes = [f"{of.iloc[0]:.2f} to {of.iloc[-1]:.2f} in {len(of)} epochs" for of in found[:1]]
-    return Sample(frames=frames, unit="", note="; ".join(notes))
+    if not found:
+        return Sample(frames=frames, unit="")
+    first, last = (sum(of.iloc[at] for of in found) / len(found) for at in (0, -1))
+    note = f"{first:.2f} to {last:.2f} in {max(map(len, found))} epochs"
+    return Sample(frames=frames, unit="", note=note)
 
 
 @claim(

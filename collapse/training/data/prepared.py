@@ -150,13 +150,17 @@ def new_prepared(path: Path, *, overwrite: bool = False, sources: Iterable[Path]
         yield folder
 
 
+class _Skipped(msgspec.Struct, frozen=True):
+    rows: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class _Manifest(msgspec.Struct):
     """What others read of a manifest, with its types."""
 
     rows: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
     data_hash: str
     options: dict[str, Any] = {}
-    skipped: dict[str, Any] = {}
+    skipped: _Skipped = _Skipped()
 
 
 def open_prepared(path: Path) -> PreparedData:
