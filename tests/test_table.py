@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -171,6 +172,10 @@ ROWS = st.lists(
 )
 
 
+NAMES = ["y", "text", "number", "*", "^.*$", "count", "value", "id", "literal"]
+"""Of columns; some mean something to Polars."""
+
+
 def slow(rows: list[Row], bins: int, min_count: int, training: set[int]) -> list[Any]:
     """Prepare in plain Python: the labels, and every field's values, None where out of vocabulary."""
     known = [number for n, (_, _, number) in enumerate(rows) if number is not None and n in training]
@@ -191,6 +196,7 @@ def slow(rows: list[Row], bins: int, min_count: int, training: set[int]) -> list
     seed=st.none() | st.integers(0, 3),
     block=st.sampled_from([1, 20, 1 << 20]),
     kind=st.sampled_from(["csv", "tsv", "csv.gz", "parquet", "two"]),
+    names=st.permutations(NAMES).map(lambda names: names[:3]),
 )
 def test_every_encoder_agrees_with_plain_python(
     rows: list[Row],
@@ -199,45 +205,51 @@ def test_every_encoder_agrees_with_plain_python(
     seed: int | None,
     block: int,
     kind: str,
+    names: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("table")
-    paths = [write_table(folder / f"rows.{'csv' if kind == 'two' else kind}", rows)]
+    label, text, number = names
+    paths = [write_table(folder / f"rows.{'csv' if kind == 'two' else kind}", rows, names)]
     if kind == "two":
         middle = len(rows) // 2
-        paths = [write_table(folder / "a.parquet", rows[:middle]), write_table(folder / "b.csv", rows[middle:])]
+        paths = [
+            write_table(folder / f"{n}", part, names)
+            for n, part in (("a.parquet", rows[:middle]), ("b.csv", rows[middle:]))
+        ]
     training = set(range(len(rows)) if seed is None else split_rows(len(rows), seed).train.tolist())
     expected = slow(rows, bins, min_count, training)
     settings: dict[str, Any] = {
-        "categorical": ("text",),
-        "numeric": ("number",),
+        "categorical": (text,),
+        "numeric": (number,),
         "bins": Bins("quantile", float(bins)),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delimited, "BLOCK_BYTES", block)
         patch.setattr(table_parquet, "BATCH_ROWS", max(block // 10, 1))
-        data = attempted(paths, folder / "data", min_count=min_count, vocabulary_split=seed, **settings)
+        data = attempted(paths, folder / "data", label, min_count=min_count, vocabulary_split=seed, **settings)
     if isinstance(data, str):
         assert min(len(set(field)) for field in expected) < 2 or not training, data
         assert not (folder / "data").exists()
         return
     assert data.labels.tolist() == expected[0]
-    for field, of_field in zip(("text", "number"), expected[1:], strict=True):
+    for field, of_field in zip((text, number), expected[1:], strict=True):
         found = values(data, field)
         # Bins have other names in plain Python: which rows share one is compared.
         assert [value is None for value in found] == [value is None for value in of_field]
         assert len(set(zip(found, of_field, strict=True))) == len(set(found)) == len(set(of_field))
-    assert values(data, "text") == [value and value[0] for value in expected[1]]
+    assert values(data, text) == [value and value[0] for value in expected[1]]
 
 
-def write_table(path: Path, rows: list[Row]) -> Path:
+def write_table(path: Path, rows: list[Row], names: Sequence[str] = ("y", "text", "number")) -> Path:
     if path.suffix == ".parquet":
-        frame = pl.DataFrame(rows, schema={"y": pl.Boolean, "text": pl.String, "number": pl.Float64}, orient="row")
+        schema = dict(zip(names, (pl.Boolean, pl.String, pl.Float64), strict=True))
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
         frame.write_parquet(path)
         return path
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t" if path.suffix == ".tsv" else ",")
-    writer.writerow(["number", "text", "y"])
+    writer.writerow(names[::-1])
     writer.writerows(("" if number is None else repr(number), cell, int(label)) for label, cell, number in rows)
     return written(path, text.getvalue())
 

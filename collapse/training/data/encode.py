@@ -94,8 +94,10 @@ class Encoder:
         labels : array_like, shape (rows of the block,)
             0 or 1.
         """
+        # By place: Polars takes a name such as * for a pattern.
+        places = {name: place for place, name in enumerate(block.columns)}
         codes = block.select(
-            pl.col(field).fill_null("").cast(pl.Categorical(categories)).to_physical()
+            pl.nth(places[field]).fill_null("").cast(pl.Categorical(categories)).to_physical()
             for field, categories in self._categories.items()
         )
         for field in self._fields:

@@ -131,8 +131,10 @@ def _rows(
 
 def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
     numeric = plan.named("numeric")
-    cells = cleaned(frame.select(*plan.named("categorical", "numeric"), plan.label.column), plan.settings.missing)
-    numbers = cells.select(pl.col(numeric).cast(pl.Float64, strict=False))
+    names = plan.named("categorical", "numeric")
+    # Within brackets a name is that of a column; elsewhere Polars takes one such as * for a pattern.
+    cells = cleaned(frame[[*names, plan.label.column]], plan.settings.missing)
+    numbers = pl.DataFrame([cells[name] for name in numeric]).cast(pl.Float64, strict=False)
     wrong = pl.DataFrame(
         cells[name].is_not_null() & ~(numbers[name].is_finite() | numbers[name].is_nan()).fill_null(False)
         for name in numeric
@@ -146,7 +148,7 @@ def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
         empty = cells[plan.label.column].is_null().arg_true().to_list()
         what = f"column {plan.label.column} is empty: the row has no label; --skip-unlabelled leaves such rows out"
         faults = dict.fromkeys(empty, what) | faults
-    fields = cells.select(plan.named("categorical", "numeric")).with_columns(numbers.fill_nan(None))
+    fields = cells[list(names)].with_columns(numbers.fill_nan(None))
     return fields, labels, faults
 
 

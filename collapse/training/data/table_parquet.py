@@ -83,7 +83,7 @@ class ParquetTable(TableFile):
                 # Names and types alone: what else the file says of its columns nobody has checked.
                 frame = pl.from_arrow(pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names))
                 assert isinstance(frame, pl.DataFrame)
-                yield as_text(frame.select(columns), self.path)
+                yield as_text(frame[list(columns)], self.path)
 
 
 def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
@@ -110,7 +110,7 @@ def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     for name, kind in frame.schema.items():
         if not (kind.is_numeric() or kind in _PLAIN):
             raise CollapseError(_no_text(path, name, kind))
-    return frame.select(_text(name, kind) for name, kind in frame.schema.items())
+    return frame.select(_text(pl.nth(place), kind) for place, kind in enumerate(frame.dtypes))
 
 
 def _has_text(kind: pa.DataType) -> bool:
@@ -123,15 +123,14 @@ def _no_text(path: Path, name: str, kind: object) -> str:
     return f"{path}: column {shortened(name)} is of type {kind}, which has no text: leave it out with --drop"
 
 
-def _text(name: str, kind: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
+def _text(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
     if kind not in _FLOATS:
         return column.cast(pl.String)
     whole = column.cast(pl.Int64, strict=False)
     return (
         pl.when(~column.is_nan())
         .then(pl.when(whole.cast(kind) == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String)))
-        .alias(name)
+        .name.keep()
     )
 
 

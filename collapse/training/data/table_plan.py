@@ -157,7 +157,7 @@ def _first_rows(file: TableFile, columns: Sequence[str], missing: Sequence[str])
     """Read some rows, whatever their labels."""
 
     def parse(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, dict[int, str]]:
-        return cleaned(frame.select(columns), missing), pl.repeat(False, len(frame), eager=True), {}
+        return cleaned(frame[list(columns)], missing), pl.repeat(False, len(frame), eager=True), {}
 
     # What is malformed is judged when all rows are read.
     first, _ = next(file.rows(columns, parse, SkippedRows(_ANY_NUMBER)))
@@ -167,10 +167,10 @@ def _first_rows(file: TableFile, columns: Sequence[str], missing: Sequence[str])
 def _column(name: str, said: Role | None, sample: pl.DataFrame) -> Column:
     if said == "left out":
         return Column(name=name, role=said, why="asked for", distinct=0, examples=())
-    cells = sample[name].drop_nulls()
-    counts = cells.value_counts().sort(["count", name], descending=[True, False])
+    cells = sample[name].drop_nulls().alias("value")
+    counts = cells.value_counts().sort(["count", "value"], descending=[True, False])
     role, why = (said, "asked for") if said else _guess(cells)
-    examples = tuple(counts[name].head(EXAMPLES).to_list())
+    examples = tuple(counts["value"].head(EXAMPLES).to_list())
     return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples)
 
 
