@@ -36,6 +36,11 @@ def clipped(text: str, characters: int = 60) -> str:
     return text if len(text) <= characters else f"{text[:begin]}..{text[begin + 2 - characters :]}"
 
 
+def shown_name(name: str) -> str:
+    """Write a name for a table that people read: whole, unless it is longer than a line."""
+    return clipped(name, 120)
+
+
 def path_text(path: Path) -> str:
     """Write a path, which need not be text, as text: bytes that are none as escapes."""
     return os.fsencode(path).decode(errors="backslashreplace")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from collapse.analysis.factors import FactoredTables
 from collapse.tables import TableSet
-from collapse.visible import one_line
+from collapse.visible import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _TOLD = 8
@@ -28,7 +28,7 @@ def heading(factored: FactoredTables) -> tuple[str, str]:
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     return (
-        one_line(f"{tables.source}: {tables.name}, {shape} ({described})"),
+        clipped(f"{tables.source}: {tables.name}, {shape} ({described})", 500),
         one_line(
             f"{rows_told(factored)}; {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} "
             f"draws, seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"

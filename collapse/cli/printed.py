@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from collapse.analysis.words import heading, next_command, remarks, summary, worst_first
 from collapse.figures.markdown import markdown_table
+from collapse.visible import shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,8 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
             text[column] = table[column].map(form.format).where(table[column].notna(), "")
         else:
             text[column] = table[column].astype(str).where(table[column].notna(), "")
+    if "field" in text:
+        text["field"] = text["field"].map(shown_name)
     compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
     return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
 

@@ -11,6 +11,7 @@ import click
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
+from collapse.visible import shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +185,8 @@ def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
         saved=shown["saved"].map("{:.0%}".format),
         **{name: shown[name].map("{:,}".format) for name in ("bytes_before", "bytes_after")},
     ).rename(columns={"cardinality": "D", "columns": "K", "bytes_before": "bytes", "bytes_after": "after"})
-    text["field"] = text["field"].str.ljust(text["field"].str.len().max())
+    names = text["field"].map(shown_name)
+    text["field"] = names.str.ljust(names.str.len().max())
     return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
 
 
