@@ -20,7 +20,7 @@ __all__ = ["study"]
 
 COMMANDS: dict[str, list[str]] = {
     "train": ["train", "--model", "fm-2", "--data", "DATA", "--epochs", "2", "--out", "OUT/run"],
-    "sweep": ["sweep", "2", "17a", *STUDY, "--out", "OUT/study"],
+    "sweep": ["sweep", "2", "14", *STUDY, "--out", "OUT/study"],
     "figures": ["figures", "OUT/study", "--figure", "2", "--figure", "table-4", "-o", "OUT"],
     "findings": ["findings", "OUT/study"],
     "prepare": ["prepare", "table", "TABLE", "--label", "y", "--min-count", "1", "--overwrite", "-o", "OUT/data"],
@@ -88,7 +88,7 @@ def test_every_command_twice(at_once: AtOnce, out: Path, collapse: Collapse) -> 
     """Every pair of commands is among them."""
     check(at_once(*COMMANDS, *reversed(COMMANDS)), out)
     profile = read_profile(out / "study")
-    assert {run.state for run in plan(runs_of(["2", "17a"], profile), out / "study")} == {"finished"}
+    assert {run.state for run in plan(runs_of(["2", "14"], profile), out / "study")} == {"finished"}
     for words in (
         ["data", out / "data", "--verify"],
         ["analyze", out / "small.pt"],

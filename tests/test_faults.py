@@ -30,16 +30,14 @@ COMMANDS: dict[str, list[str]] = {
     "sweep": ["sweep", "2", *STUDY, "--out", "OUT/study"],
     "figures of a study": ["figures", "STUDY", "--figure", "2", "--figure", "table-4", "-o", "OUT"],
     "the page of a study": ["figures", "STUDY", "--figure", "all", "-o", "OUT"],
-    "reproduce": ["reproduce", *STUDY, "--out", "OUT/study"],
 }
 AGAIN: dict[str, list[str]] = {
     "prepare": ["data", "OUT/data", "--verify"],
     "train": ["train", "--resume", "--out", "OUT/run"],
     "sweep": COMMANDS["sweep"],
-    "reproduce": COMMANDS["reproduce"],
 }
 """What succeeds after a command that failed, if it had begun something."""
-SLOW = ("sweep", "the page of a study", "reproduce")
+SLOW = ("sweep", "the page of a study")
 BEGUN = ("data", "run/config.json", "study")
 LEFT = (
     "report.html",
