@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data import delimited, table_parquet
+from collapse.training.data import delimited, table_parquet, vocabulary
 from collapse.training.data.bins import Bins
 from collapse.training.data.prepared import PreparedData
 from collapse.training.data.split import split_rows
@@ -227,6 +227,7 @@ def test_every_encoder_agrees_with_plain_python(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delimited, "BLOCK_BYTES", block)
         patch.setattr(table_parquet, "BATCH_ROWS", max(block // 10, 1))
+        patch.setattr(vocabulary, "GROUP", block)
         data = attempted(paths, folder / "data", label, min_count=min_count, vocabulary_split=seed, **settings)
     if isinstance(data, str):
         assert min(len(set(field)) for field in expected) < 2 or not training, data

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from collapse.errors import CollapseError, shortened
+from collapse.errors import CollapseError
 from collapse.training.data.delimited import Format, read_rows
 from collapse.training.data.growing import GrowingArray
 from collapse.training.data.prefetch import prefetched
@@ -32,8 +32,7 @@ from collapse.training.data.raw_file import opened
 from collapse.training.data.schema import OOV_ID, Schema
 from collapse.training.data.skipped import SkippedRows
 from collapse.training.data.split import split_rows
-
-VALUES = {"value": pl.String, "count": pl.Int64}
+from collapse.training.data.vocabulary import check_several, vocabulary_of
 
 
 class Encoder:
@@ -138,15 +137,18 @@ class Encoder:
             If a split is asked for that leaves no training rows, or for a field that is refused.
         """
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
-        parts, tables = zip(*(self._vocabulary(field, counts[field]) for field in self._fields), strict=True)
+        vocabulary, tables = vocabulary_of(
+            self._categories, self._counts, counts, rows=self.rows, min_count=self._min_count
+        )
+        # The OOV row, and the greatest id.
+        cardinalities = tuple(1 + int(table.max(initial=OOV_ID)) for table in tables)
         if refuse_single:
-            _refuse_single(parts, self._min_count)
-        vocabulary = pl.concat(parts)
+            check_several(vocabulary, cardinalities, self._min_count)
         write_description(
             self._folder,
             schema=Schema(
                 fields=tuple(self._fields),
-                cardinalities=tuple(len(part) for part in parts),
+                cardinalities=cardinalities,
                 name=name,
                 label=label,
                 descriptions=tuple(self._fields.values()),
@@ -177,20 +179,6 @@ class Encoder:
             for n, field in enumerate(self._fields):
                 np.add.at(counts[field], codes[:, n], 1)
         return counts
-
-    def _vocabulary(self, field: str, deciding: NDArray[np.int64]) -> tuple[pl.DataFrame, NDArray[np.int32]]:
-        """Return the field's part of the vocabulary and the id of every provisional code."""
-        counts, categories = self._counts[field], self._categories[field]
-        codes = np.flatnonzero(deciding >= self._min_count)
-        values = pl.Series(codes, dtype=pl.UInt32).cat.to(pl.Categorical(categories)).cast(pl.String)
-        kept = pl.DataFrame(
-            {"code": codes, "value": values, "count": counts[codes], "deciding": deciding[codes]}
-        ).sort("deciding", "value", descending=[True, False])
-        table = np.full(len(counts), OOV_ID, dtype=np.int32)
-        table[kept["code"].to_numpy()] = np.arange(1, len(kept) + 1)
-        oov = pl.DataFrame({"value": [None], "count": [self.rows - kept["count"].sum()]}, schema=VALUES)
-        part = pl.concat([oov, kept.select("value", "count")]).with_row_index("id")
-        return part.select(pl.lit(field).alias("field"), pl.col("id").cast(pl.Int32), "value", "count"), table
 
     def _finish_arrays(self, vocabulary: pl.DataFrame, tables: Sequence[NDArray[np.int32]]) -> str:
         """Map codes to ids in place; return the hash of everything that the data set tells a model."""
@@ -271,21 +259,3 @@ def _counted(counts: NDArray[np.int64], codes: NDArray[np.uint32]) -> NDArray[np
         counts = np.concatenate([counts, np.zeros(max(missing, len(counts)), dtype=np.int64)])
     np.add.at(counts, codes, 1)
     return counts
-
-
-def _refuse_single(parts: Sequence[pl.DataFrame], min_count: int) -> None:
-    single = [part for part in parts if part["count"].count() and (part["count"] > 0).sum() < 2]
-    if not single:
-        return
-    names, first = [part["field"][0] for part in single], single[0]
-    rare = first["count"][0] > 0
-    why = (
-        f"no value in {min_count} rows or more"
-        if rare
-        else f"one value in all rows, {shortened(first['value'][1])}"
-    )
-    others = f", as have {len(names) - 1} more" if len(names) > 1 else ""
-    raise CollapseError(
-        f"field {shortened(names[0])} has {why}{others}: it tells nothing; leave it out with --drop "
-        f"{','.join(names)}"
-    )

@@ -5,6 +5,7 @@ least one has a fraction; else it is categorical. Whole numbers are categorical 
 a model, look like counts; ``numeric`` says otherwise.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,10 +168,10 @@ def _first_rows(file: TableFile, columns: Sequence[str], missing: Sequence[str])
 def _column(name: str, said: Role | None, sample: pl.DataFrame) -> Column:
     if said == "left out":
         return Column(name=name, role=said, why="asked for", distinct=0, examples=())
-    cells = sample[name].drop_nulls().alias("value")
-    counts = cells.value_counts().sort(["count", "value"], descending=[True, False])
+    cells = sample[name].drop_nulls()
+    counts = Counter(cells.to_list())
     role, why = (said, "asked for") if said else _guess(cells)
-    examples = tuple(counts["value"].head(EXAMPLES).to_list())
+    examples = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:EXAMPLES])
     return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples)
 
 
