@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from collapse.analysis.verdicts import LEAST_BELOW
+from collapse.visible import shown_name
 
 if TYPE_CHECKING:
     from collapse.analysis.explanation import Explanation
@@ -40,7 +41,7 @@ def explanation_text(found: "Explanation", partners: int = 5) -> str:
         Some paragraphs.
     """
     of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), found.columns
-    lines = [f"{found.field}: {of['verdict']}"]
+    lines = [f"{shown_name(found.field)}: {of['verdict']}"]
     lines += [f"  {found.warning}"] if found.warning else []
     lines += [f"  number {found.rank} of {found.fields} fields, from the most collapsed"]
     lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_trained(of)}", f"  {_zeros(found)}"]
@@ -112,7 +113,8 @@ def _partners(found: "Explanation", partners: int) -> list[str]:
         ia=shown["ia"].map("{:.2f}".format),
         **{name: shown[name].map("{:.0%}".format) for name in ("left", "of_all", "ia_normalised")},
     ).rename(columns={"ia": "IA", "of_all": "of all", "ia_normalised": "its own IA/random"})
-    text["field"] = text["field"].str.ljust(text["field"].str.len().max())
+    names = text["field"].map(shown_name)
+    text["field"] = names.str.ljust(names.str.len().max())
     rest = len(found.partners) - len(shown)
     lines = [f"  {line}".rstrip() for line in text.to_string(index=False, justify="left").split("\n")]
     return [*lines, *([f"  and {rest} more that leave more of it"] if rest else [])]

@@ -76,7 +76,8 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         )
         return
     options = ", ".join(
-        f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in told["options"].items()
+        f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in told["options"].items()
     )
     skipped = f"; {told['skipped']:,} malformed rows skipped" if told["skipped"] else ""
     click.echo(
