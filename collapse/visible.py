@@ -1,6 +1,7 @@
 """Names from files, and paths, as text that a terminal can bear."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -39,6 +40,13 @@ def clipped(text: str, characters: int = 60) -> str:
 def shown_name(name: str) -> str:
     """Write a name for a table that people read: whole, unless it is longer than a line."""
     return clipped(name, 120)
+
+
+def name_column(names: Iterable[str]) -> list[str]:
+    """Write names one below the other: each by `shown_name`, all of one width."""
+    shown = list(map(shown_name, names))
+    width = max(map(len, shown), default=0)
+    return [name.ljust(width) for name in shown]
 
 
 def path_text(path: Path) -> str:

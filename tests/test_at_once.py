@@ -14,19 +14,16 @@ from collapse.study.item import read_profile
 from collapse.study.recipes import runs_of
 from collapse.study.sweep import plan
 from tests.conftest import Collapse
+from tests.test_faults import COMMANDS as ALONE
 from tests.test_faults import STUDY, study
 
 __all__ = ["study"]
 
 COMMANDS: dict[str, list[str]] = {
-    "train": ["train", "--model", "fm-2", "--data", "DATA", "--epochs", "2", "--out", "OUT/run"],
+    **{name: ALONE[name] for name in ("train", "prepare", "report", "truncate", "a figure")},
     "sweep": ["sweep", "2", "14", *STUDY, "--out", "OUT/study"],
     "figures": ["figures", "OUT/study", "--figure", "2", "--figure", "table-4", "-o", "OUT"],
     "findings": ["findings", "OUT/study"],
-    "prepare": ["prepare", "table", "TABLE", "--label", "y", "--min-count", "1", "--overwrite", "-o", "OUT/data"],
-    "report": ["report", "CKPT", "-o", "OUT/report.html"],
-    "truncate": ["truncate", "CKPT", "--energy", "0.9", "-o", "OUT/small.pt"],
-    "analyze": ["analyze", "CKPT", "--figure", "2", "--out", "OUT"],
 }
 REFUSALS = ("another process is training in ", "another process is writing ")
 AtOnce = Callable[..., list[tuple[str, int | None, str]]]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from collapse.analysis.verdicts import LEAST_BELOW
-from collapse.visible import shown_name
+from collapse.visible import name_column, shown_name
 
 if TYPE_CHECKING:
     from collapse.analysis.explanation import Explanation
@@ -113,8 +113,7 @@ def _partners(found: "Explanation", partners: int) -> list[str]:
         ia=shown["ia"].map("{:.2f}".format),
         **{name: shown[name].map("{:.0%}".format) for name in ("left", "of_all", "ia_normalised")},
     ).rename(columns={"ia": "IA", "of_all": "of all", "ia_normalised": "its own IA/random"})
-    names = text["field"].map(shown_name)
-    text["field"] = names.str.ljust(names.str.len().max())
+    text["field"] = name_column(text["field"])
     rest = len(found.partners) - len(shown)
     lines = [f"  {line}".rstrip() for line in text.to_string(index=False, justify="left").split("\n")]
     return [*lines, *([f"  and {rest} more that leave more of it"] if rest else [])]

@@ -11,7 +11,7 @@ import click
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
-from collapse.visible import shown_name
+from collapse.visible import name_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,8 +185,7 @@ def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
         saved=shown["saved"].map("{:.0%}".format),
         **{name: shown[name].map("{:,}".format) for name in ("bytes_before", "bytes_after")},
     ).rename(columns={"cardinality": "D", "columns": "K", "bytes_before": "bytes", "bytes_after": "after"})
-    names = text["field"].map(shown_name)
-    text["field"] = names.str.ljust(names.str.len().max())
+    text["field"] = name_column(text["field"])
     return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
 
 

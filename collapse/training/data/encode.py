@@ -29,7 +29,7 @@ from collapse.training.data.prepared import (
     write_description,
 )
 from collapse.training.data.raw_file import opened
-from collapse.training.data.schema import OOV_ID, Schema
+from collapse.training.data.schema import Schema
 from collapse.training.data.skipped import SkippedRows
 from collapse.training.data.split import split_rows
 from collapse.training.data.vocabulary import check_several, vocabulary_of
@@ -137,18 +137,16 @@ class Encoder:
             If a split is asked for that leaves no training rows, or for a field that is refused.
         """
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
-        vocabulary, tables = vocabulary_of(
+        vocabulary, tables, cardinalities = vocabulary_of(
             self._categories, self._counts, counts, rows=self.rows, min_count=self._min_count
         )
-        # The OOV row, and the greatest id.
-        cardinalities = tuple(1 + int(table.max(initial=OOV_ID)) for table in tables)
         if refuse_single:
             check_several(vocabulary, cardinalities, self._min_count)
         write_description(
             self._folder,
             schema=Schema(
                 fields=tuple(self._fields),
-                cardinalities=cardinalities,
+                cardinalities=tuple(cardinalities),
                 name=name,
                 label=label,
                 descriptions=tuple(self._fields.values()),

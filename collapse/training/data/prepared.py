@@ -107,7 +107,7 @@ class PreparedData:
             raise CollapseError(f"{path} is not a whole Parquet file: {AGAIN}") from error
         expected = pl.DataFrame(
             [
-                _repeated(self.schema.fields, self.schema.cardinalities),
+                field_column(self.schema.fields, self.schema.cardinalities),
                 pl.Series("id", np.concatenate([np.arange(D) for D in self.schema.cardinalities]), pl.Int32),
             ]
         )
@@ -311,7 +311,8 @@ def write_description(
     write_json(folder / MANIFEST, manifest)
 
 
-def _repeated(fields: Sequence[str], cardinalities: Sequence[int]) -> pl.Series:
+def field_column(fields: Sequence[str], cardinalities: Sequence[int] | NDArray[np.int64]) -> pl.Series:
+    """Return a vocabulary's column ``field``: every name as often as its field has ids."""
     # By number: NumPy's own text forgets NULs at its end.
     return pl.Series("field", fields).gather(np.repeat(np.arange(len(fields)), cardinalities))
 

@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from collapse.errors import CollapseError, shortened
+from collapse.training.data.prepared import field_column
 from collapse.training.data.schema import OOV_ID
 
 GROUP = 1 << 20
@@ -20,7 +21,7 @@ Counts = Mapping[str, NDArray[np.int64]]
 
 def vocabulary_of(
     categories: Mapping[str, pl.Categories], counts: Counts, deciding: Counts, *, rows: int, min_count: int
-) -> tuple[pl.DataFrame, list[NDArray[np.int32]]]:
+) -> tuple[pl.DataFrame, list[NDArray[np.int32]], list[int]]:
     """Give every value that is frequent enough an id, the most frequent first, and the others the OOV row's.
 
     Parameters
@@ -38,28 +39,29 @@ def vocabulary_of(
 
     Returns
     -------
-    tuple of (pl.DataFrame, list of numpy.ndarray)
-        ``field``, ``id``, ``value``, ``count``; and the id of every code, by field.
+    tuple of (pl.DataFrame, list of numpy.ndarray, list of int)
+        ``field``, ``id``, ``value``, ``count``; the id of every code, by field; and the ids of every field.
     """
-    parts, tables = [], []
-    for group in _groups(deciding, min_count):
-        kept = {field: np.flatnonzero(deciding[field] >= min_count) for field in group}
+    parts, tables, cardinalities = [], [], []
+    for kept in _groups(deciding, min_count):
         part, of_group = _numbered(kept, categories, counts, deciding, rows)
         parts.append(part)
         tables += of_group
-    return pl.concat(parts), tables
+        cardinalities += [1 + len(codes) for codes in kept.values()]
+    return pl.concat(parts), tables, cardinalities
 
 
-def _groups(deciding: Counts, min_count: int) -> Iterator[list[str]]:
-    group: list[str] = []
+def _groups(deciding: Counts, min_count: int) -> Iterator[dict[str, NDArray[np.int64]]]:
+    """Yield the codes that have an id, by field, some fields at a time."""
+    group: dict[str, NDArray[np.int64]] = {}
     size = 0
     for field, of_field in deciding.items():
-        more = 1 + int(np.count_nonzero(of_field >= min_count))
-        if group and size + more > GROUP:
+        codes = np.flatnonzero(of_field >= min_count)
+        if group and size + len(codes) > GROUP:
             yield group
-            group, size = [], 0
-        group.append(field)
-        size += more
+            group, size = {}, 0
+        group[field] = codes
+        size += len(codes)
     yield group
 
 
@@ -92,13 +94,8 @@ def _numbered(
         table[codes[start + 1 : start + size]] = np.arange(1, size)
         tables.append(table)
     ids = np.arange(len(part)) - np.repeat(starts, sizes)
-    fields = pl.Series(list(kept), dtype=pl.String).gather(part["place"])
-    return pl.DataFrame(
-        [fields.alias("field"), pl.Series("id", ids, pl.Int32), part["value"], part["count"]]
-    ), tables
-
-
-_NONE = pl.Series([None], dtype=pl.String)
+    fields = field_column(list(kept), sizes)
+    return pl.DataFrame([fields, pl.Series("id", ids, pl.Int32), part["value"], part["count"]]), tables
 
 
 def check_several(vocabulary: pl.DataFrame, cardinalities: Sequence[int], min_count: int) -> None:
