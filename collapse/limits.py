@@ -1,5 +1,6 @@
 """What a command may ask of the machine: computed before anything is allocated."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,33 @@ def available_memory() -> int:
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
         free = min(free, limit - used)
     return free
+
+
+def refuse_few_open_files(least: int, what: str) -> None:
+    """Refuse what opens more files at one time than this process may.
+
+    Parameters
+    ----------
+    least : int
+        Files that it opens at one time, with those that every process has.
+    what : str
+        What opens them, as it reads before "opens".
+
+    Raises
+    ------
+    CollapseError
+        If fewer are allowed; the sentence has both numbers.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < least:
+        raise CollapseError(
+            f"{what} opens up to {least} files at a time and this process may open {allowed}: "
+            f"raise the limit with `ulimit -n {least}`"
+        )
 
 
 def refuse_beyond_memory(needed: int, what: str, hint: str, *, available: int | None = None) -> None:

@@ -327,6 +327,21 @@ def test_a_handful_of_open_files(trained: dict[str, Path], tmp_path: Path) -> No
     assert len(done.stderr.strip().splitlines()) <= 1
 
 
+def test_preparing_with_a_handful_of_open_files(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("y,a\n" + "0,b\n1,c\n" * 30)
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)); import collapse.cli as c; c.main()"
+    )
+    words = [sys.executable, "-c", script, "prepare", "table", "t.csv", "--label", "y", "-o", "data"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: preparing a data set opens up to 32 files at a time and this process may open 24: "
+        "raise the limit with `ulimit -n 32`\n"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
 def test_a_panic_of_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: Collapse) -> None:
     """It is no Exception, and comes where no more files can be opened."""
 

@@ -8,6 +8,7 @@ import click
 from collapse.cli.options import named, setting_options
 from collapse.cli.prepare_table import table
 from collapse.cli.preparing import min_count_option, output_option, overwrite_option, raw_file_options, tell
+from collapse.limits import refuse_few_open_files
 from collapse.training.data.synthetic_settings import SyntheticSettings
 
 
@@ -20,6 +21,8 @@ def command() -> None:
     at all, and the same input gives the same bytes. The flights need no preparing: `--data flights` does it
     when first asked.
     """
+    # Polars panics, with lines of its own on standard error, where it cannot open a file of its threads.
+    refuse_few_open_files(32, "preparing a data set")
 
 
 command.add_command(table)
