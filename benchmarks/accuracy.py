@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse.analysis.measures.precision import machine_epsilon, rounding_noise
-from collapse.analysis.measures.spectra import singular_values
+from collapse.measures.precision import machine_epsilon, rounding_noise
+from collapse.measures.spectra import singular_values
 
 D, K = 20_000, 50
 SPECTRA = {

@@ -24,12 +24,13 @@ from benchmarks.machine import best
 from benchmarks.training import FIELDS, TABLE_ROWS, criteo_cardinalities
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
-from collapse.analysis.measures.angles import ColumnSpaces
-from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
-from collapse.checkpoint import Checkpoint, save_checkpoint
-from collapse.field_maps import ProjectionMaps
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.checkpoint.file import save_checkpoint
+from collapse.io.checkpoint.schema import Checkpoint
+from collapse.io.field_maps import ProjectionMaps
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.measures.angles import ColumnSpaces
+from collapse.measures.random_matrix import random_abundance
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import RunConfig

@@ -18,13 +18,13 @@ import torch
 
 from collapse.analysis.diagnosis import diagnose
 from collapse.errors import CollapseError
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.split import split_rows
+from collapse.training.data.load import load_data
+from collapse.training.data.store.split import split_rows
 from collapse.training.models.registry import model_config, model_names
 from collapse.training.runs.config import RunConfig, Seeds
-from collapse.training.runs.cpu import fast_float32_products, keep_freed_memory
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.loop import Trainer
+from collapse.training.runs.machine import fast_float32_products, keep_freed_memory
 from collapse.training.runs.run import Run
 
 SCALE, SEEDED, SEEDS = 4, ("dcnv2", "dnn"), 3

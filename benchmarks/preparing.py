@@ -21,9 +21,9 @@ from typing import Literal
 
 import numpy as np
 
-from collapse.training.data import avazu, criteo
-from collapse.training.data.synthetic_raw import write_raw
-from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings
+from collapse.training.data.sources import avazu, criteo
+from collapse.training.data.sources.synthetic.raw import write_raw
+from collapse.training.data.sources.synthetic.settings import SHAPES, SyntheticSettings
 from collapse.training.runs.batches import epoch_order
 
 

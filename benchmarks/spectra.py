@@ -13,8 +13,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from benchmarks.machine import best, copy_rate, product_rate
-from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.analysis.measures.spectra import singular_values
+from collapse.measures.random_matrix import random_abundance
+from collapse.measures.spectra import singular_values
 
 USUAL = "numpy.linalg.svd, float64"
 

@@ -2,7 +2,8 @@
 
 Trains a factorization machine, the teacher's own interaction, on the synthetic sets, from two initialisations, and
 counts the verdicts by the teacher's groups: free fields use all of their directions, bound and low ones have a use
-for one (`collapse.training.data.synthetic.Teacher`). Printed as Markdown. About three minutes on two cores.
+for one (`Teacher` of collapse/training/data/sources/synthetic/teacher.py). Printed as Markdown. About three
+minutes on two cores.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 
 import collapse
 from collapse.analysis.verdicts import Degree
-from collapse.training.data.catalogue import load_data
+from collapse.training.data.load import load_data
 
 DATA = ("synthetic-criteo:0.01", "synthetic-avazu:0.01")
 SEEDS, EPOCHS = (0, 1), 12

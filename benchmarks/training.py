@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,19 +28,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import copy_rate, product_rate
 from collapse.errors import CollapseError
-from collapse.training.data.prepared import PreparedData
-from collapse.training.data.schema import Schema
-from collapse.training.data.split import Split
-from collapse.training.data.synthetic_settings import SyntheticSettings
+from collapse.training.data.sources.synthetic.settings import SyntheticSettings
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.schema import Schema
+from collapse.training.data.store.split import Split
 from collapse.training.models.config import ModelConfig
-from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
+from collapse.training.models.kernels.dropout import Dropout
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.reference import FORMULAS, usual_cross, usual_ffm
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
-from collapse.training.runs.cpu import fast_float32_products, keep_freed_memory, refuse_slow_bf16
 from collapse.training.runs.loop import Trainer
-from tests.twins import TWINS, make_plain, usual_cross, usual_ffm
+from collapse.training.runs.machine import fast_float32_products, keep_freed_memory, refuse_slow_bf16
 
 TWIN = "plain twin"
 USUAL = (TWIN, "fuxictr")
@@ -88,7 +89,7 @@ class PlainEmbedding(nn.Module):
         self.parts = nn.ModuleList(nn.Embedding(rows, size) for _ in range(columns // size))
         self.sets = fused.sets
 
-    def forward(self, ids: Tensor, gradient: Tensor | None = None) -> tuple[Tensor, ...]:  # noqa: ARG002
+    def forward(self, ids: Tensor) -> tuple[Tensor, ...]:
         """Return one tensor a set."""
         rows = ids + self.offsets
         return torch.cat([part(rows) for part in self.parts], dim=2).chunk(self.sets, dim=2)
@@ -98,9 +99,9 @@ def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbedding
     """Build the twin: our model with all that is fast about it taken out."""
     model = MultiEmbeddingModel(cardinalities, config)
     model.embedding = PlainEmbedding(model.embedding, config.embedding_size)  # type: ignore[assignment]
-    twin = {**TWINS, "dcnv2": usual_cross, "ffm": usual_ffm}[config.model]
+    formula = {**FORMULAS, "dcnv2": usual_cross, "ffm": usual_ffm}[config.model]
     for interaction in model.interactions:
-        make_plain(interaction, twin)  # type: ignore[arg-type]
+        interaction.forward = partial(formula, interaction)
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, Dropout):

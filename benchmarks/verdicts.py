@@ -14,10 +14,10 @@ from scipy import stats
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose
-from collapse.analysis.readers import load
-from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.verdicts import Degree
+from collapse.io.load import load
+from collapse.io.readers.row_counts import RowCounts
+from collapse.io.readers.selection import Selection
 
 ROWS = (3, 5, 10, 30, 100, 1000, 10_000, 100_000)
 COLUMNS = (2, 4, 8, 16, 64, 256)

@@ -1,20 +1,20 @@
 # The public names, each from the module that holds it. lazy_loader reads this file when the package is imported.
 
 from .analysis.choices import Choices
-from .analysis.comparison import compare
+from .analysis.several import compare
 from .analysis.diagnosis import diagnose
 from .analysis.diversity import set_diversity
 from .analysis.dynamics import dynamics
 from .analysis.explanation import Explanation
 from .analysis.factors import factorise
 from .analysis.gradient_split import split_gradient
-from .analysis.measures.angles import diversity, principal_angles, principal_cosines
-from .analysis.measures.dimensions import effective_rank, participation_ratio, stable_rank
-from .analysis.measures.random_matrix import random_abundance
-from .analysis.measures.spectra import singular_values
+from .measures.angles import diversity, principal_angles, principal_cosines
+from .measures.dimensions import effective_rank, participation_ratio, stable_rank
+from .measures.random_matrix import random_abundance
+from .measures.spectra import singular_values
 from .analysis.patterns import interaction_patterns
-from .analysis.readers import load
-from .analysis.readers.roles import Selection
+from .io.load import load
+from .io.readers.selection import Selection
 from .analysis.spectrum_monitor import SpectrumMonitor
 from .analysis.sub_embeddings import co_influence, sub_embedding_abundance
 from .analysis.toy import toy_experiment
@@ -22,7 +22,7 @@ from .analysis.toy_settings import ToySettings
 from .api import Truncation, explain, information_abundance, plot, report, train, truncate
 from .errors import CollapseError
 from .study.study import Study, StudyRun
-from .tables import EmbeddingTable, TableSet
+from .io.tables import EmbeddingTable, TableSet
 from .training.models.config import InteractionConfig, MLPConfig
 from .training.models.interaction import Interaction
 

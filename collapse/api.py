@@ -14,16 +14,16 @@ from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.explanation import Explanation
 from collapse.analysis.explanation import explain as explain_factored
 from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.measures import abundance
-from collapse.analysis.measures.row_stream import unreadable_kind
-from collapse.analysis.readers import load
-from collapse.analysis.readers.factors import check_can_write, save_factors
 from collapse.analysis.side import read_side
-from collapse.analysis.truncation import Truncated, by_field
+from collapse.analysis.truncation import by_field
 from collapse.analysis.truncation import truncate as truncate_tables
 from collapse.errors import CollapseError
 from collapse.extras import require
-from collapse.tables import TableSet
+from collapse.io.factors import Truncated, check_can_write, save_factors
+from collapse.io.load import load
+from collapse.io.tables import TableSet
+from collapse.measures import abundance
+from collapse.measures.row_stream import unreadable_kind
 
 if TYPE_CHECKING:
     import torch
@@ -294,7 +294,7 @@ def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "
     kind = display_of(str(figure))
     checkpoints = [factorise(each, choices) for each in _several(source)]
     if kind.needs_text_model:
-        from collapse.analysis.readers.text import read_token_table
+        from collapse.io.readers.token_table import read_token_table
 
         checkpoints.append(factorise(read_token_table()))
     return kind.from_checkpoints(checkpoints).plot()

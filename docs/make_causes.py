@@ -8,9 +8,9 @@ from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 import collapse
-from collapse.analysis.measures.abundance import normalised_spectrum
-from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import RowCounts
+from collapse.measures.abundance import normalised_spectrum
+from collapse.io.readers.selection import Selection
+from collapse.io.readers.row_counts import RowCounts
 from collapse.figures import style
 
 D, K = 3000, 32

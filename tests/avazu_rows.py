@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from collapse.training.data.avazu import COLUMNS
+from collapse.training.data.sources.avazu import COLUMNS
 
 
 def avazu_line(click: str = "0", **cells: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from collapse.training.data.encode import Encoder
-from collapse.training.data.prepared import new_prepared
+from collapse.training.data.store.encoding import Encoder
+from collapse.training.data.store.writing import new_prepared
 
 FIELDS = {"colour": "", "shape": "", "customer": ""}
 CARDINALITIES = (6, 41, 301)

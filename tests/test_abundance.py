@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.analysis.measures.abundance import (
+from collapse.measures.abundance import (
     abundance_of_spectrum,
     information_abundance,
     normalised_spectrum,

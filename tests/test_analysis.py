@@ -18,13 +18,13 @@ from collapse import diagnose, load
 from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factors import factorise
-from collapse.analysis.labels import labels, readable
+from collapse.analysis.several import labels, readable
 from collapse.analysis.spectrum import spectra
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
 from collapse.errors import CollapseError
-from collapse.field_maps import ColumnMaps, ProjectionMaps
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.field_maps import ColumnMaps, ProjectionMaps
+from collapse.io.tables import EmbeddingTable, TableSet
 
 
 def table_set(D: list[int], K: int, M: int, seed: int, layers: int = 1) -> TableSet:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
 
-from collapse.analysis.measures.angles import ColumnSpaces, diversity, principal_angles, principal_cosines
-from collapse.analysis.measures.precision import machine_epsilon, rounding_noise
-from collapse.analysis.measures.random_matrix import random_diversity
+from collapse.measures.angles import ColumnSpaces, diversity, principal_angles, principal_cosines
+from collapse.measures.precision import machine_epsilon, rounding_noise
+from collapse.measures.random_matrix import random_diversity
 from tests.strategies import orthonormal, table_of_spectrum
 
 

@@ -227,7 +227,7 @@ def test_settings_that_are_none(settings: dict[str, Any], word: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "module", ["api", "analysis.diagnosis", "analysis.readers", "analysis.spectrum_monitor", "study.study"]
+    "module", ["api", "analysis.diagnosis", "io.load", "analysis.spectrum_monitor", "study.study"]
 )
 def test_the_examples_of_the_docstrings_run(module: str) -> None:
     found = doctest.testmod(import_module(f"collapse.{module}"))

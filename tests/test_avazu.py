@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data import delimited
-from collapse.training.data.avazu import COLUMNS, FIELDS, prepare_avazu
-from collapse.training.data.prepared import PreparedData
-from collapse.training.data.split import split_rows
+from collapse.training.data.sources.avazu import COLUMNS, FIELDS, prepare_avazu
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.split import split_rows
+from collapse.training.data.text import delimited
 from tests.avazu_rows import avazu_line, write_avazu
 from tests.conftest import Collapse
 

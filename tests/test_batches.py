@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.training.data.prepared import open_prepared
+from collapse.training.data.store.prepared import open_prepared
 from collapse.training.runs.batches import batch_bounds, batches, epoch_order
 
 

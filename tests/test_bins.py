@@ -10,7 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data.bins import Bins, in_powers_of_two, in_quantiles, in_widths, parse_bins, quantiles
+from collapse.training.data.sources.table.bins import (
+    Bins,
+    in_powers_of_two,
+    in_quantiles,
+    in_widths,
+    parse_bins,
+    quantiles,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-20, 20).map(float)
 NUMBERS = st.lists(FINITE | st.just(math.nan), min_size=1, max_size=40).map(np.array)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from collapse.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.training.data.prepared import open_prepared
-from collapse.training.data.split import split_rows
+from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
+from collapse.io.checkpoint.schema import FORMAT
+from collapse.training.data.store.prepared import open_prepared
+from collapse.training.data.store.split import split_rows
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import RunConfig
 

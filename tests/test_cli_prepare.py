@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from collapse.cli.prepare import command
-from collapse.training.data.avazu import COLUMNS
-from collapse.training.data.catalogue import load_data
+from collapse.training.data.load import load_data
+from collapse.training.data.sources.avazu import COLUMNS
 from tests.avazu_rows import avazu_line, write_avazu
 from tests.conftest import Collapse
 from tests.criteo_rows import write_criteo

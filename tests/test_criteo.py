@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data import criteo, delimited
-from collapse.training.data.criteo import bucketed, prepare_criteo
-from collapse.training.data.prepared import PreparedData
+from collapse.training.data.sources import criteo
+from collapse.training.data.sources.criteo import bucketed, prepare_criteo
+from collapse.training.data.sources.rows import Parsed
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.text import delimited
 from tests.criteo_rows import criteo_line, write_criteo
 
 
@@ -215,7 +217,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     parse = criteo._parse
     blocks: list[pl.DataFrame] = []
 
-    def changing(frame: pl.DataFrame) -> delimited.Parsed:
+    def changing(frame: pl.DataFrame) -> Parsed:
         if not blocks:
             change(source)
         blocks.append(frame)

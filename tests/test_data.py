@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
-from collapse.training.data import prepared
-from collapse.training.data.catalogue import data_name, load_data
-from collapse.training.data.kept import CHECKED
-from collapse.training.data.prepared import PreparedData, open_prepared, verify_prepared
-from collapse.training.data.row_counts import count_rows, training_row_counts
-from collapse.training.data.split import split_rows
+from collapse.training.data.load import data_name, load_data
+from collapse.training.data.store import prepared
+from collapse.training.data.store.prepared import PreparedData, open_prepared, verify_prepared
+from collapse.training.data.store.row_counts import count_rows, training_row_counts
+from collapse.training.data.store.sidecars import CHECKED
+from collapse.training.data.store.split import split_rows
 from tests.avazu_rows import write_avazu
 from tests.conftest import Collapse
 from tests.small_data import write_small_data
@@ -111,7 +111,7 @@ class TestRowCounts:
     def test_they_are_kept(self, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         data = open_prepared(small)
         first = counts_of(data, 0)
-        monkeypatch.setattr("collapse.training.data.row_counts.count_rows", forbidden)
+        monkeypatch.setattr("collapse.training.data.store.row_counts.count_rows", forbidden)
         assert counts_of(data, 0).tolist() == first.tolist()
         with pytest.raises(AssertionError):
             counts_of(data, 1)

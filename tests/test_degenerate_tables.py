@@ -12,10 +12,10 @@ from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables, factorise
 from collapse.analysis.records import as_json
-from collapse.field_maps import ProjectionMaps
 from collapse.figures.registry import DISPLAYS
 from collapse.figures.report import write_report
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.field_maps import ProjectionMaps
+from collapse.io.tables import EmbeddingTable, TableSet
 from tests.conftest import Collapse
 
 Table = NDArray[np.float64]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.dimensions import (
+from collapse.measures.abundance import abundance_of_spectrum
+from collapse.measures.dimensions import (
     bulk_median,
     directions_above_bulk,
     directions_for_energy,
@@ -16,7 +16,7 @@ from collapse.analysis.measures.dimensions import (
     participation_ratio,
     stable_rank,
 )
-from collapse.analysis.measures.random_matrix import random_spectra
+from collapse.measures.random_matrix import random_spectra
 from tests.strategies import Known, known_tables
 
 COUNTS = [abundance_of_spectrum, effective_rank, stable_rank, participation_ratio]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from collapse import diagnose, load
-from collapse.analysis.readers.blocks import Block, BlockTable
 from collapse.errors import CollapseError
+from collapse.io.blocks import Block, BlockTable
 from tests.conftest import Collapse
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from collapse import diversity
 from collapse.analysis.diversity import set_diversity
-from collapse.analysis.measures.random_matrix import random_diversity
 from collapse.errors import CollapseError
+from collapse.measures.random_matrix import random_diversity
 from tests.test_analysis import table_set
 
 

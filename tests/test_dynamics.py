@@ -7,8 +7,8 @@ import pytest
 from collapse import diagnose
 from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since, dynamics
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
+from collapse.io.load import load
 
 HISTORY = """epoch,step,field,ia,ia_normalised
 0,0,always,2,0.2

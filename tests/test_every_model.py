@@ -15,23 +15,25 @@ from torch import Tensor
 
 from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
-from collapse.analysis.measures.abundance import information_abundance
-from collapse.analysis.readers import load
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
-from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.tables import TableSet
+from collapse.io.checkpoint.file import load_checkpoint
+from collapse.io.load import load
+from collapse.io.tables import TableSet
+from collapse.measures.abundance import information_abundance
 from collapse.training.models import registry
 from collapse.training.models.interactions.dcnv2 import CrossConfig
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.reference import FORMULAS
 from collapse.training.models.registry import model_config
 from collapse.training.models.regularisers import block_norms, unitary_penalty
 from collapse.training.runs.config import OptimiserConfig, RunConfig
 from collapse.training.runs.loop import EpochResult
-from collapse.training.runs.run import Run, RunStopped
+from collapse.training.runs.progress import RunStopped
+from collapse.training.runs.run import Run
 from tests.conftest import Collapse
+from tests.sets import streams
 from tests.test_run import train
-from tests.twins import TWINS, streams
 
 OWN = '''
 from dataclasses import dataclass
@@ -69,7 +71,7 @@ class Greedy(Pooled):
     config_class = GreedyConfig
 '''
 NAMES = [
-    *(name for model in sorted(TWINS) for name in (f"{model}-3", f"{model}-3x2")),
+    *(name for model in sorted(FORMULAS) for name in (f"{model}-3", f"{model}-3x2")),
     *("dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor", "dcnv2-3x2,interactions=shared"),
     *("dcnv2-3x2,interactions=aligned", "dcnv2-3,depth=4,cross_layers=2"),
     *("ffm-3,linear=true", "finalmlp-3,feature_selection=false,fusion_start=zero", "ipnn-3x2,embeddings=false"),

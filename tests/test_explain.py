@@ -16,11 +16,11 @@ from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.explanation import SHARES, explain
 from collapse.analysis.factors import factorise
-from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.analysis.words import model_warning
-from collapse.checkpoint import load_checkpoint
+from collapse.io.checkpoint.file import load_checkpoint
+from collapse.io.readers.row_counts import RowCounts
+from collapse.io.readers.selection import Selection
 from collapse.training.models.registry import model_config
 from tests.conftest import Collapse
 

@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.readers import load
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
-from collapse.field_maps import ProjectionMaps
 from collapse.figures import style
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
@@ -28,9 +26,11 @@ from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS, display_of
 from collapse.figures.schematic import SchematicDisplay
 from collapse.figures.spectrum import SpectrumDisplay
 from collapse.figures.sub_embeddings import SubEmbeddingDisplay
+from collapse.io.field_maps import ProjectionMaps
+from collapse.io.load import load
+from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.study.item import Item
 from collapse.study.profiles import Profile
-from collapse.tables import EmbeddingTable, TableSet
 from collapse.training.models.registry import model_config
 from tests.pretended import pretended
 from tests.small_data import write_small_data

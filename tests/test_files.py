@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.files import atomic_directory, atomic_write, explained, open_file
-from collapse.json_file import parse_json, read_json, write_json
+from collapse.files.atomic import atomic_directory, atomic_write
+from collapse.files.json_file import parse_json, read_json, write_json
+from collapse.files.opening import explained, open_file
 
 
 def names(folder: Path) -> list[str]:
@@ -226,7 +227,7 @@ def test_any_bytes_are_read_as_json_or_refused(content: bytes) -> None:
 
 
 def test_a_large_file_is_not_json_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collapse.json_file.MOST_BYTES", 10)
+    monkeypatch.setattr("collapse.files.json_file.MOST_BYTES", 10)
     (tmp_path / "a.json").write_text('{"a": [1, 2]}')
     with pytest.raises(CollapseError, match="is larger than"):
         read_json(tmp_path / "a.json")

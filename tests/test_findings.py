@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from collapse.analysis.choices import PAPER, Choices
+from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.study.execute import execute
 from collapse.study.findings import interaction, multi_embedding, spectra, training
 from collapse.study.findings.claim import (
@@ -34,7 +35,6 @@ from collapse.study.findings.findings import CLAIMS, corrected
 from collapse.study.findings.runs import Runs
 from collapse.study.item import item_of, record_profile
 from collapse.study.profiles import Profile
-from collapse.tables import EmbeddingTable, TableSet
 from collapse.training.models.config import ModelConfig
 from collapse.training.runs.paired import Predictions
 from tests.conftest import Collapse

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from collapse.errors import CollapseError
-from collapse.training.data import flights
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.prepared import PreparedData
+from collapse.training.data.load import load_data
+from collapse.training.data.sources import flights
+from collapse.training.data.store.prepared import PreparedData
 
 AFTER_DEPARTURE = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
 
@@ -98,7 +98,7 @@ def test_a_built_in_data_set_is_prepared_once(data: PreparedData, monkeypatch: p
 
 
 def test_two_processes_that_ask_at_once_both_get_it(tmp_path: Path, data: PreparedData) -> None:
-    code = "from collapse.training.data.catalogue import load_data; print(load_data('flights').data_hash)"
+    code = "from collapse.training.data.load import load_data; print(load_data('flights').data_hash)"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code],

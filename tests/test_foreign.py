@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from collapse import diagnose, load
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
-from collapse.analysis.readers.field_sizes import FieldSizes
-from collapse.analysis.readers.roles import Selection
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
-from collapse.tables import TableSet
+from collapse.io.readers.field_sizes import FieldSizes
+from collapse.io.readers.selection import Selection
+from collapse.io.tables import TableSet
 from tests.conftest import Collapse
 
 D = (40, 60, 30)

@@ -9,10 +9,11 @@ import torch
 from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
-from collapse.analysis.measures.abundance import information_abundance
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
-from collapse.checkpoint import Checkpoint, Layout, MapsKey, TableKey, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
+from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
+from collapse.io.checkpoint.schema import Checkpoint, Layout, MapsKey, TableKey
+from collapse.measures.abundance import information_abundance
 
 
 @pytest.fixture

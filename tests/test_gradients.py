@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.analysis.gradient_split import split_gradient
-from collapse.analysis.measures.gradients import gradient_split
 from collapse.errors import CollapseError
+from collapse.measures.gradients import gradient_split
 from tests.test_analysis import table_set
 
 

@@ -20,11 +20,11 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.checkpoint import load_checkpoint, save_checkpoint
-from collapse.csv_cells import csv_text, plain_cells, write_csv
 from collapse.errors import CollapseError
 from collapse.figures.abundance import AbundanceDisplay
-from collapse.training.data import catalogue
+from collapse.files.csv_cells import csv_text, plain_cells, write_csv
+from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
+from collapse.training.data import load
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
 from collapse.training.models.size import model_bytes
@@ -214,7 +214,7 @@ class TestCache:
     def lock(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileLock:
         """Return the lock under which the data set is prepared; it has been prepared once."""
         monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path))
-        name = catalogue.load_data(self.NAME).path.name
+        name = load.load_data(self.NAME).path.name
         return FileLock(tmp_path / f".{name}.lock", is_singleton=False)
 
     def test_one_that_is_whole_is_opened_without_its_lock(
@@ -222,7 +222,7 @@ class TestCache:
     ) -> None:
         """As from a cache that cannot be written to."""
         with lock:
-            assert catalogue.load_data(self.NAME).rows > 0
+            assert load.load_data(self.NAME).rows > 0
         assert capfd.readouterr().err == ""
 
     def test_one_that_cannot_be_locked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,18 +235,18 @@ class TestCache:
             warnings.simplefilter("ignore")
             try:
                 # Recent releases of filelock take a lock of another kind there.
-                assert catalogue.load_data(self.NAME).rows > 0
+                assert load.load_data(self.NAME).rows > 0
             except CollapseError as error:
                 assert "COLLAPSE_CACHE" in str(error)  # noqa: PT017
 
     def test_one_that_another_holds_without_end(
         self, lock: FileLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(catalogue, "SOON", 0.01)
-        monkeypatch.setattr(catalogue, "LATE", 0.05)
-        shutil.rmtree(catalogue.load_data(self.NAME).path)
+        monkeypatch.setattr(load, "SOON", 0.01)
+        monkeypatch.setattr(load, "LATE", 0.05)
+        shutil.rmtree(load.load_data(self.NAME).path)
         with lock, pytest.raises(Exception, match="synthetic-avazu"):
-            catalogue.load_data(self.NAME)
+            load.load_data(self.NAME)
         assert "waiting for it" in capfd.readouterr().err
 
 

@@ -15,11 +15,11 @@ from markdown_it import MarkdownIt
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import factorise
-from collapse.analysis.readers import load
-from collapse.checkpoint import load_checkpoint, save_checkpoint
 from collapse.figures.auc_tables import auc_table
 from collapse.figures.data_table import data_table
 from collapse.figures.registry import DISPLAYS
+from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
+from collapse.io.load import load
 from collapse.study.item import item_of
 from collapse.study.profiles import Profile
 from collapse.visible import one_line

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
-from collapse.torch_file import read_foreign_bytes, read_foreign_file
-from collapse.torch_file.bounds import check_key, entries_unfolded
+from collapse.io.load import load
+from collapse.io.torch_file import read_foreign_bytes, read_foreign_file
+from collapse.io.torch_file.bounds import check_key, entries_unfolded
 
 PROTO = b"\x80\x04"
 

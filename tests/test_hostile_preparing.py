@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from collapse.files import atomic_directory
-from collapse.training.data.catalogue import load_data
+from collapse.files.atomic import atomic_directory
+from collapse.training.data.load import load_data
 from tests.conftest import Collapse
 from tests.criteo_rows import criteo_line, write_criteo
 
@@ -52,7 +52,7 @@ def test_what_a_kill_leaves_the_next_clears(tmp_path: Path, collapse: Collapse) 
     """And leaves alone what another folder's writer is filling."""
     source, out = write_criteo(tmp_path / "train.txt"), tmp_path / "data"
     code = (
-        "import os, signal, collapse.training.data.encode as encode\n"
+        "import os, signal, collapse.training.data.store.encoding as encode\n"
         "encode.Encoder.finish = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from collapse.cli import main; main()"
     )

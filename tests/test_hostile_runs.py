@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
-from collapse.checkpoint import load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
+from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.runs.folder import read_rows

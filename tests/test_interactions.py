@@ -21,10 +21,11 @@ from collapse.training.models.interaction import Interaction
 from collapse.training.models.interactions.finalmlp import FinalMLPConfig
 from collapse.training.models.listing import count_parameters
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.reference import FORMULAS
 from collapse.training.models.registry import interaction_class, model_config, model_names
-from tests.twins import TWINS, give_every_set, streams
+from tests.sets import give_every_set, streams
 
-MODELS = sorted(TWINS)
+MODELS = sorted(FORMULAS)
 VARIANTS = [
     *MODELS,
     *("dcnv2,regularised=lambda", "dcnv2,regularised=factor", "dcnv2,cross_layers=1"),
@@ -66,7 +67,7 @@ def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, see
     interaction = perturbed(build_interaction(N, zero_dropout(config)))
     columns = interaction.columns(N, K)
     e_BNC = torch.randn(B, N, columns, dtype=torch.float64, requires_grad=True)
-    ours, twin = streams(interaction, e_BNC), TWINS[config.model](interaction, e_BNC)
+    ours, twin = streams(interaction, e_BNC), FORMULAS[config.model](interaction, e_BNC)
     torch.testing.assert_close(ours, twin)
     wanted = [e_BNC, *interaction.parameters()]
     weights = {s: torch.randn_like(h) for s, h in ours.items()}

@@ -13,9 +13,9 @@ from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import factorise
-from collapse.analysis.readers.field_sizes import read_field_sizes
-from collapse.analysis.readers.roles import Selection
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
+from collapse.io.readers.field_sizes import read_field_sizes
+from collapse.io.readers.selection import Selection
 from tests.conftest import Collapse
 
 pytestmark = pytest.mark.libraries

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from collapse.training.models.dropout import Dropout
 from collapse.training.models.embedding import FusedEmbedding
+from collapse.training.models.kernels.dropout import Dropout
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.models.reference import cross
 from collapse.training.models.registry import model_config
-from tests.twins import cross, give_every_set
+from tests.sets import give_every_set
 
 
 class TestFusedEmbedding:
@@ -34,20 +35,33 @@ class TestFusedEmbedding:
         """Also of two batches, whose gradients add up; the tensor that was given gets what autograd would."""
         torch.manual_seed(0)
         embedding = FusedEmbedding(self.cardinalities, [4], sets=2)
-        into = torch.zeros_like(embedding.weight)
 
         def backward(sets: Sequence[Tensor]) -> None:
             sum((h.square().sum() * (m + 1) for m, h in enumerate(sets)), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
 
         for _ in range(2):
             torch.testing.assert_close(list(embedding(self.ids())), self.lookup(self.ids(), embedding))
-            backward(embedding(self.ids(), into))
-        assert embedding.weight.grad is None
+            embedding.start()
+            for _ in range(2):
+                backward(embedding(self.ids()))
+        into = embedding.weight.grad
+        assert into is not None
         for way in (embedding, lambda ids: self.lookup(ids, embedding)):
             embedding.weight.grad = None
             for _ in range(2):
                 backward(way(self.ids()))
             torch.testing.assert_close(into, embedding.weight.grad)
+
+    def test_the_kept_gradient_is_zero_when_a_step_begins(self) -> None:
+        embedding = FusedEmbedding(self.cardinalities, [4], sets=2)
+        embedding.start()
+        kept = embedding.weight.grad
+        sum((h.sum() for h in embedding(self.ids())), torch.zeros(())).backward()
+        assert kept is not None
+        assert kept.any()
+        embedding.start()
+        assert embedding.weight.grad is kept
+        assert not kept.any()
 
     def test_hooks_and_autograd_grad_see_the_gradient(self) -> None:
         """Whatever `weight.grad` holds from before."""
@@ -63,16 +77,16 @@ class TestFusedEmbedding:
         torch.testing.assert_close(seen[-1], gradient)
         torch.testing.assert_close(embedding.weight.grad, gradient + 1)
 
-    def test_hooks_are_called_where_a_tensor_is_given_too(self) -> None:
+    def test_hooks_are_called_where_the_gradient_is_kept_too(self) -> None:
         embedding = FusedEmbedding(self.cardinalities, [4], sets=1)
-        embedding.weight.grad = torch.zeros_like(embedding.weight)
+        embedding.start()
         seen: list[Tensor] = []
         hook = embedding.weight.register_post_accumulate_grad_hook(lambda weight: seen.append(weight.grad.clone()))  # type: ignore[no-untyped-call]
-        embedding(self.ids(), embedding.weight.grad)[0].square().sum().backward()
+        embedding(self.ids())[0].square().sum().backward()
         hook.remove()
         assert len(seen) == 1
         torch.testing.assert_close(embedding.weight.grad, seen[0])
-        embedding(self.ids(), embedding.weight.grad)[0].square().sum().backward()
+        embedding(self.ids())[0].square().sum().backward()
         torch.testing.assert_close(embedding.weight.grad, 2 * seen[0])
 
     def test_each_set_starts_xavier_uniform_over_its_block(self) -> None:
@@ -112,7 +126,7 @@ class TestMultiEmbeddingModel:
         twin = cross(model.interactions[0], e_BNK)["h"]
         torch.testing.assert_close(model(ids_BN), plain(twin).squeeze(1))
         kinds = [type(layer).__name__ for layer in plain]
-        assert kinds[:4] == ["OpenLinear", "BatchNorm1d", "ReLU", "Dropout"]
+        assert kinds[:4] == ["PaddedLinear", "BatchNorm1d", "ReLU", "Dropout"]
         assert [layer.out_features for layer in plain.modules() if isinstance(layer, nn.Linear)] == [7, 7, 1]
 
     def test_sets_are_averaged_before_the_tower(self) -> None:

@@ -18,12 +18,13 @@ from collapse.analysis.factors import factorise
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
 from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
-from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
+from collapse.io.checkpoint.file import load_checkpoint
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
 from collapse.training.runs.loop import EpochResult
-from collapse.training.runs.run import Run, RunStopped
+from collapse.training.runs.progress import RunStopped
+from collapse.training.runs.run import Run
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import diagnose
-from collapse.analysis.measures.precision import (
+from collapse.measures.precision import (
     machine_epsilon,
     numerical_rank,
     rounding_noise,
     smallest_spacing,
 )
-from collapse.analysis.measures.spectra import singular_values
+from collapse.measures.spectra import singular_values
 from tests.strategies import table_of_spectrum
 
 TYPES = [torch.bfloat16, torch.float16, torch.float32]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.training.data.prefetch import prefetched
+from collapse.training.data.sources.rows import prefetched
 
 
 @given(items=st.lists(st.none() | st.integers()))

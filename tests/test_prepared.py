@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data.encode import Encoder
-from collapse.training.data.prepared import PreparedData, Source, new_prepared, open_prepared
-from collapse.training.data.schema import Schema
+from collapse.training.data.store.encoding import Encoder
+from collapse.training.data.store.prepared import PreparedData, Source, open_prepared
+from collapse.training.data.store.schema import Schema
+from collapse.training.data.store.writing import new_prepared
 
 ROWS = [("a", "x"), ("b", "x"), ("a", None), ("c", "y"), ("a", "y"), ("b", "")]
 LABELS = [0, 1, 0, 0, 1, 1]
@@ -215,7 +216,7 @@ def test_a_damaged_data_set_is_refused_with_a_sentence_that_names_the_file(damag
 def test_ids_are_checked_in_every_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path / "data", ROWS, LABELS, min_count=1)
     replace_ids(tmp_path / "data", 4, 0, 9)
-    monkeypatch.setattr("collapse.training.data.prepared.CHUNK_ROWS", 2)
+    monkeypatch.setattr("collapse.training.data.store.prepared.CHUNK_ROWS", 2)
     with pytest.raises(CollapseError, match="'letter' .*9.*row 4"):
         open_prepared(tmp_path / "data")
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.random_matrix import (
+from collapse.measures.abundance import abundance_of_spectrum
+from collapse.measures.random_matrix import (
     RandomMean,
     expected_abundance,
     random_abundance,

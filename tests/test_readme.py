@@ -101,7 +101,7 @@ def test_the_model_of_ones_own_trains(
 
 def test_the_numbers_of_the_data_section_are_those_of_the_data() -> None:
     """Flights, fields, and the sum of cardinalities."""
-    from collapse.training.data.catalogue import load_data
+    from collapse.training.data.load import load_data
 
     data = load_data("flights")
     total = sum(data.schema.cardinalities)

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.training.data.records import last_end, not_text, records, without
+from collapse.training.data.text.records import last_end, not_text, records, without
 
 CELLS = st.text(st.sampled_from('ab ,"\n\té'), max_size=6)
 ROWS = st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=8)

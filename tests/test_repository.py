@@ -30,6 +30,29 @@ def test_the_checks_pass(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.lint
+def test_every_module_can_be_imported_first() -> None:
+    """No module needs another to be imported before it: a circle shows in one order of imports alone."""
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted((ROOT / "collapse").rglob("*.py"))
+        if path.name not in ("__main__.py", "regenerate.py")
+    ]
+    script = (
+        "import importlib, os, sys\n"
+        "import matplotlib.pyplot, numpy, pandas, polars, scipy.linalg, seaborn, torch\n"
+        "for name in sys.argv[1:]:\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        try: importlib.import_module(name)\n"
+        "        except BaseException as error: print(name, repr(error), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *modules], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize("link", ["training", "analysis", "figures"])
 def test_the_root_links_lead_into_the_package(link: str) -> None:
     assert (ROOT / link).resolve() == ROOT / "collapse" / link
@@ -63,7 +86,7 @@ class TestPublicFace:
     def test_the_examples_of_the_measures_run(self, name: str) -> None:
         import doctest
 
-        module = importlib.import_module(f"collapse.analysis.measures.{name}")
+        module = importlib.import_module(f"collapse.measures.{name}")
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0

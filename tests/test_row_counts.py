@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from collapse import diagnose, load
 from collapse.analysis.choices import Choices
-from collapse.analysis.measures.abundance import adjusted_abundance, information_abundance
-from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import RowCounts, read_row_counts
 from collapse.analysis.verdicts import Degree
 from collapse.errors import CollapseError
+from collapse.io.readers.row_counts import RowCounts, read_row_counts
+from collapse.io.readers.selection import Selection
+from collapse.measures.abundance import adjusted_abundance, information_abundance
+from collapse.measures.random_matrix import random_abundance
 from tests.conftest import Collapse
 
 TABLES = {"user": np.random.default_rng(0).standard_normal((60, 4)), "item": np.ones((20, 3))}

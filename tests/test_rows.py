@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from collapse.analysis.measures.rows import row_measures
+from collapse.measures.rows import row_measures
 from tests.strategies import Known, known_tables, orthonormal
 
 

@@ -16,15 +16,16 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.json_file import write_json
+from collapse.files.json_file import write_json
+from collapse.io.checkpoint.file import load_checkpoint
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
-from collapse.training.runs.gpu import tf32_products
 from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.machine import tf32_products
 from collapse.training.runs.metrics import Evaluation
-from collapse.training.runs.run import Run, RunStopped
+from collapse.training.runs.progress import RunStopped
+from collapse.training.runs.run import Run
 from tests.small_data import write_small_data
 
 Outcome = tuple[bytes, bytes, list[dict[str, str]], dict[str, Any]]
@@ -269,7 +270,7 @@ class TestRefusals:
     ) -> None:
         """Asked by a measurement, and taken with `force`."""
         seconds = {torch.bfloat16: 3.6, torch.float32: 0.2}
-        monkeypatch.setattr("collapse.training.runs.cpu._product_seconds", seconds.__getitem__)
+        monkeypatch.setattr("collapse.training.runs.machine._product_seconds", seconds.__getitem__)
         config = replace(config, precision="bf16", epochs=1)
         self.refused(config, tmp_path / "run", "18.0 times .*--force")
         assert not (tmp_path / "run").exists()
@@ -324,7 +325,7 @@ class TestRefusals:
     def test_a_split_without_both_labels(
         self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("collapse.training.data.prepared.verify_prepared", lambda _: None)
+        monkeypatch.setattr("collapse.training.data.store.prepared.verify_prepared", lambda _: None)
         data = write_small_data(tmp_path / "data", rows=301)
         labels = data / "labels.npy"
         content = bytearray(labels.read_bytes())

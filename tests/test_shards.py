@@ -19,12 +19,12 @@ from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.readers.mapped import is_mapped, release
-from collapse.analysis.readers.roles import Selection
 from collapse.analysis.shards import DaskEngine
 from collapse.dask_client import results
 from collapse.errors import CollapseError
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.blocks import is_mapped, release
+from collapse.io.readers.selection import Selection
+from collapse.io.tables import EmbeddingTable, TableSet
 from tests.conftest import Collapse
 
 if TYPE_CHECKING:

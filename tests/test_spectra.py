@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from collapse.analysis.measures.row_stream import RowStream
-from collapse.analysis.measures.spectra import decompose, gram, singular_values
+from collapse.measures.row_stream import RowStream
+from collapse.measures.spectra import decompose, gram, singular_values
 from tests.strategies import Known, known_tables, orthonormal, table_of_spectrum
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collapse.training.data.split import Split, split_rows
+from collapse.training.data.store.split import Split, split_rows
 
 PINNED = "80ce38f910aee72649e69caf4394abe5be7a91f87693642e72950543ea6ac1b9"
 
@@ -45,7 +45,7 @@ def test_the_seed_alone_decides() -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
 def test_the_split_is_the_same_in_another_process(hash_seed: str) -> None:
     code = (
-        "import hashlib; from collapse.training.data.split import split_rows; s = split_rows(100, 3); "
+        "import hashlib; from collapse.training.data.store.split import split_rows; s = split_rows(100, 3); "
         "print(hashlib.sha256(b''.join(map(bytes, (s.train, s.validation, s.test)))).hexdigest())"
     )
     found = subprocess.run(

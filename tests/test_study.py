@@ -16,7 +16,7 @@ from collapse.study import kept as kept_module
 from collapse.study.execute import execute, folder_name
 from collapse.study.kept import kept
 from collapse.study.study import Study
-from collapse.training.data.split import nested_subset
+from collapse.training.data.store.split import nested_subset
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.runs.run import Run
@@ -164,7 +164,7 @@ def test_a_share_of_the_training_rows(small_data: Path, tmp_path: Path, collapse
     )
     assert set(run.split.train) < set(whole.split.train)
     assert np.array_equal(run.split.test, whole.split.test)
-    from collapse.checkpoint import load_checkpoint
+    from collapse.io.checkpoint.file import load_checkpoint
 
     assert int(load_checkpoint(tmp_path / "run" / "best.pt").row_counts.sum()) == 240 * 3
     assert collapse(*words, "--train-share", 0)[0] == 2

@@ -24,7 +24,7 @@ from collapse.study.sweep import Outcome, plan, sweep
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 from collapse.training.runs.folder import RunFolder
-from collapse.training.runs.run import RunStopped
+from collapse.training.runs.progress import RunStopped
 from tests.conftest import Collapse
 
 ROOT = Path(__file__).parents[1]

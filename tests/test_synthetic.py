@@ -15,11 +15,16 @@ from scipy import special
 from sklearn.metrics import roc_auc_score
 
 from collapse.errors import CollapseError
-from collapse.training.data import catalogue
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.prepared import verify_prepared
-from collapse.training.data.synthetic import Teacher, prepare_synthetic
-from collapse.training.data.synthetic_settings import SHAPES, SyntheticSettings, log_spaced, parse_synthetic
+from collapse.training.data import load
+from collapse.training.data.load import load_data
+from collapse.training.data.sources.synthetic.settings import (
+    SHAPES,
+    SyntheticSettings,
+    log_spaced,
+    parse_synthetic,
+)
+from collapse.training.data.sources.synthetic.teacher import Teacher, prepare_synthetic
+from collapse.training.data.store.prepared import verify_prepared
 from tests.conftest import Collapse
 
 SMALL = SyntheticSettings(scale=0.001, rows=3000, rank=5, low_rank=2)
@@ -182,7 +187,7 @@ def test_a_large_set_is_told_of_or_refused(
 ) -> None:
     monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path / "cache"))
     arguments = ("data", "synthetic-criteo:0.001")
-    monkeypatch.setattr(catalogue, "LARGE", 1000)
+    monkeypatch.setattr(load, "LARGE", 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     code, _, err = collapse(*arguments)
     assert code == 2

@@ -22,13 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.training.data import delimited, table_parquet, vocabulary
-from collapse.training.data.bins import Bins
-from collapse.training.data.prepared import PreparedData
-from collapse.training.data.split import split_rows
-from collapse.training.data.table import prepare_table
-from collapse.training.data.table_files import Reading
-from collapse.training.data.table_plan import TableSettings, plan_table
+from collapse.training.data.sources.table.bins import Bins
+from collapse.training.data.sources.table.plan import TableSettings, plan_table
+from collapse.training.data.sources.table.prepare import prepare_table
+from collapse.training.data.store import vocabulary
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.split import split_rows
+from collapse.training.data.text import delimited, parquet_file
+from collapse.training.data.text.delimited_file import Reading
 from tests.conftest import Collapse
 from tests.test_bins import slow_quantiles
 
@@ -226,7 +227,7 @@ def test_every_encoder_agrees_with_plain_python(
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delimited, "BLOCK_BYTES", block)
-        patch.setattr(table_parquet, "BATCH_ROWS", max(block // 10, 1))
+        patch.setattr(parquet_file, "BATCH_ROWS", max(block // 10, 1))
         patch.setattr(vocabulary, "GROUP", block)
         data = attempted(paths, folder / "data", label, min_count=min_count, vocabulary_split=seed, **settings)
     if isinstance(data, str):
@@ -285,7 +286,7 @@ class TestParquet:
         assert prepared(tmp_path / "a.parquet", tmp_path / "data", drop=("history",)).schema.fields == ("s",)
 
     def test_faults_are_told_by_their_row(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(table_parquet, "BATCH_ROWS", 2)
+        monkeypatch.setattr(parquet_file, "BATCH_ROWS", 2)
         pl.DataFrame({"y": [1, 0, 1, 7, 0], "s": list("abcde")}).write_parquet(tmp_path / "a.parquet")
         with pytest.raises(CollapseError, match=r"a.parquet, row 4: column y .*'7'"):
             prepared(tmp_path / "a.parquet", tmp_path / "data")
@@ -401,10 +402,10 @@ def test_a_file_that_changes_while_it_is_read(
     path = write_table(tmp_path / f"a.{kind}", rows)
     plan = plan_table([path], TableSettings(label="y"))
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 5000)
-    monkeypatch.setattr(table_parquet, "BATCH_ROWS", 200)
-    from collapse.training.data import table
+    monkeypatch.setattr(parquet_file, "BATCH_ROWS", 200)
+    from collapse.training.data.sources.table import prepare
 
-    parse, calls = table._parse, iter(range(10**6))
+    parse, calls = prepare._parse, iter(range(10**6))
 
     def changing(*arguments: Any) -> Any:
         if next(calls) == 1:
@@ -417,7 +418,7 @@ def test_a_file_that_changes_while_it_is_read(
                 os.utime(path, ns=(0, 0))
         return parse(*arguments)
 
-    monkeypatch.setattr(table, "_parse", changing)
+    monkeypatch.setattr(prepare, "_parse", changing)
     with pytest.raises(CollapseError, match=rf"a.{kind} changed while it was read"):
         prepare_table(plan, tmp_path / "data")
     assert names(tmp_path) == [f"a.{kind}"]

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from collapse import diagnose
-from collapse.analysis.readers.text import read_token_table
 from collapse.errors import CollapseError
+from collapse.io.readers.token_table import read_token_table
 
 E = torch.from_numpy(np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32))
 TENSORS = {

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from collapse.errors import CollapseError
-from collapse.torch_file import Stub, as_tensors, read_foreign_file, read_torch_file
+from collapse.io.torch_file import Stub, as_tensors, read_foreign_file, read_torch_file
 
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TYPES += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
@@ -223,7 +223,7 @@ def test_a_file_cannot_ask_for_memory(pickled: bytes, zipped: bool, tmp_path: Pa
         path.write_bytes(complete[: complete.index(b"\x80\x02ctorch._utils")] + pickled)
     code = (
         "import resource, sys; from pathlib import Path; from collapse.errors import CollapseError\n"
-        "from collapse.torch_file import read_foreign_file\n"
+        "from collapse.io.torch_file import read_foreign_file\n"
         "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
         "try: read_foreign_file(Path(sys.argv[1]))\n"
         "except CollapseError as error: print(error)"

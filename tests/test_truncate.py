@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from collapse import diagnose, load
-from collapse.analysis.readers.blocks import Product
 from collapse.analysis.truncation import by_field, truncate
-from collapse.checkpoint import load_checkpoint
 from collapse.errors import CollapseError
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.blocks import Product
+from collapse.io.checkpoint.file import load_checkpoint
+from collapse.io.tables import EmbeddingTable, TableSet
 from tests.conftest import Collapse
 from tests.strategies import Known, known_tables
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from collapse import diagnose, load, random_abundance
 from collapse.analysis.choices import Choices, Rows
-from collapse.analysis.measures.abundance import adjusted_abundance
-from collapse.analysis.measures.causes import Causes, causes
-from collapse.analysis.measures.random_matrix import RandomMean
-from collapse.analysis.measures.rows import row_measures
-from collapse.analysis.measures.spectra import decompose
-from collapse.analysis.readers.roles import Selection
-from collapse.analysis.readers.row_counts import RowCounts
 from collapse.analysis.verdicts import Cause, Degree
+from collapse.io.readers.row_counts import RowCounts
+from collapse.io.readers.selection import Selection
+from collapse.measures.abundance import adjusted_abundance
+from collapse.measures.causes import Causes, causes
+from collapse.measures.random_matrix import RandomMean
+from collapse.measures.rows import row_measures
+from collapse.measures.spectra import decompose
 from tests.strategies import table_of_spectrum
 
 LAWS: dict[str, Callable[[np.random.Generator, int, int], NDArray[np.float64]]] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from collapse.analysis.readers.families import FAMILIES
 from collapse.analysis.verdicts import Cause, Degree
-from collapse.tables import TableSet
+from collapse.io.families import FAMILIES
+from collapse.io.tables import TableSet
 
 _MANY_ROWS, _PULLS, _MUCH_SMALLER = 0.1, 0.9, 0.75
 NOTHING = "nothing: its directions are used"

@@ -11,7 +11,7 @@ from collapse.analysis.diagnosis import MEASURES
 from collapse.analysis.field_names import matched_names
 from collapse.analysis.verdicts import Degree
 from collapse.errors import CollapseError, first_line
-from collapse.json_file import read_json
+from collapse.files.json_file import read_json
 
 _ORDER = (Degree.SPREAD, Degree.DOMINATED, Degree.PARTLY, Degree.COLLAPSED)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from collapse.analysis.measures.random_matrix import DRAWS
 from collapse.errors import CollapseError
+from collapse.measures.random_matrix import DRAWS
 
 FEWEST_DRAWS = 99
 Rows = Literal["trained", "all", "frequency"]

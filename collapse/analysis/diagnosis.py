@@ -9,17 +9,6 @@ import pandas as pd
 from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
 from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
-from collapse.analysis.measures import dimensions
-from collapse.analysis.measures.abundance import abundance_of_spectrum, adjusted_abundance
-from collapse.analysis.measures.causes import causes, gram_matrix, without
-from collapse.analysis.measures.precision import ABOVE_NOISE, numerical_rank
-from collapse.analysis.measures.random_matrix import (
-    RandomAbundance,
-    RandomMean,
-    heavy_tailed_p01,
-    random_abundance,
-    weighted_random_abundance,
-)
 from collapse.analysis.verdicts import (
     COLLAPSED_BELOW,
     FEWEST_ROWS,
@@ -29,6 +18,17 @@ from collapse.analysis.verdicts import (
     cause,
     degree,
     verdict,
+)
+from collapse.measures import dimensions
+from collapse.measures.abundance import abundance_of_spectrum, adjusted_abundance
+from collapse.measures.causes import causes, gram_matrix, without
+from collapse.measures.precision import ABOVE_NOISE, numerical_rank
+from collapse.measures.random_matrix import (
+    RandomAbundance,
+    RandomMean,
+    heavy_tailed_p01,
+    random_abundance,
+    weighted_random_abundance,
 )
 
 COLUMNS = {

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.measures.angles import ColumnSpaces, diversity_of_cosines
-from collapse.analysis.measures.random_matrix import random_diversity
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.load import load
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.measures.angles import ColumnSpaces, diversity_of_cosines
+from collapse.measures.random_matrix import random_diversity
 
 
 def set_diversity(source: Any, *, split: int | None = None, choices: Choices | None = None) -> pd.DataFrame:

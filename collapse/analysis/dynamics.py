@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.measures.abundance import adjusted_abundance
 from collapse.errors import CollapseError
-from collapse.files import open_file
+from collapse.files.opening import open_file
+from collapse.measures.abundance import adjusted_abundance
 
 HISTORY = "abundance.csv"
 """What `collapse.analysis.monitors.AbundanceMonitor` writes beside a run's checkpoints."""

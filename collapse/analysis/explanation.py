@@ -13,11 +13,11 @@ from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.dynamics import history
 from collapse.analysis.explanation_text import explanation_text
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.measures.dimensions import directions_for_energy
 from collapse.analysis.side import directions
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.analysis.words import model_warning
 from collapse.errors import CollapseError
+from collapse.measures.dimensions import directions_for_energy
 
 SHARES = (0.9, 0.95, 0.99)
 """The shares of the energy of which the sizes are told."""

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.analysis.choices import Choices, Rows
-from collapse.analysis.measures.centred import Centred
-from collapse.analysis.measures.precision import machine_epsilon, rounding_noise, smallest_spacing
-from collapse.analysis.measures.rows import RowMeasures, row_measures
-from collapse.analysis.measures.spectra import Spectrum, decompose
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
-from collapse.tables import EmbeddingTable, TableSet
+from collapse.io.load import load
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.measures.centred import Centred
+from collapse.measures.precision import machine_epsilon, rounding_noise, smallest_spacing
+from collapse.measures.rows import RowMeasures, row_measures
+from collapse.measures.spectra import Spectrum, decompose
 from collapse.visible import visible
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from collapse.analysis.measures.gradients import gradient_split
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
-from collapse.tables import TableSet
+from collapse.io.load import load
+from collapse.io.tables import TableSet
+from collapse.measures.gradients import gradient_split
 
 
 def split_gradient(

@@ -11,15 +11,15 @@ import numpy as np
 
 from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import factorise
-from collapse.analysis.measures.abundance import adjusted_abundance
-from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.patterns import interaction_patterns
-from collapse.analysis.readers.native import tables_of
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
-from collapse.checkpoint import Checkpoint
-from collapse.field_maps import ProjectionMaps
-from collapse.tables import EmbeddingTable
+from collapse.io.checkpoint.schema import Checkpoint
+from collapse.io.field_maps import ProjectionMaps
+from collapse.io.readers.native import tables_of
+from collapse.io.tables import EmbeddingTable
+from collapse.measures.abundance import adjusted_abundance
+from collapse.measures.random_matrix import random_abundance
 
 Row = Mapping[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.measures.patterns import pattern_divergence, unitary_distance
-from collapse.analysis.readers import load
 from collapse.analysis.sub_embeddings import maps_of_layer
-from collapse.tables import TableSet
+from collapse.io.load import load
+from collapse.io.tables import TableSet
+from collapse.measures.patterns import pattern_divergence, unitary_distance
 
 
 def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:

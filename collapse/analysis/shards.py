@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.analysis.measures.row_stream import RowStream
-from collapse.analysis.measures.rows import RowMeasures, RowPart, combined, measure_part
-from collapse.analysis.measures.spectra import Spectrum, decompose_passes, gram, is_short, threads_for
-from collapse.analysis.readers import load
-from collapse.analysis.readers.mapped import is_mapped, release
-from collapse.analysis.readers.roles import Selection
 from collapse.dask_client import results
-from collapse.tables import EmbeddingTable
+from collapse.io.blocks import is_mapped, release
+from collapse.io.load import load
+from collapse.io.readers.selection import Selection
+from collapse.io.tables import EmbeddingTable
+from collapse.measures.row_stream import RowStream
+from collapse.measures.rows import RowMeasures, RowPart, combined, measure_part
+from collapse.measures.spectra import Spectrum, decompose_passes, gram, is_short, threads_for
 
 SHARD_BYTES = 2**25
 """The size of a shard, the work of one task: small enough that many workers share a table, and large enough that

@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from collapse.analysis.factors import FactoredTable
-from collapse.analysis.measures.causes import alignments
-from collapse.analysis.measures.centred import Centred
-from collapse.analysis.measures.left_sums import FOLLOWED
-from collapse.analysis.measures.row_stream import RowStream, in_memory
-from collapse.analysis.readers.frames import read_frame
 from collapse.errors import CollapseError, first_line
-from collapse.files import check_is_file
-from collapse.tables import EmbeddingTable
+from collapse.files.opening import check_is_file
+from collapse.io.readers.frames import read_frame
+from collapse.io.tables import EmbeddingTable
+from collapse.measures.causes import alignments
+from collapse.measures.centred import Centred
+from collapse.measures.left_sums import FOLLOWED
+from collapse.measures.row_stream import RowStream, in_memory
 
 DIRECTIONS = 5
 """The directions that are described: the strongest."""

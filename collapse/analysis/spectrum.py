@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.measures.abundance import normalised_spectrum
-from collapse.analysis.measures.precision import ABOVE_NOISE
+from collapse.measures.abundance import normalised_spectrum
+from collapse.measures.precision import ABOVE_NOISE
 
 
 def spectra(factored: FactoredTables) -> pd.DataFrame:

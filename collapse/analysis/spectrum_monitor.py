@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.measures.abundance import adjusted_abundance, information_abundance
-from collapse.analysis.measures.random_matrix import random_abundance
-from collapse.analysis.readers import load
-from collapse.analysis.readers.objects import TABLE
 from collapse.errors import CollapseError
+from collapse.io.load import load
+from collapse.io.readers.objects import TABLE
+from collapse.measures.abundance import adjusted_abundance, information_abundance
+from collapse.measures.random_matrix import random_abundance
 
 Log = Callable[[dict[str, float], int], object]
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.spectra import threads_for
 from collapse.errors import CollapseError
-from collapse.field_maps import FieldMaps
-from collapse.tables import TableSet
+from collapse.io.field_maps import FieldMaps
+from collapse.io.tables import TableSet
+from collapse.measures.abundance import abundance_of_spectrum
+from collapse.measures.spectra import threads_for
 
 Side = Literal["source", "target"]
 

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from collapse.analysis.measures.abundance import abundance_of_spectrum
-from collapse.analysis.measures.random_matrix import random_abundance
 from collapse.analysis.toy_settings import ToySettings
 from collapse.limits import refuse_beyond_memory
+from collapse.measures.abundance import abundance_of_spectrum
+from collapse.measures.random_matrix import random_abundance
 
 
 def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:

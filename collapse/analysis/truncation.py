@@ -4,63 +4,18 @@ Shapes: D rows of a table, K columns, k directions kept.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from collapse.analysis.measures.dimensions import directions_for_energy
-from collapse.analysis.measures.row_stream import RowStream, in_memory
-from collapse.analysis.measures.spectra import Spectrum, decompose
-from collapse.analysis.readers.blocks import as_array
 from collapse.errors import CollapseError
-from collapse.tables import TableSet
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Truncated:
-    """One table, cut: E is replaced by left right, its best approximation of rank k (Eckart and Young)."""
-
-    field: str
-    """The field."""
-    set: int
-    """The set of a multi-embedding model, from 0."""
-    columns: int
-    """K."""
-    k: int
-    """The directions that are kept: the fewest that hold the share of the energy."""
-    energy: float
-    """The share of the energy sum sigma^2 that they hold; 1 of a table of zeros."""
-    left: NDArray[Any]
-    """E V_k, shape (D, k), in the table's type."""
-    right: NDArray[Any]
-    """V_k^T, shape (k, K), orthonormal rows, in the table's type."""
-
-    def __repr__(self) -> str:
-        return f"<Truncated {self.field!r}, set {self.set}: {self.k} of {self.columns} directions>"
-
-    @property
-    def bytes_before(self) -> int:
-        """The size of the table."""
-        return int(len(self.left) * self.columns * self.left.itemsize)
-
-    @property
-    def bytes_after(self) -> int:
-        """The size of its factors, or of the table where that is no larger."""
-        return min(self.bytes_before, int(self.left.nbytes + self.right.nbytes))
-
-    @property
-    def is_factored(self) -> bool:
-        """Whether the factors are smaller than the table."""
-        return self.bytes_after < self.bytes_before
-
-    @property
-    def table(self) -> NDArray[Any]:
-        """The table of rank k that stands for the old one, shape (D, K)."""
-        product: NDArray[Any] = self.left @ self.right
-        return product
+from collapse.io.blocks import as_array
+from collapse.io.factors import Truncated
+from collapse.io.tables import TableSet
+from collapse.measures.dimensions import directions_for_energy
+from collapse.measures.row_stream import RowStream, in_memory
+from collapse.measures.spectra import Spectrum, decompose
 
 
 def spectra_of_sets(tables: TableSet) -> list[Spectrum]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from collapse.analysis.measures.causes import Causes, Without
+from collapse.measures.causes import Causes, Without
 
 FEWEST_ROWS = 3
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from collapse.analysis.factors import FactoredTables
-from collapse.tables import TableSet
+from collapse.io.tables import TableSet
 from collapse.visible import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")

@@ -9,14 +9,14 @@ import click
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
-from collapse.csv_cells import csv_text
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
+from collapse.files.csv_cells import csv_text
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
-    from collapse.analysis.readers.roles import Selection
+    from collapse.io.readers.selection import Selection
 
 
 @click.command(name="analyze", context_settings={"show_default": True})
@@ -159,13 +159,12 @@ def command(
 
     from collapse.analysis import records
     from collapse.analysis.choices import Choices
-    from collapse.analysis.comparison import compare
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
     from collapse.analysis.factors import factorise, factorise_readable
-    from collapse.analysis.readers import load
-    from collapse.analysis.sizes import abundance_by_size
+    from collapse.analysis.several import abundance_by_size, compare
     from collapse.cli import printed
-    from collapse.files import check_can_be_written
+    from collapse.files.atomic import check_can_be_written
+    from collapse.io.load import load
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
@@ -203,7 +202,7 @@ def command(
     # Every figure is computed before anything is printed; of several, those that cannot be drawn are told last.
     texts = []
     if any(kind.needs_text_model for kind in kinds):
-        from collapse.analysis.readers.text import read_token_table
+        from collapse.io.readers.token_table import read_token_table
 
         texts.append(factorise(read_token_table(text_model), choices))
     displays, refused = [], []

@@ -8,7 +8,7 @@ import click
 from collapse.visible import clipped
 
 if TYPE_CHECKING:
-    from collapse.training.data.prepared import PreparedData
+    from collapse.training.data.store.prepared import PreparedData
 
 
 @click.command(name="data")
@@ -37,8 +37,8 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
       collapse data data/criteo --verify
     """
     from collapse.errors import CollapseError
-    from collapse.training.data.catalogue import BUILT_IN, load_data
-    from collapse.training.data.prepared import verify_prepared
+    from collapse.training.data.load import BUILT_IN, load_data
+    from collapse.training.data.store.prepared import verify_prepared
 
     if as_json and as_csv:
         raise CollapseError("--json and --csv are two forms of one output: name one")
@@ -59,7 +59,7 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
 def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) -> None:
     import polars as pl
 
-    from collapse.training.data.description import fields_table, overview
+    from collapse.training.data.store.description import fields_table, overview
 
     told, fields = overview(data), fields_table(data)
     if as_json:

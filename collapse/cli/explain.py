@@ -12,7 +12,7 @@ from collapse.cli.options import centred_option, rows_option, verify_option
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
     from collapse.analysis.explanation import Explanation
-    from collapse.analysis.readers.roles import Selection
+    from collapse.io.readers.selection import Selection
 
 
 @click.command(name="explain", context_settings={"show_default": True})
@@ -69,8 +69,8 @@ def command(
     from collapse.analysis.explanation import explain
     from collapse.analysis.explanation_text import explanation_text
     from collapse.analysis.factors import factorise_readable
-    from collapse.analysis.readers import load
     from collapse.analysis.side import read_side
+    from collapse.io.load import load
 
     tables = load(checkpoint, verify=verify, selection=selection)
     factored, bad = factorise_readable(tables, Choices(rows=rows, centred=centred, layer=layer))

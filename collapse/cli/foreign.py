@@ -13,9 +13,9 @@ from collapse.extras import require
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Choices
-    from collapse.analysis.readers.roles import Selection
-    from collapse.analysis.readers.row_counts import RowCounts
     from collapse.analysis.shards import DaskEngine
+    from collapse.io.readers.row_counts import RowCounts
+    from collapse.io.readers.selection import Selection
 
 
 _SPLIT = 0
@@ -98,8 +98,8 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
         counts: Path | None,
         **kwargs: Any,
     ) -> Any:
-        from collapse.analysis.readers.field_sizes import read_field_sizes
-        from collapse.analysis.readers.roles import Selection
+        from collapse.io.readers.field_sizes import read_field_sizes
+        from collapse.io.readers.selection import Selection
 
         fields = None if fields_file is None else read_field_sizes(fields_file)
         row_counts = None if counts is None else _row_counts(counts)
@@ -118,16 +118,16 @@ def reading_words(selection: "Selection", choices: "Choices") -> list[str]:
 
 
 def _row_counts(path: Path) -> "RowCounts":
-    from collapse.analysis.readers.row_counts import RowCounts, read_row_counts
+    from collapse.io.readers.row_counts import RowCounts, read_row_counts
 
     if path.is_file():
         return read_row_counts(path)
     require("polars", f"--row-counts {path}, a data set,")
     import numpy as np
 
-    from collapse.training.data.catalogue import load_data
-    from collapse.training.data.row_counts import training_row_counts
-    from collapse.training.data.split import split_rows
+    from collapse.training.data.load import load_data
+    from collapse.training.data.store.row_counts import training_row_counts
+    from collapse.training.data.store.split import split_rows
 
     data = load_data(path)
     counted = training_row_counts(data, split_rows(data.rows, _SPLIT).train, split_seed=_SPLIT)

@@ -9,7 +9,7 @@ from collapse.cli.options import named, setting_options
 from collapse.cli.prepare_table import table
 from collapse.cli.preparing import min_count_option, output_option, overwrite_option, raw_file_options, tell
 from collapse.limits import refuse_few_open_files
-from collapse.training.data.synthetic_settings import SyntheticSettings
+from collapse.training.data.sources.synthetic.settings import SyntheticSettings
 
 
 @click.group(name="prepare")
@@ -45,7 +45,7 @@ def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **optio
     Integers above 2 are put into buckets floor(ln(v)^2), as in the paper's code. The published file of 45.8
     million rows takes some minutes, about 5 GB of memory and 7 GB of disk space.
     """
-    from collapse.training.data.criteo import prepare_criteo
+    from collapse.training.data.sources.criteo import prepare_criteo
 
     split = split_seed if vocabulary == "training" else None
     tell(prepare_criteo(source, output, vocabulary_split=split, **options))
@@ -75,7 +75,7 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
     The published file has 40.4 million rows of ten days; a value seen fewer than 4 times shares its field's
     out-of-vocabulary row, as in the paper's code.
     """
-    from collapse.training.data.avazu import prepare_avazu
+    from collapse.training.data.sources.avazu import prepare_avazu
 
     split = split_seed if vocabulary == "training" else None
     tell(prepare_avazu(source, output, vocabulary_split=split, **options))
@@ -96,7 +96,7 @@ def flights(output: Path, min_count: int, share: float, overwrite: bool) -> None
     Example:
       collapse prepare flights -o data/flights
     """
-    from collapse.training.data.flights import prepare_flights
+    from collapse.training.data.sources.flights import prepare_flights
 
     tell(prepare_flights(output, min_count=min_count, share=share, overwrite=overwrite))
 
@@ -124,15 +124,15 @@ def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -
       collapse prepare synthetic --shape avazu --rows 1000000 --low-rank 2 -o data/million
       collapse prepare synthetic --scale 0.01 --raw train.txt -o data/small
     """
-    from collapse.files import check_can_be_written
-    from collapse.training.data.synthetic import prepare_synthetic
+    from collapse.files.atomic import check_can_be_written
+    from collapse.training.data.sources.synthetic.teacher import prepare_synthetic
 
     settings = SyntheticSettings(**named(SyntheticSettings, options))
     if raw is not None:
         check_can_be_written(raw)
     tell(prepare_synthetic(settings, output, overwrite=overwrite))
     if raw is not None:
-        from collapse.training.data.synthetic_raw import write_raw
+        from collapse.training.data.sources.synthetic.raw import write_raw
 
         write_raw(settings, raw)
         click.echo(f"written to {raw} too")

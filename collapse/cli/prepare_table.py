@@ -11,7 +11,7 @@ from collapse.errors import CollapseError, shortened
 from collapse.visible import clipped
 
 if TYPE_CHECKING:
-    from collapse.training.data.table_plan import TablePlan
+    from collapse.training.data.sources.table.plan import TablePlan
 
     _Names_ = click.ParamType[tuple[str, ...]]
 else:
@@ -92,10 +92,10 @@ def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: in
     Spaces about a cell are taken away. A number's bin is a value like any other, and so is a missing cell. A field
     with one value is refused: it tells a model nothing.
     """
-    from collapse.training.data.bins import parse_bins
-    from collapse.training.data.table import prepare_table
-    from collapse.training.data.table_files import Reading
-    from collapse.training.data.table_plan import TableSettings, plan_table
+    from collapse.training.data.sources.table.bins import parse_bins
+    from collapse.training.data.sources.table.plan import TableSettings, plan_table
+    from collapse.training.data.sources.table.prepare import prepare_table
+    from collapse.training.data.text.delimited_file import Reading
 
     reading = Reading(
         separator=options.pop("separator"),

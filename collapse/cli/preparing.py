@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collapse.training.data.prepared import PreparedData
+    from collapse.training.data.store.prepared import PreparedData
 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder to write."
@@ -60,7 +60,7 @@ def raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable
 
 def tell(data: "PreparedData") -> None:
     """Say what was prepared, what was left out, and which fields tell a model nothing."""
-    from collapse.training.data.description import single_valued
+    from collapse.training.data.store.description import single_valued
 
     schema, skipped = data.schema, data.manifest["skipped"]
     click.echo(

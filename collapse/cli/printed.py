@@ -146,7 +146,8 @@ def write_parquet(fields: "pd.DataFrame", path: Path) -> None:
     """
     import polars as pl
 
-    from collapse.files import atomic_write, explained
+    from collapse.files.atomic import atomic_write
+    from collapse.files.opening import explained
 
     columns = {name: fields[name].astype(object).where(fields[name].notna(), None).to_list() for name in fields}
     with explained("write", path), atomic_write(path) as file:

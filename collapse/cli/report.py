@@ -13,7 +13,7 @@ from collapse.visible import path_text
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
-    from collapse.analysis.readers.roles import Selection
+    from collapse.io.readers.selection import Selection
 
 
 @click.command(name="report", context_settings={"show_default": True})
@@ -57,10 +57,10 @@ def command(
     from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import diagnose_factored
     from collapse.analysis.factors import factorise_readable
-    from collapse.analysis.readers import load
     from collapse.analysis.records import as_json
     from collapse.figures.report import write_report
-    from collapse.files import check_can_be_written
+    from collapse.files.atomic import check_can_be_written
+    from collapse.io.load import load
 
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     check_can_be_written(page)

@@ -104,7 +104,7 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
 
 def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     """Print a row a run of a grid, the best first, and keep all that is known of them as CSV."""
-    from collapse.csv_cells import write_csv
+    from collapse.files.csv_cells import write_csv
     from collapse.study.study import Study
 
     results = Study(out).results

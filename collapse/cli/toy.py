@@ -7,7 +7,7 @@ import click
 
 from collapse.analysis.toy_settings import ToySettings
 from collapse.cli.options import named, setting_options
-from collapse.csv_cells import csv_text
+from collapse.files.csv_cells import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -104,8 +104,8 @@ def command(**options: Any) -> None:
       collapse train --resume --out runs/me4
     """
     from collapse.analysis.monitors import MONITORS
-    from collapse.training.runs.cpu import keep_freed_memory
     from collapse.training.runs.folder import RunFolder, default_folder, read_config
+    from collapse.training.runs.machine import keep_freed_memory
     from collapse.training.runs.run import Run
 
     if options["resume"] and options["config_file"]:

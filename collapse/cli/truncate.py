@@ -16,8 +16,8 @@ from collapse.visible import name_column
 if TYPE_CHECKING:
     import pandas as pd
 
-    from collapse.analysis.readers.roles import Selection
-    from collapse.analysis.truncation import Truncated
+    from collapse.io.factors import Truncated
+    from collapse.io.readers.selection import Selection
     from collapse.training.runs.metrics import Evaluation
     from collapse.training.runs.paired import Difference
 
@@ -83,10 +83,10 @@ def command(
       collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.pt
       collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.safetensors
     """
-    from collapse.analysis.readers import load
-    from collapse.analysis.readers.factors import check_can_write, save_factors
     from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
-    from collapse.files import check_can_be_written
+    from collapse.files.atomic import check_can_be_written
+    from collapse.io.factors import check_can_write, save_factors
+    from collapse.io.load import load
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes the factors of one share: name --energy once")
@@ -120,7 +120,7 @@ class _Tested:
     """The model's test before its tables are cut, and after."""
 
     def __init__(self, path: Path, data: str, device: str) -> None:
-        from collapse.checkpoint import load_checkpoint
+        from collapse.io.checkpoint.file import load_checkpoint
         from collapse.training.runs.retest import Retest
 
         self._checkpoint = load_checkpoint(path, verify=False)

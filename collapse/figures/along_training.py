@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from collapse.figures import style
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.along import MEASURES, along_training
+from collapse.study.epochs import MEASURES, along_training
 from collapse.study.item import Item
 
 _LABELS = {

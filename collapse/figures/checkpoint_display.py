@@ -10,10 +10,10 @@ import pandas as pd
 
 from collapse.analysis.choices import PAPER
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.labels import labels
-from collapse.analysis.readers.text import read_token_table
+from collapse.analysis.several import labels
 from collapse.errors import CollapseError
 from collapse.figures.display import Display
+from collapse.io.readers.token_table import read_token_table
 from collapse.study.item import Item
 from collapse.study.study import StudyRun
 

@@ -5,7 +5,7 @@ import pandas as pd
 from collapse.figures.study_table import StudyTable
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
-from collapse.training.data.catalogue import load_data
+from collapse.training.data.load import load_data
 
 _COLUMNS = {
     "rows": "rows",
@@ -29,7 +29,7 @@ def data_table(item: Item) -> StudyTable:
     StudyTable
         The paper's two rows, to the digits that it prints, and a row a data set.
     """
-    from collapse.training.data.description import overview
+    from collapse.training.data.store.description import overview
 
     printed = read_printed("data")
     ours = pd.DataFrame([overview(load_data(data)) for data in item.profile.data])

@@ -14,10 +14,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from collapse.csv_cells import plain_cells, write_csv
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.files import atomic_write, explained, open_file
+from collapse.files.atomic import atomic_write
+from collapse.files.csv_cells import plain_cells, write_csv
+from collapse.files.opening import explained, open_file
 from collapse.study.item import Item
 from collapse.visible import clipped
 

@@ -9,7 +9,8 @@ from collapse.figures import style
 from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, uncertainty
 from collapse.figures.readings import distances_told, listed, reading
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.auc import auc_of_runs, epochs_of_runs, spread
+from collapse.study.auc import auc_of_runs, spread
+from collapse.study.epochs import epochs_of_runs
 from collapse.study.item import Item
 
 _ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}

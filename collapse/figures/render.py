@@ -10,7 +10,7 @@ from collapse.errors import CollapseError
 from collapse.figures.display import Display
 from collapse.figures.items import made_of
 from collapse.figures.study_table import StudyTable
-from collapse.files import atomic_write
+from collapse.files.atomic import atomic_write
 from collapse.study.item import Item, item_of
 from collapse.study.recipes import RECIPES
 

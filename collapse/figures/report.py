@@ -17,7 +17,6 @@ from collapse.analysis.advice import NOTHING, advice
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.explanation_text import causes_told
 from collapse.analysis.factors import FactoredTables
-from collapse.analysis.measures.abundance import normalised_spectrum
 from collapse.analysis.verdicts import Degree
 from collapse.analysis.words import (
     heading,
@@ -32,7 +31,9 @@ from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.spectrum import SpectrumDisplay
 from collapse.figures.sub_embeddings import HeatmapDisplay
 from collapse.figures.svg import picture
-from collapse.files import atomic_write, explained
+from collapse.files.atomic import atomic_write
+from collapse.files.opening import explained
+from collapse.measures.abundance import normalised_spectrum
 
 _ADVISED = 12
 """The fields that get advice: more is in the table."""

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from collapse.csv_cells import write_csv
 from collapse.figures.markdown import markdown_table
-from collapse.files import atomic_write, explained
+from collapse.files.atomic import atomic_write
+from collapse.files.csv_cells import write_csv
+from collapse.files.opening import explained
 from collapse.visible import one_line
 
 _IN_LATEX = str.maketrans(

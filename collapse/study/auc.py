@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.dynamics import COLUMNS
 from collapse.study.findings.statistics import estimate
 from collapse.study.item import Item
 from collapse.study.printed import read_printed
@@ -37,7 +36,7 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
         mean label, NaN where the run kept no predictions, and ``unitary_distance``, the mean distance of the
         projections from unitary ones, NaN where the run did not record it.
     """
-    rows = [{**told, **_tested(StudyRun(run.path))} for run, told in _finished(item)]
+    rows = [{**told, **_tested(StudyRun(run.path))} for run, told in described_runs(item)]
     return pd.DataFrame(rows, columns=[*_OF_RUN, *_TESTED])
 
 
@@ -75,28 +74,6 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
     larger = runs.loc[(runs["variant"] == "SE") & (runs["factor"] != 1), "model"].unique()
     single = runs[(runs["variant"] == "SE") & (runs["model"].isin(larger) | (len(several) == 0))]
     return pd.concat([single, *begun, several], ignore_index=True)
-
-
-def epochs_of_runs(item: Item) -> pd.DataFrame:
-    """Read the epochs of an item's finished runs of the largest size.
-
-    Parameters
-    ----------
-    item : Item
-        The item.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row an epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and what
-        `auc_of_runs` tells of the run, without the test.
-    """
-    runs = list(_finished(item))
-    largest = max((told["factor"] for _, told in runs), default=0)
-    frames = [
-        StudyRun(run.path).metrics[list(COLUMNS)].assign(**told) for run, told in runs if told["factor"] == largest
-    ]
-    return pd.concat(frames, ignore_index=True)
 
 
 def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -175,7 +152,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     return ordered.drop(columns=["place", "single"])
 
 
-def _finished(item: Item) -> Iterator[tuple[Planned, dict[str, Any]]]:
+def described_runs(item: Item) -> Iterator[tuple[Planned, dict[str, Any]]]:
     """Yield the finished runs, each with what is told of it beside its numbers."""
     for run in item.finished_runs:
         yield (

@@ -7,8 +7,8 @@ from statistics import median
 
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Outcome, Planned
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.prepared import PreparedData
+from collapse.training.data.load import load_data
+from collapse.training.data.store.prepared import PreparedData
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.size import shapes_alone

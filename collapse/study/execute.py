@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from collapse.training.data.catalogue import load_data
+from collapse.training.data.load import data_hash
 from collapse.training.runs.config import RunConfig
 
 MONITORS = ("abundance", "co-influence", "patterns")
 
 
-def folder_name(config: RunConfig, data_hash: str | None = None) -> str:
+def folder_name(config: RunConfig) -> str:
     """Name a run's folder within a study: its label and a digest, so that no two runs share one.
 
     Parameters
     ----------
     config : RunConfig
         The run.
-    data_hash : str, optional
-        Its data's hash, where that is known; else the data is opened.
 
     Returns
     -------
@@ -33,7 +31,7 @@ def folder_name(config: RunConfig, data_hash: str | None = None) -> str:
     CollapseError
         If the data cannot be opened.
     """
-    content = {**config.as_dict(), "data": data_hash or load_data(config.data).data_hash}
+    content = {**config.as_dict(), "data": data_hash(config.data)}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
     label = "".join(sign if sign.isalnum() or sign in "-.,=_" else "-" for sign in config.label)
     return f"{label[:100]}-{digest}"
@@ -77,7 +75,7 @@ def execute(
     import torch
 
     from collapse.analysis.monitors import MONITORS as KNOWN
-    from collapse.training.runs.cpu import keep_freed_memory
+    from collapse.training.runs.machine import keep_freed_memory
     from collapse.training.runs.run import Run
 
     if threads is not None:
@@ -87,7 +85,7 @@ def execute(
     result = run.train(resume=run.folder.config.exists())
     manifest = run.folder.read_manifest()
     return {
-        "name": result.name,
+        "name": result.model,
         "best_epoch": result.best_epoch,
         "validation_auc": result.validation.auc,
         "test_auc": result.test.auc,

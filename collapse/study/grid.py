@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import CollapseError
-from collapse.files import open_file
-from collapse.json_file import read_json
+from collapse.files.json_file import read_json
+from collapse.files.opening import open_file
 from collapse.settings import Settings, require_known, settings_of
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds

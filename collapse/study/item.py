@@ -10,13 +10,13 @@ import msgspec
 from filelock import FileLock
 
 from collapse.errors import CollapseError, shortened
-from collapse.files import explained
-from collapse.json_file import read_json, write_json
+from collapse.files.json_file import read_json, write_json
+from collapse.files.opening import explained
 from collapse.study.profiles import PROFILES, Profile
 from collapse.study.recipes import NEED_NO_RUNS, runs_of
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned, plan
-from collapse.training.data.catalogue import data_name
+from collapse.training.data.load import data_name
 
 RECORD = "study.json"
 

@@ -13,7 +13,8 @@ import pandas as pd
 
 import collapse
 from collapse.errors import CollapseError
-from collapse.files import atomic_write, explained, open_file
+from collapse.files.atomic import atomic_write
+from collapse.files.opening import explained, open_file
 
 FOLDER = ".results"
 

@@ -14,10 +14,10 @@ from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose
 from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.readers import load
 from collapse.errors import CollapseError
+from collapse.io.load import load
+from collapse.io.tables import TableSet
 from collapse.study.kept import kept
-from collapse.tables import TableSet
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions, read_predictions

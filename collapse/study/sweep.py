@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from collapse.errors import CollapseError
 from collapse.study.execute import execute, folder_name
-from collapse.training.data.catalogue import data_name, load_data
+from collapse.training.data.load import data_name
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
@@ -85,8 +85,7 @@ def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
         If a data set cannot be opened.
     """
     planned = tuple(configs)
-    hashes = {data: load_data(data).data_hash for data in {config.data for config in planned}}
-    return [Planned(config=config, path=out / folder_name(config, hashes[config.data])) for config in planned]
+    return [Planned(config=config, path=out / folder_name(config)) for config in planned]
 
 
 def sweep(

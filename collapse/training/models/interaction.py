@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from collapse.checkpoint import MapsKey
+from collapse.io.checkpoint.schema import MapsKey
 from collapse.training.models.config import InteractionConfig, MLPConfig
 from collapse.training.models.heads import Head, Tower
 

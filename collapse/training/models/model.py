@@ -10,7 +10,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from collapse.checkpoint import Layout, TableKey
+from collapse.io.checkpoint.schema import Layout, TableKey
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.embedding import FusedEmbedding
 from collapse.training.models.interaction import Interaction
@@ -59,15 +59,18 @@ class MultiEmbeddingModel(nn.Module):
         self.head = kind.head_class(widths, own)
         self.layout = _layout(cardinalities, kind.columns(N, K), M, interactions)
 
-    def forward(self, ids_BN: Tensor, table_gradient: Tensor | None = None) -> Tensor:
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Begin a step: no parameter has a gradient, but for the embedding's, which is kept and is zero."""
+        super().zero_grad(set_to_none)
+        self.embedding.start()
+
+    def forward(self, ids_BN: Tensor) -> Tensor:
         """Predict.
 
         Parameters
         ----------
         ids_BN : Tensor
             Row of its own field's table for every field, shape (B, N), int32.
-        table_gradient : Tensor, optional
-            Where the backward pass is to add the gradient of the embedding; see `FusedEmbedding.forward`.
 
         Returns
         -------
@@ -75,7 +78,7 @@ class MultiEmbeddingModel(nn.Module):
             The logit of the label being 1, shape (B,).
         """
         sets: list[dict[str, Tensor]] = []
-        for m, e_BNC in enumerate(self.embedding(ids_BN, table_gradient)):
+        for m, e_BNC in enumerate(self.embedding(ids_BN)):
             h = self.interactions[m % self.copies](e_BNC)
             projections = self.projections[m % self.copies]
             sets.append({s: projections[s](h_s) for s, h_s in h.items()})  # type: ignore[index]
@@ -83,12 +86,12 @@ class MultiEmbeddingModel(nn.Module):
         logits: Tensor = self.head(z)
         return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
 
-    def penalty(self, ids_BN: Tensor | None = None, table_gradient: Tensor | None = None) -> Tensor | None:
+    def penalty(self, ids_BN: Tensor | None = None) -> Tensor | None:
         """Return what is added to the loss beside weight decay, a scalar; None for nothing.
 
         Parameters
         ----------
-        ids_BN, table_gradient : Tensor, optional
+        ids_BN : Tensor, optional
             The batch, as `forward` takes it, for a penalty on what it looks up.
         """
         terms = [term for each in self.interactions if (term := each.penalty()) is not None]  # type: ignore[operator]
@@ -97,7 +100,7 @@ class MultiEmbeddingModel(nn.Module):
             aligned = [alignment_penalty(W_sets, self.interactions[0].n_fields) for W_sets in layers]  # type: ignore[arg-type]
             terms.append(self.config.alignment_weight * torch.stack(aligned).sum())
         if self.config.table_penalty != "none" and ids_BN is not None:
-            of_batch = table_penalty(self.config.table_penalty, self.embedding(ids_BN, table_gradient))
+            of_batch = table_penalty(self.config.table_penalty, self.embedding(ids_BN))
             terms.append(self.config.table_penalty_weight * of_batch)
         return torch.stack(terms).sum() if terms else None
 

@@ -3,13 +3,12 @@
 Shapes: N fields, K embedding size, M sets.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from collapse.training.models.kernels.unitary import UnitaryPenalty
 
 
 def unitary_penalty(W: Tensor, lambda_NN: Tensor) -> Tensor:
@@ -31,35 +30,8 @@ def unitary_penalty(W: Tensor, lambda_NN: Tensor) -> Tensor:
     Tensor
         A scalar: 0 where every block is sqrt(lambda_ij) times a unitary matrix, and only there.
     """
-    penalty: Tensor = _UnitaryPenalty.apply(W, lambda_NN)  # type: ignore[no-untyped-call]
+    penalty: Tensor = UnitaryPenalty.apply(W, lambda_NN)  # type: ignore[no-untyped-call]
     return penalty
-
-
-class _UnitaryPenalty(torch.autograd.Function):
-    """With R = W_ij^T W_ij - lambda_ij I the gradients are 4 W_ij R and -2 tr R: one product each way.
-
-    Autograd would take two products backwards, and keep three more arrays of W's size.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, W: Tensor, lambda_NN: Tensor) -> Tensor:
-        N = len(lambda_NN)
-        K = len(W) // N
-        blocks = W.view(N, K, N, K).transpose(1, 2).reshape(N * N, K, K)
-        residuals = torch.bmm(blocks.mT, blocks)
-        residuals.diagonal(dim1=1, dim2=2).sub_(lambda_NN.reshape(-1, 1))
-        ctx.save_for_backward(blocks, residuals)
-        return torch.dot(residuals.view(-1), residuals.view(-1))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        blocks, residuals = ctx.saved_tensors
-        K = blocks.shape[-1]
-        N = math.isqrt(len(blocks))
-        of_blocks = torch.bmm(blocks, residuals).mul_(4 * gradients[0])
-        of_lambda = residuals.diagonal(dim1=1, dim2=2).sum(-1).mul_(-2 * gradients[0])
-        return of_blocks.view(N, N, K, K).transpose(1, 2).reshape(N * K, N * K), of_lambda.view(N, N)
 
 
 def block_norms(W: Tensor, fields: int) -> Tensor:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.training.data.prepared import PreparedData
+from collapse.training.data.store.prepared import PreparedData
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.batches import batch_bounds, batches
 from collapse.training.runs.metrics import Evaluation

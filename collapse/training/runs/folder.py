@@ -14,8 +14,9 @@ import filelock
 import msgspec
 
 from collapse.errors import CollapseError
-from collapse.files import PARTIAL_SUFFIX, atomic_write, explained, open_file
-from collapse.json_file import read_json, write_json
+from collapse.files.atomic import PARTIAL_SUFFIX, atomic_write
+from collapse.files.json_file import read_json, write_json
+from collapse.files.opening import explained, open_file
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.metrics import Evaluation
 
@@ -39,17 +40,19 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class RunResult:
     """What a finished run is told of by."""
 
     model: str
     """The model with its size."""
     best_epoch: int
-    """The epoch of the best validation AUC."""
+    """The epoch of the best validation AUC, whose weights are in `best.pt`."""
     validation: Evaluation
-    """Of that epoch."""
+    """Of the best epoch."""
     test: Evaluation
-    """Of its weights."""
+    """Of the best epoch's weights."""
+    already: bool = True
+    """Whether the run was finished before, so that nothing was trained."""
 
 
 class RunLocked(CollapseError):
@@ -150,7 +153,7 @@ class RunFolder:
         self._as(Manifest, plain)
         return dict(plain)
 
-    def read_finished(self) -> "Finished | None":
+    def read_result(self) -> RunResult | None:
         """Read what a finished run is told of by; None of one that is not finished.
 
         Raises
@@ -159,7 +162,7 @@ class RunFolder:
             If the manifest cannot be read, or says less than that of a finished run.
         """
         manifest = self.read_manifest()
-        return self._as(Finished, manifest) if manifest.get("status") == "finished" else None
+        return self._as(RunResult, manifest) if manifest.get("status") == "finished" else None
 
     def _as(self, kind: type[T], plain: Any) -> T:
         """Return what the manifest holds as a declared type."""

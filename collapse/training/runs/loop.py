@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from collapse.checkpoint import Checkpoint
 from collapse.errors import CollapseError
-from collapse.training.data.prepared import PreparedData
-from collapse.training.data.split import Split
+from collapse.io.checkpoint.schema import Checkpoint
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.split import Split
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.batches import batch_bounds, batches, epoch_order
 from collapse.training.runs.config import RunConfig
@@ -79,7 +79,6 @@ class Trainer:
         self._steps_done = 0
         self._losses_sum = 0.0
         self._penalties_sum = 0.0
-        self._table_gradient = self._owned_gradient()
         self._pending: list[Tensor] = []
 
     @property
@@ -158,21 +157,14 @@ class Trainer:
                 bar.update(len(labels_B))
                 yield
 
-    def _owned_gradient(self) -> Tensor | None:
-        """Return the gradient of the embedding on a CPU, kept from step to step and all zero between; or None."""
-        return torch.zeros_like(self.model.embedding.weight) if self.device.type == "cpu" else None
-
     def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
-        self.optimiser.zero_grad()
-        self.model.embedding.weight.grad = self._table_gradient
+        self.model.zero_grad()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            logits_B = self._forward(ids_BN, self._table_gradient)
+            logits_B = self._forward(ids_BN)
         loss = F.binary_cross_entropy_with_logits(logits_B.float(), labels_B)
-        penalty = self.model.penalty(ids_BN, self._table_gradient)
+        penalty = self.model.penalty(ids_BN)
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        if self._table_gradient is not None:
-            self.model.embedding.clear(self._table_gradient, ids_BN)
         return torch.stack([loss.detach(), torch.zeros_like(loss) if penalty is None else penalty.detach()])
 
     def _means(self) -> dict[str, str]:

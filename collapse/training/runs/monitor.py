@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from collapse.checkpoint import Checkpoint
+from collapse.io.checkpoint.schema import Checkpoint
 from collapse.training.runs.folder import digest_of, read_rows, write_rows
 from collapse.training.runs.tensorboard import TensorBoard
 

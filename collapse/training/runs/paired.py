@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from collapse.errors import CollapseError, first_line
-from collapse.files import atomic_write, explained, open_file
+from collapse.files.atomic import atomic_write
+from collapse.files.opening import explained, open_file
 from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 RESAMPLES, FEW_RESAMPLES, MANY_ROWS = 1000, 200, 200_000

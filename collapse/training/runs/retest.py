@@ -5,14 +5,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from collapse.checkpoint import Checkpoint
 from collapse.errors import CollapseError
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.split import split_rows
+from collapse.io.checkpoint.schema import Checkpoint
+from collapse.training.data.load import load_data
+from collapse.training.data.store.split import split_rows
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.config import RunConfig
-from collapse.training.runs.device import torch_device
 from collapse.training.runs.evaluate import predict
+from collapse.training.runs.machine import torch_device
 from collapse.training.runs.paired import Predictions
 
 

@@ -3,67 +3,42 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from collapse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from collapse.errors import CollapseError
-from collapse.json_file import write_json
+from collapse.files.json_file import write_json
+from collapse.io.checkpoint.file import load_checkpoint
+from collapse.io.checkpoint.schema import Checkpoint
 from collapse.limits import refuse_beyond_memory
-from collapse.training.data.catalogue import load_data
-from collapse.training.data.prepared import PreparedData
-from collapse.training.data.row_counts import training_row_counts
-from collapse.training.data.split import Split, nested_subset, split_rows
+from collapse.training.data.load import load_data
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.row_counts import training_row_counts
+from collapse.training.data.store.split import Split, nested_subset, split_rows
 from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.runs.config import RunConfig
-from collapse.training.runs.cpu import fast_float32_products, refuse_slow_bf16
-from collapse.training.runs.device import torch_device
 from collapse.training.runs.evaluate import predict
-from collapse.training.runs.folder import TIMINGS, RunFolder, digest_of
-from collapse.training.runs.gpu import refuse_missing_tf32, tf32_products
+from collapse.training.runs.folder import RunFolder, RunResult
 from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.machine import (
+    fast_float32_products,
+    refuse_missing_tf32,
+    refuse_slow_bf16,
+    tf32_products,
+    torch_device,
+    versions,
+)
 from collapse.training.runs.memory import PeakMemory
 from collapse.training.runs.metrics import Evaluation
 from collapse.training.runs.monitor import Monitor, Monitoring
+from collapse.training.runs.progress import Progress, described
 from collapse.training.runs.state import check_same_run, differences
 from collapse.training.runs.tensorboard import check_tensorboard
-from collapse.training.runs.versions import versions
-
-_SAVE_SECONDS = 600.0
-
-
-class RunStopped(CollapseError):
-    """The run was asked to stop, and did so with its state saved."""
-
-    def __init__(self, folder: Path, signal_number: int) -> None:
-        super().__init__(f"stopped and saved: go on with `collapse train --resume --out {folder}`")
-        self.exit_code = 128 + signal_number
-        self._made_of = (folder, signal_number)
-
-    def __reduce__(self) -> "tuple[type[RunStopped], tuple[Path, int]]":
-        # So that it comes back whole from a process of its own.
-        return RunStopped, self._made_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """What a finished run is told of by."""
-
-    name: str
-    """The model with its size."""
-    best_epoch: int
-    """The epoch of the best validation AUC, whose weights are in `best.pt`."""
-    validation: Evaluation
-    """Of the best epoch."""
-    test: Evaluation
-    """Of the best epoch's weights."""
-    already: bool
-    """Whether the run was finished before this call, which then trained nothing."""
 
 
 class Run:
@@ -152,7 +127,7 @@ class Run:
             self.folder.check_whole()
             if self.folder.config.exists():
                 self._check_same()
-                if (finished := self._finished()) is not None:
+                if (finished := self.folder.read_result()) is not None:
                     return finished
                 if not resume:
                     raise CollapseError(
@@ -186,46 +161,12 @@ class Run:
         self.folder.check_tables(kept, epochs=trainer.epochs_done, step=trainer.step)
         self._write_manifest(trainer, status="unfinished")
         monitoring = Monitoring(self.folder.path, self._monitors, step=trainer.step, tensorboard=self._tensorboard)
-
-        def look() -> dict[str, float]:
-            checkpoint = self._checkpoint(trainer, counts, {"epoch": trainer.epochs_done})
-            return monitoring.look(checkpoint, epoch=trainer.epochs_done, step=trainer.step)
-
-        saved = time.monotonic()
-
-        def save_last() -> None:
-            nonlocal saved
-            results = {
-                "epoch": trainer.epochs_done,
-                "best_epoch": trainer.best_epoch,
-                "tables": {self.folder.metrics.name: digest_of(rows), **monitoring.digests},
-            }
-            checkpoint = self._checkpoint(trainer, counts, results)
-            save_checkpoint(self.folder.last, replace(checkpoint, training_state=trainer.state()))
-            saved = time.monotonic()
-
-        def after_step() -> None:
-            if self._every and trainer.step % self._every == 0:
-                monitoring.show(look(), trainer.step)
-            if request or time.monotonic() - saved > _SAVE_SECONDS:
-                save_last()
-            if request.signal is not None:
-                raise RunStopped(self.folder.path, request.signal)
-
+        progress = Progress(self.folder, trainer, counts, rows, monitoring, request, every=self._every)
         with closing(monitoring):
-            if trainer.step == 0:
-                look()
+            progress.start()
             while not trainer.finished:
-                result = trainer.train_epoch(after_step)
-                values = asdict(result)
-                if trainer.is_best:
-                    results = {key: value for key, value in values.items() if key not in TIMINGS}
-                    save_checkpoint(self.folder.best, self._checkpoint(trainer, counts, results))
-                values |= look()
-                rows.append({key: str(value) for key, value in values.items()})
-                self.folder.write_metrics(rows)
-                monitoring.show({key: value for key, value in values.items() if key != "epoch"}, trainer.step)
-                save_last()
+                result = trainer.train_epoch(progress.after_step)
+                progress.after_epoch(result)
                 report(result)
         return self._test(trainer, rows, time.perf_counter() - start, memory)
 
@@ -241,7 +182,7 @@ class Run:
         predictions = predict(trainer.model, self.data, self.split.test, self.device, split="test")
         predictions.save(self.folder.predictions)
         result = RunResult(
-            name=self.config.model.name,
+            model=self.config.model.name,
             best_epoch=trainer.best_epoch,
             validation=Evaluation(**measured),
             test=predictions.evaluation,
@@ -304,38 +245,6 @@ class Run:
                 f"(data hash {trained_on[:12]} there, {self.data.data_hash[:12]} here): choose another --out"
             )
 
-    def _finished(self) -> RunResult | None:
-        if (found := self.folder.read_finished()) is None:
-            return None
-        return RunResult(
-            name=found.model,
-            best_epoch=found.best_epoch,
-            validation=found.validation,
-            test=found.test,
-            already=True,
-        )
-
-    def _checkpoint(self, trainer: Trainer, counts: torch.Tensor, results: dict[str, Any]) -> Checkpoint:
-        return Checkpoint(
-            name=self.config.model.name,
-            config=self.config.as_dict(),
-            fields=self.data.schema.fields,
-            cardinalities=self.data.schema.cardinalities,
-            row_counts=counts,
-            layout=trainer.model.layout,
-            state_dict=trainer.model.state_dict(),
-            data=self._data(),
-            results=results,
-            versions=versions(),
-        )
-
-    def _data(self) -> dict[str, Any]:
-        return {
-            "name": self.data.schema.name,
-            "sha256": self.data.data_hash,
-            "rows": {part.name: len(getattr(self.split, part.name)) for part in fields(self.split)},
-        }
-
     def _write_manifest(self, trainer: Trainer, **found: Any) -> None:
         self.folder.write_manifest(
             {
@@ -343,7 +252,7 @@ class Run:
                 "label": self.config.label,
                 "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
                 "parameters_in_embeddings": trainer.model.embedding.weight.numel(),
-                "data": self._data(),
+                "data": described(self.data, self.split),
                 "seeds": asdict(self.config.seeds),
                 "device": str(self.device),
                 "threads": torch.get_num_threads(),

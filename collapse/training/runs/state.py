@@ -10,8 +10,8 @@ import msgspec
 import torch
 from torch import Tensor
 
-from collapse.checkpoint import Checkpoint, Index, flat_config
 from collapse.errors import CollapseError
+from collapse.io.checkpoint.schema import Checkpoint, Index, flat_config
 from collapse.training.runs.config import RunConfig
 
 

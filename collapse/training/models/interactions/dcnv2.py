@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from collapse.checkpoint import MapsKey
+from collapse.io.checkpoint.schema import MapsKey
 from collapse.settings import count, not_negative
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
-from collapse.training.models.layers import beyond_a_vector, padded
+from collapse.training.models.kernels.padding import padded, vector_padding
 from collapse.training.models.regularisers import block_norms, unitary_penalty
 
 _WEIGHTS = {"lambda": 1e-3, "factor": 1e-5}
@@ -75,7 +75,7 @@ class CrossNetwork(Interaction):
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h = x_L, shape (B, N K), and zeros up to whole vectors, which the next product is faster with."""
-        more = beyond_a_vector(self.widths["h"])
+        more = vector_padding(self.widths["h"])
         x_0 = x = padded(e_BNK.flatten(1), 0, more)
         for W, layer in zip(self.projections(), self.layers, strict=True):
             y = F.linear(x, padded(W, more, more), padded(layer.bias, more))  # type: ignore[arg-type]

@@ -4,16 +4,16 @@ Shapes: B batch, N fields, K embedding size a target field, T = N - 1 target fie
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from collapse.checkpoint import MapsKey
+from collapse.io.checkpoint.schema import MapsKey
 from collapse.training.models.config import InteractionConfig
 from collapse.training.models.heads import PlainSum
 from collapse.training.models.interaction import Interaction
+from collapse.training.models.kernels.products import FieldAwareProducts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +67,5 @@ class FFM(Interaction):
     def forward(self, e_BNC: Tensor) -> dict[str, Tensor]:
         """Return h, shape (B, 1)."""
         e_BSK = e_BNC.reshape(len(e_BNC), -1, self.K)
-        h: Tensor = _FieldAwareProducts.apply(e_BSK, self.partners)  # type: ignore[no-untyped-call]
+        h: Tensor = FieldAwareProducts.apply(e_BSK, self.partners)  # type: ignore[no-untyped-call]
         return {"logit": h}
-
-
-class _FieldAwareProducts(torch.autograd.Function):
-    """2 h = <E, E'> with E' having e_j^{->i} where E has e_i^{->j}, so that the gradient of h is E' itself."""
-
-    @staticmethod
-    def forward(ctx: Any, e_BSK: Tensor, partners_S: Tensor) -> Tensor:
-        partner_BSK = e_BSK.index_select(1, partners_S)
-        ctx.save_for_backward(partner_BSK)
-        return (e_BSK.flatten(1).unsqueeze(1) @ partner_BSK.flatten(1).unsqueeze(2)).squeeze(2) / 2
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (partner_BSK,) = ctx.saved_tensors
-        return (partner_BSK.flatten(1) * gradients[0]).view_as(partner_BSK), None

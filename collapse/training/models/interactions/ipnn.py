@@ -4,15 +4,15 @@ Shapes: B batch, N fields, K embedding size, P = N (N - 1) / 2 pairs.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
-from collapse.training.models.layers import beyond_a_vector
+from collapse.training.models.kernels.padding import vector_padding
+from collapse.training.models.kernels.products import InnerProducts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,27 +47,7 @@ class IPNN(Interaction):
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h, shape (B, N K + P), or (B, P) of products alone, and zeros up to whole vectors."""
-        products_BP: Tensor = _InnerProducts.apply(e_BNK, self.pairs, self.pair_of)  # type: ignore[no-untyped-call]
-        zeros = e_BNK.new_zeros(len(e_BNK), beyond_a_vector(self.widths["h"]))
+        products_BP: Tensor = InnerProducts.apply(e_BNK, self.pairs, self.pair_of)  # type: ignore[no-untyped-call]
+        zeros = e_BNK.new_zeros(len(e_BNK), vector_padding(self.widths["h"]))
         embeddings = [e_BNK.flatten(1)] if self.with_embeddings else []
         return {"h": torch.cat([*embeddings, products_BP, zeros], dim=1)}
-
-
-class _InnerProducts(torch.autograd.Function):
-    """<e_i, e_j> for i < j out of E E^T; its gradient is G E, G symmetric with a zero diagonal, in one product."""
-
-    @staticmethod
-    def forward(ctx: Any, e_BNK: Tensor, pairs: Tensor, pair_of: Tensor) -> Tensor:
-        ctx.save_for_backward(e_BNK, pair_of)
-        return (e_BNK @ e_BNK.mT).flatten(1).index_select(1, pairs)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        e_BNK, pair_of = ctx.saved_tensors
-        B, N, _ = e_BNK.shape
-        if not gradients[0].shape[1]:
-            return torch.zeros_like(e_BNK), None, None
-        G_BNN = gradients[0].index_select(1, pair_of).view(B, N, N)
-        G_BNN.diagonal(dim1=1, dim2=2).zero_()
-        return G_BNN @ e_BNK.to(G_BNN.dtype), None, None

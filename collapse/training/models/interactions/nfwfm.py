@@ -4,16 +4,16 @@ Shapes: B batch, N fields, K embedding size, R columns, a direction of a row eac
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from collapse.training.models.config import MLPConfig
-from collapse.training.models.dropout import Dropout
 from collapse.training.models.interaction import Interaction
-from collapse.training.models.layers import beyond_a_vector, columns_in_cache, padded
+from collapse.training.models.kernels.dropout import Dropout
+from collapse.training.models.kernels.padding import columns_in_cache, padded, vector_padding
+from collapse.training.models.kernels.products import WeightedPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,24 +42,7 @@ class NFwFM(Interaction):
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h, the weighted pool, shape (B, K), without a tensor of pairs."""
-        more = beyond_a_vector(self.n_fields)
+        more = vector_padding(self.n_fields)
         r_NN = padded(self.r_NN, more, more)
-        pooled = [_WeightedPool.apply(e_NR, r_NN) for e_NR in columns_in_cache(e_BNK)]  # type: ignore[no-untyped-call]
+        pooled = [WeightedPool.apply(e_NR, r_NN) for e_NR in columns_in_cache(e_BNK)]  # type: ignore[no-untyped-call]
         return {"h": self.normalise(torch.cat(pooled).view(-1, self.K))}
-
-
-class _WeightedPool(torch.autograd.Function):
-    """e^T r e of every column; its gradient is (r + r^T) e, and nothing but the columns is kept for it."""
-
-    @staticmethod
-    def forward(ctx: Any, e_NR: Tensor, r_NN: Tensor) -> Tensor:
-        weighted_NR = r_NN @ e_NR
-        ctx.save_for_backward(e_NR.to(weighted_NR.dtype), r_NN.to(weighted_NR.dtype))
-        return weighted_NR.mul_(e_NR).sum(0)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        e_NR, r_NN = ctx.saved_tensors
-        g_R = gradients[0].to(e_NR.dtype)
-        return ((r_NN + r_NN.T) @ e_NR).mul_(g_R), (e_NR * g_R) @ e_NR.T

@@ -5,17 +5,17 @@ R columns, a direction of a row each.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from collapse.settings import count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
-from collapse.training.models.layers import beyond_a_vector, columns_in_cache, padded
+from collapse.training.models.kernels.padding import columns_in_cache, padded, vector_padding
+from collapse.training.models.kernels.products import CompressedProducts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class XDeepFM(Interaction):
 
     def _padded_weights(self) -> list[Tensor]:
         """Return W of every layer, shape (H, P, N), P and N being N up to whole vectors where they are N."""
-        more = beyond_a_vector(self.n_fields)
+        more = vector_padding(self.n_fields)
         weights = []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, nn.Linear)
@@ -66,33 +66,7 @@ class XDeepFM(Interaction):
         """Return the sums of all maps, shape (R / K, L H)."""
         x_PR, sums = e_NR, []
         for W_HPN, layer in zip(weights, self.layers, strict=True):
-            products_HR: Tensor = _CompressedProducts.apply(x_PR, e_NR, W_HPN)  # type: ignore[no-untyped-call]
+            products_HR: Tensor = CompressedProducts.apply(x_PR, e_NR, W_HPN)  # type: ignore[no-untyped-call]
             x_PR = torch.relu(products_HR + layer.bias.unsqueeze(1))  # type: ignore[operator]
             sums.append(x_PR.view(len(x_PR), -1, self.K).sum(2))
         return torch.cat(sums).T
-
-
-class _CompressedProducts(torch.autograd.Function):
-    """sum_pn W_hpn x_p * e_n as <x, W_h e>: the P N products of a column are never formed.
-
-    W_h e of all h is as large as P H numbers a column; kept for the backward pass it would go through memory four
-    times, and is made again instead.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x_PR: Tensor, e_NR: Tensor, W_HPN: Tensor) -> Tensor:
-        mixed_HPR = (W_HPN.flatten(0, 1) @ e_NR).view(*W_HPN.shape[:2], -1)
-        ctx.save_for_backward(*(each.to(mixed_HPR.dtype) for each in (x_PR, e_NR, W_HPN)))
-        return mixed_HPR.mul_(x_PR).sum(1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x_PR, e_NR, W_HPN = ctx.saved_tensors
-        W = W_HPN.flatten(0, 1)
-        g_H1R = gradients[0].to(W.dtype).unsqueeze(1)
-        mixed_HPR = (W @ e_NR).view(*W_HPN.shape[:2], -1)
-        into_x = mixed_HPR.mul_(g_H1R).sum(0)
-        spread = torch.mul(g_H1R, x_PR, out=mixed_HPR).flatten(0, 1)
-        into_e: Tensor = W.T.contiguous() @ spread
-        return into_x, into_e, (spread @ e_NR.T).view_as(W_HPN)

@@ -1,0 +1,1 @@
+"""Files that are opened with one clear sentence where they cannot be, and written whole or not at all."""

@@ -1,0 +1,94 @@
+"""Regular files opened for reading, and an operating system's refusals as sentences."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from collapse.errors import CollapseError
+
+
+@contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into a sentence that names the file.
+
+    Parameters
+    ----------
+    action : str
+        What was being done, as it reads after "cannot": ``"write"``, ``"read"``.
+    path : Path
+        The file or folder it was done to.
+
+    Raises
+    ------
+    CollapseError
+        In place of any `OSError` raised inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        hint = {
+            errno.ENOSPC: "; free some space and try again",
+            errno.EDQUOT: "; free some space and try again",
+            errno.EFBIG: "; the limit on file sizes is too low",
+            errno.EACCES: "; choose another place or change its permissions",
+            errno.EPERM: "; choose another place or change its permissions",
+            errno.EROFS: "; choose another place",
+        }.get(error.errno or 0, "")
+        raise CollapseError(f"cannot {action} {path}: {reason}{hint}") from error
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a folder, a pipe or a device, which would be read without end.
+
+    Parameters
+    ----------
+    path : Path
+        What is to be opened.
+
+    Raises
+    ------
+    CollapseError
+        If it is missing or not a regular file.
+    """
+    with explained("read", path):
+        check_is_regular("read", path, path.stat().st_mode)
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file for reading, which no pipe in its place can delay.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    BufferedReader
+        The open file.
+
+    Raises
+    ------
+    CollapseError
+        If it is missing, not a regular file, or cannot be read.
+    """
+    with explained("read", path):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            check_is_regular("read", path, os.fstat(descriptor).st_mode)
+            yield file
+
+
+def check_is_regular(action: str, path: Path, mode: int) -> None:
+    """Refuse what the mode of a path says is no regular file."""
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    kind = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
+    raise CollapseError(f"cannot {action} {path}: it is {kind}, not a regular file")

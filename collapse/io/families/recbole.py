@@ -1,0 +1,17 @@
+"""RecBole: one table of all token fields, or tables of users and items; a table a field of sequences."""
+
+from collapse.io.families.family import Family
+
+FAMILY = Family(
+    name="RecBole",
+    size_setting="embedding_size of the configuration, of all fields",
+    package="recbole",
+    tables=(
+        r"(?P<field>\w+_embeddings?)\.weight",
+        r"token_seq_embedding_table\.(?P<number>\d+)\.weight",
+    ),
+    fused=(r"token_embedding_table\.embedding\.weight",),
+    marks=(r"token_(?:seq_)?embedding_table\..*",),
+    others={r"float_embedding_table\..*": "a row a numeric field"},
+    projections=(r"cross_layer_w\.(?P<layer>\d+)",),
+)

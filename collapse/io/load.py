@@ -1,0 +1,82 @@
+"""Reading checkpoints into tables and field maps: `load` is the one door."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from collapse.errors import CollapseError
+from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
+from collapse.io.factors import factors_of_state, is_factors, read_factors
+from collapse.io.readers.arrays import SUFFIXES, is_plain, read_arrays
+from collapse.io.readers.folder import read_folder
+from collapse.io.readers.foreign import read_state
+from collapse.io.readers.native import tables_of
+from collapse.io.readers.objects import read_object
+from collapse.io.readers.row_counts import as_row_counts, with_row_counts
+from collapse.io.readers.selection import Selection
+from collapse.io.readers.state import find_state
+from collapse.io.tables import TableSet
+from collapse.io.torch_file import read_foreign_file, refuse_foreign
+from collapse.visible import path_text
+
+
+def load(source: Any, *, verify: bool = True, selection: Selection | None = None) -> TableSet:
+    """Read the embedding tables and field maps of a checkpoint, or take them from what is in memory.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        The path of a checkpoint that ``collapse train`` wrote; of a torch file that another library wrote, or a
+        model that was pickled whole; of a file of arrays (.npy, .npz, .safetensors); or of a folder of Hugging
+        Face's or of ``torch.distributed.checkpoint``. No code in it is run.
+
+        Or a model (``nn.Module``), a state dict, arrays or embedding layers by name, one array or tensor, or an
+        ``nn.Embedding``; an array alone is the table of a field called ``table``.
+    verify : bool
+        Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
+    selection : Selection, optional
+        What a foreign file or model does not say itself: its fields, which tensors are tables, and how often each
+        row was looked up.
+
+    Returns
+    -------
+    TableSet
+        Its embedding tables and field maps.
+
+    Raises
+    ------
+    CollapseError
+        If the file is missing or damaged, no table is found, or the selection does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> collapse.load({"user": np.eye(5, 3), "item": np.eye(4, 3)})
+    <TableSet a state dict: 2 fields, 9 rows, K = 3>
+    """
+    selection = selection or Selection()
+    is_path = isinstance(source, str | os.PathLike)
+    tables = _read(Path(source), verify, selection) if is_path else read_object(source, selection)
+    return tables if selection.row_counts is None else with_row_counts(tables, as_row_counts(selection.row_counts))
+
+
+def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
+    if path.is_dir():
+        return read_state(read_folder(path, verify=verify), path, selection)
+    if path.suffix in SUFFIXES:
+        state = read_arrays(path)
+        if is_factors(state.metadata):
+            return read_factors(factors_of_state(state, path), path)
+        return read_state(state, path, selection, every_matrix=is_plain(state))
+    content, foreign = read_foreign_file(path, verify=verify)
+    if is_checkpoint(content):
+        refuse_foreign(path, foreign)
+        return tables_of(to_checkpoint(content, path, arrays=True), source=path_text(path))
+    if is_factors(content):
+        refuse_foreign(path, foreign)
+        return read_factors(content, path)
+    found = find_state(content, foreign)
+    if found is None:
+        raise CollapseError(f"{path} is a torch file without a tensor in it")
+    return read_state(found, path, selection)

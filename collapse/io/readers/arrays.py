@@ -1,0 +1,85 @@
+"""Files of arrays without any pickle: ``.npy``, ``.npz`` and ``.safetensors``."""
+
+import json
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import safetensors
+
+from collapse.errors import CollapseError, first_line
+from collapse.files.opening import check_is_file, open_file
+from collapse.io.readers.state import State
+from collapse.io.torch_file import Unreadable
+from collapse.visible import path_text
+
+SUFFIXES = (".npy", ".npz", ".safetensors")
+
+_SAFETENSORS = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16, "I64": "i8", "I32": "i4", "I16": "i2",
+    "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+def read_arrays(path: Path) -> State:
+    """Read every array of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing in it is run. A ``.npy`` is one array, named as the file. It and the arrays of a
+        ``.safetensors`` file stay on disk.
+
+    Returns
+    -------
+    State
+        The arrays by name.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read.
+    """
+    check_is_file(path)
+    try:
+        if path.suffix == ".safetensors":
+            return _safetensors(path)
+        return State(tensors=dict(_arrays(path)))
+    except Exception as error:  # a damaged file may raise anything
+        raise CollapseError(f"{path} is no whole {path.suffix} file: {first_line(error)}") from error
+
+
+def is_plain(state: State) -> bool:
+    """Tell whether arrays are tables and nothing else: no name is that of a model's parameter."""
+    return not any(name.endswith((".weight", ".bias")) for name in state.tensors)
+
+
+def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
+    if path.suffix == ".npy":
+        yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
+    else:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
+            for name in archive.files:
+                yield name, archive[name]
+
+
+def _safetensors(path: Path) -> State:
+    """Map the arrays of a file whose header the library has checked: places, sizes and types."""
+    with safetensors.safe_open(path, framework="numpy") as checked:
+        metadata = checked.metadata() or {}
+    with open_file(path) as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)[8 + size :]
+    header.pop("__metadata__", None)
+    return State(tensors={name: _tensor(content, header[name]) for name in sorted(header)}, metadata=metadata)
+
+
+def _tensor(content: Any, entry: dict[str, Any]) -> Any:
+    if entry["dtype"] not in _SAFETENSORS:
+        return Unreadable(f"of the type {entry['dtype']}")
+    start, stop = entry["data_offsets"]
+    return content[start:stop].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])

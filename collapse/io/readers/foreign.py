@@ -1,0 +1,129 @@
+"""Tables and field maps out of a state dict that another library wrote."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from collapse.errors import CollapseError
+from collapse.io.blocks import side_by_side
+from collapse.io.field_maps import ColumnMaps, FieldMaps
+from collapse.io.readers.foreign_maps import field_maps
+from collapse.io.readers.parts import Part, find_parts, place_of
+from collapse.io.readers.roles import Roles, find_roles
+from collapse.io.readers.selection import Selection
+from collapse.io.readers.state import State
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.visible import path_text
+
+_NAMED = 5
+
+
+def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool = False) -> TableSet:
+    """Read the tables and the field maps of a state dict.
+
+    Parameters
+    ----------
+    state : State
+        The tensors.
+    path : Path
+        The file, for names and errors.
+    selection : Selection
+        What the user said of it.
+    every_matrix : bool
+        Whether each matrix of floating numbers is a table, where no library is recognised.
+
+    Returns
+    -------
+    TableSet
+        The tables, the field maps where there are interaction weights, what was skipped and why, and what had to
+        be assumed.
+
+    Raises
+    ------
+    CollapseError
+        If there is no table, or what the user said does not fit.
+    """
+    roles = find_roles(state, selection, every_matrix=every_matrix)
+    source = path_text(path)
+    if not roles.tables:
+        raise CollapseError(_no_table(source, state, roles))
+    found = find_parts(roles, state, selection.fields, source)
+    parts = found.parts
+    aware = [part for part in parts if "target" in part.tensor.match.groups]
+    beside: set[str] = set()
+    maps: tuple[FieldMaps, ...] = ()
+    notes: tuple[str, ...] = ()
+    if aware and len({part.field for part in parts}) > 1:
+        tables, of_targets = _field_aware(aware, skips=bool(roles.family and roles.family.skips_target))
+        maps = (of_targets,)
+        beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
+    else:
+        tables = tuple(_table(field, of_field) for field, of_field in _by_field(parts).items())
+        maps, notes = field_maps(roles, tables)
+    return TableSet(
+        name=path_text(Path(path.stem)),
+        source=source,
+        tables=tables,
+        field_maps=maps,
+        description={
+            "read as": roles.family.name if roles.family else "tables" if every_matrix else "a state dict",
+            "tables": str(len(tables)),
+        },
+        skipped=(*roles.skipped, *(f"{name} (it is beside field-aware tables)" for name in sorted(beside))),
+        unread=roles.unread,
+        notes=(*((f"read from its part {state.part!r}",) if state.part else ()), *found.notes, *notes),
+    )
+
+
+def _by_field(parts: Iterable[Part]) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.field, []).append(part)
+    return found
+
+
+def _no_table(source: str, state: State, roles: Roles) -> str:
+    told = "; ".join(roles.skipped[:_NAMED]) + (" .." if len(roles.skipped) > _NAMED else "")
+    return (
+        f"{source} holds no table that was found among its {len(state.tensors)} tensors: {told or 'it is empty'}; "
+        "--table REGEX names the tables, which are matrices of floating numbers (in Python: "
+        "selection=collapse.Selection(table=REGEX))"
+    )
+
+
+def _table(field: str, parts: Sequence[Part]) -> EmbeddingTable:
+    """Put the sets of a field side by side."""
+    parts = sorted(parts, key=lambda part: [int(number or 0) for number in place_of(part.tensor)])
+    if len({part.E.shape[0] for part in parts}) > 1:
+        raise CollapseError(f"the sets of field {field!r} differ in their rows")
+    return EmbeddingTable(
+        field=field,
+        E=side_by_side([part.E for part in parts]),
+        sizes=tuple(int(part.E.shape[1]) for part in parts),
+        keys=tuple(part.tensor.match.name for part in parts),
+    )
+
+
+def _field_aware(parts: Sequence[Part], *, skips: bool) -> tuple[tuple[EmbeddingTable, ...], ColumnMaps]:
+    """Put the tables of a field for all targets but itself side by side (Appendix H)."""
+    tables, blocks = [], []
+    by_field = _by_field(parts)
+    for i, (field, parts_of_field) in enumerate(by_field.items()):
+        of_field: dict[int, Part] = {}
+        for part in parts_of_field:
+            number = part.tensor.match.number("target")
+            of_field[number + (skips and number >= i)] = part
+        of_field.pop(i, None)
+        targets = sorted(of_field)
+        table = _table(field, [of_field[j] for j in targets])
+        ends = dict(zip(targets, np.cumsum(table.sizes).tolist(), strict=True))
+        tables.append(replace(table, sizes=(sum(table.sizes),)))
+        blocks.append(
+            tuple(
+                (ends[j] - int(of_field[j].E.shape[1]), ends[j]) if j in ends else None
+                for j in range(len(by_field))
+            )
+        )
+    return tuple(tables), ColumnMaps(layer=0, set=0, blocks=tuple(blocks))

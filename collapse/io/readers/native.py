@@ -1,0 +1,128 @@
+"""Reading this project's own checkpoints: their layout says which tensor is what."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from collapse.io.blocks import as_array
+from collapse.io.checkpoint.schema import Checkpoint, Layout, TableKey, flat_config
+from collapse.io.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
+from collapse.io.tables import EmbeddingTable, TableSet
+
+
+def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
+    """Take the tables and the field maps from a checkpoint in memory.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The checkpoint.
+    source : str
+        Where it is from.
+
+    Returns
+    -------
+    TableSet
+        Views of its tensors.
+    """
+    settings = {**flat_config(checkpoint.config), "epoch": checkpoint.results["epoch"]}
+    layout, tensors = checkpoint.layout, checkpoint.state_dict
+    counts = np.split(as_array(checkpoint.row_counts), np.cumsum(checkpoint.cardinalities)[:-1])
+    return TableSet(
+        name=checkpoint.name,
+        source=source,
+        tables=tuple(_tables(layout, tensors, checkpoint.fields, counts)),
+        field_maps=tuple(_field_maps(layout, tensors)),
+        description=_description(checkpoint),
+        validation_auc=_validation_auc(checkpoint),
+        settings={key: str(value) for key, value in settings.items()},
+    )
+
+
+def tables_of_model(name: str, layout: Layout, tensors: Mapping[str, Any]) -> TableSet:
+    """Take the tables and the field maps from a model of this project, which does not know its fields' names.
+
+    Parameters
+    ----------
+    name : str
+        The model's name.
+    layout : Layout
+        Where they lie.
+    tensors : mapping of str to tensor
+        The state dict.
+
+    Returns
+    -------
+    TableSet
+        Views of its tensors; the fields are ``field_0`` and so on.
+    """
+    numbers = sorted({key.field for key in layout.tables})
+    fields = tuple(f"field_{number}" for number in numbers)
+    return TableSet(
+        name=name,
+        source="the model",
+        tables=tuple(_tables(layout, tensors, fields, [None] * len(fields))),
+        field_maps=tuple(_field_maps(layout, tensors)),
+    )
+
+
+def _tables(
+    layout: Layout, tensors: Mapping[str, Any], fields: Sequence[str], counts: Sequence[Any]
+) -> Iterator[EmbeddingTable]:
+    for i, (field, row_counts) in enumerate(zip(fields, counts, strict=True)):
+        keys = layout.of_field(i)
+        yield EmbeddingTable(
+            field=field,
+            E=_side_by_side(tensors, keys),
+            sizes=tuple(key.size for key in keys),
+            row_counts=row_counts,
+        )
+
+
+def _side_by_side(tensors: Mapping[str, Any], keys: Sequence[TableKey]) -> Any:
+    """Return the sets of one field, as a view where they lie side by side in one tensor."""
+    first, last = keys[0], keys[-1]
+    adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
+    if adjacent:
+        return _table(tensors[first.key])[slice(*first.rows), first.columns[0] : last.columns[1]]
+    return np.hstack([as_array(tensors[key.key])[slice(*key.rows), slice(*key.columns)] for key in keys])
+
+
+def _table(tensor: Any) -> Any:
+    """Return a tensor as it is where NumPy has no view of it: on a device, or in bfloat16."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    tensor = tensor.detach()
+    bfloat16 = str(tensor.dtype) == "torch.bfloat16"
+    return tensor if tensor.device.type != "cpu" or bfloat16 else tensor.numpy()
+
+
+def _field_maps(layout: Layout, tensors: Mapping[str, Any]) -> Iterator[FieldMaps]:
+    for maps in layout.maps:
+        if maps.weight is None:
+            assert maps.columns is not None
+            yield ColumnMaps(layer=maps.layer, set=maps.set, blocks=maps.columns)
+            continue
+        yield ProjectionMaps(
+            layer=maps.layer,
+            set=maps.set,
+            W=as_array(tensors[maps.weight]),
+            sizes=layout.sizes(maps.set),
+            factors=None if maps.factors is None else as_array(tensors[maps.factors]),
+        )
+
+
+def _validation_auc(checkpoint: Checkpoint) -> float | None:
+    auc = checkpoint.results.get("validation_auc")
+    return float(auc) if isinstance(auc, int | float) else None
+
+
+def _description(checkpoint: Checkpoint) -> dict[str, str]:
+    seeds = checkpoint.config["seeds"]
+    return {
+        "data": checkpoint.data["name"],
+        "epoch": str(checkpoint.results["epoch"]),
+        "seeds": "/".join(f"{seeds[key]}" for key in ("split", "initialisation", "order")),
+    }

@@ -1,0 +1,204 @@
+"""The names that a pickle of tensors may hold, and what stands for each."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.io.torch_file.bounds import MOST_CHARACTERS, check_key
+from collapse.io.torch_file.stubs import ArrayBuilder, DtypeBuilder, Stub, array_of_buffer, scalar, stub_class
+
+_TYPES = {
+    "BFloat16Storage": "bfloat16",
+    "BoolStorage": "bool",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "ShortStorage": "int16",
+}
+_DTYPES = (
+    "complex32", "complex64", "complex128", "uint16", "uint32", "uint64",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+    *_TYPES.values(),
+)  # fmt: skip
+
+
+_MOST_DIMENSIONS = 64
+"""NumPy's limit."""
+_MOST_ENTRIES = 1 << 62
+
+
+class _Fixed:
+    """What a pickle cannot change, as it can the attributes of most of what it names."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("it changes what it names")
+
+
+@dataclass(frozen=True)
+class Unreadable(_Fixed):
+    """A tensor of a kind that is not read: nothing but what it is."""
+
+    kind: str
+    """Such as ``sparse`` or ``float8_e4m3fn``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """None: what asks for it learns that it is no array."""
+        return ()
+
+
+@dataclass(frozen=True)
+class _Function(_Fixed):
+    """One of the functions that follow."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def stored(dtype: Any) -> np.dtype[Any]:
+    """Return the type of a storage's numbers.
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of a storage: NumPy would take others, among them objects.
+    """
+    if not isinstance(dtype, str) or dtype not in _TYPES.values():
+        raise ValueError("a storage is of a type that is not read")
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).newbyteorder("<")
+
+
+def _tensor(
+    storage: tuple[str, NDArray[np.uint8]] | Unreadable, offset: Any, shape: Any, strides: Any, *_: Any
+) -> Any:
+    """Rebuild a tensor; NumPy refuses one that reaches beyond its record."""
+    if isinstance(storage, Unreadable):
+        return storage
+    dtype, record = storage
+    if not all(_are_counts(numbers) for numbers in ((offset,), shape, strides)):
+        raise ValueError("a tensor's offset, shape or strides are not whole numbers")
+    if 0 in strides and math.prod(shape) > len(record):
+        return Unreadable("expanded, with more numbers than it stores")
+    if math.prod(shape) * stored(dtype).itemsize > len(record):
+        raise ValueError(f"a tensor of shape {shape} has more numbers than its record")
+    size = stored(dtype).itemsize
+    array: NDArray[Any] = np.ndarray(
+        shape, stored(dtype), record, offset=offset * size, strides=[stride * size for stride in strides]
+    )
+    return array
+
+
+def _are_counts(numbers: Any) -> bool:
+    """Tell whether a tuple of the file holds whole numbers, no more than an array has dimensions."""
+    return (
+        isinstance(numbers, tuple | list)
+        and len(numbers) <= _MOST_DIMENSIONS
+        and all(type(number) is int and 0 <= number < _MOST_ENTRIES for number in numbers)
+    )
+
+
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    """Return an ordered dictionary; the pickle cannot set its attributes."""
+    found: OrderedDict[Any, Any] = OrderedDict()
+    for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
+        check_key(key)
+        found[key] = value
+    return found
+
+
+def _parameter(data: Any, *_: Any) -> Any:
+    return data
+
+
+def _of_type(build: Any, _type: Any, args: tuple[Any, ...], _state: Any) -> Any:
+    """Rebuild a tensor of a subclass, or with attributes, as a plain one."""
+    return build(*args) if isinstance(build, _Function) else Unreadable("of a class of its own")
+
+
+def _latin(text: str, _encoding: str) -> bytes:
+    """Return bytes, which the pickle protocol of these files knows as text alone."""
+    return text.encode("latin1")
+
+
+def _unreadable(kind: str) -> Callable[..., Unreadable]:
+    return lambda *_: Unreadable(kind)
+
+
+def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: Any) -> Any:
+    return Unreadable(dtype if isinstance(dtype, str) and dtype in _DTYPES else "of an unknown type")
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "_codecs.encode": _latin,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._tensor._rebuild_from_type_v2": _of_type,
+    "torch._utils._rebuild_tensor_v3": _of_dtype,
+    "torch._utils._rebuild_sparse_tensor": _unreadable("sparse"),
+    "torch._utils._rebuild_qtensor": _unreadable("quantised"),
+    "torch._utils._rebuild_nested_tensor": _unreadable("nested"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unreadable("on the meta device, without numbers"),
+    "torch.serialization._get_layout": _unreadable("a layout"),
+}
+KNOWN: dict[str, Any] = {
+    "collections.OrderedDict": _Function(_ordered),
+    "torch.Size": tuple,
+    "torch.storage.UntypedStorage": Unreadable("untyped"),
+    "torch.per_tensor_affine": "per_tensor_affine",
+    "torch.per_channel_affine": "per_channel_affine",
+    **{name: _Function(function) for name, function in _FUNCTIONS.items()},
+    **{
+        f"torch.{kind}Storage": Unreadable(f"{kind.lower()}")
+        for kind in ("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32")
+    },
+    **{f"torch.{dtype}": dtype for dtype in _DTYPES},
+    **{f"torch.{storage}": dtype for storage, dtype in _TYPES.items()},
+}
+"""What files of tensors and plain values name."""
+
+
+def _reconstructed(kind: Any, *_: Any) -> Any:
+    """Do for a stub what Python does for an object of a class without a method of its own for that."""
+    return kind()
+
+
+def _attribute(owner: Any, name: Any, *_: Any) -> Any:
+    """Return a stub's class for a class within a class, which pickles ask for as an attribute."""
+    if not isinstance(name, str) or not (isinstance(owner, type) and issubclass(owner, Stub)):
+        raise ValueError("it asks for an attribute of what is not a class")
+    if len(owner.name) + len(name) > MOST_CHARACTERS:
+        raise ValueError(f"it names a class by more than {MOST_CHARACTERS} characters")
+    return stub_class(f"{owner.name}.{name}")
+
+
+HARMLESS: dict[str, Any] = {
+    "builtins.getattr": _Function(_attribute),
+    "__builtin__.getattr": _Function(_attribute),
+    "builtins.set": list,
+    "builtins.frozenset": list,
+    "builtins.object": object,
+    "__builtin__.set": list,
+    "__builtin__.object": object,
+    "copyreg._reconstructor": _Function(_reconstructed),
+    "copy_reg._reconstructor": _Function(_reconstructed),
+    **{f"numpy.{core}.multiarray._reconstruct": ArrayBuilder for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Function(scalar) for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": _Function(array_of_buffer) for core in ("core", "_core")},
+    "numpy.ndarray": "ndarray",
+    "numpy.dtype": DtypeBuilder,
+}
+"""What other files name beside classes of their own."""

@@ -1,0 +1,211 @@
+"""Data sets by name or by folder."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from collapse.errors import CollapseError
+from collapse.files.json_file import read_json
+from collapse.files.opening import explained
+from collapse.training.data.sources.synthetic.settings import SyntheticSettings, parse_synthetic
+from collapse.training.data.store.schema import FORMAT_VERSION, MANIFEST, SCHEMA, Schema
+
+if TYPE_CHECKING:
+    from collapse.training.data.store.prepared import PreparedData
+
+# What reads data needs polars, which an installation for analyses lacks: it is imported where data is opened.
+
+_OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
+
+CACHE_VARIABLE = "COLLAPSE_CACHE"
+LARGE = 1_000_000_000
+SOON, LATE = 2.0, 1800.0
+_HASHES: dict[tuple[str, str | None], tuple[Path, tuple[int, int] | None, str]] = {}
+"""By name and cache: a data set's folder, when its manifest was written and how large it is, and the hash."""
+
+
+def load_data(name_or_path: str | Path) -> "PreparedData":
+    """Open a built-in data set or a prepared folder.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``"flights"``, or a share of them such as ``"flights:0.1"``; ``"synthetic-criteo"`` or
+        ``"synthetic-avazu"``, with a scale such as ``":0.01"`` behind it; or the folder of a prepared data set; a
+        folder of that name is ``"./flights"``.
+
+    Returns
+    -------
+    PreparedData
+        The data set. A built-in one is prepared when first asked for and kept in the folder that the environment
+        variable ``COLLAPSE_CACHE`` names, else in the user's cache folder.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such data set, or it is damaged.
+    """
+    name, _, share = str(name_or_path).partition(":")
+    if name == "flights":
+        return _flights(share)
+    if (settings := parse_synthetic(str(name_or_path))) is not None:
+        return _synthetic(settings)
+    if not Path(name_or_path).is_dir():
+        raise CollapseError(
+            f"{str(name_or_path)!r} is neither a built-in data set ({', '.join(BUILT_IN)}) nor the folder of a "
+            "prepared one: see `collapse prepare --help`"
+        )
+    from collapse.training.data.store.prepared import open_prepared
+
+    return open_prepared(Path(name_or_path))
+
+
+def data_hash(name_or_path: str | Path) -> str:
+    """Return the hash of a data set, which is opened for it once, and again where its manifest has changed.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As `load_data` takes it.
+
+    Returns
+    -------
+    str
+        The SHA-256 of vocabulary, ids and labels, in hexadecimal.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be opened.
+    """
+    key = str(name_or_path), os.environ.get(CACHE_VARIABLE)
+    if key not in _HASHES or _HASHES[key][1] != _stamp(_HASHES[key][0]):
+        data = load_data(name_or_path)
+        _HASHES[key] = data.path, _stamp(data.path), data.data_hash
+    return _HASHES[key][2]
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        stat = (folder / MANIFEST).stat()
+        return stat.st_mtime_ns, stat.st_size
+    return None
+
+
+def data_name(name_or_path: str | Path) -> str:
+    """Return the name of a data set without opening it.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As `load_data` takes it.
+
+    Returns
+    -------
+    str
+        The name that a prepared folder records; of anything else, and of a damaged folder, what was given.
+    """
+    given = str(name_or_path)
+    schema = Path(given) / SCHEMA
+    if given.partition(":")[0] == "flights" or given.startswith("synthetic-") or not schema.is_file():
+        return given
+    try:
+        return Schema.from_json(read_json(schema), source=schema).name
+    except CollapseError:
+        return given
+
+
+def _flights(text: str) -> "PreparedData":
+    from collapse.training.data.sources import flights
+
+    try:
+        share = float(text or 1)
+    except ValueError:
+        raise CollapseError(f"'flights:{text}' is no share of the flights: write flights:0.1") from None
+    if not 0 < share <= 1:
+        raise CollapseError(f"'flights:{text}' is no share of the flights: it must be above 0 and at most 1")
+    made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
+    if share == 1:
+        return _cached("flights", json.dumps(made_of), flights.prepare_flights)
+    prepare = partial(flights.prepare_flights, share=share)
+    return _cached(f"flights-{share:g}", json.dumps([*made_of, share]), prepare)
+
+
+def _synthetic(settings: SyntheticSettings) -> "PreparedData":
+    from collapse.training.data.sources.synthetic.teacher import prepare_synthetic
+
+    return _cached(
+        settings.name.replace(":", "-"),
+        json.dumps(asdict(settings)),
+        partial(prepare_synthetic, settings),
+        size=settings.bytes_on_disk,
+    )
+
+
+def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> "PreparedData":
+    """Open a data set in the cache, where it is prepared once a content; a large one only after a word."""
+    from collapse.training.data.store.prepared import open_prepared
+
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
+    path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
+    if path.exists():
+        return open_prepared(path)
+    with explained("write", path):
+        cache.mkdir(parents=True, exist_ok=True)
+        # Of two processes that ask at once, one prepares and the other waits and opens.
+        with _locked(cache / f".{path.name}.lock", name):
+            if not path.exists():
+                if size > LARGE:
+                    free = shutil.disk_usage(cache).free
+                    where = f"{path} ({size / 1e9:.1f} GB; {CACHE_VARIABLE} names another place)"
+                    if size > free:
+                        raise CollapseError(f"cannot write {where}: {free / 1e9:.1f} GB are free")
+                    tqdm.write(f"drawing {name} into {where}", file=sys.stderr)
+                prepare(path)
+    return open_prepared(path)
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=SOON)
+        except Timeout:
+            tqdm.write(f"another process prepares {name}: waiting for it ({path})", file=sys.stderr)
+            lock.acquire(timeout=LATE)
+    except Timeout as error:
+        raise CollapseError(
+            f"another process has been preparing {name} for {LATE / 60:.0f} minutes: stop it, or name another "
+            f"place by {CACHE_VARIABLE}"
+        ) from error
+    except NotImplementedError as error:
+        raise CollapseError(
+            f"{path.parent} cannot be locked ({error}): name another place by {CACHE_VARIABLE}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+BUILT_IN = {
+    "flights": "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?",
+    "flights:0.1": "a share of them, any above 0",
+    "synthetic-criteo:0.01": _OF_TEACHER.format(39),
+    "synthetic-avazu:0.01": _OF_TEACHER.format(22),
+}
+"""Data sets that need no file, with a line that tells of each; synthetic ones have any scale."""

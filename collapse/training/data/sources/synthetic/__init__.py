@@ -1,0 +1,1 @@
+"""Synthetic data sets, whose true ranks are known."""

@@ -1,0 +1,111 @@
+"""The settings of a synthetic data set, apart from it so that a command line can show them at once."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from collapse.errors import CollapseError
+from collapse.settings import Settings, count, positive, setting
+
+Published = Literal["criteo", "avazu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The shape of a published data set (Table 4), and its share of positive labels."""
+
+    rows: int
+    fields: int
+    largest: int
+    smallest: int
+    total: int
+    positive: float
+
+
+SHAPES: dict[str, Shape] = {
+    "criteo": Shape(rows=45_840_617, fields=39, largest=190_000, smallest=4, total=1_080_000, positive=0.256),
+    "avazu": Shape(rows=40_428_967, fields=22, largest=1_610_000, smallest=5, total=2_020_000, positive=0.170),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticSettings(Settings):
+    """What is drawn; `Teacher` says how."""
+
+    shape: Published = "criteo"
+    """The published data set whose fields, cardinalities and share of positive labels are taken."""
+    scale: float = setting(1.0, lambda value: 0 < value <= 1, "above 0 and at most 1")
+    """What its rows and cardinalities are multiplied by."""
+    rows: int = setting(0, lambda value: value == 0 or value >= 20, "20 or more, or 0 for the published number")
+    """Rows; 0 stands for the published number times the scale."""
+    rank: int = count(8)
+    """Directions R of the teacher's tables."""
+    low_rank: int = count(1)
+    """Directions of the low group's tables, at most R."""
+    signal: float = positive(2.0)
+    """Standard deviation of the teacher's logit."""
+    seed: int = count(0, at_least=0)
+    """Of everything that is drawn."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low_rank > self.rank:
+            raise CollapseError(f"low_rank is {self.low_rank} and rank {self.rank}: it can be no more than that")
+        of = SHAPES[self.shape]
+        if self.scale * of.largest <= of.smallest or self.scale * of.total < of.fields * of.smallest:
+            raise CollapseError(f"a scale of {self.scale:g} leaves fields of fewer than {of.smallest} values")
+
+    @property
+    def name(self) -> str:
+        """The data set's name, as it can be asked for: ``synthetic-criteo:0.01``."""
+        return f"synthetic-{self.shape}" + (f":{self.scale:g}" if self.scale != 1 else "")
+
+    @property
+    def drawn_rows(self) -> int:
+        """The number of rows."""
+        return self.rows or int(SHAPES[self.shape].rows * self.scale)
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """The size of the prepared rows: four bytes an id and one a label."""
+        return self.drawn_rows * (4 * SHAPES[self.shape].fields + 1)
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """The rows D_i of every field's table, ascending, with the out-of-vocabulary row, which stays unused."""
+        of = SHAPES[self.shape]
+        largest, total = int(of.largest * self.scale), int(of.total * self.scale)
+        return log_spaced(of.fields, smallest=of.smallest, largest=largest, total=total)
+
+
+def log_spaced(count: int, *, smallest: int, largest: int, total: int) -> list[int]:
+    """Return cardinalities from `smallest` to `largest` whose sum is about `total`.
+
+    They are equally spaced on a logarithmic scale that a power bends until the sum is right.
+    """
+    steps = [n / (count - 1) for n in range(count)]
+    low, high = 0.01, 100.0
+    # SciPy's root finders end a last bit away from this, which makes another data set.
+    for _ in range(100):
+        power = math.sqrt(low * high)
+        sizes = [round(smallest * (largest / smallest) ** (step**power)) for step in steps]
+        low, high = (power, high) if sum(sizes) > total else (low, power)
+    return sizes
+
+
+def parse_synthetic(name: str) -> SyntheticSettings | None:
+    """Read a name such as ``synthetic-avazu:0.01``; None for a name of another kind.
+
+    Raises
+    ------
+    CollapseError
+        If the shape or the scale is none.
+    """
+    if not name.startswith("synthetic-"):
+        return None
+    shape, _, scale = name.removeprefix("synthetic-").partition(":")
+    try:
+        factor = float(scale) if scale else 1.0
+    except ValueError:
+        raise CollapseError(f"the scale of {name!r} is {scale!r}, which is not a number") from None
+    return SyntheticSettings(shape=shape, scale=factor)  # type: ignore[arg-type]

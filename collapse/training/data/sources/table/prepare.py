@@ -1,0 +1,185 @@
+"""A table of a user's own: from CSV, TSV or Parquet files to a prepared data set."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from collapse.errors import CollapseError
+from collapse.training.data.sources.rows import Parsed, first_faults, good_rows, prefetched
+from collapse.training.data.sources.table.bins import Floats, in_powers_of_two, in_quantiles, in_widths, quantiles
+from collapse.training.data.sources.table.plan import TablePlan, cleaned
+from collapse.training.data.store.encoding import Encoder
+from collapse.training.data.store.prepared import PreparedData, Source, open_prepared
+from collapse.training.data.store.skipped import SkippedRows
+from collapse.training.data.store.split import split_rows
+from collapse.training.data.store.writing import GrowingArray, new_prepared
+from collapse.visible import path_text
+
+MIN_COUNT = 2
+
+Binning = Callable[[Floats], pl.Series]
+
+
+def prepare_table(
+    plan: TablePlan,
+    out: Path,
+    *,
+    name: str | None = None,
+    min_count: int = MIN_COUNT,
+    vocabulary_split: int | None = None,
+    skip_bad: int = 0,
+    overwrite: bool = False,
+) -> PreparedData:
+    """Prepare a table.
+
+    Parameters
+    ----------
+    plan : TablePlan
+        Its files and what their columns are.
+    out : Path
+        The folder to write.
+    name : str, optional
+        The data set's name; by default the first file's without what follows its first point.
+    min_count : int
+        Values of a field seen in fewer rows share its out-of-vocabulary row; at least 1.
+    vocabulary_split : int, optional
+        The seed of a split whose training rows alone make the vocabulary and the quantiles; all rows do by
+        default.
+    skip_bad : int
+        Malformed rows that are left out.
+    overwrite : bool
+        Whether a prepared data set that is there is replaced.
+
+    Returns
+    -------
+    PreparedData
+        The data set, opened.
+
+    Raises
+    ------
+    CollapseError
+        If a file cannot be read, is damaged or changes meanwhile, or there are more malformed rows than may be
+        skipped (a wrong number of columns, a label that is none, a number that is none or not finite); if a field
+        has one value, or all labels are equal; or if `out` cannot be written.
+
+    Notes
+    -----
+    Quantiles are exact, which takes a pass over the files of its own; the numbers lie on disk meanwhile.
+    """
+    with new_prepared(out, overwrite=overwrite, sources=[file.path for file in plan.files]) as folder:
+        binnings = _binnings(plan, folder, vocabulary_split, skip_bad)
+        skipped = SkippedRows(skip_bad)
+        encoder = Encoder(folder, _fields(plan), min_count=min_count, vocabulary_split=vocabulary_split)
+        positive = 0
+        for block, labels in prefetched(_rows(plan, skipped, binnings)):
+            encoder.add(block, labels)
+            positive += int(labels.sum())
+        if positive in (0, encoder.rows):
+            raise CollapseError(
+                f"all {encoder.rows:,} labels are {int(positive > 0)} ({plan.label}): there is nothing to learn"
+            )
+        encoder.finish(
+            name=name or path_text(Path(plan.files[0].path.name.partition(".")[0] or "table")),
+            label=str(plan.label),
+            sources=_sources(plan),
+            options=_options(plan),
+            skipped=skipped.summary(),
+            refuse_single=True,
+        )
+    return open_prepared(out)
+
+
+def _fields(plan: TablePlan) -> dict[str, str]:
+    texts = {"categorical": "categorical", "numeric": f"number, in bins {plan.settings.bins}"}
+    return {column.name: texts[column.role] for column in plan.columns if column.role in texts}
+
+
+def _options(plan: TablePlan) -> dict[str, Any]:
+    settings, reading = plan.settings, plan.settings.reading
+    chosen = {
+        "left_out": plan.named("left out"),
+        "missing": settings.missing,
+        "separator": reading.separator,
+        "header": "none" if reading.columns or not reading.header else None,
+        "quotes": None if reading.quotes else "none",
+    }
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items() if value}
+
+
+def _sources(plan: TablePlan) -> list[Source]:
+    return [file.source for file in plan.files if file.source is not None]
+
+
+def _rows(
+    plan: TablePlan, skipped: SkippedRows, binnings: Mapping[str, Binning] | None
+) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+    """Read all files; numbers stay numbers if there are no bins for them."""
+    fields = plan.named("categorical", "numeric")
+    for file in plan.files:
+        with file.opened((*fields, plan.label.column)) as blocks:
+            for block, labels in good_rows(blocks, partial(_parse, plan), skipped):
+                if binnings is None:
+                    yield block, labels
+                else:
+                    binned = {name: binning(_floats(block[name])) for name, binning in binnings.items()}
+                    yield block.with_columns(pl.Series(name, texts) for name, texts in binned.items()), labels
+
+
+def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
+    numeric = plan.named("numeric")
+    names = plan.named("categorical", "numeric")
+    # Within brackets a name is that of a column; elsewhere Polars takes one such as * for a pattern.
+    cells = cleaned(frame[[*names, plan.label.column]], plan.settings.missing)
+    numbers = pl.DataFrame([cells[name] for name in numeric]).cast(pl.Float64, strict=False)
+    wrong = pl.DataFrame(
+        cells[name].is_not_null() & ~(numbers[name].is_finite() | numbers[name].is_nan()).fill_null(False)
+        for name in numeric
+    )
+    labels, faults = plan.label.labels(cells[plan.label.column])
+    if numeric:
+        faults = (
+            first_faults(numeric, cells, wrong, "a finite number; --missing tells which text means none") | faults
+        )
+    if not plan.settings.skip_unlabelled:
+        empty = cells[plan.label.column].is_null().arg_true().to_list()
+        what = f"column {plan.label.column} is empty: the row has no label; --skip-unlabelled leaves such rows out"
+        faults = dict.fromkeys(empty, what) | faults
+    fields = cells[list(names)].with_columns(numbers.fill_nan(None))
+    return Parsed(fields, labels, faults)
+
+
+def _binnings(plan: TablePlan, folder: Path, vocabulary_split: int | None, skip_bad: int) -> dict[str, Binning]:
+    numeric, bins = plan.named("numeric"), plan.settings.bins
+    if bins.rule == "log2":
+        return dict.fromkeys(numeric, in_powers_of_two)
+    if bins.rule == "width":
+        return dict.fromkeys(numeric, partial(in_widths, width=bins.size))
+    edges = _all_quantiles(plan, folder, vocabulary_split, skip_bad) if numeric else {}
+    return {name: partial(in_quantiles, edges=edges[name]) for name in numeric}
+
+
+def _all_quantiles(
+    plan: TablePlan, folder: Path, vocabulary_split: int | None, skip_bad: int
+) -> dict[str, Floats]:
+    """Write every column of numbers to disk and find its quantiles, one column in memory at a time."""
+    numeric = plan.named("numeric")
+    columns = {name: GrowingArray(folder / f"numbers-{n}.npy", np.float64, ()) for n, name in enumerate(numeric)}
+    for block, _ in prefetched(_rows(plan, SkippedRows(skip_bad), None)):
+        for name, column in columns.items():
+            column.append(_floats(block[name]))
+    edges = {}
+    for n, (name, column) in enumerate(columns.items()):
+        numbers = np.array(column.finished())
+        if vocabulary_split is not None:
+            numbers = numbers[split_rows(len(numbers), vocabulary_split).train]
+        edges[name] = quantiles(numbers, int(plan.settings.bins.size))
+        (folder / f"numbers-{n}.npy").unlink()
+    return edges
+
+
+def _floats(numbers: pl.Series) -> Floats:
+    return numbers.fill_null(float("nan")).to_numpy()

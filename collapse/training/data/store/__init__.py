@@ -1,0 +1,1 @@
+"""The prepared data set: a folder that training reads as it is."""

@@ -1,0 +1,1 @@
+"""Rows out of files, as text: delimited, compressed, Parquet."""

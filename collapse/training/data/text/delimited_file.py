@@ -1,0 +1,108 @@
+"""A file of delimited text: what separates its cells, and what its columns are called."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collapse.errors import CollapseError
+from collapse.training.data.text.delimited import LONGEST_ROW, NO_QUOTES, Format, text_blocks
+from collapse.training.data.text.file import TextBlock, TextFile, check_distinct
+from collapse.training.data.text.raw_file import RawFile, opened
+from collapse.training.data.text.records import last_end, records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How delimited text is read; Parquet needs to be told nothing."""
+
+    separator: str | None = None
+    """What stands between two columns; by default what the file's name says, ``.csv`` or ``.tsv``."""
+    columns: tuple[str, ...] = ()
+    """The columns' names, of a file without a header."""
+    header: bool = True
+    """Whether the first row names the columns; else, if no names are given, they are column_1, column_2, …"""
+    quotes: bool = True
+    """Whether cells may be quoted; else a quotation mark is a character like any other."""
+
+
+class DelimitedFile(TextFile):
+    """A file of delimited text.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    separator : str
+        What stands between two columns.
+    reading : Reading
+        How it is read.
+
+    Raises
+    ------
+    CollapseError
+        If the first row cannot be read, or two columns have one name.
+    """
+
+    def __init__(self, path: Path, separator: str, reading: Reading) -> None:
+        super().__init__(path)
+        self._separator = separator
+        self._quoted = reading.quotes
+        self._header = reading.header and not reading.columns
+        self.columns = reading.columns or self._first_row()
+        check_distinct(self.columns, path)
+
+    def _blocks(
+        self,
+        raw: RawFile,
+        columns: Sequence[str],  # noqa: ARG002 - text is read whole
+    ) -> Iterator[TextBlock]:
+        form = Format(
+            title=f"text whose columns are separated by {self._separator!r}",
+            separator=self._separator,
+            columns=self.columns,
+            header=self._header,
+            quoted=self._quoted,
+        )
+        for block in text_blocks(raw, form):
+            if block.header is not None and self._names(block.header) != self.columns:
+                raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
+            yield block
+        self.source = raw.finished()
+
+    def _first_row(self) -> tuple[str, ...]:
+        start, end = b"", 0
+        with opened(self.path, quiet=True) as raw:
+            for chunk in raw.chunks(1 << 16):
+                start += chunk
+                end = last_end(start, quoted=self._quoted)
+                if end or len(start) > LONGEST_ROW:
+                    break
+        if not start.strip():
+            raise CollapseError(f"{self.path} is empty")
+        if not end and len(start) > LONGEST_ROW:
+            raise CollapseError(f"{self.path}, line 1: this row is longer than a megabyte: is this a table?")
+        ends = records(start[:end], self._separator, quoted=self._quoted).ends
+        first = start[: int(ends[0])] if len(ends) else start
+        return self._names(first) if self._header else _numbered(len(self._cells(first)))
+
+    def _names(self, row: bytes) -> tuple[str, ...]:
+        cells = [cell.strip() for cell in self._cells(row.removeprefix(b"\xef\xbb\xbf"))]
+        return tuple(cell or numbered for cell, numbered in zip(cells, _numbered(len(cells)), strict=True))
+
+    def _cells(self, row: bytes) -> list[str]:
+        try:
+            text = row.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            what = f"byte {row[error.start]:#04x} is not UTF-8 text"
+            raise CollapseError(f"{self.path}, line 1: {what}") from error
+        if not self._quoted:
+            return text.split(self._separator)
+        try:
+            return next(csv.reader([text], delimiter=self._separator, strict=True))
+        except csv.Error as error:
+            raise CollapseError(f"{self.path}, line 1: {error}; {NO_QUOTES}") from error
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"column_{n}" for n in range(1, count + 1))

@@ -1,0 +1,126 @@
+"""A raw file as it is on disk: read in chunks, plain or gzipped, hashed on the way, and watched for changes."""
+
+import codecs
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from collapse.errors import CollapseError
+from collapse.files.opening import check_is_file, explained
+from collapse.training.data.store.prepared import Source
+from collapse.visible import path_text, visible
+
+
+class RawFile:
+    """The bytes on disk, hashed and counted while they are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    quiet : bool
+        Whether no progress is shown.
+    """
+
+    def __init__(self, path: Path, *, quiet: bool = False) -> None:
+        self.path = path
+        self.byte_order_mark = False
+        """Whether the text that was read begins with one."""
+        check_is_file(path)
+        self._file = path.open("rb", buffering=0)
+        self._stat = os.fstat(self._file.fileno())
+        self._digest = hashlib.sha256()
+        size = self._stat.st_size
+        self._bar = tqdm(total=size, desc=visible(path.name), unit="B", unit_scale=True, disable=quiet or None)
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes; none at the end."""
+        data = self._file.read(size) or b""
+        self._digest.update(data)
+        self._bar.update(len(data))
+        return data
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the content, some bytes at a time, unpacked if the file's name ends in ``.gz``.
+
+        A byte-order mark at its start is left out.
+
+        Raises
+        ------
+        CollapseError
+            If the system refuses, or the file is no whole gzip file.
+        """
+        stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
+        try:
+            with explained("read", self.path):
+                first = True
+                while chunk := stream.read(size):
+                    if first and chunk.startswith(codecs.BOM_UTF8):
+                        self.byte_order_mark = True
+                        chunk = chunk.removeprefix(codecs.BOM_UTF8)
+                    first = False
+                    if chunk:
+                        yield chunk
+        except (EOFError, zlib.error) as error:
+            raise CollapseError(f"{self.path} is not a whole gzip file: {error}") from error
+
+    def finished(self) -> Source:
+        """Close the file and return what was read.
+
+        Raises
+        ------
+        CollapseError
+            If that is no longer what is on disk.
+        """
+        self.close()
+        self.check_unchanged()
+        return Source(
+            name=path_text(Path(self.path.name)),
+            size=self._stat.st_size,
+            sha256=self._digest.hexdigest(),
+            byte_order_mark=self.byte_order_mark,
+        )
+
+    def check_unchanged(self) -> None:
+        """Compare size and time with what they were as the file was opened.
+
+        Raises
+        ------
+        CollapseError
+            If they differ.
+        """
+        with explained("read", self.path):
+            now = self.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._bar.close()
+        self._file.close()
+
+
+@contextmanager
+def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
+    """Open a raw file and close it at the end; what is wrong with one that changed meanwhile is that it changed.
+
+    Raises
+    ------
+    CollapseError
+        If the system refuses.
+    """
+    with explained("read", path):
+        raw = RawFile(path, quiet=quiet)
+    with closing(raw):
+        try:
+            yield raw
+        except CollapseError:
+            raw.check_unchanged()
+            raise

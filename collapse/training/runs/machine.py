@@ -1,0 +1,205 @@
+"""The machine that a run is on: its device, how products are made there, what freed memory does, versions."""
+
+import ctypes
+import platform
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from collapse.errors import CollapseError
+
+
+def torch_device(name: str) -> torch.device:
+    """Return a device by its name.
+
+    Parameters
+    ----------
+    name : str
+        ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU if there is one.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such device.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if (number := re.fullmatch(r"cuda(?::(\d+))?", name)) is None:
+        raise CollapseError(f"--device {name} is not a device that this trains on: use auto, cpu or cuda")
+    if not count:
+        raise CollapseError(f"there is no GPU that torch can use for --device {name}: use --device cpu")
+    if int(number[1] or 0) >= count:
+        raise CollapseError(f"there is no --device {name}: the last GPU is cuda:{count - 1}")
+    return torch.device(name)
+
+
+_FLOAT32_ERROR = 1e-5
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+@contextmanager
+def fast_float32_products() -> Iterator[bool]:
+    """Send float32 products through oneDNN on an AMD processor, if that is exact there.
+
+    The switch is named after bfloat16, which oneDNN may use once it is set and does use where the processor has
+    matrix units for it. So a product is compared with float64 first, and the switch set back if it is not right to
+    float32's precision.
+
+    Yields
+    ------
+    bool
+        Whether products go through oneDNN inside the block.
+    """
+    settings = getattr(torch.backends.mkldnn, "matmul", None)
+    if settings is None or _vendor() != "AuthenticAMD":
+        yield False
+        return
+    before = settings.fp32_precision
+    try:
+        settings.fp32_precision = "bf16"
+        if _product_error() > _FLOAT32_ERROR:
+            settings.fp32_precision = before
+        yield settings.fp32_precision != before
+    finally:
+        settings.fp32_precision = before
+
+
+def keep_freed_memory(*, keep: bool = True) -> bool:
+    """Have this process keep the memory that it frees, for the tensors of the next step.
+
+    The GNU C library gives arrays of above 32 MB back to the system as they are freed; a step that makes some anew
+    then waits for their pages, a fifth of the time of xDeepFM's and of NFwFM's. The most memory in use is no more
+    for it, but it stays in use. Nothing is done where another library is in charge.
+
+    Parameters
+    ----------
+    keep : bool
+        False for what the library does by itself once a large array was freed.
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    threshold = 2**31 - 1 if keep else 2**25
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(
+        mallopt(_M_MMAP_THRESHOLD, threshold) and mallopt(_M_TRIM_THRESHOLD, min(2 * threshold, 2**31 - 1))
+    )
+
+
+def refuse_slow_bf16(device: torch.device) -> None:
+    """Refuse bfloat16 products on a processor that makes them slower than float32 ones, as one without units does.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they would be made; only a CPU is asked, by a product in each precision.
+
+    Raises
+    ------
+    CollapseError
+        If they are slower.
+    """
+    if device.type != "cpu":
+        return
+    ratio = _product_seconds(torch.bfloat16) / _product_seconds(torch.float32)
+    if ratio > 1:
+        raise CollapseError(
+            f"bf16 products take {ratio:.1f} times as long as float32 ones on this processor: leave out "
+            "--precision bf16, or add --force"
+        )
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    A, B = torch.ones(1024, 400, dtype=dtype), torch.ones(400, 400, dtype=dtype)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        A @ B
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@cache
+def _vendor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "unknown")
+
+
+def _product_error() -> float:
+    generator = torch.Generator().manual_seed(0)
+    A, B = (torch.randn(512, 384, generator=generator) for _ in range(2))
+    exact = A.double() @ B.double().T
+    return float(((A @ B.T) - exact).abs().max() / exact.abs().max())
+
+
+_FIRST_WITH_TF32 = (8, 0)
+
+
+def refuse_missing_tf32(device: torch.device) -> None:
+    """Refuse tf32 products where there are none.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they would be made.
+
+    Raises
+    ------
+    CollapseError
+        If it is no GPU, or one without such units.
+    """
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < _FIRST_WITH_TF32:
+        raise CollapseError(
+            f"{device} has no tf32 products, which GPUs have since Ampere: leave out --precision tf32"
+        )
+
+
+@contextmanager
+def tf32_products(*, enabled: bool) -> Iterator[None]:
+    """Let a GPU round what float32 products take to 10 bits of mantissa; sums stay float32.
+
+    Parameters
+    ----------
+    enabled : bool
+        Whether; if not, nothing is changed.
+    """
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = enabled or before
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and the libraries that numbers depend on.
+
+    Returns
+    -------
+    dict of str to str
+        Name to version.
+    """
+    packages = ("embedding-collapse", "torch", "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}

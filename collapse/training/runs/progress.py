@@ -1,0 +1,145 @@
+"""A run while it trains: what is kept on the way, and when its state is saved."""
+
+import time
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from collapse.errors import CollapseError
+from collapse.io.checkpoint.file import save_checkpoint
+from collapse.io.checkpoint.schema import Checkpoint
+from collapse.training.data.store.prepared import PreparedData
+from collapse.training.data.store.split import Split
+from collapse.training.runs.folder import TIMINGS, RunFolder, digest_of
+from collapse.training.runs.interrupt import StopRequest
+from collapse.training.runs.loop import EpochResult, Trainer
+from collapse.training.runs.machine import versions
+from collapse.training.runs.monitor import Monitoring
+
+_SAVE_SECONDS = 600.0
+"""How much training a machine that goes down may cost."""
+
+
+class RunStopped(CollapseError):
+    """The run was asked to stop, and did so with its state saved."""
+
+    def __init__(self, folder: Path, signal_number: int) -> None:
+        super().__init__(f"stopped and saved: go on with `collapse train --resume --out {folder}`")
+        self.exit_code = 128 + signal_number
+        self._made_of = (folder, signal_number)
+
+    def __reduce__(self) -> "tuple[type[RunStopped], tuple[Path, int]]":
+        # So that it comes back whole from a process of its own.
+        return RunStopped, self._made_of
+
+
+class Progress:
+    """Keeps a run's metrics, what its monitors find, its best checkpoint and its last state.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Where they are kept.
+    trainer : Trainer
+        The model in training.
+    counts : (sum D_i,) Tensor
+        How often the training rows look up every row of the tables.
+    rows : list of dict
+        The metrics of the epochs that are done; those that follow are added.
+    monitoring : Monitoring
+        The monitors.
+    request : StopRequest
+        Whether a signal asked to save or to stop.
+    every : int, optional
+        The steps between looks of the monitors, beside one after every epoch.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        trainer: Trainer,
+        counts: torch.Tensor,
+        rows: list[dict[str, str]],
+        monitoring: Monitoring,
+        request: StopRequest,
+        *,
+        every: int | None,
+    ) -> None:
+        self._folder, self._trainer, self._counts, self._rows = folder, trainer, counts, rows
+        self._monitoring, self._request, self._every = monitoring, request, every
+        self._saved = time.monotonic()
+
+    def start(self) -> None:
+        """Let the monitors look at the model before its first step."""
+        if self._trainer.step == 0:
+            self._look()
+
+    def after_step(self) -> None:
+        """Look, save or stop, where it is time to.
+
+        Raises
+        ------
+        RunStopped
+            If a signal asked to stop; the state is saved.
+        """
+        trainer = self._trainer
+        if self._every and trainer.step % self._every == 0:
+            self._monitoring.show(self._look(), trainer.step)
+        if self._request or time.monotonic() - self._saved > _SAVE_SECONDS:
+            self._save_last()
+        if self._request.signal is not None:
+            raise RunStopped(self._folder.path, self._request.signal)
+
+    def after_epoch(self, result: EpochResult) -> None:
+        """Keep the metrics and the state, and the checkpoint if it is the best so far."""
+        values = asdict(result)
+        if self._trainer.is_best:
+            results = {key: value for key, value in values.items() if key not in TIMINGS}
+            save_checkpoint(self._folder.best, self._checkpoint(results))
+        values |= self._look()
+        self._rows.append({key: str(value) for key, value in values.items()})
+        self._folder.write_metrics(self._rows)
+        shown = {key: value for key, value in values.items() if key != "epoch"}
+        self._monitoring.show(shown, self._trainer.step)
+        self._save_last()
+
+    def _look(self) -> dict[str, float]:
+        epoch = self._trainer.epochs_done
+        return self._monitoring.look(self._checkpoint({"epoch": epoch}), epoch=epoch, step=self._trainer.step)
+
+    def _save_last(self) -> None:
+        results = {
+            "epoch": self._trainer.epochs_done,
+            "best_epoch": self._trainer.best_epoch,
+            "tables": {self._folder.metrics.name: digest_of(self._rows), **self._monitoring.digests},
+        }
+        checkpoint = replace(self._checkpoint(results), training_state=self._trainer.state())
+        save_checkpoint(self._folder.last, checkpoint)
+        self._saved = time.monotonic()
+
+    def _checkpoint(self, results: dict[str, Any]) -> Checkpoint:
+        trainer = self._trainer
+        schema = trainer.data.schema
+        return Checkpoint(
+            name=trainer.config.model.name,
+            config=trainer.config.as_dict(),
+            fields=schema.fields,
+            cardinalities=schema.cardinalities,
+            row_counts=self._counts,
+            layout=trainer.model.layout,
+            state_dict=trainer.model.state_dict(),
+            data=described(trainer.data, trainer.split),
+            results=results,
+            versions=versions(),
+        )
+
+
+def described(data: PreparedData, split: Split) -> dict[str, Any]:
+    """Return what a checkpoint and a manifest say of the data: its name, its hash, the rows of each split."""
+    return {
+        "name": data.schema.name,
+        "sha256": data.data_hash,
+        "rows": {part.name: len(getattr(split, part.name)) for part in fields(split)},
+    }
