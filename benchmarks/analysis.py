@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import best
 from benchmarks.training import FIELDS, TABLE_ROWS, criteo_cardinalities
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.io.checkpoint.file import save_checkpoint
 from collapse.io.checkpoint.schema import Checkpoint

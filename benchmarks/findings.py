@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtri
 
-from collapse.study.findings.auc_rows import placements, row_variance
-from collapse.study.findings.claim import Expected, Finding, Sample, Verdict, judge
-from collapse.study.findings.findings import CLAIMS, corrected
-from collapse.study.findings.statistics import estimate
+from collapse.measures.statistics import estimate
+from collapse.paper.findings.auc_rows import placements, row_variance
+from collapse.paper.findings.checking import CLAIMS, corrected
+from collapse.paper.findings.claim import Expected, Finding, Sample, Verdict, judge
 
 SEEDS = 5
 CLAIMS_OF_A_STUDY = 43

@@ -6,8 +6,8 @@ from .analysis.diagnosis import diagnose
 from .analysis.diversity import set_diversity
 from .analysis.dynamics import dynamics
 from .analysis.explanation import Explanation
-from .analysis.factors import factorise
-from .analysis.gradient_split import split_gradient
+from .analysis.factorised import factorise
+from .analysis.split_gradient import split_gradient
 from .measures.angles import diversity, principal_angles, principal_cosines
 from .measures.dimensions import effective_rank, participation_ratio, stable_rank
 from .measures.random_matrix import random_abundance

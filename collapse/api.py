@@ -11,16 +11,16 @@ import pandas as pd
 
 from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.explain import explain as explain_factored
 from collapse.analysis.explanation import Explanation
-from collapse.analysis.explanation import explain as explain_factored
-from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.analysis.side import read_side
 from collapse.analysis.truncation import by_field
 from collapse.analysis.truncation import truncate as truncate_tables
 from collapse.errors import CollapseError
 from collapse.extras import require
-from collapse.io.factors import Truncated, check_can_write, save_factors
 from collapse.io.load import load
+from collapse.io.low_rank import Truncated, check_can_write, save_factors
 from collapse.io.tables import TableSet
 from collapse.measures import abundance
 from collapse.measures.row_stream import unreadable_kind
@@ -251,8 +251,8 @@ def report(source: Any, path: str | Path = "report.html", *, choices: Choices | 
     CollapseError
         If no tables can be read from it, or the page cannot be written.
     """
-    from collapse.analysis.records import as_json
-    from collapse.figures.report import write_report
+    from collapse.analysis.json_report import as_json
+    from collapse.paper.report import write_report
 
     factored = factorise(source, choices)
     frame = diagnose_factored(factored)
@@ -289,7 +289,7 @@ def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "
     >>> import collapse
     >>> collapse.plot("runs/first/best.pt", "3").save("pictures")  # doctest: +SKIP
     """
-    from collapse.figures.registry import display_of
+    from collapse.paper.making import display_of
 
     kind = display_of(str(figure))
     checkpoints = [factorise(each, choices) for each in _several(source)]

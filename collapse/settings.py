@@ -58,7 +58,7 @@ def not_negative(default: float) -> Any:
     return setting(default, lambda value: 0 <= value < math.inf, "0 or greater and finite")
 
 
-def share(default: float) -> Any:
+def fraction(default: float) -> Any:
     """Declare a share of a whole that is never all of it."""
     return setting(default, lambda value: 0 <= value < 1, "a share from 0 to less than 1")
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.markdown import markdown_table
-from collapse.figures.render import Rendered, render
-from collapse.study.findings.findings import findings
-from collapse.study.item import item_of, read_profile
-from collapse.study.recipes import all_items
+from collapse.paper.render import Rendered, render
+from collapse.paper.findings.checking import check_claims
+from collapse.paper.item import item_of, read_profile
+from collapse.paper.catalogue import all_items
 from collapse import StudyRun
 
 DOCS = Path(__file__).parent
@@ -32,7 +32,7 @@ def make_gallery(study: Path) -> None:
             _smaller(study / "figures" / each.picture, folder / each.picture)
     single, multi = item_of(study, "8b").finished_runs
     pair = [StudyRun(run.path).factors() for run in (single, multi)]
-    paths = AbundanceDisplay.from_checkpoints(pair).save(study / "figures" / "first")
+    paths = display_of("2").from_checkpoints(pair).save(study / "figures" / "first")
     _smaller(paths[0], DOCS / "collapse.png")
     page = Environment(loader=FileSystemLoader(DOCS), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     text = page.get_template("gallery.md.jinja").render(found=found, study=study, table=_table)

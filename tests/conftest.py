@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from collapse.cli import main
-from collapse.study.recipes import RECIPES
+from collapse.paper.catalogue import CATALOGUE
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.run import Run
@@ -57,15 +57,15 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 @pytest.fixture
 def only() -> Iterator[Callable[..., None]]:
     """Return a function that leaves some recipes alone; all are there again, in their order, after the test."""
-    every = dict(RECIPES)
+    every = dict(CATALOGUE)
 
     def leave(*names: str) -> None:
-        for name in set(RECIPES) - set(names):
-            del RECIPES[name]
+        for name in set(CATALOGUE) - set(names):
+            del CATALOGUE[name]
 
     yield leave
-    RECIPES.clear()
-    RECIPES.update(every)
+    CATALOGUE.clear()
+    CATALOGUE.update(every)
 
 
 Collapse = Callable[..., tuple[int, str, str]]

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import Profile
+from collapse.paper.item import Item, item_of, record_profile
+from collapse.paper.profiles import Profile
 from collapse.training.runs.folder import RunFolder
 
 _COLUMNS = (

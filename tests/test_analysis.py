@@ -17,9 +17,9 @@ from scipy import stats
 from collapse import diagnose, load
 from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import COLUMNS
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
+from collapse.analysis.normalised_spectra import normalised_spectra
 from collapse.analysis.several import labels, readable
-from collapse.analysis.spectrum import spectra
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
 from collapse.errors import CollapseError
@@ -325,7 +325,7 @@ class TestVerdict:
 
 class TestSpectra:
     def test_every_field_has_its_singular_values(self, trained: dict[str, Path]) -> None:
-        frame = spectra(factorise(load(trained["dcnv2-8"]), PAPER))
+        frame = normalised_spectra(factorise(load(trained["dcnv2-8"]), PAPER))
         for table in load(trained["dcnv2-8"]):
             of_field = frame[frame["field"] == table.field]
             twin = np.linalg.svd(table.E.astype(np.float64), compute_uv=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from collapse.cli import main
-from collapse.study.item import read_profile
-from collapse.study.recipes import runs_of
+from collapse.paper.catalogue import runs_of
+from collapse.paper.item import read_profile
 from collapse.study.sweep import plan
 from tests.conftest import Collapse
 from tests.test_faults import COMMANDS as ALONE
@@ -48,7 +48,7 @@ def out(study: Path, tmp_path: Path) -> Path:
 def at_once(out: Path, trained: dict[str, Path], small_data: Path, tmp_path: Path) -> AtOnce:
     """Return a function that begins commands in processes of their own and returns what each came to."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["collapse.cli", "torch", "polars", "seaborn", "collapse.figures.registry"])
+    context.set_forkserver_preload(["collapse.cli", "torch", "polars", "seaborn", "collapse.paper.making"])
     known = {"CKPT": trained["dcnv2-4"], "TABLE": tmp_path / "t.csv", "DATA": small_data}
 
     def begin(*names: str) -> list[tuple[str, int | None, str]]:

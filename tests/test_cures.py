@@ -8,11 +8,11 @@ import pytest
 
 from collapse import diagnose
 from collapse.analysis.choices import PAPER
-from collapse.figures.cures_table import cures_table
-from collapse.study.cures import REFERENCE, compare_cures, cure_of
+from collapse.paper.cures import REFERENCE, compare_cures, cure_of
+from collapse.paper.item import Item, item_of, record_profile
+from collapse.paper.profiles import Profile
+from collapse.paper.tables.cures_table import cures_table
 from collapse.study.execute import execute
-from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import Profile
 from collapse.training.models.registry import model_config
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.records import as_json
-from collapse.figures.registry import DISPLAYS
-from collapse.figures.report import write_report
+from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.json_report import as_json
 from collapse.io.field_maps import ProjectionMaps
 from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.paper.making import displays
+from collapse.paper.report import write_report
 from tests.conftest import Collapse
 
 Table = NDArray[np.float64]
@@ -60,7 +60,7 @@ def factored(kind: str, maps: str = "random") -> FactoredTables:
 def test_all_is_drawn(kind: str, maps: str, tmp_path: Path) -> None:
     """Alone and next to others, without a warning, and again from the table's CSV; no sentence has a NaN in it."""
     one, other = factored(kind, maps), factored("equal singular values")
-    for number, display in DISPLAYS.items():
+    for number, display in displays().items():
         if number == "4":
             continue
         for checkpoints in ([one], [one, other])[: 1 if display.takes_one else 2]:

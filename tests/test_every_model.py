@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from collapse.analysis.choices import PAPER
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint

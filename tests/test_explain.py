@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 import collapse
 from collapse import load
 from collapse.analysis.choices import Choices
-from collapse.analysis.explanation import SHARES, explain
-from collapse.analysis.factors import factorise
+from collapse.analysis.explain import SHARES, explain
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.analysis.words import model_warning
 from collapse.io.checkpoint.file import load_checkpoint

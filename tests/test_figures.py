@@ -15,22 +15,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures import style
-from collapse.figures.abundance import AbundanceDisplay
 from collapse.figures.checkpoint_display import PROVENANCE, CheckpointDisplay
 from collapse.figures.display import Display
-from collapse.figures.registry import DISPLAYS, STUDY_DISPLAYS, display_of
-from collapse.figures.schematic import SchematicDisplay
-from collapse.figures.spectrum import SpectrumDisplay
-from collapse.figures.sub_embeddings import SubEmbeddingDisplay
 from collapse.io.field_maps import ProjectionMaps
 from collapse.io.load import load
 from collapse.io.tables import EmbeddingTable, TableSet
-from collapse.study.item import Item
-from collapse.study.profiles import Profile
+from collapse.paper.catalogue import CATALOGUE, PANELS
+from collapse.paper.item import Item
+from collapse.paper.making import display_class, display_of, made_of
+from collapse.paper.profiles import Profile
 from collapse.training.models.registry import model_config
 from tests.pretended import pretended
 from tests.small_data import write_small_data
@@ -45,7 +42,9 @@ def factored(trained: dict[str, Path]) -> Factored:
 
 
 # What a display draws in the tests of its contract; one checkpoint of DCNv2 where nothing is said.
-ALL: dict[str, type[Display]] = {**DISPLAYS, **STUDY_DISPLAYS}
+ALL: dict[str, type[Display]] = {
+    name: display_class(name) for name, entry in {**CATALOGUE, **PANELS}.items() if entry.draw
+}
 SERVED_BY = {"10a": ["dcnv2-8", "dcnv2-4x2"], "10b": ["dcnv2-4x2"], "10d": ["dcnv2-4x2"], "14": ["ffm-2"]}
 
 
@@ -70,7 +69,9 @@ def made(
             "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, every=10, seeds=2)
         )
     if not issubclass(display, CheckpointDisplay):
-        return display.from_study(item(display.number))
+        found = made_of(item(display.number))
+        assert isinstance(found, Display)
+        return found
     checkpoints = factored(*SERVED_BY.get(display.number, ["dcnv2-4"]))
     if display.needs_text_model:
         text = np.random.default_rng(0).standard_normal((50, 6))
@@ -85,7 +86,7 @@ class TestContract:
 
     def test_it_says_what_it_shows(self, display: type[Display], made: Display) -> None:
         assert display.number in ALL
-        assert display.content
+        assert ({**CATALOGUE, **PANELS})[display.number].shows
         assert set(display.columns) <= set(made.table)
         assert made.caption == f"{made.reading}\n{made.provenance}"
         if display.number == "4":
@@ -93,7 +94,7 @@ class TestContract:
             assert "a band reaches from the least to the greatest" in made.provenance
         elif display.number == "7":
             assert "each box is a part" in made.caption
-        elif display.number in STUDY_DISPLAYS:
+        elif not issubclass(display, CheckpointDisplay):
             of_study = r"\d+ of \d+ runs on .*; K = 2 at 1x, .* 2 initialisations .* \(profile smoke\)"
             assert re.match(of_study, made.provenance)
         else:
@@ -165,7 +166,7 @@ class TestSpectrum:
     def test_a_line_a_field_and_dashes_for_the_base_size(self, factored: Factored) -> None:
         """As NumPy decomposes the tables."""
         large, base = factored("dcnv2-8", "dcnv2-4")
-        display = SpectrumDisplay.from_checkpoints([large, base]).plot()
+        display = display_of("1b").from_checkpoints([large, base]).plot()
         lines = display.axes_[0].get_lines()
         assert [line.get_linestyle() for line in lines] == ["--"] * 3 + ["-"] * 3
         for line, table in zip(lines, (*base.tables, *large.tables), strict=True):
@@ -174,7 +175,7 @@ class TestSpectrum:
         assert display.axes_[0].get_yscale() == "log"
 
     def test_a_single_size_is_not_dashed(self, factored: Factored) -> None:
-        display = SpectrumDisplay.from_checkpoints(factored("dcnv2-4")).plot()
+        display = display_of("1b").from_checkpoints(factored("dcnv2-4")).plot()
         assert {line.get_linestyle() for line in display.axes_[0].get_lines()} == {"-"}
 
 
@@ -187,7 +188,7 @@ class TestAbundance:
     def test_points_in_the_order_of_cardinality(self, factored: Factored) -> None:
         """As NumPy decomposes the tables."""
         both = factored("dcnv2-4", "dcnv2-8")
-        display = AbundanceDisplay.from_checkpoints(both).plot()
+        display = display_of("2").from_checkpoints(both).plot()
         ax = display.axes_[0]
         labels = [label.get_text() for label in ax.get_xticklabels()]
         assert labels == ["colour  6", "shape  41", "customer  301"]
@@ -204,7 +205,7 @@ class TestAbundance:
         assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["DCNv2 SE 4", "DCNv2 SE 8"]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
+@pytest.mark.parametrize("display", [display_of("1b"), display_of("2")])
 def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay], factored: Factored) -> None:
     """Drawn apart, and named apart in the legend."""
     (first,) = factored("dcnv2-4")
@@ -220,7 +221,7 @@ def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay]
     assert {line.get_linestyle() for line in made.axes_[0].get_lines()} <= {"-", "None"}
 
 
-@pytest.mark.parametrize("display", [SpectrumDisplay, AbundanceDisplay])
+@pytest.mark.parametrize("display", [display_of("1b"), display_of("2")])
 def test_long_labels_leave_room_for_the_drawing(
     display: type[CheckpointDisplay], factored: Factored, tmp_path: Path
 ) -> None:
@@ -265,7 +266,7 @@ def test_not_all_of_many_fields_are_named(number: str) -> None:
     tables = tuple(EmbeddingTable(field=f"f{i}", E=random.normal(size=(3, K)), sizes=(K,)) for i in range(fields))
     maps = ProjectionMaps(layer=0, set=0, W=np.eye(fields * K), sizes=(K,) * fields)
     many = TableSet(name="many", source="many.pt", tables=tables, field_maps=(maps,))
-    display = DISPLAYS[number].from_checkpoints([factorise(many, Choices())]).plot()
+    display = display_of(number).from_checkpoints([factorise(many, Choices())]).plot()
     named = [label.get_text() for ax in display.axes_ for label in ax.get_xticklabels() if label.get_text()]
     assert 100 < len([name for name in named if name.startswith("f")]) <= 200
     assert display.figure_ is not None
@@ -275,7 +276,7 @@ def test_not_all_of_many_fields_are_named(number: str) -> None:
 
 class TestSubEmbeddings:
     def test_the_heatmap_and_the_sums_by_ascending_abundance(self, factored: Factored) -> None:
-        display = SubEmbeddingDisplay.from_checkpoints(factored("dcnv2-4")).plot()
+        display = display_of("3").from_checkpoints(factored("dcnv2-4")).plot()
         heat, by_source, by_target = display.axes_
         raw = display.table.drop_duplicates("source").set_index("source")["ia_source"].sort_values()
         assert [label.get_text() for label in heat.get_yticklabels()] == list(raw.index)
@@ -289,19 +290,19 @@ class TestSubEmbeddings:
 
     def test_it_takes_one_checkpoint(self, factored: Factored) -> None:
         with pytest.raises(CollapseError, match="figure 3 .*2"):
-            SubEmbeddingDisplay.from_checkpoints(factored("dcnv2-4", "dcnv2-8"))
+            display_of("3").from_checkpoints(factored("dcnv2-4", "dcnv2-8"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(factored: Factored, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    display = SpectrumDisplay.from_checkpoints(factored("dcnv2-4"))
+    display = display_of("1b").from_checkpoints(factored("dcnv2-4"))
     with pytest.raises(CollapseError, match="file/in"):
         display.save(tmp_path / "file" / "in")
     assert isinstance(display.table, pd.DataFrame)
 
 
 def test_the_schematic_sets_the_names_of_tables_as_formulas() -> None:
-    display = SchematicDisplay.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")]).plot()
+    display = display_class("7").from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")]).plot()  # type: ignore[attr-defined]
     texts = {text.get_text() for ax in display.axes_ for text in ax.texts}
     assert {"$E_{1}$", "$E_{3}$", "$E_{2}^{(2)}$"} <= texts
     assert not [text for text in texts if "\\$" in text]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from collapse.errors import CollapseError
 from collapse.files.atomic import atomic_directory, atomic_write
 from collapse.files.json_file import parse_json, read_json, write_json
-from collapse.files.opening import explained, open_file
+from collapse.files.opening import explain_os_errors, open_file
 
 
 def names(folder: Path) -> list[str]:
@@ -156,7 +156,7 @@ class TestAtomicDirectory:
 def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(CollapseError, match="no space"),
-        explained("write", tmp_path),
+        explain_os_errors("write", tmp_path),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

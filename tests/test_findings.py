@@ -18,9 +18,9 @@ from scipy import stats
 
 from collapse.analysis.choices import PAPER, Choices
 from collapse.io.tables import EmbeddingTable, TableSet
-from collapse.study.execute import execute
-from collapse.study.findings import interaction, multi_embedding, spectra, training
-from collapse.study.findings.claim import (
+from collapse.paper.findings import interaction, multi_embedding, spectra, training
+from collapse.paper.findings.checking import CLAIMS, corrected
+from collapse.paper.findings.claim import (
     Claim,
     Expected,
     Finding,
@@ -31,10 +31,10 @@ from collapse.study.findings.claim import (
     less_pearson,
     pearson,
 )
-from collapse.study.findings.findings import CLAIMS, corrected
-from collapse.study.findings.runs import Runs
-from collapse.study.item import item_of, record_profile
-from collapse.study.profiles import Profile
+from collapse.paper.findings.runs import Runs
+from collapse.paper.item import item_of, record_profile
+from collapse.paper.profiles import Profile
+from collapse.study.execute import execute
 from collapse.training.models.config import ModelConfig
 from collapse.training.runs.paired import Predictions
 from tests.conftest import Collapse
@@ -222,7 +222,7 @@ class Planted:
         both = [0.0, self.ia_normalised]
         return pd.DataFrame({"co_influence_target": both, "ia_normalised_mean": both})
 
-    def kept(self, _name: str, _choices: object, compute: Any) -> pd.DataFrame:
+    def cached_result(self, _name: str, _choices: object, compute: Any) -> pd.DataFrame:
         return cast(pd.DataFrame, compute())
 
 
@@ -356,7 +356,7 @@ def test_claims_of_influence(slope: float, verdict: Verdict, monkeypatch: pytest
         values = slope * (ia[i] + ia[j]) + less
         return pd.DataFrame({"source": i, "target": j, "ia": values, "ia_source": ia[i], "ia_target": ia[j]})
 
-    monkeypatch.setattr(Planted, "kept", lambda run, *_: pairs(run))
+    monkeypatch.setattr(Planted, "cached_result", lambda run, *_: pairs(run))
     plant = lambda model, _: Planted(model)  # noqa: E731
     assert verdict_of(interaction.sub_embeddings_follow_their_field, plant) is verdict
     assert verdict_of(interaction.sub_embeddings_follow_their_partner, plant) is verdict

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from collapse import diagnose, load
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.readers.field_sizes import FieldSizes

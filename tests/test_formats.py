@@ -8,7 +8,7 @@ import torch
 
 from collapse import load
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint

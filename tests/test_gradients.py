@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.analysis.gradient_split import split_gradient
+from collapse.analysis.split_gradient import split_gradient
 from collapse.errors import CollapseError
 from collapse.measures.gradients import gradient_split
 from tests.test_analysis import table_set

@@ -21,14 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.errors import CollapseError
-from collapse.figures.abundance import AbundanceDisplay
 from collapse.files.csv_cells import csv_text, plain_cells, write_csv
 from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
+from collapse.paper.making import display_of
+from collapse.printable import printable
 from collapse.training.data import load
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
 from collapse.training.models.size import model_bytes
-from collapse.visible import visible
 from tests.conftest import Collapse
 
 NAMES = ("\x1b[31mred\x07", "=cmd|' /C calc'!A0", "$x$ and $\\frac$")
@@ -66,7 +66,7 @@ class TestNames:
         """Two dollar signs are no formula, and the table draws it again."""
         code, _, err = collapse("analyze", odd, "--figure", "2", "--figure", "3")
         assert (code, err) == (0, "")
-        display = AbundanceDisplay.from_csv(tmp_path / "figure-2.csv")
+        display = display_of("2").from_csv(tmp_path / "figure-2.csv")
         assert set(display.table["field"]) == set(NAMES)
         shown = [label.get_text() for label in display.plot().axes_[0].get_xticklabels()]
         assert any(r"\$x\$ and \$\frac\$" in text for text in shown)
@@ -74,10 +74,10 @@ class TestNames:
 
     @given(st.text())
     def test_visible_text_prints_and_keeps_its_lines(self, text: str) -> None:
-        found = visible(text)
+        found = printable(text)
         assert all(sign.isprintable() or sign in "\n\t" for sign in found)
         assert found.count("\n") == text.count("\n")
-        assert visible(found) == found
+        assert printable(found) == found
 
     @given(st.lists(st.text(alphabet="=+-@'\t a1,\"", max_size=4), min_size=1))
     def test_cells_come_back_from_a_csv(self, cells: list[str]) -> None:
@@ -242,8 +242,8 @@ class TestCache:
     def test_one_that_another_holds_without_end(
         self, lock: FileLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(load, "SOON", 0.01)
-        monkeypatch.setattr(load, "LATE", 0.05)
+        monkeypatch.setattr(load, "WAIT_QUIETLY_SECONDS", 0.01)
+        monkeypatch.setattr(load, "WAIT_SECONDS", 0.05)
         shutil.rmtree(load.load_data(self.NAME).path)
         with lock, pytest.raises(Exception, match="synthetic-avazu"):
             load.load_data(self.NAME)

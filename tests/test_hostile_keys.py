@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from collapse.errors import CollapseError
+from collapse.paper.item import record_profile
+from collapse.paper.profiles import Profile
 from collapse.settings import Settings
-from collapse.study.item import record_profile
-from collapse.study.profiles import Profile
 from collapse.training.models.config import MLPConfig
 from collapse.training.runs.config import OptimiserConfig
 from tests.conftest import Collapse

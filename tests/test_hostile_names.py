@@ -14,15 +14,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import factorise
-from collapse.figures.auc_tables import auc_table
-from collapse.figures.data_table import data_table
-from collapse.figures.registry import DISPLAYS
+from collapse.analysis.factorised import factorise
 from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
 from collapse.io.load import load
-from collapse.study.item import item_of
-from collapse.study.profiles import Profile
-from collapse.visible import one_line
+from collapse.paper.item import item_of
+from collapse.paper.making import displays
+from collapse.paper.profiles import Profile
+from collapse.paper.tables.auc_tables import auc_table
+from collapse.paper.tables.data_table import data_table
+from collapse.printable import one_line
 from tests.conftest import Collapse
 from tests.pretended import pretended
 from tests.small_data import write_small_data
@@ -77,7 +77,7 @@ def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, co
 @pytest.mark.parametrize("kind", ["line ends and a NUL", "nothing"])
 def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) -> None:
     factored = factorise(load(odd(trained["dcnv2-4x2"], NAMES[kind], tmp_path)), Choices())
-    for number, display in DISPLAYS.items():
+    for number, display in displays().items():
         if number != "4":
             made = display.from_checkpoints([factored])
             csv_path = made.save(tmp_path / "figures")[2]

@@ -12,7 +12,7 @@ import pytest
 from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.io.readers.field_sizes import read_field_sizes
 from collapse.io.readers.selection import Selection

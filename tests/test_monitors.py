@@ -14,7 +14,7 @@ import torch
 from collapse import diagnose, load
 from collapse.analysis.choices import PAPER
 from collapse.analysis.dynamics import dynamics
-from collapse.analysis.factors import factorise
+from collapse.analysis.factorised import factorise
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
 from collapse.analysis.patterns import interaction_patterns
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from collapse.study.recipes import RECIPES
+from collapse.paper.catalogue import CATALOGUE
 from tests.conftest import Collapse
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +60,7 @@ def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
     figures = copy / "runs" / "smoke" / "figures"
     page = (figures / "index.html").read_text()
     assert "runs are missing" not in page
-    assert len(re.findall("<section", page)) == len(RECIPES)
+    assert len(re.findall("<section", page)) == len(CATALOGUE)
     fields = pd.read_csv(figures / "figure-8b.csv").assign(
         of_random=lambda table: table["ia"] / table["ia_random"]
     )

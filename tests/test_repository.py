@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 import zipfile
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_every_module_can_be_imported_first() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, *modules], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+@pytest.mark.lint
+def test_no_circle_of_imports() -> None:
+    """Not even one that only types need, or that is put off to a call."""
+    import grimp
+
+    graph = grimp.build_graph("collapse", cache_dir=None)
+    TopologicalSorter(
+        {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    ).prepare()
 
 
 @pytest.mark.parametrize("link", ["training", "analysis", "figures"])

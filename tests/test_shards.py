@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from collapse import load
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import FactoredTables, factorise
-from collapse.analysis.shards import DaskEngine
+from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.shards import DaskDecomposer
 from collapse.dask_client import results
 from collapse.errors import CollapseError
 from collapse.io.blocks import is_mapped, release
@@ -59,7 +59,7 @@ def both(E: NDArray[Any], client: "Client", tmp_path: Path, **given: Any) -> tup
         (one,) = tables
         counted = EmbeddingTable(field=one.field, E=one.E, sizes=one.sizes, row_counts=np.resize(counts, len(E)))
         tables = TableSet(name="a", source="a", tables=(counted,))
-    engine = DaskEngine(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
+    engine = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
     assert engine.takes(tables.tables[0])
     return factorise(tables, choices), factorise(tables, choices, engine=engine)
 
@@ -104,7 +104,7 @@ def test_a_row_that_is_not_finite_is_named(client: "Client", tmp_path: Path) -> 
     E = table(3000, 6, 1)
     E[2345, 3] = np.nan
     np.save(tmp_path / "a.npy", E)
-    engine = DaskEngine(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
+    engine = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
     with pytest.raises(CollapseError, match="row 2345"):
         factorise(load(tmp_path / "a.npy"), Choices(), engine=engine)
 
@@ -131,7 +131,7 @@ def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: "Clien
         E[start : start + 1_000_000] = random.random((1_000_000, 12), np.float32)
     tables = load(tmp_path / "a.npy")
     before = peak_memory(one_worker)
-    engine = DaskEngine(client=one_worker, path=tmp_path / "a.npy", selection=Selection())
+    engine = DaskDecomposer(client=one_worker, path=tmp_path / "a.npy", selection=Selection())
     there = factorise(tables, Choices(), engine=engine).factors[0]
     # A shard of 32 MB that is read piece by piece, and the norms of its rows.
     assert peak_memory(one_worker) - before < 100e6 < E.nbytes

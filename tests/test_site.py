@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import collapse
-from collapse.figures.render import render, write_page
-from collapse.study.item import item_of, record_profile
-from collapse.study.profiles import Profile
+from collapse.paper.item import item_of, record_profile
+from collapse.paper.profiles import Profile
+from collapse.paper.render import render, write_page
 from tests.browser import browser, complaints, needs_browser, served
 from tests.conftest import Collapse
 from tests.pretended import pretend
@@ -142,11 +142,11 @@ def test_the_examples_run(
 
 def test_the_gallery_has_every_item() -> None:
     """And each picture that it shows is there; nothing lies beside that no page shows."""
-    from collapse.study.recipes import RECIPES
+    from collapse.paper.catalogue import CATALOGUE
 
     text = (DOCS / "gallery.md").read_text()
     shown = set(re.findall(r"collapse figures \S+ --figure (\S+)", text))
-    assert shown == set(RECIPES) - {"findings"}
+    assert shown == set(CATALOGUE) - {"findings"}
     pictures = {path.name for path in (DOCS / "gallery").iterdir()}
     assert set(re.findall(r"\(gallery/(.*?)\)", text)) == pictures
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from collapse.study.findings.auc_rows import placements, row_variance
-from collapse.study.findings.statistics import (
+from collapse.measures.statistics import (
     estimate,
     holm,
     initialisations_needed,
@@ -21,6 +20,7 @@ from collapse.study.findings.statistics import (
     p_below,
     share_interval,
 )
+from collapse.paper.findings.auc_rows import placements, row_variance
 
 VALUES = st.integers(2, 12).flatmap(lambda S: arrays(np.float64, S, elements=st.floats(-100, 100)))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from collapse.analysis.diagnosis import diagnose
 from collapse.errors import CollapseError
-from collapse.study import kept as kept_module
+from collapse.study import result_cache as kept_module
 from collapse.study.execute import execute, folder_name
-from collapse.study.kept import kept
+from collapse.study.result_cache import cached_result
 from collapse.study.study import Study
 from collapse.training.data.store.split import nested_subset
 from collapse.training.models.registry import model_config
@@ -118,28 +118,28 @@ class TestKept:
             return self.FRAME
 
         for choices in ({"a": 1}, {"a": 1}, {"a": 2}):
-            assert kept(path, "x", choices, compute)["x"].tolist() == [0.1, 1 / 3]
+            assert cached_result(path, "x", choices, compute)["x"].tolist() == [0.1, 1 / 3]
         assert len(calls) == 2
         path.write_bytes(b"second")
-        kept(path, "x", {"a": 1}, compute)
+        cached_result(path, "x", {"a": 1}, compute)
         assert len(calls) == 3
 
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff"])
     def test_a_damaged_file_is_none(self, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / "best.pt"
         path.write_bytes(b"x")
-        fresh = kept(path, "x", {}, lambda: self.FRAME)
+        fresh = cached_result(path, "x", {}, lambda: self.FRAME)
         [file] = (tmp_path / kept_module.FOLDER).iterdir()
         file.write_bytes(content)
-        assert kept(path, "x", {}, lambda: self.FRAME).equals(fresh)
+        assert cached_result(path, "x", {}, lambda: self.FRAME).equals(fresh)
 
     def test_what_comes_back_is_what_was_kept(self, tmp_path: Path) -> None:
         frame = pd.DataFrame(
             {"x": [1.7976931348623157e308, 5e-324, float("nan"), float("inf"), 0.1], "n": range(5)}
         )
         (tmp_path / "best.pt").write_bytes(b"x")
-        first = kept(tmp_path / "best.pt", "x", {}, lambda: frame)
-        again = kept(tmp_path / "best.pt", "x", {}, pd.DataFrame)
+        first = cached_result(tmp_path / "best.pt", "x", {}, lambda: frame)
+        again = cached_result(tmp_path / "best.pt", "x", {}, pd.DataFrame)
         pd.testing.assert_frame_equal(first, frame, check_exact=True)
         pd.testing.assert_frame_equal(again, frame, check_exact=True)
 

@@ -17,27 +17,16 @@ from scipy import stats
 from collapse.analysis.choices import PAPER
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
-from collapse.figures.abundance import AbundanceDisplay
-from collapse.figures.abundance_table import abundance_table
-from collapse.figures.along_training import AlongTrainingDisplay
-from collapse.figures.auc_by_size import (
-    DeepAndCrossAucDisplay,
-    FirstDataDisplay,
-    SingleDisplay,
-    VariantAucDisplay,
-)
-from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.data_table import data_table
-from collapse.figures.diversity import DiversityDisplay
-from collapse.figures.items import made_of
+from collapse.figures.display import Display
 from collapse.figures.regenerate import regenerate
-from collapse.figures.registry import DISPLAYS
-from collapse.figures.regularisation import DynamicsDisplay
-from collapse.figures.render import Rendered, write_page
+from collapse.paper.catalogue import CATALOGUE, all_items, runs_of
+from collapse.paper.item import Item, item_of, record_profile
+from collapse.paper.making import made_of
+from collapse.paper.profiles import PROFILES, SIX, Profile, profile_of
+from collapse.paper.render import Rendered, write_page
+from collapse.paper.tables.abundance_table import abundance_table
+from collapse.paper.tables.data_table import data_table
 from collapse.study.execute import execute
-from collapse.study.item import Item, item_of, record_profile
-from collapse.study.profiles import PROFILES, SIX, Profile, profile_of
-from collapse.study.recipes import RECIPES, all_items, runs_of
 from collapse.study.study import StudyRun
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions
@@ -46,6 +35,13 @@ from tests.pretended import pretend, pretended
 from tests.small_data import write_small_data
 
 Study = Callable[..., Item]
+
+
+def figure(item: Item) -> Display:
+    """Make the figure of an item."""
+    made = made_of(item)
+    assert isinstance(made, Display)
+    return made
 
 
 @pytest.fixture
@@ -73,7 +69,7 @@ def xy(line: Line2D) -> "tuple[list[float], list[float]]":
 
 def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_its_interval(study: Study) -> None:
     item = study("1a")
-    display = SingleDisplay.from_study(item).plot()
+    display = figure(item).plot()
     [ax] = display.axes_
     assert list(lines(ax)) == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
     factors, means = xy(lines(ax)["DCNv2"])
@@ -91,34 +87,34 @@ def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_its_interval(study
 
 def test_runs_that_are_worse_than_a_constant_are_counted(study: Study) -> None:
     item = study("1a")
-    assert "worse" not in SingleDisplay.from_study(item).caption
+    assert "worse" not in figure(item).caption
     for number, run in enumerate(item.runs):
         # All pretend to a logloss of 0.5; that of a mean label of 0.1 is 0.33, and of one of a half 0.69.
         labels = np.arange(20) < (2 if number < 7 else 10)
         Predictions(labels=labels.astype(np.uint8), logits=np.zeros(20)).save(RunFolder(run.path).predictions)
-    assert "7 of 90 runs have a test logloss worse" in SingleDisplay.from_study(item).caption
+    assert "7 of 90 runs have a test logloss worse" in figure(item).caption
 
 
 def test_all_is_what_the_profile_asks_for(tmp_path: Path) -> None:
     """Flights are for two models and leave out what would need many more runs than the findings."""
-    assert all_items(PROFILES["smoke"]) == tuple(RECIPES)
+    assert all_items(PROFILES["smoke"]) == tuple(CATALOGUE)
     flights = PROFILES["flights"]
-    assert set(all_items(flights)) == set(flights.items) < set(RECIPES)
+    assert set(all_items(flights)) == set(flights.items) < set(CATALOGUE)
     runs = runs_of(["all"], flights)
-    assert set(runs) == {run for name in flights.items for run in RECIPES[name].runs(flights)}
-    assert len(set(runs) - set(RECIPES["findings"].runs(flights))) <= 5
+    assert set(runs) == {run for name in flights.items for run in CATALOGUE[name].runs(flights)}
+    assert len(set(runs) - set(CATALOGUE["findings"].runs(flights))) <= 5
     record_profile(tmp_path, flights)
     assert item_of(tmp_path, "findings").profile == flights
 
 
 def test_one_seed_has_no_band(profile: Profile, tmp_path: Path) -> None:
     item = pretended(tmp_path, Profile(**{**vars(profile), "repeats": 1}), "1a")
-    [ax] = SingleDisplay.from_study(item).plot().axes_
+    [ax] = figure(item).plot().axes_
     assert not bands(ax)
 
 
 def test_lines_of_several_sets_begin_at_the_one_set_that_they_share(study: Study) -> None:
-    [ax] = VariantAucDisplay.from_study(study("10c")).plot().axes_
+    [ax] = figure(study("10c")).plot().axes_
     drawn = {label: xy(line) for label, line in lines(ax).items()}
     assert list(drawn) == ["DCNv2", "DCNv2, interactions=shared", "DCNv2, interactions=aligned"]
     assert {tuple(x) for x, _ in drawn.values()} == {(1, 2, 3, 4, 10)}
@@ -129,19 +125,19 @@ def test_lines_of_several_sets_begin_at_the_one_set_that_they_share(study: Study
 def test_readings_are_of_the_means(study: Study, profile: Profile, tmp_path: Path) -> None:
     """A size more is three thousandths more, and sets come after the sizes of SE: 10x is 4 sizes above 1x."""
     assert "from 1x to 10x mean test AUC rises for 6 of 6 models, with changes of +0.0120 to +0.0120." in (
-        SingleDisplay.from_study(study("1a")).reading
+        figure(study("1a")).reading
     )
-    several = FirstDataDisplay.from_study(study("12")).reading
+    several = figure(study("12")).reading
     assert "at 10x ME has the higher mean test AUC for 6 of 6 models, with differences of +0.0120 to" in several
-    of_each = VariantAucDisplay.from_study(study("10c")).reading
+    of_each = figure(study("10c")).reading
     assert re.search(r"changes by \+0\.\d{4} \(DCNv2\), \+0\.\d{4} \(DCNv2, interactions=shared\), ", of_each)
     one_size = pretended(tmp_path / "one", profile, "6b", leave_out=29)
-    assert DeepAndCrossAucDisplay.from_study(one_size).reading == "Paper: DNN loses AUC as it grows."
+    assert figure(one_size).reading == "Paper: DNN loses AUC as it grows."
 
 
 def test_captions_of_regularised_runs_say_how_far_regularising_took(study: Study) -> None:
     item = study("5b")
-    assert "unitary" not in DynamicsDisplay.from_study(item).caption
+    assert "unitary" not in figure(item).caption
     for run in item.runs:
         folder = RunFolder(run.path)
         distance = 0.2 if run.config.model.name.endswith("lambda") else 0.7
@@ -149,11 +145,11 @@ def test_captions_of_regularised_runs_say_how_far_regularising_took(study: Study
         metrics.to_csv(folder.metrics, index=False)
         folder.write_manifest({**folder.read_manifest(), "best_epoch": 2})
     told = "distance of the projections from unitary ones: 0.70 (DCNv2), 0.20 (DCNv2, regularised=lambda)"
-    assert told in DynamicsDisplay.from_study(item).caption
+    assert told in figure(item).caption
 
 
 def test_a_panel_a_model_with_a_line_a_variant(study: Study) -> None:
-    display = FirstDataDisplay.from_study(study("12")).plot()
+    display = figure(study("12")).plot()
     assert [ax.get_title() for ax in display.axes_] == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
     for ax in display.axes_:
         single, multi = (xy(line) for line in ax.get_lines())
@@ -163,7 +159,7 @@ def test_a_panel_a_model_with_a_line_a_variant(study: Study) -> None:
 
 
 def test_two_seeds_are_two_curves_along_the_epochs(study: Study) -> None:
-    display = DynamicsDisplay.from_study(study("5b")).plot()
+    display = figure(study("5b")).plot()
     by_size, loss, auc = display.axes_
     assert [line.get_label() for line in by_size.get_lines()] == ["DCNv2", "DCNv2, regularised=lambda"]
     for ax in (loss, auc):
@@ -175,12 +171,12 @@ def test_two_seeds_are_two_curves_along_the_epochs(study: Study) -> None:
 
 def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Study, tmp_path: Path) -> None:
     # Without the first three models' runs.
-    display = SingleDisplay.from_study(study("1a", leave_out=45)).plot()
+    display = figure(study("1a", leave_out=45)).plot()
     assert list(lines(display.axes_[0])) == ["xDeepFM", "DCNv2", "FinalMLP"]
     assert display.provenance.startswith("45 of 90 runs on small")
     record_profile(tmp_path / "none", profile)
     with pytest.raises(CollapseError, match="collapse sweep 1a --profile smoke --data"):
-        SingleDisplay.from_study(item_of(tmp_path / "none", "1a"))
+        figure(item_of(tmp_path / "none", "1a"))
 
 
 def test_the_command_that_makes_the_rest_asks_for_the_same_study(
@@ -199,13 +195,13 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in RECIPES if name not in {"4", "11", "13", "table-6", "cures", "findings"}]
+    "name", [name for name in CATALOGUE if name not in {"4", "11", "13", "table-6", "cures", "findings"}]
 )
 def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None:
     """From real runs where it reads checkpoints; those left out have tests of their own or want more data."""
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, name)
-    if name in DISPLAYS:
+    if CATALOGUE[name].of_checkpoints:
         for run in item.runs:
             execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
     elif name != "table-2":
@@ -219,7 +215,7 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
 
 def test_along_training_a_line_is_an_initialisation(study: Study) -> None:
     """And every panel has all of them, each as its run kept it."""
-    display = AlongTrainingDisplay.from_study(study("along-training"))
+    display = figure(study("along-training"))
     axes = display.plot().axes_
     assert [len(ax.get_lines()) for ax in axes] == [3, 3, 3, 3]
     assert xy(axes[0].get_lines()[0]) == ([1, 2, 3], [0.9, 0.8, 0.7])
@@ -239,23 +235,23 @@ def test_figure_11_takes_a_text_model(profile: Profile, tmp_path: Path, collapse
     assert drawn["label"].nunique() == 2
 
 
-@pytest.mark.parametrize("kind", [AbundanceDisplay, DiversityDisplay])
+@pytest.mark.parametrize("kind", ["2", "10a"])
 def test_what_was_computed_is_kept_beside_the_checkpoints(
-    kind: type[CheckpointDisplay], profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second drawing of a figure reads no table's spectrum, and is the same."""
     record_profile(tmp_path, profile)
-    item = item_of(tmp_path, kind.number)
+    item = item_of(tmp_path, kind)
     for run in item.runs:
         execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
-    first = kind.from_study(item)
+    first = figure(item)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("collapse.analysis.factors.decompose", refuse)
+    monkeypatch.setattr("collapse.analysis.factorised.decompose", refuse)
     monkeypatch.setattr("collapse.figures.diversity.set_diversity", refuse)
-    pd.testing.assert_frame_equal(kind.from_study(item).table, first.table)
+    pd.testing.assert_frame_equal(figure(item).table, first.table)
 
 
 @pytest.mark.parametrize("rows", [1.0, 0.7])
@@ -305,7 +301,7 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     made = {path.name for path in (item.folder / "figures").glob("*.*")}
     page = (item.folder / "figures" / "index.html").read_text()
     # The study has one data set: what shows a second is not there.
-    shown = [name for name in RECIPES if name not in ("13", "table-6")]
+    shown = [name for name in CATALOGUE if name not in ("13", "table-6")]
     assert re.findall(r'<section id="(.*?)">', page) == shown
     linked = {*re.findall(r'(?:src|href)="([^#"]*?\.\w+)"', page)} - {"https://arxiv.org/abs/2310.04400"}
     assert linked == made - {"index.html"}

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from collapse.errors import CollapseError
-from collapse.figures.abundance_table import abundance_table
-from collapse.figures.auc_tables import auc_table
-from collapse.study.auc import PRINTED, auc_by_size, auc_of_runs
-from collapse.study.item import item_of, read_profile, record_profile
-from collapse.study.profiles import PROFILES, Profile
+from collapse.paper.auc import PRINTED, auc_by_size, auc_of_runs
+from collapse.paper.item import item_of, read_profile, record_profile
+from collapse.paper.profiles import PROFILES, Profile
+from collapse.paper.tables.abundance_table import abundance_table
+from collapse.paper.tables.auc_tables import auc_table
 from tests.conftest import Collapse
 from tests.pretended import pretend, pretended
 from tests.small_data import write_small_data
@@ -67,7 +67,7 @@ def test_the_papers_values_stand_next_to_their_data_set(papers: Profile, tmp_pat
     [row] = means[
         (means["order"] == 1) & (means["model"] == "dcnv2") & (means["variant"] == "ME") & (means["factor"] == 10)
     ].to_dict("records")
-    printed = pd.read_csv(Path(str(Path(__file__).parents[1] / "collapse/study/printed_auc.csv")))
+    printed = pd.read_csv(Path(str(Path(__file__).parents[1] / "collapse/paper/printed_auc.csv")))
     [there] = printed[
         (printed["table"] == 6)
         & (printed["model"] == "dcnv2")

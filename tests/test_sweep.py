@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from collapse.errors import CollapseError
+from collapse.paper.catalogue import CATALOGUE, runs_of
+from collapse.paper.profiles import PROFILES, Profile, profile_of
 from collapse.study import sweep as sweep_module
 from collapse.study.execute import execute, folder_name
 from collapse.study.processes import process_pool
-from collapse.study.profiles import PROFILES, Profile, profile_of
-from collapse.study.recipes import RECIPES, runs_of
 from collapse.study.study import Study
 from collapse.study.sweep import Outcome, plan, sweep
 from collapse.training.models.registry import model_config
@@ -34,7 +34,7 @@ class TestRecipes:
     @pytest.mark.parametrize("name", PROFILES)
     def test_table_1_is_every_model_at_every_size(self, name: str) -> None:
         profile = PROFILES[name]
-        runs = RECIPES["table-1"].runs(profile)
+        runs = CATALOGUE["table-1"].runs(profile)
         sizes_each = 2 * len(profile.factors) - 1
         expected = len(profile.models) * sizes_each * profile.repeats * len(profile.data)
         assert len(runs) == len(set(runs)) == expected
@@ -50,8 +50,8 @@ class TestRecipes:
         assert paper.single("nfwfm", 10).name == "nfwfm-500"
         assert paper.multi("dcnv2", 10).name == "dcnv2-10x10"
         assert paper.single("ffm").name == "ffm-8"
-        assert RECIPES["15"].runs(paper)[0].model.embedding_size == 5
-        assert [run.model.embedding_size for run in RECIPES["1b"].runs(paper)] == [10, 20, 30, 40, 100]
+        assert CATALOGUE["15"].runs(paper)[0].model.embedding_size == 5
+        assert [run.model.embedding_size for run in CATALOGUE["1b"].runs(paper)] == [10, 20, 30, 40, 100]
         assert all(run.optimiser == OptimiserConfig() for run in runs_of(["all"], paper))
 
     def test_runs_that_several_items_need_are_there_once(self) -> None:
@@ -59,11 +59,11 @@ class TestRecipes:
         runs = runs_of(["8a", "1a", "table-1", "table-5", "12"], profile)
         assert len(runs) == len(set(runs)) == 6 * 5 * len(profile.data)
         assert set(runs_of(["all"], profile)) == {
-            run for recipe in RECIPES.values() for run in recipe.runs(profile)
+            run for recipe in CATALOGUE.values() for run in recipe.runs(profile)
         }
 
     def test_shares_of_table_2(self) -> None:
-        runs = RECIPES["table-2"].runs(PROFILES["paper"])
+        runs = CATALOGUE["table-2"].runs(PROFILES["paper"])
         assert sorted({run.train_share for run in runs}) == [0.01, 0.03, 0.1, 0.3, 1.0]
         assert len(runs) == 5 * 9
 
@@ -201,7 +201,7 @@ class TestCommand:
         self, tiny: Profile, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "study"
-        [run] = RECIPES["2"].runs(tiny)
+        [run] = CATALOGUE["2"].runs(tiny)
         path = folder / folder_name(run)
         path.mkdir(parents=True)
         (path / "config.json").write_text("{}")

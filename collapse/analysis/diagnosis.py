@@ -8,7 +8,7 @@ import pandas as pd
 
 from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
-from collapse.analysis.factors import FactoredTable, FactoredTables, factorise
+from collapse.analysis.factorised import FactoredTable, FactoredTables, factorise
 from collapse.analysis.verdicts import (
     COLLAPSED_BELOW,
     FEWEST_ROWS,

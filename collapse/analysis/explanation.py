@@ -1,26 +1,28 @@
-"""Why one field is as collapsed as it is: its rows, its partners, since when, and the size that it fills."""
+"""What is known of one field, in sentences and small tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from collapse.analysis.advice import advice
-from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.dynamics import history
-from collapse.analysis.explanation_text import explanation_text
-from collapse.analysis.factors import FactoredTables
-from collapse.analysis.side import directions
-from collapse.analysis.sub_embeddings import sub_embedding_abundance
-from collapse.analysis.words import model_warning
-from collapse.errors import CollapseError
-from collapse.measures.dimensions import directions_for_energy
+from collapse.analysis.verdicts import LEAST_BELOW
+from collapse.printable import name_column, shown_name
 
-SHARES = (0.9, 0.95, 0.99)
-"""The shares of the energy of which the sizes are told."""
+_LOOKS = 8
+_WITHOUT = {
+    "adjusted_without_constant": "without its constant columns",
+    "adjusted_centred": "without its mean row",
+    "adjusted_without_popularity": "without the direction that follows row counts",
+    "adjusted_without_first": "without its first direction",
+}
+_OVER = {
+    "adjusted_trained": "over the rows that training looked up",
+    "adjusted_all": "over all rows",
+    "adjusted_without_near_zero": "over the rows that are not near zero",
+}
+_FOLLOWED = {"mean": "all rows alike", "counts": "row counts", "log_counts": "log row counts"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -69,75 +71,108 @@ class Explanation:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None = None) -> Explanation:
-    """Say what makes a field what it is.
+def explanation_text(found: Explanation, partners: int = 5) -> str:
+    """Write what is known of a field as people read it.
 
     Parameters
     ----------
-    factored : FactoredTables
-        The checkpoint; its choices say which layer's field maps enter.
-    field : str
-        The field.
-    side : pandas.DataFrame, optional
-        What is known of the table's rows, by row, as `collapse.analysis.side.read_side` reads it.
+    found : Explanation
+        What `explain` returned.
+    partners : int
+        How many partners to show.
 
     Returns
     -------
-    Explanation
-        What is known.
-
-    Raises
-    ------
-    CollapseError
-        If there is no such field, the run's history cannot be read, or the side table has other rows.
+    str
+        Some paragraphs.
     """
-    tables = factored.tables
-    if field not in tables.fields:
-        near = [name for name in tables.fields if field.lower() in name.lower()]
-        there = ", ".join((near or tables.fields)[:8])
-        raise CollapseError(f"{tables.source} has no field {field!r}; it has {there}")
-    number = tables.fields.index(field)
-    frame = diagnose_factored(factored)
-    order = frame["ia_adjusted"].rank(method="min", na_option="bottom")
-    table = factored.factors[number]
-    diagnosis = {str(name): value for name, value in frame.iloc[number].items()}
-    sizes = {share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES}
-    partners = _partners(factored, field, frame)
-    return Explanation(
-        field=field,
-        diagnosis=diagnosis,
-        columns=table.columns,
-        directions=directions(table, tables.tables[number], side=side, centred=factored.choices.centred),
-        advice=tuple(advice(diagnosis, tables, columns=table.columns, partners=partners)),
-        warning=model_warning(tables),
-        rank=int(order.iloc[number]),
-        fields=len(frame),
-        sizes=sizes,
-        first_zero=table.of_rows.first_zero,
-        partners=partners,
-        epoch=int(epoch) if (epoch := tables.description.get("epoch", "")).isdecimal() else None,
-        history=_history(factored, field),
+    of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), found.columns
+    lines = [f"{shown_name(found.field)}: {of['verdict']}"]
+    lines += [f"  {found.warning}"] if found.warning else []
+    lines += [f"  number {found.rank} of {found.fields} fields, from the most collapsed"]
+    lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_trained(of)}", f"  {_zeros(found)}"]
+    lines += ["", "Causes", *_causes(of)]
+    lines += ["", "Directions", *_directions(found)]
+    sizes = ", ".join(f"{share:.0%} in {size}" for share, size in found.sizes.items())
+    lines += ["", "Size", f"  of {K} columns, its energy is {sizes} directions"]
+    lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
+    lines += ["", "What to do", *(f"  - {each}" for each in found.advice)]
+    return "\n".join(lines)
+
+
+def _trained(of: Any) -> str:
+    if pd.isna(of["rows_trained"]):
+        return "; which of them training looked up is not known (--row-counts)"
+    return f"; training looked up {int(of['rows_trained']):,} of them"
+
+
+def _zeros(found: Explanation) -> str:
+    of = found.diagnosis
+    zero = f"of those that entered {of['near_zero']:.0%} are near zero, {of['rows_zero']:,} hold zeros alone" + (
+        "" if found.first_zero is None else f", the first is row {found.first_zero}"
     )
+    if of["rows_untouched"]:
+        zero += f"\n  {of['rows_untouched']:,} look untouched by training: they have the norm of an initialisation"
+    return zero
 
 
-def _partners(factored: FactoredTables, field: str, frame: pd.DataFrame) -> pd.DataFrame:
-    columns = ["field", "ia", "left", "of_all", "ia_normalised"]
-    if not factored.tables.layer(factored.choices.layer):
-        return pd.DataFrame(columns=columns)
-    pairs = sub_embedding_abundance(factored, layer=factored.choices.layer)
-    pairs = pairs.assign(left=pairs["ia"] / pairs["ia_source"].replace(0, np.nan)).dropna(subset=["left"])
-    of_all = pairs.groupby("target")["left"].mean()
-    own = frame.set_index("field")["ia_normalised"]
-    found = pairs[(pairs["source"] == field) & (pairs["target"] != field)].rename(columns={"target": "field"})
-    found = found.drop(columns=["source"]).assign(
-        of_all=found["field"].map(of_all), ia_normalised=found["field"].map(own)
-    )
-    return found.sort_values("left", kind="stable", ignore_index=True)[columns]
+def causes_text(of: Any) -> str:
+    """Say what the adjusted abundance is without each thing that could be the cause, and over other rows."""
+    return ", ".join(f"{value:.2f} {words}" for words, value in _measured(of))
 
 
-def _history(factored: FactoredTables, field: str) -> pd.DataFrame:
-    columns = ["epoch", "step", "ia", "ia_normalised"]
-    looks = history(factored.tables.source)
-    if looks.empty:
-        return pd.DataFrame(columns=columns)
-    return looks.loc[looks["field"] == field, columns].reset_index(drop=True)
+def _causes(of: Any) -> list[str]:
+    known = _measured(of)
+    return [f"  adjusted abundance {value:5.2f} {words}" for words, value in known] or ["  not known"]
+
+
+def _measured(of: Any) -> list[tuple[str, float]]:
+    lines = [("as it is", of["ia_adjusted"])]
+    lines += [(words, of[column]) for column, words in _WITHOUT.items()]
+    if 1 - of["first_share"] < LEAST_BELOW:
+        lines[-1] = (f"{lines[-1][0]}, which leaves as good as nothing", lines[-1][1])
+    as_it_is = f"{of['ia_adjusted']:.2f}"
+    lines += [(words, of[column]) for column, words in _OVER.items() if f"{of[column]:.2f}" != as_it_is]
+    return [(words, value) for words, value in lines if not pd.isna(value)]
+
+
+def _directions(found: Explanation) -> list[str]:
+    if found.directions.empty:
+        return ["  none"]
+    shown = found.directions.rename(columns=_FOLLOWED)
+    text = pd.DataFrame({"direction": shown["k"], "energy": shown["energy"].map("{:.1%}".format)})
+    for name in shown.columns[2:]:
+        text[name] = shown[name].map("{:.2f}".format).where(shown[name].notna(), "")
+    lines = text.to_string(index=False, col_space=2).split("\n")
+    head = "  their energy, and how nearly they follow over the rows (from 0 to 1)"
+    return [head, *(f"  {line}" for line in lines)]
+
+
+def _partners(found: Explanation, partners: int) -> list[str]:
+    if found.partners.empty:
+        return [
+            "  not known: this file has no interaction weights",
+            "  pass the whole state dict of a DCNv2 or an FFM, and --fields if its tables are one",
+        ]
+    shown = found.partners.head(partners)
+    text = shown.assign(
+        ia=shown["ia"].map("{:.2f}".format),
+        **{name: shown[name].map("{:.0%}".format) for name in ("left", "of_all", "ia_normalised")},
+    ).rename(columns={"ia": "IA", "of_all": "of all", "ia_normalised": "its own IA/random"})
+    text["field"] = name_column(text["field"])
+    rest = len(found.partners) - len(shown)
+    lines = [f"  {line}".rstrip() for line in text.to_string(index=False, justify="left").split("\n")]
+    return [*lines, *([f"  and {rest} more that leave more of it"] if rest else [])]
+
+
+def _since(found: Explanation) -> list[str]:
+    if found.history.empty:
+        return ["  not known: no abundance.csv lies next to the checkpoint (`collapse train` writes it)"]
+    looks = found.history
+    step = max(1, -(-len(looks) // _LOOKS))
+    shown = looks.iloc[::step] if (len(looks) - 1) % step == 0 else looks.iloc[[*range(0, len(looks), step), -1]]
+    return [
+        f"  epoch {epoch:3.0f}: IA {ia:6.2f}, {share:4.0%} of random"
+        + ("  (this checkpoint)" if epoch == found.epoch else "")
+        for epoch, ia, share in shown[["epoch", "ia", "ia_normalised"]].to_numpy(float)
+    ]

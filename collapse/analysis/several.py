@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.field_names import matched_names
 from collapse.errors import CollapseError
 from collapse.io.tables import TableSet

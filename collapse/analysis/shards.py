@@ -44,7 +44,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaskEngine:
+class DaskDecomposer:
     """Decomposes the tables of a checkpoint on a cluster."""
 
     client: Any

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.factors import FactoredTable
+from collapse.analysis.factorised import FactoredTable
 from collapse.errors import CollapseError, first_line
 from collapse.files.opening import check_is_file
 from collapse.io.readers.frames import read_frame

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from collapse.analysis.choices import Choices
-from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.errors import CollapseError
 from collapse.io.field_maps import FieldMaps
 from collapse.io.tables import TableSet

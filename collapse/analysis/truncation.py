@@ -11,7 +11,7 @@ import pandas as pd
 
 from collapse.errors import CollapseError
 from collapse.io.blocks import as_array
-from collapse.io.factors import Truncated
+from collapse.io.low_rank import Truncated
 from collapse.io.tables import TableSet
 from collapse.measures.dimensions import directions_for_energy
 from collapse.measures.row_stream import RowStream, in_memory

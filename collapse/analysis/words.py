@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.io.tables import TableSet
-from collapse.visible import clipped, one_line
+from collapse.printable import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _TOLD = 8
@@ -63,7 +63,7 @@ def remarks(factored: FactoredTables) -> list[str]:
         # What could have been a table comes first.
         skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
         lines.append(f"skipped, as no table: {', '.join(skipped[:_TOLD])}{rest}")
-    if untouched := untouched_told(factored):
+    if untouched := untouched_text(factored):
         rest = f" and {len(untouched) - _TOLD} more" if len(untouched) > _TOLD else ""
         lines.append(
             f"rows that look untouched by training, by their norms: {', '.join(untouched[:_TOLD])}{rest}; "
@@ -75,7 +75,7 @@ def remarks(factored: FactoredTables) -> list[str]:
     return lines
 
 
-def untouched_told(factored: FactoredTables) -> list[str]:
+def untouched_text(factored: FactoredTables) -> list[str]:
     """Name every field that has rows at the norm of an initialisation while others are not."""
     return [
         f"{table.field} ({table.of_rows.untouched:,} of {table.rows:,} rows)"

@@ -7,10 +7,10 @@ from importlib import import_module
 
 import click
 
-from collapse.cli.output import open_closed_streams, visible_output
+from collapse.cli.output import open_closed_streams, printable_output
 from collapse.errors import CollapseError, shortened
 from collapse.extras import missing_extra
-from collapse.visible import visible
+from collapse.printable import printable
 
 _LONGEST = 4000
 """Characters of an error: a path may have as many, a cell of a table millions."""
@@ -69,7 +69,7 @@ def main() -> None:
     os.environ["MPLBACKEND"] = "agg"
     open_closed_streams()
     try:
-        with visible_output():
+        with printable_output():
             group(prog_name="collapse")
     except CollapseError as error:
         _refuse(error)
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def _refuse(error: CollapseError) -> None:
-    text = visible(str(error))
+    text = printable(str(error))
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} .. {text[-_LONGEST // 4 :]}"
     click.echo(f"Error: {text}", err=True)

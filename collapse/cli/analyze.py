@@ -157,12 +157,12 @@ def command(
     stopwatch = Stopwatch()
     import pandas as pd
 
-    from collapse.analysis import records
+    from collapse.analysis import json_report
     from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
-    from collapse.analysis.factors import factorise, factorise_readable
+    from collapse.analysis.factorised import factorise, factorise_readable
     from collapse.analysis.several import abundance_by_size, compare
-    from collapse.cli import printed
+    from collapse.cli import terminal
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
 
@@ -175,7 +175,7 @@ def command(
             raise CollapseError(f"there is no measure {measure!r}; there are {', '.join(MEASURES)}")
     kinds = []
     if figures:
-        from collapse.figures.registry import display_of
+        from collapse.paper.making import display_of
 
         kinds = [display_of(number) for number in figures]
     if parquet:
@@ -218,21 +218,21 @@ def command(
     diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
     diagnosed.attrs = frames[0].attrs
     if form == "json":
-        click.echo(records.as_json(factored, diagnosed, comparison))
+        click.echo(json_report.as_json(factored, diagnosed, comparison))
     elif form == "csv":
         shown = diagnosed if comparison is None else comparison
         click.echo(csv_text(shown), nl=False)
     else:
-        write = printed.as_markdown if form == "markdown" else printed.as_text
+        write = terminal.as_markdown if form == "markdown" else terminal.as_text
         for each, frame in zip(factored, frames, strict=True):
             click.echo(write(each, frame, measures, reading_words(selection, choices)))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
             here, there = str(checkpoints[0]), str(against)
-            click.echo(printed.compared_as_text(comparison, compared, here, there))
+            click.echo(terminal.compared_as_text(comparison, compared, here, there))
     if parquet:
-        printed.write_parquet(diagnosed, parquet)
+        terminal.write_parquet(diagnosed, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")
     stopwatch.lap("printing")
     for display in displays:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.errors import CollapseError
-from collapse.visible import visible
+from collapse.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def _told(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.DataFr
         )
     words = [f"{number} field{'s' * (number != 1)} compared"]
     words += [f"{len(names)} {kind} ({_named(names)})" for kind, names in (("new", new), ("gone", gone)) if names]
-    click.echo(visible(f"{baseline}: {', '.join(words)}"), err=True)
+    click.echo(printable(f"{baseline}: {', '.join(words)}"), err=True)
     return gone
 
 
@@ -123,7 +123,7 @@ def tell(found: Mapping[str, Sequence[str]]) -> None:
     """Tell which fields failed on what."""
     for condition, names in found.items():
         if names:
-            click.echo(visible(f"{condition}: {', '.join(names)}"), err=True)
+            click.echo(printable(f"{condition}: {', '.join(names)}"), err=True)
 
 
 def fail(found: Mapping[str, Sequence[str]]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.visible import clipped
+from collapse.printable import clipped
 
 if TYPE_CHECKING:
     from collapse.training.data.store.prepared import PreparedData

@@ -66,9 +66,9 @@ def command(
       collapse explain tables.npz item --row-counts counts.csv --side items.csv
     """
     from collapse.analysis.choices import Choices
-    from collapse.analysis.explanation import explain
-    from collapse.analysis.explanation_text import explanation_text
-    from collapse.analysis.factors import factorise_readable
+    from collapse.analysis.explain import explain
+    from collapse.analysis.explanation import explanation_text
+    from collapse.analysis.factorised import factorise_readable
     from collapse.analysis.side import read_side
     from collapse.io.load import load
 
@@ -87,7 +87,7 @@ def command(
 def _plain(found: "Explanation") -> dict[str, Any]:
     import pandas as pd
 
-    from collapse.analysis.records import records
+    from collapse.analysis.json_report import records
 
     (diagnosis,) = records(pd.DataFrame([found.diagnosis]))
     return {

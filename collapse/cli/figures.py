@@ -9,10 +9,10 @@ import click
 
 from collapse.cli.options import text_model_option
 from collapse.errors import CollapseError
-from collapse.visible import visible
+from collapse.printable import printable
 
 if TYPE_CHECKING:
-    from collapse.figures.render import Rendered
+    from collapse.paper.render import Rendered
 
 
 @click.command(name="figures")
@@ -44,13 +44,13 @@ def command(
       collapse figures runs/smoke --figure 8a --figure table-1
       collapse figures runs/smoke --figure all -o pictures
     """
-    from collapse.study.item import item_of, read_profile
-    from collapse.study.recipes import RECIPES, all_items
+    from collapse.paper.catalogue import CATALOGUE, all_items
+    from collapse.paper.item import item_of, read_profile
 
     if listed:
-        for name, recipe in RECIPES.items():
+        for name, entry in CATALOGUE.items():
             item = item_of(study, name)
-            click.echo(f"{name:8s} {item.finished:4d} of {len(item.runs):4d} runs  {recipe.content}")
+            click.echo(f"{name:8s} {item.finished:4d} of {len(item.runs):4d} runs  {entry.shows}")
         return
     if not names:
         raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
@@ -75,8 +75,8 @@ def write(
     show_tables: bool = True,
 ) -> "list[Rendered]":
     """Write items of a study, and tell of each; a page with all of them, if it is asked for."""
-    from collapse.figures.render import render, write_page
     from collapse.figures.study_table import StudyTable
+    from collapse.paper.render import render, write_page
 
     found = []
     for each in render(study, names, folder, text_model=text_model):
@@ -86,7 +86,7 @@ def write(
         for path in each.paths:
             click.echo(f"wrote {path}")
         if each.error and page:
-            click.echo(visible(f"{each.item.name} could not be made: {each.error}"), err=True)
+            click.echo(printable(f"{each.item.name} could not be made: {each.error}"), err=True)
         elif each.item.lacks_data and page:
             click.echo(f"left out {each.item.name}: it shows a second data set, and the study has one")
         elif each.made is None and page:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collapse.study.findings.claim import Finding
+    from collapse.paper.findings.claim import Finding
 
 
 @click.command(name="findings")
@@ -32,13 +32,13 @@ def command(study: Path, how: str | None) -> None:
       collapse findings runs/small --markdown > findings.md
       collapse findings runs/small --json | jq '.[] | select(.verdict == "does not hold") | .claim'
     """
-    from collapse.figures.findings_table import counted, findings_text
     from collapse.figures.markdown import markdown_table
-    from collapse.study.findings.findings import findings
-    from collapse.study.item import item_of
+    from collapse.paper.findings.checking import check_claims
+    from collapse.paper.item import item_of
+    from collapse.paper.tables.findings_table import counted, findings_text
 
     item = item_of(study, "findings")
-    found = findings(study)
+    found = check_claims(study)
     if how is None:
         for each in found:
             click.echo(_block(each))

@@ -13,7 +13,7 @@ from collapse.extras import require
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Choices
-    from collapse.analysis.shards import DaskEngine
+    from collapse.analysis.shards import DaskDecomposer
     from collapse.io.readers.row_counts import RowCounts
     from collapse.io.readers.selection import Selection
 
@@ -32,7 +32,7 @@ engine_option = click.option(
 @contextmanager
 def engines(
     name: str | None, paths: Sequence[Path], selection: "Selection"
-) -> "Iterator[Sequence[DaskEngine | None]]":
+) -> "Iterator[Sequence[DaskDecomposer | None]]":
     """Open the engine of ``--engine`` for some checkpoints.
 
     Parameters
@@ -46,7 +46,7 @@ def engines(
 
     Yields
     ------
-    sequence of DaskEngine or None
+    sequence of DaskDecomposer or None
         One a checkpoint.
 
     Raises
@@ -60,11 +60,11 @@ def engines(
     kind, _, address = name.partition(":")
     if kind != "dask":
         raise CollapseError(f"there is no engine {kind!r}: --engine is dask or dask:ADDRESS")
-    from collapse.analysis.shards import DaskEngine
+    from collapse.analysis.shards import DaskDecomposer
     from collapse.dask_client import dask_client
 
     with dask_client(address or None) as client:
-        yield [DaskEngine(client=client, path=path, selection=selection) for path in paths]
+        yield [DaskDecomposer(client=client, path=path, selection=selection) for path in paths]
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:

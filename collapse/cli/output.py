@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from collapse.errors import CollapseError
-from collapse.visible import visible
+from collapse.printable import printable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -18,7 +18,7 @@ class _Visible(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         with self._unread():
-            super().write(visible(text))
+            super().write(printable(text))
         return len(text)
 
     def flush(self) -> None:
@@ -34,7 +34,7 @@ class _Visible(io.TextIOWrapper):
 
 
 @contextmanager
-def visible_output() -> Iterator[None]:
+def printable_output() -> Iterator[None]:
     """Have all that is written to standard output visible while the block lasts.
 
     Raises

@@ -8,7 +8,7 @@ import click
 
 from collapse.cli.preparing import raw_file_options, tell
 from collapse.errors import CollapseError, shortened
-from collapse.visible import clipped
+from collapse.printable import clipped
 
 if TYPE_CHECKING:
     from collapse.training.data.sources.table.plan import TablePlan

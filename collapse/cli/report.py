@@ -9,7 +9,7 @@ import click
 from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
-from collapse.visible import path_text
+from collapse.printable import path_text
 
 if TYPE_CHECKING:
     from collapse.analysis.choices import Rows
@@ -56,11 +56,11 @@ def command(
     """
     from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import diagnose_factored
-    from collapse.analysis.factors import factorise_readable
-    from collapse.analysis.records import as_json
-    from collapse.figures.report import write_report
+    from collapse.analysis.factorised import factorise_readable
+    from collapse.analysis.json_report import as_json
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
+    from collapse.paper.report import write_report
 
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     check_can_be_written(page)

@@ -29,7 +29,7 @@ def command(**options: Any) -> None:
       collapse reproduce --profile paper --data data/criteo --data data/avazu --device cuda
     """
     from collapse.cli.figures import write
-    from collapse.study.recipes import all_items, runs_of
+    from collapse.paper.catalogue import all_items, runs_of
     from collapse.study.sweep import plan
 
     profile = chosen_profile(options)

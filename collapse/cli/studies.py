@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.errors import CollapseError
-from collapse.visible import visible
+from collapse.printable import printable
 
 if TYPE_CHECKING:
+    from collapse.paper.profiles import Profile
     from collapse.study.estimate import Remaining
-    from collapse.study.profiles import Profile
     from collapse.study.sweep import Outcome, Planned
 
 _STOPPED = 130
@@ -75,7 +75,7 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def chosen_profile(options: dict[str, Any]) -> "Profile":
     """Return the profile that is asked for, with what is to be otherwise."""
-    from collapse.study.profiles import profile_of
+    from collapse.paper.profiles import profile_of
 
     return profile_of(
         options["profile"],
@@ -114,15 +114,15 @@ def train_missing(
     bool
         Whether none failed; those that did are told on standard error.
     """
+    from collapse.paper.item import record_profile
     from collapse.study.estimate import Remaining
-    from collapse.study.item import record_profile
 
     left = Remaining(runs)
     words = dict(_key_and_value(word) for word in options["engine_words"])
     threads, jobs = _shared_out(options["device"], options["threads"], options["jobs"], elsewhere=bool(words))
     if dry_run:
         for run in runs:
-            click.echo(visible(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
+            click.echo(printable(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
     click.echo(
         f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_told(left.seconds(jobs))} by estimate; "
         f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each; {out}"
@@ -176,12 +176,12 @@ def _sweep(
             what = f"failed: {found.reason}"
         to_go = f"{_told(left.seconds(jobs))} to go" if left.runs else _told(time.monotonic() - start)
         done = f"[{whole - len(left.runs)}/{whole}]"
-        click.echo(visible(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
+        click.echo(printable(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
         failed += [found] * (found.result is None)
     if failed:
         click.echo(f"{len(failed)} of {whole} runs failed:", err=True)
         for found in failed:
-            click.echo(visible(f"  {found.run.label}: {found.reason}"), err=True)
+            click.echo(printable(f"  {found.run.label}: {found.reason}"), err=True)
     return not failed
 
 

@@ -11,7 +11,7 @@ from collapse.cli.studies import chosen_profile, study_options, train_missing
 from collapse.errors import CollapseError
 
 if TYPE_CHECKING:
-    from collapse.study.profiles import Profile
+    from collapse.paper.profiles import Profile
     from collapse.study.sweep import Planned
     from collapse.training.runs.config import RunConfig
 
@@ -88,7 +88,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
 
 def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile, tuple[RunConfig, ...]]":
-    from collapse.study.recipes import runs_of
+    from collapse.paper.catalogue import runs_of
 
     if not items:
         raise CollapseError("name an item, such as 8a, table-1 or all, or a grid with --config")

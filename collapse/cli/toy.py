@@ -42,9 +42,9 @@ def command(out: Path | None, as_csv: bool, **options: Any) -> None:
     else:
         click.echo(_as_text(frame))
     if out is not None:
-        from collapse.figures.toy import ToyDisplay
+        from collapse.paper.making import toy_figure
 
-        for path in ToyDisplay.from_table(frame, settings).save(out):
+        for path in toy_figure(frame, settings).save(out):
             click.echo(f"wrote {path}", err=as_csv)
 
 

@@ -11,12 +11,12 @@ import click
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import verify_option
 from collapse.errors import CollapseError
-from collapse.visible import name_column
+from collapse.printable import name_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from collapse.io.factors import Truncated
+    from collapse.io.low_rank import Truncated
     from collapse.io.readers.selection import Selection
     from collapse.training.runs.metrics import Evaluation
     from collapse.training.runs.paired import Difference
@@ -85,8 +85,8 @@ def command(
     """
     from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
     from collapse.files.atomic import check_can_be_written
-    from collapse.io.factors import check_can_write, save_factors
     from collapse.io.load import load
+    from collapse.io.low_rank import check_can_write, save_factors
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes the factors of one share: name --energy once")
@@ -121,10 +121,10 @@ class _Tested:
 
     def __init__(self, path: Path, data: str, device: str) -> None:
         from collapse.io.checkpoint.file import load_checkpoint
-        from collapse.training.runs.retest import Retest
+        from collapse.training.runs.reevaluation import Reevaluator
 
         self._checkpoint = load_checkpoint(path, verify=False)
-        self._test = Retest(path, self._checkpoint, data, device)
+        self._test = Reevaluator(path, self._checkpoint, data, device)
         self.rows = self._test.rows
         self._predictions = self._test(self._checkpoint.state_dict)
         self.before = self._predictions.evaluation
@@ -190,7 +190,7 @@ def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
 
 
 def _plain(found: list[Any], tested: "_Tested | None") -> dict[str, Any]:
-    from collapse.analysis.records import records
+    from collapse.analysis.json_report import records
 
     before = None if tested is None else {"rows": tested.rows, **asdict(tested.before)}
     cuts = [

@@ -7,24 +7,21 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import Layout
-from collapse.figures.readings import reading
+from collapse.figures.display import PanelLayout
 
 
 class AbundanceDisplay(CheckpointDisplay):
     """IA(E_i) of every field, fields by ascending cardinality, with the mean over random normal matrices."""
 
-    number = "2"
-    content = "information abundance of every field against a random matrix of the same shape"
     columns = ("label", "field", "cardinality", "ia", "ia_random")
     size = (style.PAGE, 3.6)
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return one panel, wider than a page where its fields need it."""
-        return Layout(mosaic=self.mosaic, size=style.wide_enough(self.size, self.table["field"].nunique()))
+        return PanelLayout(mosaic=self.mosaic, size=style.wide_enough(self.size, self.table["field"].nunique()))
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
@@ -32,7 +29,7 @@ class AbundanceDisplay(CheckpointDisplay):
         return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How far below random the fields lie."""
         shares = self.table["ia"] / self.table["ia_random"]
         of_each = shares.groupby(self.table["label"], sort=False)
@@ -44,7 +41,7 @@ class AbundanceDisplay(CheckpointDisplay):
             else f"{label} has no field that can be measured"
             for label, of in of_each
         ]
-        return reading("every field lies far below a random matrix", "; ".join(found))
+        return "; ".join(found)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a point a field and model, and the random level as a short line above it."""

@@ -6,17 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.readings import reading
 
 
 class AbundancePerKDisplay(CheckpointDisplay):
     """Information abundance over the embedding size, a line a field and their mean; a checkpoint a size."""
 
-    number = "15"
-    content = "IA / K of every field against K"
     columns = ("label", "embedding_size", "field", "cardinality", "ia_per_k")
     size = (style.COLUMN, 2.8)
     legend_lines = 0
@@ -33,11 +30,11 @@ class AbundancePerKDisplay(CheckpointDisplay):
         return {"means": means.reset_index()}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """The mean at the least and at the greatest size."""
         means = self.derived["means"].groupby("embedding_size")["ia_per_k"].mean()
         ends = [f"{means[K]:.2f} at K = {K}" for K in dict.fromkeys((means.index[0], means.index[-1]))]
-        return reading("IA / K falls with the embedding size", f"its mean over the fields is {' and '.join(ends)}")
+        return f"its mean over the fields is {' and '.join(ends)}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a thin line a field and a thick one for the mean."""

@@ -2,35 +2,26 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.figures import style
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.epochs import MEASURES, along_training
-from collapse.study.item import Item
 
-_LABELS = {
+LABELS = {
     "ia_normalised_mean": "IA / random, mean over fields",
     "co_influence_target": "co-influence by target, r",
     "train_loss": "train loss",
     "validation_auc": "validation AUC",
 }
+"""The measures that are drawn, by their columns."""
 
 
 class AlongTrainingDisplay(StudyDisplay):
     """Mean IA over random, co-influence, train loss and validation AUC by epoch, a line an initialisation."""
 
-    number = "along-training"
-    content = "abundance and co-influence by epoch, DCNv2"
-    columns = ("data", "model", "seed", "epoch", *MEASURES)
+    columns = ("data", "model", "seed", "epoch", *LABELS)
     size = (style.PAGE, 4.4)
     mosaic = "ab\ncd"
-
-    @classmethod
-    def compute(cls, item: Item) -> pd.DataFrame:
-        """Read every epoch of every run."""
-        return along_training(item)
 
     @property
     def reading(self) -> str:
@@ -58,9 +49,9 @@ class AlongTrainingDisplay(StudyDisplay):
         for name, colour in zip(names, style.colours(len(names)), strict=True):
             of_data = self.table[self.table["data"] == name]
             for _, run in of_data.groupby("seed"):
-                for ax, measure in zip(axes, MEASURES, strict=True):
+                for ax, measure in zip(axes, LABELS, strict=True):
                     (line,) = ax.plot(run["epoch"], run[measure], color=colour, lw=0.9, label=str(name))
             handles.append(line)
-        for ax, measure in zip(axes, MEASURES, strict=True):
-            style.epoch_axis(ax, xlabel="epoch", ylabel=_LABELS[measure])
+        for ax, measure in zip(axes, LABELS, strict=True):
+            style.epoch_axis(ax, xlabel="epoch", ylabel=LABELS[measure])
         style.legend_above(axes[0], handles, columns=2)

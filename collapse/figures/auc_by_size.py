@@ -8,11 +8,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.display import Layout
-from collapse.figures.readings import distances_told, listed, reading
+from collapse.figures.display import PanelLayout
+from collapse.figures.readings import distances_text, listed
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.auc import auc_of_runs, curves, spread
-from collapse.study.item import Item
+from collapse.measures.statistics import estimate
 
 _ACROSS = 3
 _NAMED = 3
@@ -28,36 +27,28 @@ class AucBySizeDisplay(StudyDisplay):
     )  # fmt: skip
     size = (style.COLUMN, 2.8)
     legend_lines = 0
-    lines: ClassVar[str] = "model"
-    """Which column tells the lines apart: ``model``, or ``variant`` for SE and ME."""
-    panels: ClassVar[bool] = False
-    """Whether every model has a panel of its own."""
-    paper: ClassVar[str]
-    """What the paper's figure shows."""
-
-    @classmethod
-    def compute(cls, item: Item) -> pd.DataFrame:
-        """Read every run's test AUC; a line of ME begins with SE at 1x, which is one set."""
-        runs = curves(auc_of_runs(item))
-        return runs.assign(line=runs[cls.lines], panel=runs["model"] if cls.panels else "")
+    with_distances: ClassVar[bool] = False
+    """Whether the caption says how far regularising took at the largest size."""
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return the means of the runs at every size, with their intervals."""
         return {"means": spread(self.table, ["panel", "line", "factor"])}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How AUC changes with the size; with a panel per model, by how much ME lies above SE at the largest."""
         means = self.derived["means"]
         several = means["panel"].nunique() > 1
-        return reading(self.paper, sets_over_single(means) if several else changes_of_auc(means, "line"))
+        return sets_over_single(means) if several else changes_of_auc(means, "line")
 
     @property
     def provenance(self) -> str:
         """The same, with what bands are, and how many runs are worse than a constant."""
-        return f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
+        told = f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
+        largest = self.table[self.table["factor"] == self.table["factor"].max()]
+        return told + (distances_text(largest, "line") if self.with_distances else "")
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return a panel, or three models a row."""
         names = list(self.table["panel"].unique())
         if len(names) == 1:
@@ -65,7 +56,7 @@ class AucBySizeDisplay(StudyDisplay):
         rows = [names[first : first + _ACROSS] for first in range(0, len(names), _ACROSS)]
         across = len(rows[0])
         mosaic = [row + ["."] * (across - len(row)) for row in rows]
-        return Layout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.4 + 1.9 * len(rows)))
+        return PanelLayout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.4 + 1.9 * len(rows)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a line and a band each."""
@@ -89,13 +80,46 @@ class AucBySizeDisplay(StudyDisplay):
             axes[0].legend(handles=[handles[line] for line in lines])
 
 
+def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return mean, deviation, number and interval of the runs' test AUC by some columns, sizes ascending.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        The runs with their ``test_auc``.
+    keys : list of str
+        The columns, ``factor`` among them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `keys`, then ``mean``, ``std`` (of the sample, NaN of one run), ``size``, and ``low`` and
+        ``high`` of the 95 % interval of the mean (Student's t, NaN of one run).
+    """
+    records = []
+    for key, of_key in runs.groupby(keys, sort=False)["test_auc"]:
+        found = estimate(of_key.to_numpy(float))
+        records.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "mean": found.effect,
+                "std": found.deviation,
+                "size": len(of_key),
+                "low": found.low,
+                "high": found.high,
+            }
+        )
+    columns = [*keys, "mean", "std", "size", "low", "high"]
+    return pd.DataFrame(records, columns=columns).sort_values("factor", kind="stable", ignore_index=True)
+
+
 def changes_of_auc(means: pd.DataFrame, line: str) -> str:
     """Say by how much the mean test AUC of every line changes from the least size to the largest.
 
     Parameters
     ----------
     means : pandas.DataFrame
-        What `collapse.study.auc.spread` returned.
+        What `spread` returned.
     line : str
         The column that tells the lines apart.
 
@@ -124,7 +148,7 @@ def sets_over_single(means: pd.DataFrame) -> str:
     Parameters
     ----------
     means : pandas.DataFrame
-        What `collapse.study.auc.spread` returned, by ``panel``, ``line`` (SE and ME) and ``factor``.
+        What `spread` returned, by ``panel``, ``line`` (SE and ME) and ``factor``.
 
     Returns
     -------
@@ -153,7 +177,7 @@ def uncertainty(runs: pd.DataFrame, means: pd.DataFrame) -> str:
     Parameters
     ----------
     runs, means : pandas.DataFrame
-        What `collapse.study.auc.auc_of_runs` and `spread` returned.
+        The figure's table, and what `spread` returned.
 
     Returns
     -------
@@ -205,74 +229,3 @@ def size_axis(ax: Axes, factors: "pd.Series[float]") -> None:
     ax.set_xticks(known, [f"{factor:g}x" for factor in known])
     ax.set_xticks([], minor=True)
     ax.grid(visible=True)
-
-
-class SingleDisplay(AucBySizeDisplay):
-    """SE of the six models."""
-
-    number = "1a"
-    paper = "a larger single embedding gains little AUC or loses some"
-    content = "test AUC against the size, SE, six models"
-
-
-class DeepAndCrossAucDisplay(AucBySizeDisplay):
-    """SE of DNN and DCNv2."""
-
-    number = "6b"
-    paper = "DNN loses AUC as it grows"
-    content = "test AUC against the size, SE, DNN and DCNv2"
-
-
-class MultiDisplay(AucBySizeDisplay):
-    """ME of the six models."""
-
-    number = "8a"
-    paper = "AUC rises with the number of sets"
-    content = "test AUC against the size, ME, six models"
-
-
-class VariantAucDisplay(AucBySizeDisplay):
-    """Separate, shared and norm-aligned interactions."""
-
-    number = "10c"
-    paper = "AUC rises less with shared or aligned interactions than with separate ones"
-    content = "test AUC against the size, ME with separate, shared and norm-aligned interactions"
-
-
-class FirstDataDisplay(AucBySizeDisplay):
-    """SE and ME on the first data set, the paper's Criteo."""
-
-    number = "12"
-    paper = "multi-embedding gains more AUC from its size than a single embedding"
-    content = "test AUC against the size, SE and ME, a panel a model, first data set"
-    lines = "variant"
-    panels = True
-
-
-class SecondDataDisplay(FirstDataDisplay):
-    """SE and ME on the second data set, the paper's Avazu."""
-
-    number = "13"
-    content = "test AUC against the size, SE and ME, a panel a model, second data set"
-
-
-class RegularisedAucDisplay(FirstDataDisplay):
-    """SE and ME of regularised DCNv2; the caption gives how far regularising took at the largest size."""
-
-    number = "17a"
-    paper = "regularised DCNv2 gains AUC from more sets, not from a larger single embedding"
-    content = "test AUC against the size, SE and ME of regularised DCNv2"
-
-    @property
-    def provenance(self) -> str:
-        """The same, with the distance of the projections from unitary ones."""
-        largest = self.table[self.table["factor"] == self.table["factor"].max()]
-        return f"{super().provenance}{distances_told(largest, 'line')}"
-
-
-class DeepAndCrossSetsDisplay(FirstDataDisplay):
-    """SE and ME of DNN and DCNv2."""
-
-    number = "17b"
-    paper = "DNN and DCNv2 gain more AUC from more sets than from a larger single embedding"
-    content = "test AUC against the size, SE and ME of DNN and DCNv2"

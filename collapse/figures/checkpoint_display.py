@@ -3,19 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.several import labels
 from collapse.errors import CollapseError
 from collapse.figures.display import Display
-from collapse.io.readers.token_table import read_token_table
-from collapse.study.item import Item
-from collapse.study.study import StudyRun
 
 Keep = Callable[[FactoredTables, Mapping[str, Any], Callable[[], pd.DataFrame]], pd.DataFrame]
 
@@ -60,25 +55,6 @@ class CheckpointDisplay(Display):
             for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True)
         ]
         return cls(pd.concat(tables, ignore_index=True))
-
-    @classmethod
-    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
-        """Compute the table from the best checkpoints of an item's runs; see `Display.from_study`."""
-        runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
-        checkpoints = [FactoredTables(tables=run.tables, choices=PAPER) for run in runs]
-        of = dict(zip(checkpoints, runs, strict=True))
-
-        def keep(
-            checkpoint: FactoredTables, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
-        ) -> pd.DataFrame:
-            if checkpoint not in of:
-                return compute()
-            return of[checkpoint].kept(f"figure-{cls.number}", {**vars(checkpoint.choices), **choices}, compute)
-
-        if cls.needs_text_model:
-            checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=PAPER))
-        made = cls.from_checkpoints(checkpoints, keep)
-        return cls(made.table.assign(profile=item.profile.told))
 
     @classmethod
     def labelled(cls, checkpoints: Sequence[FactoredTables]) -> list[str]:

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.analysis.diagnosis import diagnose_factored
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.readings import distances_told, listed, reading
+from collapse.figures.readings import distances_text, listed
 
 
 def mean_unitary_distance(checkpoint: FactoredTables) -> float:
@@ -27,20 +27,21 @@ class ComparisonDisplay(CheckpointDisplay):
 
     columns = ("label", "field", "cardinality", "ia")
     size = (style.PAGE, 3.2)
-    paper: ClassVar[str]
-    """What the paper's figure shows."""
+    with_distances: ClassVar[bool] = False
+    """Whether the caption says how far the projections are from unitary ones."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every field's abundance."""
-        return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
+        found = diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
+        return found.assign(unitary_distance=mean_unitary_distance(checkpoint)) if cls.with_distances else found
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return every checkpoint's mean over the fields."""
         return {"means": self.table.groupby("label", sort=False)[["ia", "ia_normalised"]].mean().reset_index()}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """Which checkpoint has the larger abundance, on average and in how many fields."""
         means = self.derived["means"].set_index("label")["ia"]
         here = f"mean IA {listed(means, '{:.2f}')}"
@@ -49,7 +50,12 @@ class ComparisonDisplay(CheckpointDisplay):
             larger, smaller = means.sort_values(ascending=False).index
             above = int((both[larger] > both[smaller]).sum())
             here += f"; it is larger for {larger} in {above} of {len(both)} fields"
-        return reading(self.paper, here)
+        return here
+
+    @property
+    def provenance(self) -> str:
+        """The same, with what regularising did to the projections, if that is asked for."""
+        return super().provenance + (distances_text(self.table) if self.with_distances else "")
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a line a checkpoint, its mean in the legend."""
@@ -65,37 +71,3 @@ class ComparisonDisplay(CheckpointDisplay):
             )
         ax.set_ylim(bottom=0)
         style.legend_above(ax, handles, columns=4)
-
-
-class RegularisationDisplay(ComparisonDisplay):
-    """Standard against regularised DCNv2."""
-
-    number = "5a"
-    paper = "regularised DCNv2 is more abundant than standard DCNv2"
-    content = "information abundance of every field, standard against regularised DCNv2"
-
-    @classmethod
-    def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every field's abundance, and how far the projections are from unitary ones."""
-        return super().compute(checkpoint).assign(unitary_distance=mean_unitary_distance(checkpoint))
-
-    @property
-    def provenance(self) -> str:
-        """The same, with what regularising did to the projections."""
-        return f"{super().provenance}{distances_told(self.table)}"
-
-
-class DeepAndCrossDisplay(ComparisonDisplay):
-    """DNN against DCNv2."""
-
-    number = "6a"
-    paper = "DNN is more abundant than DCNv2"
-    content = "information abundance of every field, DNN against DCNv2"
-
-
-class SetsDisplay(ComparisonDisplay):
-    """SE against ME, the sets of a field side by side."""
-
-    number = "8b"
-    paper = "multi-embedding is more abundant than a single embedding"
-    content = "information abundance of every field, single- against multi-embedding"

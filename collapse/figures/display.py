@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 
 from collapse.errors import CollapseError
 from collapse.figures import style
+from collapse.figures.readings import reading
 from collapse.files.atomic import atomic_write
 from collapse.files.csv_cells import plain_cells, write_csv
-from collapse.files.opening import explained, open_file
-from collapse.study.item import Item
-from collapse.visible import clipped
+from collapse.files.opening import explain_os_errors, open_file
+from collapse.printable import clipped
 
 _NUMBERS_THAT_MAY_BE_MISSING = (
     "cardinality", "rows_trained", "ia", "ia_source", "ia_target", "ia_random", "ia_normalised", "ia_adjusted",
@@ -33,7 +33,7 @@ _MAY_BE_MISSING = {column: [""] for column in _NUMBERS_THAT_MAY_BE_MISSING}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class PanelLayout:
     """How the panels of a figure are arranged."""
 
     mosaic: str | list[list[str]]
@@ -74,10 +74,10 @@ class Display(ABC):
         The tidy table behind the figure, the columns of `columns` among others.
     """
 
-    number: ClassVar[str]
-    """The figure's number in the paper."""
-    content: ClassVar[str]
-    """What it shows, in a line."""
+    number: ClassVar[str] = ""
+    """The figure's number in the paper, by the catalogue."""
+    paper: ClassVar[str] = ""
+    """What the paper's figure shows, by the catalogue."""
     columns: ClassVar[tuple[str, ...]]
     """The columns that the drawing needs."""
     size: ClassVar[tuple[float, float]]
@@ -100,29 +100,6 @@ class Display(ABC):
         """What is read off the table, by name: every number that is drawn beside the table's own."""
         self.figure_: Figure | None = None
         self.axes_: list[Axes] = []
-
-    @classmethod
-    @abstractmethod
-    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:
-        """Compute the table from the finished runs of an item.
-
-        Parameters
-        ----------
-        item : Item
-            The figure's item in a study.
-        text_model : Path, optional
-            The text model of Figure 11; by default GloVe's vectors, where they are installed.
-
-        Returns
-        -------
-        Display
-            Ready to be drawn, of what is finished.
-
-        Raises
-        ------
-        CollapseError
-            If nothing is, or the runs cannot serve this figure.
-        """
 
     @classmethod
     def from_csv(cls, path: Path) -> Self:
@@ -154,9 +131,9 @@ class Display(ABC):
         """Compute what is drawn beside the table itself; `save` writes each as a CSV of its own."""
         return {}
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return the arrangement of the panels of this table."""
-        return Layout(mosaic=self.mosaic, size=self.size)
+        return PanelLayout(mosaic=self.mosaic, size=self.size)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> Self:
         """Draw the table.
@@ -222,9 +199,14 @@ class Display(ABC):
         return "\n".join(filter(None, (self.reading, self.provenance)))
 
     @property
-    @abstractmethod
     def reading(self) -> str:
-        """What to see in the figure, and whether it is so here."""
+        """What to see in the paper's figure, and what is to be seen here."""
+        return reading(self.paper, self.here)
+
+    @property
+    def here(self) -> str:
+        """What this figure shows, a clause; empty where the numbers say nothing."""
+        return ""
 
     @property
     @abstractmethod
@@ -250,7 +232,7 @@ class Display(ABC):
             If a file cannot be written.
         """
         folder = Path(folder)
-        with explained("write to", folder):
+        with explain_os_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         figure = self.plot().figure_
         assert figure is not None

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.analysis.diversity import set_diversity
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.errors import CollapseError
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed, with_provenance
-from collapse.figures.display import Layout
-from collapse.figures.readings import listed, reading
+from collapse.figures.display import PanelLayout
+from collapse.figures.readings import listed
 
 _BAR = 0.85
 """Inches a bar: a setting's name fits."""
@@ -26,13 +25,9 @@ class DiversityDisplay(CheckpointDisplay):
     one beside it has; alone it is refused.
     """
 
-    number = "10a"
-    content = "mean diversity of the sets: an SE table split into sets, ME, random"
     columns = ("label", "field", "sets", "columns", "div", "div_rank", "div_random")
     size = (style.COLUMN, 2.8)
     legend_lines = 0
-    paper: ClassVar[str] = "the sets of multi-embedding are more diverse than those of a split single embedding"
-    """What the paper's figure shows."""
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> "DiversityDisplay":
@@ -62,17 +57,17 @@ class DiversityDisplay(CheckpointDisplay):
         return {"means": self.table.groupby("label", sort=False)[measures].mean().reset_index()}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How diverse the sets are."""
         means = self.derived["means"].set_index("label")
         random = f"{means['div_random'].min():.2f}", f"{means['div_random'].max():.2f}"
         level = random[0] if random[0] == random[1] else " to ".join(random)
-        return reading(self.paper, f"mean div {listed(means['div'], '{:.2f}')}; random sets {level}")
+        return f"mean div {listed(means['div'], '{:.2f}')}; random sets {level}"
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return a panel that has room for the name below each bar."""
         bars = self.table["label"].nunique()
-        return Layout(mosaic=self.mosaic, size=(max(style.COLUMN, 0.4 + _BAR * bars), self.size[1]))
+        return PanelLayout(mosaic=self.mosaic, size=(max(style.COLUMN, 0.4 + _BAR * bars), self.size[1]))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a bar a checkpoint, its fields, and the level of random sets."""
@@ -92,11 +87,3 @@ class DiversityDisplay(CheckpointDisplay):
         ax.set(ylabel=r"mean div $= 1 - \|\cos\phi\|_1 / K$", ylim=(0, 1.02), xlim=(-0.6, len(means) - 0.4))
         ax.grid(visible=True, axis="y")
         style.legend_above(ax, [*level, *fields], columns=2)
-
-
-class VariantDiversityDisplay(DiversityDisplay):
-    """Separate, shared and norm-aligned interactions."""
-
-    number = "10d"
-    paper = "sets with separate interactions are more diverse than with shared or aligned ones"
-    content = "mean diversity of the sets with separate, shared and norm-aligned interactions"

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.comparison import mean_unitary_distance
-from collapse.figures.display import Layout
-from collapse.figures.readings import distances_told, listed, reading
+from collapse.figures.display import PanelLayout
+from collapse.figures.readings import distances_text, listed
 from collapse.figures.sub_embeddings import draw_heatmap, field_order, summed
 
 _ACROSS = 2
@@ -23,8 +23,6 @@ class HeatmapsDisplay(CheckpointDisplay):
     The bars are the abundance of the fields themselves: IA(E_i) to the right, IA(E_j) below.
     """
 
-    number = "16"
-    content = "heatmaps of the sub-embeddings with IA(E_i) and IA(E_j) as bars, such as of regularised DCNv2"
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 3.8)
     legend_lines = 0
@@ -36,23 +34,21 @@ class HeatmapsDisplay(CheckpointDisplay):
         return pairs.assign(unitary_distance=mean_unitary_distance(checkpoint))
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """The mean over the pairs of fields."""
         means = self.table.groupby("label", sort=False)["ia"].mean()
-        return reading(
-            "sub-embeddings of regularised DCNv2 are more abundant", f"their mean IA is {listed(means, '{:.2f}')}"
-        )
+        return f"their mean IA is {listed(means, '{:.2f}')}"
 
     @property
     def provenance(self) -> str:
         """The same, with what regularising did to the projections."""
-        return f"{super().provenance}{distances_told(self.table)}"
+        return f"{super().provenance}{distances_text(self.table)}"
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Sum over either side, and correlate."""
         return summed(self.table)
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return two checkpoints a row, each a heatmap and two bars."""
         count = self.table["label"].nunique()
         across = min(_ACROSS, count)
@@ -63,7 +59,7 @@ class HeatmapsDisplay(CheckpointDisplay):
             mosaic.append([cell for n in there for cell in (f"heat{n}", f"side{n}")] + rest)
             mosaic.append([cell for n in there for cell in (f"below{n}", ".")] + rest)
         ratios = {"width_ratios": [5, 1] * across, "height_ratios": [5, 1.2] * (len(mosaic) // 2)}
-        return Layout(mosaic=mosaic, size=(3.5 * across, 2.2 * len(mosaic)), ratios=ratios)
+        return PanelLayout(mosaic=mosaic, size=(3.5 * across, 2.2 * len(mosaic)), ratios=ratios)
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw each checkpoint on its three axes."""
@@ -85,7 +81,7 @@ class HeatmapsDisplay(CheckpointDisplay):
             below.bar(places, own, color=colour)
             side.set(ylim=heat.get_ylim(), xlim=(0, most), yticks=[], xlabel=r"$\mathrm{IA}(E_i)$")
             below.set(xlim=heat.get_xlim(), ylim=(0, most), ylabel=r"$\mathrm{IA}(E_j)$", xlabel="field j")
-            step = style.named_every(len(order))
+            step = style.label_step(len(order))
             below.set_xticks(places[::step], order[::step], rotation=90, fontsize=5)
             side.tick_params(axis="x", rotation=90)
             mappable = heat.collections[0]

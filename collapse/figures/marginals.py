@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import Layout
-from collapse.figures.readings import listed, reading
+from collapse.figures.display import PanelLayout
+from collapse.figures.readings import listed
 from collapse.figures.sub_embeddings import summed
 
 _ACROSS = 3
@@ -22,8 +22,6 @@ class MarginalsDisplay(CheckpointDisplay):
     The last panel, which the paper does not have, shows the same against IA(E_j), both relative to the largest.
     """
 
-    number = "9"
-    content = "sums over i of the sub-embeddings' information abundance, fields by IA(E_j), with the correlations"
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 2.8)
     legend_lines = 0
@@ -44,21 +42,18 @@ class MarginalsDisplay(CheckpointDisplay):
         return tables
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How far the sums follow IA(E_j)."""
         r = self.derived["correlations"].set_index("label")["pearson"]
-        return reading(
-            "sub-embeddings follow the abundance of their partner less with multi-embedding than without",
-            f"Pearson's r is {listed(r, '{:.2f}')}",
-        )
+        return f"Pearson's r is {listed(r, '{:.2f}')}"
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return a panel per checkpoint and one for all, three a row."""
         panels = [*(f"of{n}" for n in range(self.table["label"].nunique())), "all"]
         across = min(_ACROSS, len(panels))
         rows = [panels[first : first + across] for first in range(0, len(panels), across)]
         mosaic = [row + ["."] * (across - len(row)) for row in rows]
-        return Layout(mosaic=mosaic, size=(style.PAGE, 2.8 * len(rows)))
+        return PanelLayout(mosaic=mosaic, size=(style.PAGE, 2.8 * len(rows)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the sums of each checkpoint in the order of IA(E_j), then all of them against it."""

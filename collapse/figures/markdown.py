@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from collapse.visible import one_line
+from collapse.printable import one_line
 
 if TYPE_CHECKING:
     import pandas as pd

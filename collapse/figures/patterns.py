@@ -7,12 +7,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import Layout
-from collapse.figures.readings import reading
+from collapse.figures.display import PanelLayout
 
 _ACROSS = 2
 
@@ -20,8 +19,6 @@ _ACROSS = 2
 class PatternDisplay(CheckpointDisplay):
     """||W_{i->j}^{(m)}||_F of every pair, one scale of colours for all sets."""
 
-    number = "10b"
-    content = "interaction patterns: the norm of every field map, a heatmap a set"
     columns = ("set", "source", "target", "norm", "divergence")
     size = (style.PAGE, 2.2)
     takes_one = True
@@ -33,24 +30,23 @@ class PatternDisplay(CheckpointDisplay):
         return frame.assign(divergence=frame.attrs["divergence"])
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How far the sets' patterns differ."""
         divergence = float(self.table["divergence"].iloc[0])
-        return reading(
-            "the sets have different patterns",
+        return (
             f"their norms deviate across the sets by {divergence:.1%} of the mean norm"
             if divergence >= 0
-            else "all norms are 0",
+            else "all norms are 0"
         )
 
-    def layout(self) -> Layout:
+    def layout(self) -> PanelLayout:
         """Return some sets a row."""
         sets = [str(each) for each in self.table["set"].unique()]
         across = min(_ACROSS, len(sets))
         rows = math.ceil(len(sets) / across)
         cells = sets + ["."] * (rows * across - len(sets))
         mosaic = [cells[start : start + across] for start in range(0, len(cells), across)]
-        return Layout(mosaic=mosaic, size=(3.4 * across, 3.3 * rows + 0.3))
+        return PanelLayout(mosaic=mosaic, size=(3.4 * across, 3.3 * rows + 0.3))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw a heatmap a set."""

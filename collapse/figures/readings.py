@@ -41,7 +41,7 @@ def listed(values: "pd.Series[float]", form: str) -> str:
     return ", ".join(f"{form.format(value)} ({style.model_name(name)})" for name, value in values.dropna().items())
 
 
-def distances_told(table: pd.DataFrame, by: str = "label") -> str:
+def distances_text(table: pd.DataFrame, by: str = "label") -> str:
     """Say how far the projections are from unitary ones, in a line with the break before it.
 
     Parameters

@@ -7,11 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from collapse.figures.render import render, write_page
+from collapse.paper.catalogue import all_items, runs_of
+from collapse.paper.item import record_profile
+from collapse.paper.profiles import profile_of
+from collapse.paper.render import render, write_page
 from collapse.study.engines import engine
-from collapse.study.item import record_profile
-from collapse.study.profiles import profile_of
-from collapse.study.recipes import all_items, runs_of
 from collapse.study.sweep import plan, sweep
 
 

@@ -6,12 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, uncertainty
-from collapse.figures.readings import distances_told, listed, reading
+from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, spread, uncertainty
+from collapse.figures.readings import distances_text, listed
 from collapse.figures.study_display import StudyDisplay
-from collapse.study.auc import auc_of_runs, spread
-from collapse.study.epochs import epochs_of_runs
-from collapse.study.item import Item
 
 _ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}
 
@@ -22,24 +19,17 @@ class DynamicsDisplay(StudyDisplay):
     A row of the table is a run, or an epoch of one: ``epoch`` is empty in the former, ``test_auc`` in the latter.
     """
 
-    number = "5b"
-    content = "test AUC by size, and train loss and validation AUC by epoch, standard and regularised DCNv2"
     columns = ("data", "model", "factor", "seed", "test_auc", "test_logloss", "constant_logloss", "epoch", *_ALONG)
     size = (style.PAGE, 2.6)
     legend_lines = 0
     mosaic = "abc"
-
-    @classmethod
-    def compute(cls, item: Item) -> pd.DataFrame:
-        """Read every run's test AUC, and the epochs of the largest."""
-        return pd.concat([auc_of_runs(item), epochs_of_runs(item)], ignore_index=True)
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return the means of the runs at every size, with their intervals."""
         return {"means": spread(self.table[self.table["epoch"].isna()], ["model", "factor"])}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How AUC changes with the size, and how far validation AUC falls after its best epoch."""
         epochs = self.table[self.table["epoch"].notna()].sort_values("epoch", kind="stable")
         runs = epochs.groupby(["model", "seed"], sort=False)["validation_auc"]
@@ -48,17 +38,14 @@ class DynamicsDisplay(StudyDisplay):
             f"at {epochs['factor'].max():g}x validation AUC ends {listed(below, '{:.4f}')} below its best epoch"
         )
         found = changes_of_auc(self.derived["means"], "model")
-        return reading(
-            "regularised DCNv2 does not gain AUC from its size, and overfits",
-            "; ".join(filter(None, (found, after if len(below) else ""))),
-        )
+        return "; ".join(filter(None, (found, after if len(below) else "")))
 
     @property
     def provenance(self) -> str:
         """The same, with what bands are, and how many runs are worse than a constant."""
         runs = self.table[self.table["epoch"].isna()]
         largest = runs[runs["factor"] == runs["factor"].max()]
-        return f"{super().provenance}{uncertainty(runs, self.derived['means'])}{distances_told(largest, 'model')}"
+        return f"{super().provenance}{uncertainty(runs, self.derived['means'])}{distances_text(largest, 'model')}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the three panels, one colour a model in all."""

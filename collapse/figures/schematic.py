@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
 import pandas as pd
@@ -10,25 +9,16 @@ from matplotlib.axes import Axes
 
 from collapse.figures import style
 from collapse.figures.display import Display
-from collapse.study.item import Item
 from collapse.training.models.config import ModelConfig
-from collapse.training.models.registry import model_config
 
 
 class SchematicDisplay(Display):
     """The parts of a model from its tables up to its head, a panel a model."""
 
-    number = "7"
-    content = "single- and multi-embedding: tables, interactions, projections, the mean over sets, the head"
     columns = ("model", "variant", "part", "level", "x", "text", "into")
     size = (style.PAGE, 2.8)
     legend_lines = 0
     mosaic = "abb"
-
-    @classmethod
-    def from_study(cls, item: Item, *, text_model: Path | None = None) -> Self:  # noqa: ARG003
-        """Describe DCNv2 with one set and with two; no run is needed."""
-        return cls.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
 
     @classmethod
     def from_models(cls, models: Sequence[ModelConfig]) -> Self:

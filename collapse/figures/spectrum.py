@@ -7,30 +7,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from collapse.analysis.factors import FactoredTables
-from collapse.analysis.spectrum import spectra
+from collapse.analysis.factorised import FactoredTables
+from collapse.analysis.normalised_spectra import normalised_spectra
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.readings import listed, reading
+from collapse.figures.readings import listed
 
 
 class SpectrumDisplay(CheckpointDisplay):
     """One line a field and checkpoint, sigma_k / sigma_1 against k; dashed for the smallest of several sizes."""
 
-    number = "1b"
-    content = "normalised singular values of every field at one or several embedding sizes"
     columns = ("label", "columns", "field", "k", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every field's spectrum."""
-        return spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
+        return normalised_spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How high the spectra are."""
-        return reading("singular values fall off faster in larger tables", mean_height(self.table))
+        return mean_height(self.table)
 
     @property
     def provenance(self) -> str:

@@ -8,8 +8,8 @@ import pandas as pd
 from collapse.figures.markdown import markdown_table
 from collapse.files.atomic import atomic_write
 from collapse.files.csv_cells import write_csv
-from collapse.files.opening import explained
-from collapse.visible import one_line
+from collapse.files.opening import explain_os_errors
+from collapse.printable import one_line
 
 _IN_LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -48,7 +48,7 @@ class StudyTable:
         CollapseError
             If one cannot be written.
         """
-        with explained("write to", folder):
+        with explain_os_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         label = f"tab:{self.name}"
         printed = self.text.rename(columns=one_line).map(one_line)

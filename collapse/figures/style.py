@@ -100,7 +100,7 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     """
     fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
     ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
-    step = named_every(len(fields))
+    step = label_step(len(fields))
     ax.set_xticks(range(0, len(fields), step), ticks[::step], rotation=90)
     ax.set(
         xlabel="field and its cardinality, ascending" + f"; one in {step} is named" * (step > 1),
@@ -111,7 +111,7 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     return {str(field): x for x, field in enumerate(fields["field"])}
 
 
-def named_every(fields: int) -> int:
+def label_step(fields: int) -> int:
     """Return the step from one field that an axis names to the next: 1 up to some hundreds of fields."""
     return max(1, -(-fields // _NAMED))
 

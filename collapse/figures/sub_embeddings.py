@@ -7,12 +7,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import Layout
-from collapse.figures.readings import defined, reading
+from collapse.figures.display import PanelLayout
+from collapse.figures.readings import defined
+
+_HEATMAP, _SUMS = (4.6, 4.2), (style.COLUMN, 2.4)
+"""Inches of one panel alone."""
 
 
 class SubEmbeddingDisplay(CheckpointDisplay):
@@ -21,14 +24,11 @@ class SubEmbeddingDisplay(CheckpointDisplay):
     The sums and their correlations with IA(E_i) stand in ``derived``: ``sums`` and ``correlations``.
     """
 
-    number = "3"
-    content = "information abundance of the sub-embeddings of every pair of fields, and its sums (a, b, c)"
     columns = ("source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 4.2)
     takes_one = True
-    mosaic = "aab\naac"
     panels: ClassVar[str] = "abc"
-    """Those that are drawn."""
+    """Those that are drawn: all three, or one."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
@@ -40,14 +40,20 @@ class SubEmbeddingDisplay(CheckpointDisplay):
         return summed(self.table)
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How far the sub-embeddings follow either field."""
         r = self.derived["correlations"].set_index("by")["pearson"]
         by_i, by_j = defined(r["source"]), defined(r["target"])
-        return reading(
-            "sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
-            f"Pearson's r of their sums with IA(E_i) is {by_i}, with IA(E_j) {by_j}",
-        )
+        return f"Pearson's r of their sums with IA(E_i) is {by_i}, with IA(E_j) {by_j}"
+
+    def layout(self) -> PanelLayout:
+        """Return the panels; a heatmap alone is as large as its fields need it."""
+        if self.panels == "abc":
+            return PanelLayout(mosaic="aab\naac", size=self.size)
+        if self.panels != "a":
+            return PanelLayout(mosaic=self.panels, size=_SUMS)
+        width, height = style.wide_enough(_HEATMAP, self.table["source"].nunique())
+        return PanelLayout(mosaic="a", size=(width, height * width / _HEATMAP[0]))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the heatmap and the two sums."""
@@ -83,48 +89,6 @@ class SubEmbeddingDisplay(CheckpointDisplay):
         ax.grid(visible=True, axis="y")
 
 
-class HeatmapDisplay(SubEmbeddingDisplay):
-    """The heatmap of Figure 3 alone."""
-
-    number = "3a"
-    content = "the heatmap of Figure 3 alone"
-    size = (4.6, 4.2)
-    mosaic = "a"
-    panels = "a"
-
-    def layout(self) -> Layout:
-        """Return one panel, as large as its fields need it."""
-        width, height = style.wide_enough(self.size, self.table["source"].nunique())
-        return Layout(mosaic=self.mosaic, size=(width, height * width / self.size[0]))
-
-
-class SourceSumsDisplay(SubEmbeddingDisplay):
-    """Figure 3's sums over j alone."""
-
-    number = "3b"
-    content = "Figure 3's sums over j alone"
-    size = (style.COLUMN, 2.4)
-    mosaic = "b"
-    panels = "b"
-
-
-class TargetSumsDisplay(SubEmbeddingDisplay):
-    """Figure 3's sums over i alone."""
-
-    number = "3c"
-    content = "Figure 3's sums over i alone"
-    size = (style.COLUMN, 2.4)
-    mosaic = "c"
-    panels = "c"
-
-
-class FFMDisplay(SubEmbeddingDisplay):
-    """Figure 3 of an FFM, whose sub-embeddings are blocks of columns."""
-
-    number = "14"
-    content = "Figure 3 of an FFM"
-
-
 def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = None, **options: Any) -> None:
     """Draw IA(E_i^{->j}) of every pair.
 
@@ -142,7 +106,7 @@ def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = No
     order = list(order or field_order(table))
     matrix = table.pivot_table(index="source", columns="target", values="ia", dropna=False).loc[order, order]
     usual: dict[str, Any] = {"cbar_kws": {"label": r"$\mathrm{IA}(E_i^{\to j})$", "shrink": 0.6}, "square": True}
-    step = style.named_every(len(order))
+    step = style.label_step(len(order))
     sns.heatmap(matrix, ax=ax, cmap=style.HEAT, xticklabels=step, yticklabels=step, **(usual | options))
     ax.tick_params(labelsize=5, length=1)
 

@@ -6,19 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
-from collapse.analysis.spectrum import spectra
+from collapse.analysis.factorised import FactoredTables
+from collapse.analysis.normalised_spectra import normalised_spectra
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.readings import reading
 from collapse.figures.spectrum import below_noise, mean_height
 
 
 class TextModelDisplay(CheckpointDisplay):
     """sigma_k / sigma_1 against k / K, a thin line per field; the mean of those with K values dashed."""
 
-    number = "11"
-    content = "normalised singular values of a text model's token table against a recommender's tables"
     columns = ("label", "field", "k", "place", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
     needs_text_model = True
@@ -27,14 +24,13 @@ class TextModelDisplay(CheckpointDisplay):
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every table's spectrum."""
         columns = {table.field: table.columns for table in checkpoint}
-        frame = spectra(checkpoint)
+        frame = normalised_spectra(checkpoint)
         return frame.assign(place=frame["k"] / frame["field"].map(columns))
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """How high the spectra are."""
-        paper = "the text model T5 keeps larger normalised singular values than DCNv2"
-        return reading(paper, mean_height(self.table))
+        return mean_height(self.table)
 
     @property
     def provenance(self) -> str:

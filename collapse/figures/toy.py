@@ -1,25 +1,20 @@
 """Figure 4: IA(E_1) along the toy experiment, with a low-rank and with a full-rank partner."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from collapse.analysis.factors import FactoredTables
+from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.toy import toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed
-from collapse.figures.readings import reading
-from collapse.study.item import Item
 
 
 class ToyDisplay(CheckpointDisplay):
     """IA(E_1) against the iteration, a case a colour: the mean over the seeds and their range."""
 
-    number = "4"
-    content = "the toy experiment: IA(E_1) along training, with a small and with a large third field"
     columns = ("case", "cardinality_3", "seed", "iteration", "ia", "ia_random")
     size = (style.COLUMN, 2.6)
 
@@ -32,11 +27,6 @@ class ToyDisplay(CheckpointDisplay):
         """Run the experiment with Appendix G's settings; it needs no checkpoint."""
         settings = ToySettings()
         return cls.from_table(toy_experiment(settings), settings)
-
-    @classmethod
-    def from_study(cls, item: Item, *, text_model: Path | None = None) -> "ToyDisplay":  # noqa: ARG003
-        """Run the experiment; it needs no run of a study."""
-        return cls.from_checkpoints(())
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, settings: ToySettings) -> "ToyDisplay":
@@ -67,15 +57,12 @@ class ToyDisplay(CheckpointDisplay):
         return {"seeds": grouped.agg(["mean", "min", "max"]).reset_index()}
 
     @property
-    def reading(self) -> str:
+    def here(self) -> str:
         """Where the two cases end."""
         last = self.derived["seeds"].groupby("cardinality_3", sort=False)["mean"].last()
         ends = " and ".join(f"{mean:.2f} with D_3 = {D_3}" for D_3, mean in last.items())
         random = self.table["ia_random"].iloc[0]
-        return reading(
-            "interacting with a table of low information abundance collapses E_1",
-            f"IA(E_1) ends at {ends}; a random table has {random:.2f}",
-        )
+        return f"IA(E_1) ends at {ends}; a random table has {random:.2f}"
 
     @property
     def provenance(self) -> str:

@@ -13,7 +13,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from collapse.errors import CollapseError
-from collapse.files.opening import check_is_regular, explained
+from collapse.files.opening import check_is_regular, explain_os_errors
 
 PARTIAL_SUFFIX = ".partial"
 # Linux's, from fcntl.h and linux/fs.h.
@@ -42,7 +42,7 @@ def check_can_be_written(path: Path) -> Path:
     CollapseError
         If there is something else in its place, or its folder does not exist.
     """
-    with explained("write", path):
+    with explain_os_errors("write", path):
         target = _followed(path)
         try:
             # The path, not the target: /dev/stdout is a link to what has no name.
@@ -75,7 +75,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         If the operating system refuses (no space, no permission); `path` is then as it was.
     """
     path = check_can_be_written(path)
-    with explained("write", path):
+    with explain_os_errors("write", path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
         temporary = Path(name)
         try:
@@ -117,7 +117,7 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     What a process that was killed left behind is removed. A folder that is replaced is exchanged with the new one
     in one step where the system has that, so that there is no moment without either.
     """
-    with explained("write", path):
+    with explain_os_errors("write", path):
         _refuse_existing(path, overwrite=overwrite)
         if path.exists() and not path.is_dir():
             raise CollapseError(f"cannot write {path}: it is not a folder")
@@ -148,7 +148,7 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
 def _new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     _clear_abandoned(path)
     _refuse_existing(path, overwrite=overwrite)
-    with explained("write", path):
+    with explain_os_errors("write", path):
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
         try:
             yield temporary

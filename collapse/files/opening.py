@@ -12,7 +12,7 @@ from collapse.errors import CollapseError
 
 
 @contextmanager
-def explained(action: str, path: Path) -> Iterator[None]:
+def explain_os_errors(action: str, path: Path) -> Iterator[None]:
     """Turn an operating system's refusal into a sentence that names the file.
 
     Parameters
@@ -55,7 +55,7 @@ def check_is_file(path: Path) -> None:
     CollapseError
         If it is missing or not a regular file.
     """
-    with explained("read", path):
+    with explain_os_errors("read", path):
         check_is_regular("read", path, path.stat().st_mode)
 
 
@@ -78,7 +78,7 @@ def open_file(path: Path) -> Iterator[BufferedReader]:
     CollapseError
         If it is missing, not a regular file, or cannot be read.
     """
-    with explained("read", path):
+    with explain_os_errors("read", path):
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             check_is_regular("read", path, os.fstat(descriptor).st_mode)

@@ -6,7 +6,7 @@ from typing import Any
 
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
-from collapse.io.factors import factors_of_state, is_factors, read_factors
+from collapse.io.low_rank import factors_of_state, is_factors, read_factors
 from collapse.io.readers.arrays import SUFFIXES, is_plain, read_arrays
 from collapse.io.readers.folder import read_folder
 from collapse.io.readers.foreign import read_state
@@ -17,7 +17,7 @@ from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import find_state
 from collapse.io.tables import TableSet
 from collapse.io.torch_file import read_foreign_file, refuse_foreign
-from collapse.visible import path_text
+from collapse.printable import path_text
 
 
 def load(source: Any, *, verify: bool = True, selection: Selection | None = None) -> TableSet:

@@ -13,11 +13,11 @@ import pandas as pd
 from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose
 from collapse.analysis.dynamics import dynamics
-from collapse.analysis.factors import FactoredTables, factorise
+from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.tables import TableSet
-from collapse.study.kept import kept
+from collapse.study.result_cache import cached_result
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions, read_predictions
@@ -106,11 +106,13 @@ class StudyRun:
     def fields(self, choices: Choices | None = None) -> pd.DataFrame:
         """Diagnose every field, from disk where that was done before; the columns of `diagnose`."""
         chosen = choices or Choices()
-        return self.kept("fields", vars(chosen), lambda: diagnose(self.tables, choices=chosen))
+        return self.cached_result("fields", vars(chosen), lambda: diagnose(self.tables, choices=chosen))
 
-    def kept(self, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return a result of the analysis from beside the best checkpoint, as `collapse.study.kept.kept` does."""
-        return kept(self._folder.best, name, choices, compute)
+    def cached_result(
+        self, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Return a result of the analysis from beside the best checkpoint, or compute it and keep it there."""
+        return cached_result(self._folder.best, name, choices, compute)
 
 
 class Study:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from collapse.files.atomic import atomic_write
-from collapse.files.opening import explained
+from collapse.files.opening import explain_os_errors
 from collapse.io.checkpoint.checking import to_checkpoint
 from collapse.io.checkpoint.schema import FORMAT, FORMAT_VERSION, Checkpoint
 from collapse.io.torch_file import read_torch_file
@@ -39,7 +39,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     import torch
 
-    with explained("write", path), atomic_write(path) as file:
+    with explain_os_errors("write", path), atomic_write(path) as file:
         try:
             torch.save(_canonical(content), file)
         except RuntimeError as error:

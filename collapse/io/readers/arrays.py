@@ -14,7 +14,7 @@ from collapse.errors import CollapseError, first_line
 from collapse.files.opening import check_is_file, open_file
 from collapse.io.readers.state import State
 from collapse.io.torch_file import Unreadable
-from collapse.visible import path_text
+from collapse.printable import path_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 

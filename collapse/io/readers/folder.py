@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from collapse.errors import CollapseError
-from collapse.files.opening import explained
+from collapse.files.opening import explain_os_errors
 from collapse.io.readers.arrays import read_arrays
 from collapse.io.readers.distributed import METADATA, read_distributed
 from collapse.io.readers.state import State, find_state
@@ -32,7 +32,7 @@ def read_folder(folder: Path, *, verify: bool = True) -> State:
     CollapseError
         If there are no such files, or one cannot be read.
     """
-    with explained("read", folder):
+    with explain_os_errors("read", folder):
         if (folder / METADATA).exists():
             return read_distributed(folder, verify=verify)
         found = next((files for form in _FORMS if (files := sorted(folder.glob(form)))), None)

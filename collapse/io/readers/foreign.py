@@ -15,7 +15,7 @@ from collapse.io.readers.roles import Roles, find_roles
 from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import State
 from collapse.io.tables import EmbeddingTable, TableSet
-from collapse.visible import path_text
+from collapse.printable import path_text
 
 _NAMED = 5
 

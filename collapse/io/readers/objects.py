@@ -10,7 +10,7 @@ import numpy as np
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
 from collapse.io.checkpoint.schema import Layout
-from collapse.io.factors import is_factors, read_factors
+from collapse.io.low_rank import is_factors, read_factors
 from collapse.io.readers.arrays import is_plain
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of, tables_of_model

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from collapse.errors import CollapseError, first_line
-from collapse.files.opening import check_is_file, explained
+from collapse.files.opening import check_is_file, explain_os_errors
 from collapse.io.readers.arrays import read_arrays
 from collapse.io.readers.roles import why_no_table
 from collapse.io.tables import EmbeddingTable, TableSet
@@ -49,7 +49,7 @@ def read_token_table(path: Path | None = None) -> TableSet:
     """
     if path is None:
         return _word_vectors()
-    with explained("read", path):
+    with explain_os_errors("read", path):
         found = sorted(_files(path), key=lambda file: (file.suffix != ".safetensors", file.name))
     for file in found:
         if (table := _read(file)) is not None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from collapse.errors import CollapseError, first_line
 from collapse.files.opening import open_file
+from collapse.io.torch_file.archive import ChecksumError, Records, ZipRecords
 from collapse.io.torch_file.legacy import LEGACY, LegacyRecords
 from collapse.io.torch_file.names import Unreadable
-from collapse.io.torch_file.records import ChecksumError, Records, ZipRecords
 from collapse.io.torch_file.stubs import Stub
 from collapse.io.torch_file.unpickler import Unpickler
 

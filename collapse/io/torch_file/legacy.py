@@ -5,8 +5,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.io.torch_file.archive import as_file
 from collapse.io.torch_file.names import Unreadable, stored
-from collapse.io.torch_file.records import as_file
 from collapse.io.torch_file.unpickler import Unpickler
 
 _MAGIC = 0x1950A86A20F9469CFC6C

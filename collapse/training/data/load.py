@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files.json_file import read_json
-from collapse.files.opening import explained
+from collapse.files.opening import explain_os_errors
 from collapse.training.data.sources.synthetic.settings import SyntheticSettings, parse_synthetic
 from collapse.training.data.store.schema import FORMAT_VERSION, MANIFEST, SCHEMA, Schema
 
@@ -31,7 +31,7 @@ _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
 LARGE = 1_000_000_000
-SOON, LATE = 2.0, 1800.0
+WAIT_QUIETLY_SECONDS, WAIT_SECONDS = 2.0, 1800.0
 _HASHES: dict[tuple[str, str | None], tuple[Path, tuple[int, int] | None, str]] = {}
 """By name and cache: a data set's folder, when its manifest was written and how large it is, and the hash."""
 
@@ -163,7 +163,7 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
     path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
     if path.exists():
         return open_prepared(path)
-    with explained("write", path):
+    with explain_os_errors("write", path):
         cache.mkdir(parents=True, exist_ok=True)
         # Of two processes that ask at once, one prepares and the other waits and opens.
         with _locked(cache / f".{path.name}.lock", name):
@@ -183,14 +183,14 @@ def _locked(path: Path, name: str) -> Iterator[None]:
     lock = FileLock(path)
     try:
         try:
-            lock.acquire(timeout=SOON)
+            lock.acquire(timeout=WAIT_QUIETLY_SECONDS)
         except Timeout:
             tqdm.write(f"another process prepares {name}: waiting for it ({path})", file=sys.stderr)
-            lock.acquire(timeout=LATE)
+            lock.acquire(timeout=WAIT_SECONDS)
     except Timeout as error:
         raise CollapseError(
-            f"another process has been preparing {name} for {LATE / 60:.0f} minutes: stop it, or name another "
-            f"place by {CACHE_VARIABLE}"
+            f"another process has been preparing {name} for {WAIT_SECONDS / 60:.0f} minutes: stop it, or name "
+            f"another place by {CACHE_VARIABLE}"
         ) from error
     except NotImplementedError as error:
         raise CollapseError(

@@ -6,7 +6,7 @@ The defaults are the settings of Section 5.2 and Appendix C.2.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from collapse.settings import Settings, count, positive, require, setting, share, written
+from collapse.settings import Settings, count, fraction, positive, require, setting, written
 
 TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
 """Those of `collapse.training.models.table_penalties`, which needs torch."""
@@ -28,7 +28,7 @@ class MLPConfig(InteractionConfig):
     """Units of every hidden layer of the MLP."""
     depth: int = count(3, at_least=2)
     """Layers of the MLP with its output layer; the projection of ME counts as its first (Section 5.1)."""
-    dropout: float = share(0.2)
+    dropout: float = fraction(0.2)
     """Share of hidden units dropped; the paper's code has 0.2, its text is silent."""
 
 

@@ -110,7 +110,7 @@ class BilinearFusion(Head):
         return torch.einsum("bhi,hij->bhj", z_1.view(len(z_1), self.heads, -1), blocks).flatten(1)
 
 
-class PlainSum(Head):
+class LogitHead(Head):
     """logit = z_logit + b: the stream is the logit already, up to a learned constant."""
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from collapse.errors import CollapseError
 from collapse.files.atomic import PARTIAL_SUFFIX, atomic_write
 from collapse.files.json_file import read_json, write_json
-from collapse.files.opening import explained, open_file
+from collapse.files.opening import explain_os_errors, open_file
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.metrics import Evaluation
 
@@ -240,7 +240,7 @@ class RunFolder:
         CollapseError
             If it cannot be written.
         """
-        with explained("write to", self.path):
+        with explain_os_errors("write to", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.path / ".lock")
             try:

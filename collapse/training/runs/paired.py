@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from collapse.errors import CollapseError, first_line
 from collapse.files.atomic import atomic_write
-from collapse.files.opening import explained, open_file
+from collapse.files.opening import explain_os_errors, open_file
 from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 RESAMPLES, FEW_RESAMPLES, MANY_ROWS = 1000, 200, 200_000
@@ -30,7 +30,7 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write them to an ``.npz`` file, whole or not at all; read by `read_predictions`."""
-        with explained("write", path), atomic_write(path) as file:
+        with explain_os_errors("write", path), atomic_write(path) as file:
             np.savez(file, labels=self.labels, logits=self.logits.astype(np.float32))
 
     @property

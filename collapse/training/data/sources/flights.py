@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from collapse.errors import CollapseError
-from collapse.files.opening import explained
+from collapse.files.opening import explain_os_errors
 from collapse.training.data.store.encoding import Encoder
 from collapse.training.data.store.prepared import PreparedData, Source, open_prepared
 from collapse.training.data.store.split import nested_subset
@@ -185,7 +185,7 @@ def sources() -> list[Source]:
 
 def _read(name: str) -> bytes:
     path = _folder() / name
-    with explained("read", path):
+    with explain_os_errors("read", path):
         return path.read_bytes()
 
 

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from collapse.errors import CollapseError
 from collapse.files.json_file import read_json
-from collapse.files.opening import explained, open_file
+from collapse.files.opening import explain_os_errors, open_file
 from collapse.training.data.store.schema import MANIFEST, SCHEMA, Schema
 from collapse.training.data.store.sidecars import is_checked, mark_checked
 
@@ -35,7 +35,7 @@ IDS = "ids.npy"
 LABELS = "labels.npy"
 FILES = (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST)
 CHUNK_ROWS = 1 << 14
-AGAIN = "prepare the data set again"
+PREPARE_AGAIN = "prepare the data set again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class PreparedData:
             with open_file(path) as file:
                 vocabulary = pl.read_parquet(file.read())
         except pl.exceptions.PolarsError as error:
-            raise CollapseError(f"{path} is not a whole Parquet file: {AGAIN}") from error
+            raise CollapseError(f"{path} is not a whole Parquet file: {PREPARE_AGAIN}") from error
         expected = pl.DataFrame(
             [
                 field_column(self.schema.fields, self.schema.cardinalities),
@@ -108,7 +108,7 @@ class PreparedData:
             ]
         )
         if not vocabulary.select(pl.col("field", "id")).equals(expected):
-            raise CollapseError(f"{path} does not hold the rows that {SCHEMA} tells of: {AGAIN}")
+            raise CollapseError(f"{path} does not hold the rows that {SCHEMA} tells of: {PREPARE_AGAIN}")
         return vocabulary
 
 
@@ -153,11 +153,11 @@ def open_prepared(path: Path) -> PreparedData:
     manifest = read_json(path / MANIFEST)
     for key in ("rows", "data_hash"):
         if not isinstance(manifest, dict) or key not in manifest:
-            raise CollapseError(f"{path / MANIFEST} lacks the key {key!r}: {AGAIN}")
+            raise CollapseError(f"{path / MANIFEST} lacks the key {key!r}: {PREPARE_AGAIN}")
     try:
         rows = msgspec.convert(manifest, _Manifest).rows
     except msgspec.ValidationError as error:
-        raise CollapseError(f"{path / MANIFEST} is damaged ({error}): {AGAIN}") from error
+        raise CollapseError(f"{path / MANIFEST} is damaged ({error}): {PREPARE_AGAIN}") from error
     ids = _load(path / IDS, np.int32, (rows, len(schema.fields)))
     labels = _load(path / LABELS, np.uint8, (rows,))
     data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
@@ -187,7 +187,7 @@ def verify_prepared(data: PreparedData) -> None:
     if found != data.data_hash:
         raise CollapseError(
             f"{data.path} is not what was written: its vocabulary, ids and labels have the hash "
-            f"{found[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {AGAIN}"
+            f"{found[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {PREPARE_AGAIN}"
         )
 
 
@@ -234,14 +234,14 @@ def field_column(fields: Sequence[str], cardinalities: Sequence[int] | NDArray[n
 
 def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        with explained("read", path):
+        with explain_os_errors("read", path):
             array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError) as error:
-        raise CollapseError(f"{path} is not a whole .npy file ({error}): {AGAIN}") from error
+        raise CollapseError(f"{path} is not a whole .npy file ({error}): {PREPARE_AGAIN}") from error
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise CollapseError(
             f"{path} holds {array.dtype} of shape {array.shape} where {np.dtype(dtype)} of shape {shape} in C "
-            f"order is expected: {AGAIN}"
+            f"order is expected: {PREPARE_AGAIN}"
         )
     return array
 
@@ -256,7 +256,7 @@ def _check_ids(ids: NDArray[np.int32], schema: Schema, path: Path) -> None:
             row, field = np.argwhere(outside)[0]
             raise CollapseError(
                 f"field {schema.fields[field]!r} of {path} holds id {chunk[row, field]} at row {start + row}, "
-                f"but its vocabulary has {cardinalities[field]} rows: {AGAIN}"
+                f"but its vocabulary has {cardinalities[field]} rows: {PREPARE_AGAIN}"
             )
 
 
@@ -264,5 +264,5 @@ def _check_labels(labels: NDArray[np.uint8], path: Path) -> None:
     wrong = np.flatnonzero(labels > 1)
     if wrong.size:
         raise CollapseError(
-            f"{path} holds label {labels[wrong[0]]} at row {wrong[0]}, which is neither 0 nor 1: {AGAIN}"
+            f"{path} holds label {labels[wrong[0]]} at row {wrong[0]}, which is neither 0 nor 1: {PREPARE_AGAIN}"
         )

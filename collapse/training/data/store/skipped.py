@@ -6,7 +6,7 @@ from typing import Literal
 
 from collapse.errors import CollapseError
 
-TOLD = 20
+MOST_LISTED = 20
 
 Faults = dict[int, str]
 """What is wrong with a row, by its number in a block."""
@@ -50,7 +50,7 @@ class SkippedRows:
             if self._count > self._allowed:
                 before = f" ({self._allowed:,} malformed rows before it were skipped)" if self._allowed else ""
                 raise CollapseError(f"{path}, {unit} {number}: {faults[number]}{before}")
-            if len(self._told) < TOLD:
+            if len(self._told) < MOST_LISTED:
                 self._told.append({"file": path.name, unit: number, "reason": faults[number]})
 
     def summary(self) -> dict[str, object]:

@@ -10,7 +10,15 @@ import polars as pl
 from collapse.errors import CollapseError
 from collapse.training.data.text.file import TextBlock
 from collapse.training.data.text.raw_file import RawFile
-from collapse.training.data.text.records import QUOTE, QUOTE_IN_CELL, Records, last_end, not_text, records, without
+from collapse.training.data.text.row_bounds import (
+    QUOTE,
+    QUOTE_IN_CELL,
+    RowBounds,
+    last_end,
+    not_text,
+    row_bounds,
+    without,
+)
 
 BLOCK_BYTES = 1 << 25
 LONGEST_ROW = 1 << 20
@@ -57,7 +65,7 @@ def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
     """
     line = 1
     for number, block in enumerate(_blocks(raw, form)):
-        found = records(block, form.separator, quoted=form.quoted)
+        found = row_bounds(block, form.separator, quoted=form.quoted)
         _check_quotes(found, line, raw.path)
         lines = line + found.lines
         line += block.count(b"\n")
@@ -109,12 +117,12 @@ def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
             raise CollapseError(f"{raw.path} has a line of more than a megabyte: is this {form.title}?")
     if rest:
         if form.quoted and rest.count(QUOTE) % 2:
-            _check_quotes(records(rest + b"\n", form.separator, quoted=True), line, raw.path)
+            _check_quotes(row_bounds(rest + b"\n", form.separator, quoted=True), line, raw.path)
             raise CollapseError(f"{raw.path}, line {line}: a quoted cell of this row never ends; {NO_QUOTES}")
         yield _with_line_feeds(rest + b"\n")
 
 
-def _check_quotes(found: Records, line: int, path: Path) -> None:
+def _check_quotes(found: RowBounds, line: int, path: Path) -> None:
     if found.stray is not None:
         raise CollapseError(f"{path}, line {line + found.stray}: {QUOTE_IN_CELL}; {NO_QUOTES}")
 
@@ -123,7 +131,7 @@ def _with_line_feeds(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _uneven(found: Records, form: Format) -> dict[int, str]:
+def _uneven(found: RowBounds, form: Format) -> dict[int, str]:
     expected = len(form.columns)
     faults: dict[int, str] = {}
     for row in np.flatnonzero(found.columns != expected).tolist():

@@ -9,7 +9,7 @@ from collapse.errors import CollapseError
 from collapse.training.data.text.delimited import LONGEST_ROW, NO_QUOTES, Format, text_blocks
 from collapse.training.data.text.file import TextBlock, TextFile, check_distinct
 from collapse.training.data.text.raw_file import RawFile, opened
-from collapse.training.data.text.records import last_end, records
+from collapse.training.data.text.row_bounds import last_end, row_bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class DelimitedFile(TextFile):
             raise CollapseError(f"{self.path} is empty")
         if not end and len(start) > LONGEST_ROW:
             raise CollapseError(f"{self.path}, line 1: this row is longer than a megabyte: is this a table?")
-        ends = records(start[:end], self._separator, quoted=self._quoted).ends
+        ends = row_bounds(start[:end], self._separator, quoted=self._quoted).ends
         first = start[: int(ends[0])] if len(ends) else start
         return self._names(first) if self._header else _numbered(len(self._cells(first)))
 

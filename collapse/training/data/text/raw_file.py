@@ -13,9 +13,9 @@ from typing import Any
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
-from collapse.files.opening import check_is_file, explained
+from collapse.files.opening import check_is_file, explain_os_errors
+from collapse.printable import path_text, printable
 from collapse.training.data.store.prepared import Source
-from collapse.visible import path_text, visible
 
 
 class RawFile:
@@ -38,7 +38,7 @@ class RawFile:
         self._stat = os.fstat(self._file.fileno())
         self._digest = hashlib.sha256()
         size = self._stat.st_size
-        self._bar = tqdm(total=size, desc=visible(path.name), unit="B", unit_scale=True, disable=quiet or None)
+        self._bar = tqdm(total=size, desc=printable(path.name), unit="B", unit_scale=True, disable=quiet or None)
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes; none at the end."""
@@ -59,7 +59,7 @@ class RawFile:
         """
         stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
         try:
-            with explained("read", self.path):
+            with explain_os_errors("read", self.path):
                 first = True
                 while chunk := stream.read(size):
                     if first and chunk.startswith(codecs.BOM_UTF8):
@@ -96,7 +96,7 @@ class RawFile:
         CollapseError
             If they differ.
         """
-        with explained("read", self.path):
+        with explain_os_errors("read", self.path):
             now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
@@ -116,7 +116,7 @@ def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
     CollapseError
         If the system refuses.
     """
-    with explained("read", path):
+    with explain_os_errors("read", path):
         raw = RawFile(path, quiet=quiet)
     with closing(raw):
         try:

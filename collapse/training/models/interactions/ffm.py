@@ -11,7 +11,7 @@ from torch import Tensor
 
 from collapse.io.checkpoint.schema import MapsKey
 from collapse.training.models.config import InteractionConfig
-from collapse.training.models.heads import PlainSum
+from collapse.training.models.heads import LogitHead
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.kernels.products import FieldAwareProducts
 
@@ -34,7 +34,7 @@ class FFM(Interaction):
 
     reference: ClassVar[str] = "Juan et al., RecSys 2016"
     config_class = FFMConfig
-    head_class = PlainSum
+    head_class = LogitHead
     partners: Tensor
 
     def __init__(self, n_fields: int, embedding_size: int, config: FFMConfig) -> None:

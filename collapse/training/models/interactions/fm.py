@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from collapse.training.models.config import InteractionConfig
-from collapse.training.models.heads import PlainSum
+from collapse.training.models.heads import LogitHead
 from collapse.training.models.interaction import Interaction
 
 
@@ -21,7 +21,7 @@ class FM(Interaction):
 
     reference: ClassVar[str] = "Rendle, ICDM 2010"
     config_class = InteractionConfig
-    head_class = PlainSum
+    head_class = LogitHead
 
     def __init__(self, n_fields: int, embedding_size: int, config: InteractionConfig) -> None:
         super().__init__(n_fields, embedding_size, config)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from collapse.errors import CollapseError
+from collapse.printable import path_text
 from collapse.training.data.sources.rows import Parsed, first_faults, good_rows, prefetched
 from collapse.training.data.sources.table.bins import Floats, in_powers_of_two, in_quantiles, in_widths, quantiles
 from collapse.training.data.sources.table.plan import TablePlan, cleaned
@@ -17,7 +18,6 @@ from collapse.training.data.store.prepared import PreparedData, Source, open_pre
 from collapse.training.data.store.skipped import SkippedRows
 from collapse.training.data.store.split import split_rows
 from collapse.training.data.store.writing import GrowingArray, new_prepared
-from collapse.visible import path_text
 
 MIN_COUNT = 2
 

@@ -1,0 +1,39 @@
+"""Diagnoses as plain values and as JSON, for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from collapse.analysis.factorised import FactoredTables
+
+
+def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison: pd.DataFrame | None) -> str:
+    """Write all checkpoints as one JSON object, with the choices made."""
+    content: dict[str, Any] = {
+        "checkpoints": [
+            {
+                "checkpoint": tables.tables.source,
+                "model": tables.tables.name,
+                "sets": tables.tables.sets,
+                "embedding_sizes": list(tables.tables.sizes),
+                "skipped": list(tables.tables.skipped),
+                "notes": list(tables.tables.notes),
+                "taken": {table.field: list(table.keys) for table in tables.tables if table.keys},
+                **tables.tables.description,
+            }
+            for tables in factored
+        ],
+        "choices": fields.attrs["choices"],
+        "fields": records(fields),
+    }
+    if comparison is not None:
+        content["against"] = records(comparison)
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as plain values, as JSON has them."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return rows

@@ -1,0 +1,154 @@
+"""Diagnoses as text for people, and as JSON, CSV, Markdown and Parquet for programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collapse.analysis.words import heading, next_command, remarks, summary, worst_first
+from collapse.figures.markdown import markdown_table
+from collapse.printable import shown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from collapse.analysis.factorised import FactoredTables
+
+_HEADINGS = {
+    "cardinality": "D",
+    "rows_trained": "trained",
+    "rows_entered": "entered",
+    "near_zero": "near 0",
+    "ia": "IA",
+    "ia_random": "random",
+    "ia_normalised": "IA/random",
+    "ia_adjusted": "adjusted",
+    "ia_per_k": "IA/K",
+}
+_SHARES = ("near_zero", "first_share")
+_COUNTS = ("cardinality", "rows_trained", "rows_entered", "rows_zero")
+SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
+
+
+def as_text(
+    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
+) -> str:
+    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the choices made.
+
+    Parameters
+    ----------
+    factored : FactoredTables
+        The checkpoint.
+    fields : pandas.DataFrame
+        Its diagnosis.
+    measures : sequence of str
+        The measures to show in place of the usual ones, the first to sort by; empty for the usual.
+    words : sequence of str
+        The options of this reading, for the next command.
+
+    Returns
+    -------
+    str
+        Some lines.
+    """
+    told = "".join(f"{line}\n" for line in remarks(factored))
+    following = next_command(factored, fields, words)
+    end = f"\n{following}\n" if following else ""
+    head = "\n".join(heading(factored))
+    return f"{head}\n{told}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
+
+
+def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
+    """Return the columns that people read, the worst field first."""
+    usual = [name for name in SHOWN if fields[name].notna().any()]
+    shown = ("cardinality", *measures) if measures else usual
+    return worst_first(fields, measures)[["field", *shown, "verdict"]]
+
+
+def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> str:
+    """Write a comparison, the greatest fall first."""
+    first = f"{measures[0]}_difference"
+    table = comparison.sort_values(first, kind="stable")
+    fell = int((comparison[first] < 0).sum())
+    line = (
+        f"{here} against {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields, "
+        f"and differs by {comparison[first].mean():+.3f} on average"
+    )
+    for path, key in ((here, "only"), (there, "only_against")):
+        if names := comparison.attrs[key]:
+            line += f"\nonly in {path}: {', '.join(names)}"
+    return f"{line}\n\n{_aligned(table)}\n"
+
+
+def _aligned(table: "pd.DataFrame") -> str:
+    text = _formatted(table)
+    for column in text.columns[text.columns.isin(["field", "verdict"])]:
+        text[column] = text[column].str.ljust(text[column].str.len().max())
+    lines = text.to_string(index=False, justify="left").split("\n")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the cells as people read them, under short headings."""
+    text = table.copy()
+    for column in table.columns:
+        if column in _COUNTS:
+            text[column] = table[column].map("{:,}".format).where(table[column].notna(), "")
+        elif column in _SHARES:
+            text[column] = table[column].map("{:.0%}".format)
+        elif column.endswith("_difference"):
+            text[column] = table[column].map("{:+.3f}".format)
+        elif table[column].dtype.kind == "f":
+            form = "{:.2e}" if column == "noise" else "{:.2f}"
+            text[column] = table[column].map(form.format).where(table[column].notna(), "")
+        else:
+            text[column] = table[column].astype(str).where(table[column].notna(), "")
+    if "field" in text:
+        text["field"] = text["field"].map(shown_name)
+    compared = [str(column) for column in table if str(column).endswith(("_against", "_difference"))]
+    return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
+
+
+def as_markdown(
+    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
+) -> str:
+    """Write the same as a Markdown table."""
+    text = _formatted(_shown(fields, measures))
+    source, choices = heading(factored)
+    told = [f"- {line}" for line in remarks(factored)]
+    return "\n".join(
+        [
+            f"**{source}**",
+            "",
+            f"{summary(fields)}. {choices}.",
+            "",
+            *([*told, ""] if told else []),
+            markdown_table(text),
+            "",
+            *([following, ""] if (following := next_command(factored, fields, words)) else []),
+        ]
+    )
+
+
+def write_parquet(fields: "pd.DataFrame", path: Path) -> None:
+    """Write all checkpoints as one Parquet file, whole or not at all.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        The diagnoses, the column ``checkpoint`` before them.
+    path : Path
+        The file.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be written.
+    """
+    import polars as pl
+
+    from collapse.files.atomic import atomic_write
+    from collapse.files.opening import explain_os_errors
+
+    columns = {name: fields[name].astype(object).where(fields[name].notna(), None).to_list() for name in fields}
+    with explain_os_errors("write", path), atomic_write(path) as file:
+        pl.DataFrame(columns).write_parquet(file)

@@ -1,0 +1,229 @@
+"""The file of `collapse truncate`: every table as two factors, or as it was where these would not be smaller."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from collapse.errors import CollapseError
+from collapse.extras import require
+from collapse.files.atomic import atomic_write
+from collapse.files.opening import explain_os_errors
+from collapse.io.blocks import Product, side_by_side
+from collapse.io.readers.state import State
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.printable import path_text
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Truncated:
+    """One table, cut: E is replaced by left right, its best approximation of rank k (Eckart and Young)."""
+
+    field: str
+    """The field."""
+    set: int
+    """The set of a multi-embedding model, from 0."""
+    columns: int
+    """K."""
+    k: int
+    """The directions that are kept: the fewest that hold the share of the energy."""
+    energy: float
+    """The share of the energy sum sigma^2 that they hold; 1 of a table of zeros."""
+    left: NDArray[Any]
+    """E V_k, shape (D, k), in the table's type."""
+    right: NDArray[Any]
+    """V_k^T, shape (k, K), orthonormal rows, in the table's type."""
+
+    def __repr__(self) -> str:
+        return f"<Truncated {self.field!r}, set {self.set}: {self.k} of {self.columns} directions>"
+
+    @property
+    def bytes_before(self) -> int:
+        """The size of the table."""
+        return int(len(self.left) * self.columns * self.left.itemsize)
+
+    @property
+    def bytes_after(self) -> int:
+        """The size of its factors, or of the table where that is no larger."""
+        return min(self.bytes_before, int(self.left.nbytes + self.right.nbytes))
+
+    @property
+    def is_factored(self) -> bool:
+        """Whether the factors are smaller than the table."""
+        return self.bytes_after < self.bytes_before
+
+    @property
+    def table(self) -> NDArray[Any]:
+        """The table of rank k that stands for the old one, shape (D, K)."""
+        product: NDArray[Any] = self.left @ self.right
+        return product
+
+
+FORMAT = "embedding-collapse factors"
+_VERSION = 1
+
+
+def check_can_write(path: Path) -> None:
+    """Refuse, before any work, a file that cannot be written here.
+
+    Raises
+    ------
+    CollapseError
+        If it is not a .safetensors file and torch is not installed.
+    """
+    if path.suffix != ".safetensors":
+        require("torch", f"a file other than .safetensors ({path})")
+
+
+def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, energy: float) -> None:
+    """Write factors as a plain torch file or a .safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its ending ``.safetensors`` chooses that format, for which torch need not be installed.
+    cut : iterable of Truncated
+        The tables.
+    source : TableSet
+        What was cut.
+    energy : float
+        The share of the energy that was asked for.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be written.
+
+    Notes
+    -----
+    The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path, weights_only=True)``
+    reads: under ``tables`` an entry for each field and set with ``field``, ``set``, ``k``, ``energy``, and either
+    ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a .safetensors file the same
+    arrays are named ``FIELD.SET.left`` and so on, and its metadata has the rest, the entries as JSON.
+    """
+    tables = list(cut)
+    entries = [{"field": each.field, "set": each.set, "k": each.k, "energy": each.energy} for each in tables]
+    head = {"format": FORMAT, "model": source.name, "source": source.source}
+    if path.suffix == ".safetensors":
+        arrays = {_key(each, part): array for each in tables for part, array in _arrays(each).items()}
+        metadata = {
+            **head,
+            "format_version": str(_VERSION),
+            "energy": repr(energy),
+            "tables": json.dumps(
+                [entry | {"parts": list(_arrays(each))} for entry, each in zip(entries, tables, strict=True)]
+            ),
+        }
+        with explain_os_errors("write", path), atomic_write(path) as file:
+            file.write(safetensors.numpy.save(arrays, metadata))
+        return
+    import torch
+
+    whole = [
+        entry | {part: torch.from_numpy(array) for part, array in _arrays(each).items()}
+        for entry, each in zip(entries, tables, strict=True)
+    ]
+    content = {**head, "format_version": _VERSION, "energy": energy, "tables": whole}
+    with explain_os_errors("write", path), atomic_write(path) as file:
+        torch.save(content, file)
+
+
+def _key(cut: Truncated, part: str) -> str:
+    return f"{cut.field}.{cut.set}.{part}"
+
+
+def _arrays(cut: Truncated) -> dict[str, Any]:
+    return {"left": cut.left, "right": cut.right} if cut.is_factored else {"table": cut.table}
+
+
+def is_factors(content: Any) -> bool:
+    """Tell whether what a torch file holds, or the metadata of a .safetensors file, is of such factors."""
+    return isinstance(content, Mapping) and content.get("format") == FORMAT
+
+
+def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
+    """Return what a torch file of factors would hold, from a .safetensors file of them.
+
+    Parameters
+    ----------
+    state : State
+        What `read_arrays` read.
+    path : Path
+        The file.
+
+    Returns
+    -------
+    mapping
+        What `read_factors` takes.
+
+    Raises
+    ------
+    CollapseError
+        If the file is damaged.
+    """
+    try:
+        entries = msgspec.json.decode(state.metadata["tables"], type=list[_Entry])
+        tables = [
+            {
+                "field": entry.field,
+                **{part: state.tensors[f"{entry.field}.{entry.set}.{part}"] for part in entry.parts},
+            }
+            for entry in entries
+        ]
+        version = int(state.metadata["format_version"])
+    except (KeyError, ValueError) as error:
+        raise CollapseError(f"{path} is damaged: {error}") from error
+    return {**state.metadata, "format_version": version, "tables": tables}
+
+
+class _Entry(msgspec.Struct):
+    """A table's entry in the metadata of a .safetensors file."""
+
+    field: str
+    set: int
+    parts: list[str]
+
+
+def read_factors(content: Any, path: Path) -> TableSet:
+    """Read factors as the tables that they make.
+
+    Parameters
+    ----------
+    content : Any
+        What the file holds.
+    path : Path
+        The file.
+
+    Returns
+    -------
+    TableSet
+        The tables, multiplied where they are looked at.
+
+    Raises
+    ------
+    CollapseError
+        If the file is damaged.
+    """
+    try:
+        if content["format_version"] != _VERSION:
+            raise ValueError(f"it has version {content['format_version']!r}, and this reads {_VERSION}")
+        fields: dict[str, list[Any]] = {}
+        for entry in content["tables"]:
+            table = entry["table"] if "table" in entry else Product(entry["left"], entry["right"])
+            fields.setdefault(str(entry["field"]), []).append(table)
+        tables = tuple(_table(field, sets) for field, sets in fields.items())
+        name = f"{content['model']}, energy {float(content['energy']):g}"
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CollapseError(f"{path} is damaged: {error}") from error
+    if not tables:
+        raise CollapseError(f"{path} is damaged: it holds no table")
+    return TableSet(name=name, source=path_text(path), tables=tables, description={"read as": "factors"})
+
+
+def _table(field: str, sets: Sequence[Any]) -> EmbeddingTable:
+    return EmbeddingTable(field=field, E=side_by_side(sets), sizes=tuple(int(table.shape[1]) for table in sets))

@@ -1,0 +1,57 @@
+"""Mean information abundance of an item's runs by the share of the data and the size (Table 2)."""
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.choices import PAPER, Choices
+from collapse.paper.item import Item
+from collapse.paper.printed_values import read_printed
+from collapse.study.study import StudyRun
+
+_DATA = "criteo"
+"""The data set of the paper's Table 2."""
+_KEYS = ["train_share", "embedding_size", "sets"]
+
+
+def abundance_by_share(item: Item) -> pd.DataFrame:
+    """Average IA over the fields of every finished run, beside what the paper printed.
+
+    Parameters
+    ----------
+    item : Item
+        Table 2's runs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a share and size, as in the paper: ``train_share`` (of the profile's rows), ``factor`` (times the
+        base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
+        ``printed`` (the paper's, NaN unless the data set is Criteo), and ``ia`` of all rows and ``ia_trained`` of
+        those that training looked up, NaN where a run is missing.
+    """
+    found = pd.DataFrame(
+        [
+            {
+                "train_share": round(run.config.train_share / item.profile.rows, 9),
+                "embedding_size": run.config.model.embedding_size,
+                "sets": run.config.model.sets,
+                **_mean_abundance(StudyRun(run.path)),
+            }
+            for run in item.finished_runs
+        ],
+        columns=[*_KEYS, "ia", "ia_trained"],
+    )
+    printed = read_printed("abundance")
+    of_one = printed["factor"] / printed["sets"]
+    sizes = [item.profile.single("dcnv2", factor).embedding_size for factor in of_one]
+    printed.insert(3, "embedding_size", sizes)
+    if item.data_names[item.profile.data[0]].lower() != _DATA:
+        printed[["printed_size", "printed"]] = np.nan
+    return printed.merge(found, on=_KEYS, how="left")
+
+
+def _mean_abundance(run: StudyRun) -> dict[str, float]:
+    return {
+        "ia": float(run.fields(PAPER)["ia"].mean()),
+        "ia_trained": float(run.fields(Choices())["ia"].mean()),
+    }

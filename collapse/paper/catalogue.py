@@ -1,0 +1,373 @@
+"""The catalogue of the paper's figures and tables: a row has all that is said of one, and names what makes it.
+
+Items share runs: a sweep of several trains each once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from collapse.errors import CollapseError
+from collapse.paper import recipes
+from collapse.paper.profiles import Profile
+from collapse.paper.recipes import Runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One of the paper's figures or tables, or of ours."""
+
+    name: str
+    """The figure's number, or ``table-1``."""
+    shows: str
+    """What it shows."""
+    runs: Callable[[Profile], Runs]
+    """The runs that it is made of under a profile."""
+    draw: str = ""
+    """Of a figure the module and class in `collapse.figures`, which is imported where it is drawn."""
+    compute: str = ""
+    """Of a figure of many runs the module and function in `collapse.paper` that makes its table of an `Item`."""
+    paper: str = ""
+    """Of a figure what the paper's shows."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of a figure what its class is set to beside its number."""
+    table: str = ""
+    """Of a table the module and function in `collapse.paper.tables` that makes it of an `Item`."""
+
+    @property
+    def of_checkpoints(self) -> bool:
+        """Whether it is a figure that any checkpoint can be drawn as, by `collapse analyze --figure`."""
+        return bool(self.draw) and not self.compute and self.name != "7"
+
+
+CATALOGUE = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="1a",
+            shows="test AUC against the size, SE, six models",
+            runs=recipes.six_single,
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_model",
+            paper="a larger single embedding gains little AUC or loses some",
+        ),
+        Entry(
+            name="1b",
+            shows="normalised singular values of every field at one or several embedding sizes",
+            runs=recipes.at_sizes(lambda p: p.factors),
+            draw="spectrum:SpectrumDisplay",
+            paper="singular values fall off faster in larger tables",
+        ),
+        Entry(
+            name="2",
+            shows="information abundance of every field against a random matrix of the same shape",
+            runs=recipes.once(recipes.large),
+            draw="abundance:AbundanceDisplay",
+            paper="every field lies far below a random matrix",
+        ),
+        Entry(
+            name="3",
+            shows="information abundance of the sub-embeddings of every pair of fields, and its sums (a, b, c)",
+            runs=recipes.once(recipes.plain),
+            draw="sub_embeddings:SubEmbeddingDisplay",
+            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+        ),
+        Entry(
+            name="4",
+            shows="the toy experiment: IA(E_1) along training, with a small and with a large third field",
+            runs=recipes.none,
+            draw="toy:ToyDisplay",
+            paper="interacting with a table of low information abundance collapses E_1",
+        ),
+        Entry(
+            name="5a",
+            shows="information abundance of every field, standard against regularised DCNv2",
+            runs=recipes.once(recipes.large, recipes.large_regularised),
+            draw="comparison:ComparisonDisplay",
+            paper="regularised DCNv2 is more abundant than standard DCNv2",
+            options={"with_distances": True},
+        ),
+        Entry(
+            name="5b",
+            shows="test AUC by size, and train loss and validation AUC by epoch, standard and regularised DCNv2",
+            runs=recipes.compared(
+                lambda p: recipes.single(p, ["dcnv2"]),
+                lambda p: recipes.single(p, ["dcnv2"], regularised="lambda"),
+            ),
+            draw="regularisation:DynamicsDisplay",
+            compute="epochs:auc_and_epochs",
+            paper="regularised DCNv2 does not gain AUC from its size, and overfits",
+        ),
+        Entry(
+            name="6a",
+            shows="information abundance of every field, DNN against DCNv2",
+            runs=recipes.once(lambda p: p.single("dnn", p.largest), recipes.large),
+            draw="comparison:ComparisonDisplay",
+            paper="DNN is more abundant than DCNv2",
+        ),
+        Entry(
+            name="6b",
+            shows="test AUC against the size, SE, DNN and DCNv2",
+            runs=recipes.compared(lambda p: recipes.single(p, ["dnn", "dcnv2"])),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_model",
+            paper="DNN loses AUC as it grows",
+        ),
+        Entry(
+            name="7",
+            shows="single- and multi-embedding: tables, interactions, projections, the mean over sets, the head",
+            runs=recipes.none,
+            draw="schematic:SchematicDisplay",
+        ),
+        Entry(
+            name="8a",
+            shows="test AUC against the size, ME, six models",
+            runs=recipes.six_multi,
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_model",
+            paper="AUC rises with the number of sets",
+        ),
+        Entry(
+            name="8b",
+            shows="information abundance of every field, single- against multi-embedding",
+            runs=recipes.once(recipes.large, recipes.large_multi),
+            draw="comparison:ComparisonDisplay",
+            paper="multi-embedding is more abundant than a single embedding",
+        ),
+        Entry(
+            name="9",
+            shows=(
+                "sums over i of the sub-embeddings' information abundance, fields by IA(E_j), with the "
+                "correlations"
+            ),
+            runs=recipes.once(recipes.large, recipes.large_multi),
+            draw="marginals:MarginalsDisplay",
+            paper="sub-embeddings follow the abundance of their partner less with multi-embedding than without",
+        ),
+        Entry(
+            name="10a",
+            shows="mean diversity of the sets: an SE table split into sets, ME, random",
+            runs=recipes.once(recipes.large, recipes.large_multi),
+            draw="diversity:DiversityDisplay",
+            paper="the sets of multi-embedding are more diverse than those of a split single embedding",
+        ),
+        Entry(
+            name="10b",
+            shows="interaction patterns: the norm of every field map, a heatmap a set",
+            runs=recipes.once(lambda p: p.multi("dcnv2", 4)),
+            draw="patterns:PatternDisplay",
+            paper="the sets have different patterns",
+        ),
+        Entry(
+            name="10c",
+            shows="test AUC against the size, ME with separate, shared and norm-aligned interactions",
+            runs=recipes.compared(recipes.variants),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_model",
+            paper="AUC rises less with shared or aligned interactions than with separate ones",
+        ),
+        Entry(
+            name="10d",
+            shows="mean diversity of the sets with separate, shared and norm-aligned interactions",
+            runs=recipes.once(
+                lambda p: p.multi("dcnv2", 4),
+                lambda p: p.multi("dcnv2", 4, interactions="shared"),
+                lambda p: p.multi("dcnv2", 4, interactions="aligned"),
+                lambda p: p.single("dcnv2", 4),
+            ),
+            draw="diversity:DiversityDisplay",
+            paper="sets with separate interactions are more diverse than with shared or aligned ones",
+        ),
+        Entry(
+            name="11",
+            shows="normalised singular values of a text model's token table against a recommender's tables",
+            runs=recipes.once(recipes.plain),
+            draw="text_model:TextModelDisplay",
+            paper="the text model T5 keeps larger normalised singular values than DCNv2",
+        ),
+        Entry(
+            name="12",
+            shows="test AUC against the size, SE and ME, a panel a model, first data set",
+            runs=recipes.of_data(0),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_variant",
+            paper="multi-embedding gains more AUC from its size than a single embedding",
+        ),
+        Entry(
+            name="13",
+            shows="test AUC against the size, SE and ME, a panel a model, second data set",
+            runs=recipes.of_data(1),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_variant",
+            paper="multi-embedding gains more AUC from its size than a single embedding",
+        ),
+        Entry(
+            name="14",
+            shows="Figure 3 of an FFM",
+            runs=recipes.once(lambda p: p.single("ffm")),
+            draw="sub_embeddings:SubEmbeddingDisplay",
+            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+        ),
+        Entry(
+            name="15",
+            shows="IA / K of every field against K",
+            runs=recipes.at_sizes(lambda p: p.halves),
+            draw="abundance_per_k:AbundancePerKDisplay",
+            paper="IA / K falls with the embedding size",
+        ),
+        Entry(
+            name="16",
+            shows=(
+                "heatmaps of the sub-embeddings with IA(E_i) and IA(E_j) as bars, such as of regularised DCNv2"
+            ),
+            runs=recipes.once(recipes.plain, lambda p: p.single("dcnv2", regularised="lambda")),
+            draw="heatmaps:HeatmapsDisplay",
+            paper="sub-embeddings of regularised DCNv2 are more abundant",
+        ),
+        Entry(
+            name="17a",
+            shows="test AUC against the size, SE and ME of regularised DCNv2",
+            runs=recipes.compared(lambda p: recipes.sizes(p, "dcnv2", regularised="lambda")),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_variant",
+            paper="regularised DCNv2 gains AUC from more sets, not from a larger single embedding",
+            options={"with_distances": True},
+        ),
+        Entry(
+            name="17b",
+            shows="test AUC against the size, SE and ME of DNN and DCNv2",
+            runs=recipes.compared(lambda p: recipes.sizes(p, "dnn"), lambda p: recipes.sizes(p, "dcnv2")),
+            draw="auc_by_size:AucBySizeDisplay",
+            compute="auc:auc_by_variant",
+            paper="DNN and DCNv2 gain more AUC from more sets than from a larger single embedding",
+        ),
+        Entry(
+            name="table-1",
+            shows="test AUC of six models at every size, SE and ME, all data sets",
+            runs=recipes.table_1,
+            table="auc_tables:auc_table",
+        ),
+        Entry(
+            name="table-2",
+            shows="mean abundance against the share of the data and the size",
+            runs=recipes.table_2,
+            table="abundance_table:abundance_table",
+        ),
+        Entry(
+            name="table-3",
+            shows="test AUC with more cross layers and a deeper MLP",
+            runs=recipes.compared(recipes.table_3),
+            table="auc_tables:auc_table",
+        ),
+        Entry(
+            name="table-4",
+            shows="what the data sets hold",
+            runs=recipes.none,
+            table="data_table:data_table",
+        ),
+        Entry(
+            name="table-5",
+            shows="Table 1 with deviations, first data set",
+            runs=recipes.of_data(0),
+            table="auc_tables:auc_table",
+        ),
+        Entry(
+            name="table-6",
+            shows="Table 1 with deviations, second data set",
+            runs=recipes.of_data(1),
+            table="auc_tables:auc_table",
+        ),
+        Entry(
+            name="table-7",
+            shows="test AUC of AutoInt, SE and ME, to 4x",
+            runs=recipes.compared(lambda p: recipes.sizes(p, "autoint", p.factors[:-1])),
+            table="auc_tables:auc_table",
+        ),
+        Entry(
+            name="along-training",
+            shows="abundance and co-influence by epoch, DCNv2; not in the paper",
+            runs=recipes.along,
+            draw="along_training:AlongTrainingDisplay",
+            compute="epochs:along_training",
+        ),
+        Entry(
+            name="cures",
+            shows="cures against collapse: abundance, test AUC, time; not in the paper",
+            runs=recipes.cures,
+            table="cures_table:cures_table",
+        ),
+        Entry(
+            name="findings",
+            shows="the paper's claims, each checked on the runs",
+            runs=recipes.findings,
+            table="findings_table:findings_table",
+        ),
+    )
+}
+"""Every item of the paper, in its order, then ours."""
+
+PANELS = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="3a",
+            shows="the heatmap of Figure 3 alone",
+            runs=recipes.none,
+            draw="sub_embeddings:SubEmbeddingDisplay",
+            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            options={"panels": "a"},
+        ),
+        Entry(
+            name="3b",
+            shows="Figure 3's sums over j alone",
+            runs=recipes.none,
+            draw="sub_embeddings:SubEmbeddingDisplay",
+            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            options={"panels": "b"},
+        ),
+        Entry(
+            name="3c",
+            shows="Figure 3's sums over i alone",
+            runs=recipes.none,
+            draw="sub_embeddings:SubEmbeddingDisplay",
+            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            options={"panels": "c"},
+        ),
+    )
+}
+"""Parts of Figure 3 that are drawn of a checkpoint, and that a study shows with the whole."""
+
+NEED_NO_RUNS = ("4", "7", "table-4")
+"""Items that a study shows without any run."""
+
+
+def all_items(profile: Profile) -> tuple[str, ...]:
+    """Return what ``all`` stands for in a profile, in the paper's order."""
+    return tuple(name for name in CATALOGUE if name in (profile.items or CATALOGUE))
+
+
+def runs_of(items: Sequence[str], profile: Profile) -> Runs:
+    """Return the runs of some items, each once.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Items of `CATALOGUE`; ``all`` stands for those of the profile.
+    profile : Profile
+        The size of the study.
+
+    Returns
+    -------
+    tuple of RunConfig
+        In the order of the items.
+
+    Raises
+    ------
+    CollapseError
+        If there is no such item.
+    """
+    wanted = [item for word in items for item in (all_items(profile) if word == "all" else (word,))]
+    for item in wanted:
+        if item not in CATALOGUE:
+            raise CollapseError(f"there is no item {item!r}: it is one of {', '.join(CATALOGUE)}, or all")
+    return tuple(dict.fromkeys(run for item in wanted for run in CATALOGUE[item].runs(profile)))

@@ -1,0 +1,61 @@
+"""The epochs of an item's runs: their metrics, and what they kept along their training."""
+
+import pandas as pd
+
+from collapse.analysis.dynamics import COLUMNS
+from collapse.paper.auc import auc_of_runs, described_runs
+from collapse.paper.item import Item
+from collapse.study.study import StudyRun
+
+MEASURES = ("ia_normalised_mean", "co_influence_target", "train_loss", "validation_auc")
+
+
+def along_training(item: Item) -> pd.DataFrame:
+    """Read every epoch of an item's finished runs.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a run and epoch: ``data`` (name), ``model``, ``seed`` (of the initialisation), ``epoch`` from 1,
+        ``ia_normalised_mean`` (IA over that of a random table, mean over the fields), ``co_influence_target``
+        (Pearson's r of IA(E_j) and sum_i IA(E_i^{->j}), as in Figure 3c), ``train_loss`` and ``validation_auc``.
+    """
+    frames = []
+    for planned in item.finished_runs:
+        run = StudyRun(planned.path)
+        frame = run.metrics[["epoch", *MEASURES]]
+        seed = run.config.seeds.initialisation
+        frames.append(frame.assign(data=run.data, model=run.config.model.name, seed=seed))
+    return pd.concat(frames, ignore_index=True)
+
+
+def epochs_of_runs(item: Item) -> pd.DataFrame:
+    """Read the epochs of an item's finished runs of the largest size.
+
+    Parameters
+    ----------
+    item : Item
+        The item.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and what
+        `auc_of_runs` tells of the run, without the test.
+    """
+    runs = list(described_runs(item))
+    largest = max((told["factor"] for _, told in runs), default=0)
+    frames = [
+        StudyRun(run.path).metrics[list(COLUMNS)].assign(**told) for run, told in runs if told["factor"] == largest
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def auc_and_epochs(item: Item) -> pd.DataFrame:
+    """Read every run's test AUC, and the epochs of those of the largest size, one below the other."""
+    return pd.concat([auc_of_runs(item), epochs_of_runs(item)], ignore_index=True)

@@ -1,0 +1,72 @@
+"""The finished runs of a study on one data set, by what they are of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collapse.paper.profiles import Profile
+from collapse.paper.recipes import steps_alike
+from collapse.study.study import StudyRun
+from collapse.study.sweep import plan
+from collapse.training.models.config import ModelConfig
+from collapse.training.runs.config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What the claims look at."""
+
+    folder: Path
+    """The study's folder."""
+    profile: Profile
+    """What it is filled with."""
+    data: str
+    """The data set, one of the profile's."""
+    asked: list[RunConfig] = field(default_factory=list)
+    """Every run that was asked for."""
+
+    def of(self, *models: ModelConfig) -> list[tuple[StudyRun, ...]]:
+        """Return the finished runs of some models, a tuple an initialisation that all of them have.
+
+        Parameters
+        ----------
+        *models : ModelConfig
+            The models.
+
+        Returns
+        -------
+        list of tuple of StudyRun
+            In the order of the initialisations, each in the order of `models`.
+        """
+        return self.at(*((model, 1.0) for model in models))
+
+    def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
+        """Return the same of models and shares of the training rows."""
+        return self._finished(list(zip(*(self._configs(model, share) for model, share in wanted), strict=True)))
+
+    def at_equal_steps(self, model: ModelConfig, share: float) -> list[tuple[StudyRun, ...]]:
+        """Return a model trained on all rows, and on a share of them for so many more epochs, as `at` does."""
+        epochs = steps_alike(self.profile, share)
+        pairs = zip(self._configs(model, 1.0), self._configs(model, share, epochs), strict=True)
+        return self._finished(list(pairs))
+
+    def along(self, model: ModelConfig) -> list[StudyRun]:
+        """Return the finished runs of a model that are looked at along their training."""
+        return [
+            run
+            for (run,) in self._finished(
+                [(config,) for config in self._configs(model, 1.0, self.profile.epochs_along)]
+            )
+        ]
+
+    def _configs(self, model: ModelConfig, share: float, along: int | None = None) -> tuple[RunConfig, ...]:
+        repeats = self.profile.repeats
+        return self.profile.runs(model, data=(self.data,), repeats=repeats, train_share=share, along=along)
+
+    def _finished(self, by_seed: list[tuple[RunConfig, ...]]) -> list[tuple[StudyRun, ...]]:
+        self.asked.extend(config for configs in by_seed for config in configs)
+        planned = [plan(configs, self.folder) for configs in by_seed]
+        return [
+            tuple(StudyRun(run.path) for run in runs)
+            for runs in planned
+            if all(run.state == "finished" for run in runs)
+        ]

@@ -1,0 +1,146 @@
+"""Claims of how far embedding tables collapse (Section 3, Section 5.4, Appendix I)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from collapse.analysis.choices import PAPER
+from collapse.analysis.dynamics import history
+from collapse.paper.findings.claim import Claim, Expected, Sample, claim, columns
+from collapse.paper.findings.runs import Runs
+from collapse.paper.printed_values import read_printed
+from collapse.paper.recipes import EQUAL_STEPS
+from collapse.study.study import StudyRun
+
+_SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Those of Table 2."""
+_OF_TABLE_2 = 4
+"""The size of Table 2 that has an ME beside it, times the base size."""
+
+
+@claim(
+    source="Section 3, Figure 2",
+    effect="IA / random of the enlarged DCNv2, mean over the fields (verdicts begin below 0.6)",
+    expected=Expected(high=0.6),
+    otherwise="more steps of training, or a larger K: see collapse-grows-along-training, degree-grows-with-size",
+)
+def far_below_random(runs: Runs) -> Sample:
+    """The information abundance of an enlarged model's tables lies far below that of random ones.
+
+    Far is where this package's verdicts begin: below 0.6 of random.
+    """
+    found = runs.of(runs.profile.single("dcnv2", runs.profile.largest))
+    frames = [columns(run.fields(PAPER), "field", value="ia_normalised") for (run,) in found]
+    return Sample(frames=frames, note=_collapsed([run for (run,) in found]) if found else "")
+
+
+@claim(
+    source="Appendix I, Figure 15",
+    effect="slope of IA / random on log2 K of DCNv2, a doubling of K",
+    expected=Expected(high=0),
+)
+def degree_grows_with_size(runs: Runs) -> Sample:
+    """The larger the embedding size K, the further below random the tables lie."""
+    models = [runs.profile.single("dcnv2", factor) for factor in runs.profile.factors]
+    sizes = np.log2([model.embedding_size for model in models])
+    frames = []
+    for of_seed in runs.of(*models):
+        by_size = pd.concat([run.fields(PAPER).set_index("field")["ia_normalised"] for run in of_seed], axis=1)
+        slopes = np.polyfit(sizes, by_size.to_numpy().T, 1)[0]
+        frames.append(pd.DataFrame({"value": slopes}, index=by_size.index))
+    return Sample(frames=frames)
+
+
+def _printed(share: float, variant: str) -> float:
+    table = read_printed("abundance")
+    row = (table["train_share"] == share) & (table["factor"] == _OF_TABLE_2) & (table["variant"] == variant)
+    return float(table.loc[row, "printed"].item())
+
+
+def _printed_gain(share: float) -> float:
+    return _printed(share, "ME") - _printed(share, "SE")
+
+
+@claim(
+    source="Section 5.4, Table 2",
+    effect="mean IA of DCNv2 at 4x on all rows less that on a tenth of them",
+    expected=Expected(high=0),
+    paper={"criteo": lambda: f"{_printed(1, 'SE') - _printed(0.1, 'SE'):+.2f} on Criteo"},
+    otherwise="rows enough for a tenth of them to train most of the tables' rows",
+)
+def more_data_does_not_help_large_tables(runs: Runs) -> Sample:
+    """The information abundance of a large model falls with the data, at equal epochs."""
+    model = runs.profile.single("dcnv2", _OF_TABLE_2)
+    return Sample(frames=abundance_difference(runs.at((model, 1.0), (model, EQUAL_STEPS))))
+
+
+@claim(
+    source="Section 5.4, Table 2, at equal steps",
+    effect="mean IA of DCNv2 at 4x on all rows less that on a tenth of them, after as many steps",
+    expected=Expected(high=0),
+    otherwise="more steps: at equal epochs a tenth of the rows has a tenth of them",
+)
+def more_data_does_not_help_at_equal_steps(runs: Runs) -> Sample:
+    """The information abundance of a large model falls with the data, at equal steps."""
+    found = runs.at_equal_steps(runs.profile.single("dcnv2", _OF_TABLE_2), EQUAL_STEPS)
+    histories = [tuple(history(run.checkpoint) for run in pair) for pair in found]
+    frames, steps = [], []
+    for pair in histories:
+        # Either may have stopped before: the last step that both have.
+        steps.append(min(int(each["step"].max()) for each in pair))
+        all_rows, tenth = (_abundance_at(each, steps[-1]) for each in pair)
+        frames.append((all_rows - tenth).to_frame("value"))
+    return Sample(frames=frames, note=f"after {min(steps):,} steps" if steps else "")
+
+
+def _abundance_at(looks: pd.DataFrame, step: int) -> "pd.Series[float]":
+    """Return IA by field at the look that is nearest to a step."""
+    nearest = (looks["step"] - step).abs().min()
+    of_look = looks[(looks["step"] - step).abs() == nearest].drop_duplicates("field", keep="last")
+    ia: pd.Series[float] = of_look.set_index("field")["ia"]
+    return ia
+
+
+@claim(
+    source="Section 5.4, Table 2",
+    effect="mean IA of ME less that of SE of DCNv2 at 4x, at every share of the rows",
+    expected=Expected(low=0),
+    paper={"criteo": lambda: f"{min(map(_printed_gain, _SHARES)):+.2f} at least on Criteo"},
+)
+def sets_help_at_every_share(runs: Runs) -> Sample:
+    """Multi-embedding has the higher information abundance, however much data there is."""
+    models = (runs.profile.multi("dcnv2", _OF_TABLE_2), runs.profile.single("dcnv2", _OF_TABLE_2))
+    found = runs.at(*((model, share) for model in models for share in runs.profile.shares))
+    shares = list(runs.profile.shares)
+    n = len(shares)
+    means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
+    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=shares) for of in means]
+    above = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
+    note = ", ".join(f"{value:+.2f} at {share:.0%}" for share, value in above.items())
+    return Sample(frames=frames, kind="every", unit="shares of the rows", note=note)
+
+
+def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia") -> list[pd.DataFrame]:
+    """Return how far the first run's fields lie above the second's, a frame an initialisation."""
+    frames = []
+    for first, second in found:
+        values = [run.fields(PAPER).set_index("field")[measure] for run in (first, second)]
+        frames.append((values[0] - values[1]).to_frame("value"))
+    return frames
+
+
+def _collapsed(runs: Sequence[StudyRun]) -> str:
+    degrees = [run.fields(PAPER)["degree"] for run in runs]
+    counts = [int((degree == "collapsed").sum()) for degree in degrees]
+    least, most = min(counts), max(counts)
+    return f"{f'{least} to {most}' if least < most else most} of {len(degrees[0])} fields are collapsed"
+
+
+CLAIMS: tuple[Claim, ...] = (
+    far_below_random,
+    degree_grows_with_size,
+    more_data_does_not_help_large_tables,
+    more_data_does_not_help_at_equal_steps,
+    sets_help_at_every_share,
+)

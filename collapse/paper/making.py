@@ -1,0 +1,162 @@
+"""Figures and tables made of checkpoints or of a study, by the catalogue."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+from collapse.analysis.choices import PAPER
+from collapse.analysis.factorised import FactoredTables
+from collapse.errors import CollapseError
+from collapse.paper.catalogue import CATALOGUE, PANELS, Entry
+from collapse.paper.item import Item
+from collapse.study.study import StudyRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collapse.analysis.toy_settings import ToySettings
+    from collapse.figures.checkpoint_display import CheckpointDisplay
+    from collapse.figures.display import Display
+    from collapse.figures.study_table import StudyTable
+    from collapse.figures.toy import ToyDisplay
+
+
+def display_of(number: str) -> "type[CheckpointDisplay]":
+    """Find what draws a figure of checkpoints.
+
+    Parameters
+    ----------
+    number : str
+        The figure's number, such as ``1b``.
+
+    Returns
+    -------
+    type of Display
+        Its class.
+
+    Raises
+    ------
+    CollapseError
+        If there is none; the sentence lists those that there are.
+    """
+    entry = {**CATALOGUE, **PANELS}.get(number)
+    if entry is not None and entry.draw and not entry.of_checkpoints:
+        raise CollapseError(
+            f"figure {number} is of many runs: `collapse figures STUDY --figure {number}` draws it"
+        )
+    if entry is None or not entry.of_checkpoints:
+        listed = "; ".join(f"{known} ({each.shows})" for known, each in _of_checkpoints().items())
+        raise CollapseError(f"there is no figure {number!r}; there are {listed}")
+    return cast("type[CheckpointDisplay]", display_class(number))
+
+
+def displays() -> "dict[str, type[CheckpointDisplay]]":
+    """Return what draws every figure of checkpoints, by its number."""
+    return {name: display_of(name) for name in _of_checkpoints()}
+
+
+def _of_checkpoints() -> dict[str, Entry]:
+    return {name: entry for name, entry in {**CATALOGUE, **PANELS}.items() if entry.of_checkpoints}
+
+
+def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
+    """Make Figure 4 of an experiment with settings of one's own.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What `toy_experiment` returned.
+    settings : ToySettings
+        Its settings, for the caption.
+
+    Returns
+    -------
+    Display
+        Ready to be drawn.
+    """
+    kind = cast("type[ToyDisplay]", display_class("4"))
+    return kind.from_table(table, settings)
+
+
+@cache
+def display_class(name: str) -> "type[Display]":
+    """Return the class that draws a figure, with what its row of the catalogue says of it."""
+    entry = {**CATALOGUE, **PANELS}[name]
+    kind = _named("collapse.figures", entry.draw)
+    said = {"number": name, "paper": entry.paper, "__doc__": kind.__doc__, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), {**said, **entry.options})
+
+
+def made_of(item: Item, *, text_model: Path | None = None) -> "Display | StudyTable":
+    """Make the figure or table of an item.
+
+    Parameters
+    ----------
+    item : Item
+        The item in a study.
+    text_model : Path, optional
+        The text model of Figure 11; by default GloVe's vectors, where they are installed.
+
+    Returns
+    -------
+    Display or StudyTable
+        Of the runs that are finished; its `save` writes it.
+
+    Raises
+    ------
+    CollapseError
+        If none is, where it is made of runs, or they cannot serve this figure.
+    """
+    entry = CATALOGUE[item.name]
+    if entry.table:
+        table: StudyTable = _named("collapse.paper.tables", entry.table)(item.with_finished_runs())
+        return table
+    kind: Any = display_class(item.name)
+    display: Display
+    if item.name == "4":
+        display = kind.from_checkpoints(())
+    elif item.name == "7":
+        from collapse.training.models.registry import model_config
+
+        display = kind.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
+    elif entry.compute:
+        numbers = _named("collapse.paper", entry.compute)(item.with_finished_runs())
+        runs = f"{item.finished} of {len(item.runs)}"
+        display = kind(numbers.assign(runs=runs, profile=item.profile.told))
+    else:
+        display = _of_best_checkpoints(kind, item, text_model)
+    return display
+
+
+def _of_best_checkpoints(
+    kind: "type[CheckpointDisplay]", item: Item, text_model: Path | None
+) -> "CheckpointDisplay":
+    """Draw the best checkpoints of an item's runs; what is computed of each is kept beside it."""
+    runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
+    checkpoints = [FactoredTables(tables=run.tables, choices=PAPER) for run in runs]
+    of = dict(zip(checkpoints, runs, strict=True))
+
+    def keep(
+        checkpoint: FactoredTables, choices: Mapping[str, Any], compute: "Callable[[], pd.DataFrame]"
+    ) -> pd.DataFrame:
+        if checkpoint not in of:
+            return compute()
+        return of[checkpoint].cached_result(
+            f"figure-{kind.number}", {**vars(checkpoint.choices), **choices}, compute
+        )
+
+    if kind.needs_text_model:
+        from collapse.io.readers.token_table import read_token_table
+
+        checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=PAPER))
+    made = kind.from_checkpoints(checkpoints, keep)
+    return kind(made.table.assign(profile=item.profile.told))
+
+
+def _named(package: str, place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"{package}.{module}"), name)

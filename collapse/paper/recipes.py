@@ -1,0 +1,180 @@
+"""Which runs the paper's items are made of: each recipe is a function from a profile to runs."""
+
+from collections.abc import Callable, Sequence
+
+from collapse.paper.profiles import Profile
+from collapse.training.models.config import ModelConfig
+from collapse.training.runs.config import RunConfig
+
+Runs = tuple[RunConfig, ...]
+
+EQUAL_STEPS = 0.1
+"""Of the training rows, where fewer rows are compared at as many steps."""
+CURES_FACTOR = 4
+"""How many times the base size, where cures are compared."""
+
+
+def sizes(profile: Profile, model: str, factors: Sequence[float] = (), **settings: object) -> list[ModelConfig]:
+    """SE at every factor, by default the profile's, and ME with as many sets where that is several."""
+    factors = factors or profile.factors
+    single = [profile.single(model, factor, **settings) for factor in factors]
+    return single + [profile.multi(model, int(factor), **settings) for factor in factors if factor > 1]
+
+
+def single(profile: Profile, models: Sequence[str], **settings: object) -> list[ModelConfig]:
+    """Return SE of some models at every factor of the profile."""
+    return [profile.single(model, factor, **settings) for model in models for factor in profile.factors]
+
+
+def table_1(profile: Profile) -> Runs:
+    """Take SE and ME of the profile's models at every size, on every data set."""
+    models = [model for name in profile.models for model in sizes(profile, name)]
+    return profile.runs(*models, repeats=profile.repeats)
+
+
+def six_single(profile: Profile) -> Runs:
+    """Take SE of the six models at every size, on the first data set."""
+    return profile.runs(*single(profile, profile.models), data=profile.data[:1], repeats=profile.repeats)
+
+
+def six_multi(profile: Profile) -> Runs:
+    """Take ME of the six models with every number of sets, on the first data set."""
+    models = [profile.multi(name, int(sets)) for name in profile.models for sets in profile.factors]
+    return profile.runs(*models, data=profile.data[:1], repeats=profile.repeats)
+
+
+def of_data(n: int) -> Callable[[Profile], Runs]:
+    """Take Table 1's runs on the n-th data set, if there is one."""
+
+    def runs(profile: Profile) -> Runs:
+        return tuple(run for run in table_1(profile) if run.data in profile.data[n : n + 1])
+
+    return runs
+
+
+def once(*models: Callable[[Profile], ModelConfig]) -> Callable[[Profile], Runs]:
+    """Take some models once, on the first data set."""
+
+    def runs(profile: Profile) -> Runs:
+        return profile.runs(*(model(profile) for model in models), data=profile.data[:1])
+
+    return runs
+
+
+def at_sizes(factors: Callable[[Profile], Sequence[float]]) -> Callable[[Profile], Runs]:
+    """Take DCNv2 at some sizes once, on the first data set."""
+
+    def runs(profile: Profile) -> Runs:
+        models = [profile.single("dcnv2", factor) for factor in factors(profile)]
+        return profile.runs(*models, data=profile.data[:1])
+
+    return runs
+
+
+def compared(*models: Callable[[Profile], list[ModelConfig]]) -> Callable[[Profile], Runs]:
+    """Take models on the first data set, as often as the profile repeats what is compared."""
+
+    def runs(profile: Profile) -> Runs:
+        of_all = [config for of in models for config in of(profile)]
+        return profile.runs(*of_all, data=profile.data[:1], repeats=profile.repeats)
+
+    return runs
+
+
+def table_2(profile: Profile) -> Runs:
+    """Take DCNv2 at several sizes on shares of the rows."""
+    models = [*(profile.single("dcnv2", factor) for factor in profile.halves), profile.multi("dcnv2", 4)]
+    return tuple(
+        run for share in profile.shares for run in profile.runs(*models, data=profile.data[:1], train_share=share)
+    )
+
+
+def steps_alike(profile: Profile, share: float) -> int:
+    """Return the epochs on a share of the rows that have as many steps as a run along its training has on all."""
+    return round(min(profile.epochs, profile.epochs_along) / share)
+
+
+def along(profile: Profile) -> Runs:
+    """Take DCNv2 at its base size for so long that its training can be followed."""
+    return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=profile.epochs_along)
+
+
+def findings(profile: Profile) -> Runs:
+    """Take what the claims compare, on every data set, as often as the profile repeats it."""
+    largest = profile.largest
+    compared = [
+        *(profile.single(model, factor) for model in profile.models for factor in (1, largest)),
+        *(profile.multi(model, largest) for model in profile.models),
+        *(profile.single("dcnv2", factor) for factor in profile.factors[1:-1]),
+        large_regularised(profile),
+        *(profile.multi("dcnv2", 4, interactions=kind) for kind in ("shared", "aligned")),
+    ]
+    of_shares = [profile.single("dcnv2", 4), profile.multi("dcnv2", 4)]
+    subsets = [
+        run
+        for share in profile.shares
+        for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
+    ]
+    alike = profile.runs(
+        of_shares[0],
+        repeats=profile.repeats,
+        train_share=EQUAL_STEPS,
+        along=steps_alike(profile, EQUAL_STEPS),
+    )
+    return (*profile.runs(*compared, repeats=profile.repeats), *subsets, *alike, *along(profile))
+
+
+def table_3(profile: Profile) -> list[ModelConfig]:
+    """Return DCNv2 with more cross layers, and with a deeper MLP, at three sizes."""
+    # The paper does not say how much is added: twice the cross layers, and two more layers of the MLP.
+    more: tuple[dict[str, object], ...] = ({}, {"cross_layers": 8}, {"depth": 5})
+    return [profile.single("dcnv2", factor, **settings) for settings in more for factor in (1, 2, 4)]
+
+
+def variants(profile: Profile) -> list[ModelConfig]:
+    """Return ME with separate, shared and aligned interactions."""
+    kinds = ("shared", "aligned")
+    sets = [int(factor) for factor in profile.factors]
+    variants = [profile.multi("dcnv2", M, interactions=kind) for kind in kinds for M in sets if M > 1]
+    return [*(profile.multi("dcnv2", M) for M in sets), *variants]
+
+
+def cures(profile: Profile) -> Runs:
+    """Take single- and multi-embedding of one number of columns, and what is said to help a single one."""
+    penalised = [
+        profile.single("dcnv2", CURES_FACTOR, table_penalty=kind, table_penalty_weight=weight)
+        for kind in ("spectral", "vicreg", "uniformity")
+        for weight in (0.01, 0.1)
+    ]
+    models = [
+        profile.single("dcnv2", CURES_FACTOR),
+        profile.multi("dcnv2", CURES_FACTOR),
+        *(profile.single("dcnv2", CURES_FACTOR, regularised=kind) for kind in ("lambda", "factor")),
+        *penalised,
+    ]
+    return profile.runs(*models, repeats=profile.repeats)
+
+
+def none(_: Profile) -> Runs:
+    """Take nothing: the item is not made of runs."""
+    return ()
+
+
+def plain(p: Profile) -> ModelConfig:
+    """Return DCNv2 at its base size."""
+    return p.single("dcnv2")
+
+
+def large(p: Profile) -> ModelConfig:
+    """Return DCNv2 at the profile's largest size."""
+    return p.single("dcnv2", p.largest)
+
+
+def large_multi(p: Profile) -> ModelConfig:
+    """Return ME of DCNv2 with the profile's most sets."""
+    return p.multi("dcnv2", p.largest)
+
+
+def large_regularised(p: Profile) -> ModelConfig:
+    """Return DCNv2 at the largest size, its projections regularised."""
+    return p.single("dcnv2", p.largest, regularised="lambda")

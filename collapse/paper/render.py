@@ -1,0 +1,136 @@
+"""Figures and tables of a study into one folder, and a page that shows them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from collapse.errors import CollapseError
+from collapse.figures.display import Display
+from collapse.figures.study_table import StudyTable
+from collapse.files.atomic import atomic_write
+from collapse.paper.catalogue import CATALOGUE
+from collapse.paper.item import Item, item_of
+from collapse.paper.making import made_of
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What became of an item."""
+
+    item: Item
+    """The item in its study."""
+    made: Display | StudyTable | None
+    """Its figure or table; None if it could not be made."""
+    paths: tuple[Path, ...] = ()
+    """The files that were written."""
+    error: CollapseError | None = None
+    """Why it could not be made; None where runs are missing."""
+
+    @property
+    def missing(self) -> int:
+        """How many runs are missing."""
+        return len(self.item.runs) - self.item.finished
+
+    @property
+    def title(self) -> str:
+        """``Figure 8a``, ``Table 1`` or ``Findings``."""
+        kind, _, number = self.item.name.rpartition("-")
+        if not kind:
+            return number.capitalize() if number.isalpha() else f"Figure {number}"
+        return f"{kind.capitalize()} {number}"
+
+    @property
+    def content(self) -> str:
+        """What the item shows."""
+        return CATALOGUE[self.item.name].shows
+
+    @property
+    def caption(self) -> str:
+        """What is said of it."""
+        return self.made.caption if self.made else ""
+
+    @property
+    def picture(self) -> str:
+        """The picture's file name; empty for a table."""
+        return next((path.name for path in self.paths if path.suffix == ".png"), "")
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """A table's cells, the headings first; none for a figure."""
+        if not isinstance(self.made, StudyTable):
+            return []
+        text = self.made.text
+        return [[str(heading) for heading in text.columns], *text.astype(str).to_numpy().tolist()]
+
+
+def render(
+    study: Path, names: Iterable[str], folder: Path, *, text_model: Path | None = None
+) -> Iterator[Rendered]:
+    """Make items of a study and write them, one after the other.
+
+    Parameters
+    ----------
+    study : Path
+        The study's folder.
+    names : iterable of str
+        The items.
+    folder : Path
+        Where to write.
+    text_model : Path, optional
+        As `Display.from_study` takes it.
+
+    Yields
+    ------
+    Rendered
+        An item each; one that cannot be made does not stop the others.
+
+    Raises
+    ------
+    CollapseError
+        If the folder is no study, or there is no such item.
+    """
+    for name in names:
+        item = item_of(study, name)
+        if not item.can_be_made:
+            yield Rendered(item=item, made=None)
+            continue
+        try:
+            made = made_of(item, text_model=text_model)
+            paths = made.save(folder)
+        except CollapseError as error:
+            yield Rendered(item=item, made=None, error=error)
+        else:
+            yield Rendered(item=item, made=made, paths=tuple(paths))
+
+
+def write_page(found: Sequence[Rendered], folder: Path) -> Path:
+    """Write a page with every item in its place, and the command that makes what is missing.
+
+    Parameters
+    ----------
+    found : sequence of Rendered
+        The items.
+    folder : Path
+        Where their files are.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be written.
+    """
+    loader = PackageLoader("collapse.figures")
+    page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    shown = [each for each in found if not each.item.lacks_data]
+    text = page.get_template("page.html").render(found=shown, profile=found[0].item.profile)
+    with atomic_write(folder / PAGE) as file:
+        file.write(text.encode())
+    return folder / PAGE

@@ -1,0 +1,71 @@
+"""The paper's claims, each with what the runs of a study say of it."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from collapse.figures.study_table import StudyTable
+from collapse.paper.findings.checking import check_claims
+from collapse.paper.findings.claim import Finding
+from collapse.paper.item import Item
+
+
+def findings_table(item: Item) -> StudyTable:
+    """Check the claims on a study.
+
+    Parameters
+    ----------
+    item : Item
+        The runs that the claims compare.
+
+    Returns
+    -------
+    StudyTable
+        A row a claim and data set.
+    """
+    found = list(check_claims(item.folder))
+    caption = (
+        f"{counted(found)}. The effect and its 95 % interval: Student's t over the initialisations, one number "
+        "each, for AUC with the error of the test rows. A verdict needs five initialisations and a p-value of at "
+        f"most 0.05 after Holm's correction over all claims of the study. {item.told}."
+    )
+    numbers = pd.DataFrame([each.as_record() for each in found])
+    return StudyTable(name=item.name, numbers=numbers, text=findings_text(found), caption=caption)
+
+
+def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
+    """Return what is printed of findings, a row each.
+
+    Parameters
+    ----------
+    found : sequence of Finding
+        The findings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``verdict``, ``claim``, ``data``, ``measured``, ``claimed``, ``p`` (after Holm's correction), ``effect``,
+        ``source``, ``over`` (initialisations and units), ``paper`` and ``note``, all text.
+    """
+    return pd.DataFrame(
+        {
+            "verdict": [str(each.verdict) for each in found],
+            "claim": [each.claim.statement for each in found],
+            "data": [each.data for each in found],
+            "measured": [each.measured for each in found],
+            "claimed": [str(each.claim.expected) for each in found],
+            "p": ["" if math.isnan(each.p_adjusted) else f"{each.p_adjusted:.2g}" for each in found],
+            "effect": [each.claim.effect for each in found],
+            "source": [each.claim.source for each in found],
+            "over": [each.over for each in found],
+            "paper": [each.paper for each in found],
+            "note": [each.remark for each in found],
+        }
+    )
+
+
+def counted(found: Sequence[Finding]) -> str:
+    """Say how many findings there are of each verdict."""
+    count = pd.Series([str(each.verdict) for each in found]).value_counts()
+    return ", ".join(f"{verdict}: {n}" for verdict, n in count.items())
