@@ -6,13 +6,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from collapse.figures.abundance import AbundanceDisplay
-from collapse.figures.markdown import markdown_table
-from collapse.paper.render import Rendered, render
-from collapse.paper.findings.checking import check_claims
-from collapse.paper.item import item_of, read_profile
-from collapse.paper.catalogue import all_items
 from collapse import StudyRun
+from collapse.figures.markdown import markdown_table
+from collapse.paper.catalogue import all_items
+from collapse.paper.item import item_of, read_profile
+from collapse.paper.making import display_of
+from collapse.paper.render import Rendered, render
 
 DOCS = Path(__file__).parent
 
@@ -26,7 +25,9 @@ def make_gallery(study: Path) -> None:
         The study's folder, as it is to stand in the commands.
     """
     folder = DOCS / "gallery"
-    found = list(render(study, [name for name in all_items(read_profile(study)) if name != "findings"], study / "figures"))
+    found = list(
+        render(study, [name for name in all_items(read_profile(study)) if name != "findings"], study / "figures")
+    )
     for each in found:
         if each.picture:
             _smaller(study / "figures" / each.picture, folder / each.picture)
@@ -34,7 +35,9 @@ def make_gallery(study: Path) -> None:
     pair = [StudyRun(run.path).factors() for run in (single, multi)]
     paths = display_of("2").from_checkpoints(pair).save(study / "figures" / "first")
     _smaller(paths[0], DOCS / "collapse.png")
-    page = Environment(loader=FileSystemLoader(DOCS), undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+    page = Environment(
+        loader=FileSystemLoader(DOCS), undefined=StrictUndefined, trim_blocks=True, autoescape=False
+    )
     text = page.get_template("gallery.md.jinja").render(found=found, study=study, table=_table)
     (DOCS / "gallery.md").write_text(text, encoding="utf-8")
     (DOCS / "findings-list.md").write_text(_claims(study) + "\n", encoding="utf-8")
@@ -55,10 +58,14 @@ def _table(each: Rendered) -> str:
 def _claims(study: Path) -> str:
     """Return a paragraph a claim, with a line a data set."""
     parts: dict[str, list[str]] = {}
-    for each in findings(study):
+    for each in check_claims(study):
         claim = each.claim
         head = f"**{claim.statement}** ({claim.source}) Measured: {claim.effect}; claimed {claim.expected}."
-        said = [f"**{each.verdict}** on {each.data}: {each.measured}", each.remark, f"the paper: {each.paper}" if each.paper else ""]
+        said = [
+            f"**{each.verdict}** on {each.data}: {each.measured}",
+            each.remark,
+            f"the paper: {each.paper}" if each.paper else "",
+        ]
         parts.setdefault(head, []).append("- " + "; ".join(part for part in said if part))
     return "\n\n".join("\n".join([head, "", *lines]) for head, lines in parts.items())
 
