@@ -9,6 +9,7 @@ from PIL import Image
 from collapse import StudyRun
 from collapse.figures.markdown import markdown_table
 from collapse.paper.catalogue import all_items
+from collapse.paper.findings.checking import check_claims
 from collapse.paper.item import item_of, read_profile
 from collapse.paper.making import display_of
 from collapse.paper.render import Rendered, render
