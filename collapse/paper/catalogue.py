@@ -4,7 +4,7 @@ Items share runs: a sweep of several trains each once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from collapse.errors import CollapseError
@@ -33,6 +33,11 @@ class Entry:
     """Of a figure what its class is set to beside its number."""
     table: str = ""
     """Of a table the module and function in `collapse.paper.tables` that makes it of an `Item`."""
+
+    @property
+    def needs_runs(self) -> bool:
+        """Whether a study shows it only of finished runs."""
+        return self.runs is not recipes.none
 
     @property
     def of_checkpoints(self) -> bool:
@@ -306,39 +311,18 @@ CATALOGUE = {
 }
 """Every item of the paper, in its order, then ours."""
 
+_PANELS = {
+    "a": "the heatmap of Figure 3 alone",
+    "b": "Figure 3's sums over j alone",
+    "c": "Figure 3's sums over i alone",
+}
 PANELS = {
-    entry.name: entry
-    for entry in (
-        Entry(
-            name="3a",
-            shows="the heatmap of Figure 3 alone",
-            runs=recipes.none,
-            draw="sub_embeddings:SubEmbeddingDisplay",
-            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
-            options={"panels": "a"},
-        ),
-        Entry(
-            name="3b",
-            shows="Figure 3's sums over j alone",
-            runs=recipes.none,
-            draw="sub_embeddings:SubEmbeddingDisplay",
-            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
-            options={"panels": "b"},
-        ),
-        Entry(
-            name="3c",
-            shows="Figure 3's sums over i alone",
-            runs=recipes.none,
-            draw="sub_embeddings:SubEmbeddingDisplay",
-            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
-            options={"panels": "c"},
-        ),
+    f"3{panel}": replace(
+        CATALOGUE["3"], name=f"3{panel}", shows=shows, runs=recipes.none, options={"panels": panel}
     )
+    for panel, shows in _PANELS.items()
 }
 """Parts of Figure 3 that are drawn of a checkpoint, and that a study shows with the whole."""
-
-NEED_NO_RUNS = ("4", "7", "table-4")
-"""Items that a study shows without any run."""
 
 
 def all_items(profile: Profile) -> tuple[str, ...]:

@@ -3,11 +3,10 @@
 import pandas as pd
 
 from collapse.analysis.dynamics import COLUMNS
+from collapse.figures.along_training import LABELS
 from collapse.paper.auc import auc_of_runs, described_runs
 from collapse.paper.item import Item
 from collapse.study.study import StudyRun
-
-MEASURES = ("ia_normalised_mean", "co_influence_target", "train_loss", "validation_auc")
 
 
 def along_training(item: Item) -> pd.DataFrame:
@@ -28,7 +27,7 @@ def along_training(item: Item) -> pd.DataFrame:
     frames = []
     for planned in item.finished_runs:
         run = StudyRun(planned.path)
-        frame = run.metrics[["epoch", *MEASURES]]
+        frame = run.metrics[["epoch", *LABELS]]
         seed = run.config.seeds.initialisation
         frames.append(frame.assign(data=run.data, model=run.config.model.name, seed=seed))
     return pd.concat(frames, ignore_index=True)

@@ -12,7 +12,7 @@ from filelock import FileLock
 from collapse.errors import CollapseError, shortened
 from collapse.files.json_file import read_json, write_json
 from collapse.files.opening import explain_os_errors
-from collapse.paper.catalogue import NEED_NO_RUNS, runs_of
+from collapse.paper.catalogue import CATALOGUE, runs_of
 from collapse.paper.profiles import PROFILES, Profile
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned, plan
@@ -55,12 +55,12 @@ class Item:
     @property
     def can_be_made(self) -> bool:
         """Whether there is a run to make it of, or none is needed."""
-        return bool(self.finished_runs) or self.name in NEED_NO_RUNS
+        return bool(self.finished_runs) or not CATALOGUE[self.name].needs_runs
 
     @property
     def lacks_data(self) -> bool:
         """Whether it is of a second data set and the study has one: then there is nothing to train."""
-        return not self.runs and self.name not in NEED_NO_RUNS
+        return not self.runs and CATALOGUE[self.name].needs_runs
 
     def with_finished_runs(self) -> Self:
         """Return the item itself if it can be made.

@@ -43,7 +43,7 @@ def display_of(number: str) -> "type[CheckpointDisplay]":
     CollapseError
         If there is none; the sentence lists those that there are.
     """
-    entry = {**CATALOGUE, **PANELS}.get(number)
+    entry = _entries().get(number)
     if entry is not None and entry.draw and not entry.of_checkpoints:
         raise CollapseError(
             f"figure {number} is of many runs: `collapse figures STUDY --figure {number}` draws it"
@@ -60,7 +60,11 @@ def displays() -> "dict[str, type[CheckpointDisplay]]":
 
 
 def _of_checkpoints() -> dict[str, Entry]:
-    return {name: entry for name, entry in {**CATALOGUE, **PANELS}.items() if entry.of_checkpoints}
+    return {name: entry for name, entry in _entries().items() if entry.of_checkpoints}
+
+
+def _entries() -> dict[str, Entry]:
+    return {**CATALOGUE, **PANELS}
 
 
 def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
@@ -85,7 +89,7 @@ def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
 @cache
 def display_class(name: str) -> "type[Display]":
     """Return the class that draws a figure, with what its row of the catalogue says of it."""
-    entry = {**CATALOGUE, **PANELS}[name]
+    entry = _entries()[name]
     kind = _named("collapse.figures", entry.draw)
     said = {"number": name, "paper": entry.paper, "__doc__": kind.__doc__, "__module__": kind.__module__}
     return type(kind.__name__, (kind,), {**said, **entry.options})
