@@ -33,7 +33,7 @@ def python_examples(text: str = README) -> list[str]:
 def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
     """Install, make the whole paper small, in which collapse shows; then one model at the paper's settings."""
     copy = tmp_path / "copy"
-    ignored = shutil.ignore_patterns(".git", ".venv", "*cache*", "dist", "build")
+    ignored = shutil.ignore_patterns(".git", ".venv", ".*cache*", "__pycache__", "dist", "build")
 
     def unwanted(folder: str, names: list[str]) -> set[str]:
         # A user's runs lie at the root alone; the package has a folder of that name.
