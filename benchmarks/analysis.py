@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import best
 from benchmarks.training import FIELDS, TABLE_ROWS, criteo_cardinalities
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.io.checkpoint.file import save_checkpoint
 from collapse.io.checkpoint.schema import Checkpoint
@@ -52,7 +52,7 @@ def tables(K: int) -> TableSet:
 def heatmap(K: int) -> None:
     """Measure all sub-embeddings against an SVD a pair, of a few source fields of each size."""
     drawn = tables(K)
-    factored = factorise(drawn, Choices())
+    factored = factorise(drawn, AnalysisSettings())
     ours = best(lambda: sub_embedding_abundance(factored), 3)
     (maps,) = drawn.field_maps
     chosen = range(0, FIELDS, 4)

@@ -115,7 +115,7 @@ def share_wrong(studies: int) -> int:
     """Count the studies that say "most fields" where each of 31 fields has a chance of a half."""
     random = np.random.default_rng(3)
     signs = np.where(random.random((studies, 31)) < 0.5, 1.0, -1.0)
-    samples = [sample(np.repeat(each[None], SEEDS, 0), kind="share") for each in signs]
+    samples = [sample(np.repeat(each[None], SEEDS, 0), kind="fraction") for each in signs]
     return sum(verdicts([each], Expected(low=0.5)) == [Verdict.HOLDS] for each in samples)
 
 

@@ -14,7 +14,7 @@ from benchmarks.machine import best
 from benchmarks.training import criteo_cardinalities
 
 
-def measured(device: str, batch: int, every: int) -> None:
+def measured(device: str, batch: int, every_n_steps: int) -> None:
     """Time steps without a look, and looks."""
     D, K = criteo_cardinalities(), 10
     torch.manual_seed(0)
@@ -45,20 +45,22 @@ def measured(device: str, batch: int, every: int) -> None:
 
         return best(call, 5)
 
-    monitor = collapse.SpectrumMonitor(tables, every=every)
+    monitor = collapse.SpectrumMonitor(tables, every_n_steps=every_n_steps)
     start = time.perf_counter()
-    monitor.look(0)
+    monitor.measure(0)
     first = time.perf_counter() - start
-    of_step, of_look = waited(step), waited(lambda: monitor.look(0))
-    print(f"{device}: a step of {batch:,} rows takes {1000 * of_step:.1f} ms, a look {1000 * of_look:.1f} ms")
-    print(f"the first look, which draws the random baseline: {1000 * first:.0f} ms, once")
-    print(f"every {every:,} steps: {of_look / every / of_step:.3%} of the step time (bound: 2 %)")
+    of_step, measuring = waited(step), waited(lambda: monitor.measure(0))
+    print(f"{device}: {batch:,} rows a step take {1000 * of_step:.1f} ms, a measurement {1000 * measuring:.1f} ms")
+    print(f"the first measurement, which draws the random baseline: {1000 * first:.0f} ms, once")
+    print(
+        f"every {every_n_steps:,} steps: {measuring / every_n_steps / of_step:.3%} of the step time (bound: 2 %)"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=10_000)
-    parser.add_argument("--every", type=int, default=1000)
+    parser.add_argument("--every-n-steps", type=int, default=1000)
     options = parser.parse_args()
-    measured(options.device, options.batch, options.every)
+    measured(options.device, options.batch, options.every_n_steps)

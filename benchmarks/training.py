@@ -47,9 +47,9 @@ USUAL = (TWIN, "fuxictr")
 FIELDS, TABLE_ROWS = 39, 1_080_000
 
 
-def criteo_cardinalities(share: float = 1) -> list[int]:
+def criteo_cardinalities(fraction: float = 1) -> list[int]:
     """Return 39 cardinalities, log-spaced from 4 to 190,000, sum 1.08 M as in Table 4, or a share of that."""
-    return SyntheticSettings(shape="criteo", scale=share).cardinalities
+    return SyntheticSettings(shape="criteo", scale=fraction).cardinalities
 
 
 def zipf_rows(rows: int, cardinalities: list[int]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.verdicts import Degree
 from collapse.io.load import load
 from collapse.io.readers.row_counts import RowCounts
@@ -50,8 +50,8 @@ def degrees(law: str, D: int, K: int) -> Iterator[str]:
     for _ in range(min(number, max(10, MOST_ENTRIES // (D * K * (1 if D * K < SMALL else 5))))):
         given = RowCounts(source="Zipf", by_field={"a": counts}) if weighted else None
         tables = load({"a": LAWS[law](random, D, K).astype(dtype)}, selection=Selection(row_counts=given))
-        choices = Choices(rows="frequency" if weighted else "trained")
-        yield str(diagnose(tables, choices=choices)["degree"].iloc[0])
+        settings = AnalysisSettings(rows="frequency" if weighted else "trained")
+        yield str(diagnose(tables, settings=settings)["degree"].iloc[0])
 
 
 def upper(found: int, of: int) -> float:
@@ -72,8 +72,8 @@ def main() -> None:
                     continue
                 found = Counter(degrees(law, D, K))
                 every += found
-                share = found[Degree.COLLAPSED] / found.total()
-                worst = max(worst, (share, f"{found[Degree.COLLAPSED]} of {found.total()} at {D} x {K}"))
+                fraction = found[Degree.COLLAPSED] / found.total()
+                worst = max(worst, (fraction, f"{found[Degree.COLLAPSED]} of {found.total()} at {D} x {K}"))
                 print(law, D, K, dict(found), file=sys.stderr, flush=True)
         cells = " | ".join(f"{every[each]:,} ({every[each] / every.total():.2%})" for each in JUDGED)
         at_most = upper(every[Degree.COLLAPSED], every.total())

@@ -1,7 +1,7 @@
 # The public names, each from the module that holds it. lazy_loader reads this file when the package is imported.
 
-from .analysis.choices import Choices
 from .analysis.several import compare
+from .analysis.settings import AnalysisSettings
 from .analysis.diagnosis import diagnose
 from .analysis.diversity import set_diversity
 from .analysis.dynamics import dynamics
@@ -12,12 +12,12 @@ from .measures.angles import diversity, principal_angles, principal_cosines
 from .measures.dimensions import effective_rank, participation_ratio, stable_rank
 from .measures.random_matrix import random_abundance
 from .measures.spectra import singular_values
-from .analysis.patterns import interaction_patterns
+from .analysis.interaction_patterns import interaction_patterns
 from .io.load import load
 from .io.readers.selection import Selection
 from .analysis.spectrum_monitor import SpectrumMonitor
 from .analysis.sub_embeddings import co_influence, sub_embedding_abundance
-from .analysis.toy import toy_experiment
+from .analysis.toy_experiment import toy_experiment
 from .analysis.toy_settings import ToySettings
 from .api import Truncation, explain, information_abundance, plot, report, train, truncate
 from .errors import CollapseError
@@ -29,7 +29,7 @@ from .training.models.interaction import Interaction
 __version__: str
 
 __all__ = [
-    "Choices", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
+    "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
     "Selection", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
     "compare", "diagnose", "diversity", "dynamics", "effective_rank", "explain", "factorise", "information_abundance",
     "interaction_patterns", "load", "participation_ratio", "plot", "principal_angles", "principal_cosines",

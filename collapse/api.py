@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
-from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.explain import explain as explain_factored
 from collapse.analysis.explanation import Explanation
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.settings import PAPER, AnalysisSettings
 from collapse.analysis.side import read_side
 from collapse.analysis.truncation import by_field
 from collapse.analysis.truncation import truncate as truncate_tables
@@ -95,7 +95,9 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     if isinstance(one, list | tuple) or unreadable_kind(one) is not None or hasattr(one, "shape"):
         return abundance.information_abundance(one, weights=weights)
     if weights is not None:
-        raise CollapseError("weights are of the rows of one table: pass an array, or choices to collapse.diagnose")
+        raise CollapseError(
+            "weights are of the rows of one table: pass an array, or settings to collapse.diagnose"
+        )
     factored = factorise(source, PAPER)
     values = {table.field: float(abundance.abundance_of_spectrum(table.spectrum.values)) for table in factored}
     return pd.Series(values, name="ia", dtype=float)
@@ -105,7 +107,7 @@ def explain(
     source: Any,
     field: str | None = None,
     *,
-    choices: Choices | None = None,
+    settings: AnalysisSettings | None = None,
     side: "str | PathLike[str] | pd.DataFrame | None" = None,
 ) -> Explanation:
     """Say why a field is as collapsed as it is, and what to do.
@@ -116,7 +118,7 @@ def explain(
         A checkpoint or model, as `load` takes it.
     field : str, optional
         The field; may be left out where there is one alone.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter, and which layer's field maps.
     side : path or pandas.DataFrame, optional
         What is known of the field's rows: whether a direction follows one of the columns.
@@ -136,7 +138,7 @@ def explain(
     >>> import collapse
     >>> print(collapse.explain("runs/first/best.pt", "tailnum"))  # doctest: +SKIP
     """
-    factored = factorise(source, choices)
+    factored = factorise(source, settings)
     names = factored.tables.fields
     if field is None and len(names) > 1:
         raise CollapseError(f"name the field to explain, one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}")
@@ -229,7 +231,7 @@ def truncate(source: Any, energy: float = 0.99) -> Truncation:
     return Truncation(tables=tuple(truncate_tables(tables, energy)), source=tables, energy=energy)
 
 
-def report(source: Any, path: str | Path = "report.html", *, choices: Choices | None = None) -> Path:
+def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisSettings | None = None) -> Path:
     """Write a diagnosis as one page that opens without a network.
 
     Parameters
@@ -238,7 +240,7 @@ def report(source: Any, path: str | Path = "report.html", *, choices: Choices | 
         A checkpoint or model, as `load` takes it.
     path : str or Path
         The page to write.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter, and which layer's field maps.
 
     Returns
@@ -254,13 +256,13 @@ def report(source: Any, path: str | Path = "report.html", *, choices: Choices | 
     from collapse.analysis.json_report import as_json
     from collapse.paper.report import write_report
 
-    factored = factorise(source, choices)
+    factored = factorise(source, settings)
     frame = diagnose_factored(factored)
     command = f"collapse.report({str(source)!r}, {str(path)!r})" if isinstance(source, str | PathLike) else ""
     return write_report(factored, frame, Path(path), command=command, json=as_json([factored], frame, None))
 
 
-def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "CheckpointDisplay":
+def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = None) -> "CheckpointDisplay":
     """Draw a figure of the paper from a checkpoint or model.
 
     Parameters
@@ -270,7 +272,7 @@ def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "
     figure : str
         The figure's number: ``"1b"`` the singular values, ``"2"`` the abundance of every field against random,
         ``"3"`` the sub-embeddings; `collapse analyze --help` lists all.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter, and how the random baseline is drawn.
 
     Returns
@@ -292,7 +294,7 @@ def plot(source: Any, figure: str = "2", *, choices: Choices | None = None) -> "
     from collapse.paper.making import display_of
 
     kind = display_of(str(figure))
-    checkpoints = [factorise(each, choices) for each in _several(source)]
+    checkpoints = [factorise(each, settings) for each in _several(source)]
     if kind.needs_text_model:
         from collapse.io.readers.token_table import read_token_table
 

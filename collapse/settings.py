@@ -1,66 +1,22 @@
 """Settings: frozen dataclasses that check themselves, and from which options, their help and names are made."""
 
 import inspect
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
+from collapse import bounds
 from collapse.errors import CollapseError
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def require(holds: bool, what: str) -> None:
     """Raise `what` as a CollapseError unless it holds."""
     if not holds:
         raise CollapseError(what)
-
-
-def setting(default: Any, holds: Callable[[Any], bool], words: str, *, flag: str | None = None) -> Any:
-    """Declare a field with its bounds.
-
-    Parameters
-    ----------
-    default : Any
-        Its default.
-    holds : Callable[[Any], bool]
-        Whether a value of the right type is one that it can have.
-    words : str
-        What such a value is, for the sentence that refuses another.
-    flag : str, optional
-        The name of its option, where that is not its own.
-
-    Returns
-    -------
-    Any
-        The field, for a dataclass.
-    """
-    return field(default=default, metadata={"holds": holds, "words": words, "flag": flag})
-
-
-def count(default: int, *, at_least: int = 1) -> Any:
-    """Declare a count that has a least value; nothing has as many as 2^31 of anything."""
-    return setting(default, lambda value: at_least <= value < 1 << 31, f"a count from {at_least} to 2^31 - 1")
-
-
-def positive(default: float) -> Any:
-    """Declare a number that is greater than 0 and finite."""
-    return setting(default, lambda value: 0 < value < math.inf, "greater than 0 and finite")
-
-
-def not_negative(default: float) -> Any:
-    """Declare a number that is 0 or greater and finite."""
-    return setting(default, lambda value: 0 <= value < math.inf, "0 or greater and finite")
-
-
-def fraction(default: float) -> Any:
-    """Declare a share of a whole that is never all of it."""
-    return setting(default, lambda value: 0 <= value < 1, "a share from 0 to less than 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +27,8 @@ class Setting:
     """The field's name."""
     flag: str
     """The name of its option, words joined by hyphens."""
+    former_flag: str
+    """A name that its option had before, and still answers to; empty without one."""
     kind: type
     """int, float, bool or str."""
     choices: tuple[str, ...]
@@ -96,7 +54,7 @@ class Setting:
         try:
             return {"true": True, "false": False}[text.lower()] if self.kind is bool else self.kind(text)
         except (ValueError, KeyError):
-            raise CollapseError(f"{self.name} is {text!r}; it is {_KINDS[self.kind]}") from None
+            raise CollapseError(f"{self.name} must be {bounds.KINDS[self.kind]}, got {text!r}") from None
 
 
 def written(value: Any) -> str:
@@ -106,22 +64,11 @@ def written(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A frozen dataclass, every field of which has a default, a docstring and, by `setting`, bounds."""
+    """A frozen dataclass whose fields have docstrings, and types such as those of `collapse.bounds`."""
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for item in fields(self):
-            value, hint = getattr(self, item.name), hints[item.name]
-            name = _key(_flag(item))
-            if get_origin(hint) is Literal:
-                known = get_args(hint)
-                require(value in known, f"{name} is {value!r}; it is one of {', '.join(known)}")
-            elif hint in _KINDS:
-                fits = isinstance(value, int | float if hint is float else hint)
-                fits = fits and isinstance(value, bool) is (hint is bool)
-                require(fits, f"{name} is {value!r}; it is {_KINDS[hint]}")
-            if (holds := item.metadata.get("holds")) is not None:
-                require(holds(value), f"{name} is {value!r}; it is {item.metadata['words']}")
+        for item, hint in _checked(type(self)):  # type: ignore[arg-type]
+            bounds.check(_key(_flag(item)), getattr(self, item.name), hint)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain values."""
@@ -154,12 +101,13 @@ def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
     for item in fields(kind):
         hint = hints[item.name]
         choices = cast("tuple[str, ...]", get_args(hint)) if get_origin(hint) is Literal else ()
-        if not choices and hint not in _KINDS:
+        if not choices and hint not in bounds.KINDS:
             continue
         found.append(
             Setting(
                 name=item.name,
                 flag=_flag(item),
+                former_flag=item.metadata.get("former", ""),
                 kind=str if choices else hint,
                 choices=choices,
                 default=None if item.default is MISSING else item.default,
@@ -205,6 +153,14 @@ def require_known(known: Sequence[Setting], keys: Iterable[str], *, of: str) -> 
     for key in keys:
         meant = "".join(f"; was {close} meant?" for close in get_close_matches(key, names, n=1))
         require(key in names, f"{of} has no setting {key!r}: it has {', '.join(names)}{meant}")
+
+
+@cache
+def _checked(kind: type[Settings]) -> list[tuple[Field[Any], Any]]:
+    """Return the fields with their types, without nested settings, which check themselves."""
+    hints = get_type_hints(kind, include_extras=True)
+    nested = [name for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Settings)]
+    return [(item, hints[item.name]) for item in fields(kind) if item.name not in nested]
 
 
 def _flag(item: Field[Any]) -> str:

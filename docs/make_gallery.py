@@ -33,7 +33,7 @@ def make_gallery(study: Path) -> None:
         if each.picture:
             _smaller(study / "figures" / each.picture, folder / each.picture)
     single, multi = item_of(study, "8b").finished_runs
-    pair = [StudyRun(run.path).factors() for run in (single, multi)]
+    pair = [StudyRun(run.path).factored() for run in (single, multi)]
     paths = display_of("2").from_checkpoints(pair).save(study / "figures" / "first")
     _smaller(paths[0], DOCS / "collapse.png")
     page = Environment(

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from collapse import diagnose, load
-from collapse.analysis.choices import PAPER, Choices
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.factorised import factorise
 from collapse.analysis.normalised_spectra import normalised_spectra
+from collapse.analysis.settings import PAPER, AnalysisSettings
 from collapse.analysis.several import labels, readable
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.analysis.verdicts import Degree, Evidence, degree, verdict
@@ -86,11 +86,11 @@ class TestSubEmbeddings:
         rotation = np.kron(np.ones((2, 2)), np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4))).Q)
         maps = ProjectionMaps(W=3 * rotation, sizes=(4, 4), layer=0, set=0)
         same = TableSet(name="", source="", tables=tables.tables, field_maps=(maps,))
-        pairs = sub_embedding_abundance(factorise(same, Choices()))
+        pairs = sub_embedding_abundance(factorise(same, AnalysisSettings()))
         np.testing.assert_allclose(pairs["ia"], pairs["ia_source"])
 
     def test_another_layer_can_be_taken_and_a_missing_one_is_named(self) -> None:
-        factored = factorise(table_set([9, 8], 2, 1, seed=0, layers=2), Choices())
+        factored = factorise(table_set([9, 8], 2, 1, seed=0, layers=2), AnalysisSettings())
         first, second = (sub_embedding_abundance(factored, layer=layer) for layer in (0, 1))
         assert not np.allclose(first["ia"], second["ia"])
         with pytest.raises(CollapseError, match=r"layer 2"):
@@ -99,17 +99,17 @@ class TestSubEmbeddings:
     def test_a_model_without_projections_is_told_what_would_serve(self) -> None:
         tables = table_set([9, 8], 2, 1, seed=0, layers=0)
         with pytest.raises(CollapseError, match="drawn.pt .*DCNv2"):
-            sub_embedding_abundance(factorise(tables, Choices()))
+            sub_embedding_abundance(factorise(tables, AnalysisSettings()))
 
     def test_projections_that_are_not_finite_are_refused(self) -> None:
         tables = table_set([9, 8], 2, 2, seed=0)
         assert isinstance(tables.field_maps[1], ProjectionMaps)
         tables.field_maps[1].W[0, 1] = np.nan
         with pytest.raises(CollapseError, match=r"layer 0, set 1 .*drawn\.pt .*NaN"):
-            sub_embedding_abundance(factorise(tables, Choices()))
+            sub_embedding_abundance(factorise(tables, AnalysisSettings()))
 
     def test_sums_and_their_correlation(self) -> None:
-        factored = factorise(table_set([5, 9, 30, 100], 4, 1, seed=0), Choices())
+        factored = factorise(table_set([5, 9, 30, 100], 4, 1, seed=0), AnalysisSettings())
         pairs = sub_embedding_abundance(factored)
         matrix = pairs["ia"].to_numpy().reshape(4, 4)
         raw = pairs["ia_source"].to_numpy().reshape(4, 4)[:, 0]
@@ -146,7 +146,7 @@ class TestSubEmbeddings:
             co_influence(pairs, "both")  # type: ignore[arg-type]
 
     def test_one_field_has_no_correlation(self) -> None:
-        pairs = sub_embedding_abundance(factorise(table_set([5], 2, 1, seed=0), Choices()))
+        pairs = sub_embedding_abundance(factorise(table_set([5], 2, 1, seed=0), AnalysisSettings()))
         assert np.isnan(co_influence(pairs, "source")[1].pearson)
 
 
@@ -225,7 +225,7 @@ class TestLabels:
 class TestDiagnose:
     def test_each_number_of_a_trained_checkpoint(self, trained: dict[str, Path]) -> None:
         """Twins on the tables that the checkpoint holds, the sets side by side."""
-        frame = diagnose(trained["dcnv2-4x2"], choices=PAPER)
+        frame = diagnose(trained["dcnv2-4x2"], settings=PAPER)
         assert list(frame.columns) == list(COLUMNS)
         for row, table in zip(frame.itertuples(), load(trained["dcnv2-4x2"]), strict=True):
             assert (row.field, row.cardinality) == (table.field, len(table.E))
@@ -256,7 +256,7 @@ class TestDiagnose:
         assert found["rows_trained"].isna().all()
         assert found.attrs["choices"]["row_counts"] == "not known"
         with pytest.raises(CollapseError, match="n.pt .*--row-counts"):
-            diagnose(tables, choices=Choices(rows="frequency"))
+            diagnose(tables, settings=AnalysisSettings(rows="frequency"))
 
     def test_nan_is_refused_with_field_and_row(self) -> None:
         E = np.ones((4, 2))
@@ -272,9 +272,9 @@ class TestDiagnose:
         assert record["verdict"] == "not judged: every entry is zero"
 
     @pytest.mark.parametrize("wrong", [{"rows": "some"}, {"near_zero": -1}, {"draws": 98}])
-    def test_choices_are_checked(self, wrong: dict[str, object]) -> None:
+    def test_settings_are_checked(self, wrong: dict[str, object]) -> None:
         with pytest.raises(CollapseError):
-            Choices(**wrong)  # type: ignore[arg-type]
+            AnalysisSettings(**wrong)  # type: ignore[arg-type]
 
 
 class TestVerdict:

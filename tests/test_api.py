@@ -115,7 +115,7 @@ class TestSources:
         )
 
     def test_monitor(self, source: Any, fields: list[str]) -> None:
-        monitor = collapse.SpectrumMonitor(source, every=1)
+        monitor = collapse.SpectrumMonitor(source, every_n_steps=1)
         monitor.step()
         assert monitor.history["field"].tolist() == fields
         np.testing.assert_allclose(monitor.history["ia"], abundance(E), rtol=1e-6)
@@ -192,7 +192,7 @@ def test_a_notebook_shows_it(shown: Callable[[], Any]) -> None:
     """In a line, and as HTML in which a name is no tag."""
     value = shown()
     if isinstance(value, collapse.SpectrumMonitor):
-        value.look(1)
+        value.measure(1)
     assert len(repr(value)) < 200
     assert "<b>" not in value._repr_html_()
     assert "&lt;b&gt;" in value._repr_html_()

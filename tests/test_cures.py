@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from collapse import diagnose
-from collapse.analysis.choices import PAPER
+from collapse.analysis.settings import PAPER
 from collapse.paper.cures import REFERENCE, compare_cures, cure_of
 from collapse.paper.item import Item, item_of, record_profile
 from collapse.paper.profiles import Profile
@@ -39,7 +39,7 @@ def test_the_numbers_are_those_of_the_runs(item: Item) -> None:
             ours, theirs = runs[str(cure), seed], runs[REFERENCE, seed]
             tested = [json.loads((path / "manifest.json").read_text())["test"]["auc"] for path in (ours, theirs)]
             abundance = [
-                diagnose(path / "best.pt", choices=PAPER)["ia_normalised"].mean() for path in (ours, theirs)
+                diagnose(path / "best.pt", settings=PAPER)["ia_normalised"].mean() for path in (ours, theirs)
             ]
             aucs.append(tested[0])
             ias.append(abundance[0])

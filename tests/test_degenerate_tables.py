@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.analysis.json_report import as_json
+from collapse.analysis.settings import AnalysisSettings
 from collapse.io.field_maps import ProjectionMaps
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.paper.making import displays
@@ -51,7 +51,7 @@ def factored(kind: str, maps: str = "random") -> FactoredTables:
         ),
         field_maps=tuple(ProjectionMaps(layer=0, set=m, W=W, sizes=(K,) * FIELDS) for m in range(SETS)),
     )
-    return factorise(tables, Choices())
+    return factorise(tables, AnalysisSettings())
 
 
 @pytest.mark.parametrize(

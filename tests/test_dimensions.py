@@ -12,7 +12,7 @@ from collapse.measures.dimensions import (
     directions_above_bulk,
     directions_for_energy,
     effective_rank,
-    first_direction_share,
+    first_direction_fraction,
     participation_ratio,
     stable_rank,
 )
@@ -67,13 +67,13 @@ class TestCounts:
         assert stable_rank(known.sigma) == pytest.approx(np.sum(known.E**2) / np.linalg.norm(known.E, 2) ** 2)
         gram = known.E.T @ known.E
         assert participation_ratio(known.sigma) == pytest.approx(np.trace(gram) ** 2 / np.trace(gram @ gram))
-        assert first_direction_share(known.sigma) == pytest.approx(energy.max() / energy.sum())
+        assert first_direction_fraction(known.sigma) == pytest.approx(energy.max() / energy.sum())
 
     def test_a_batch_is_measured_at_once(self) -> None:
         sigma = np.array([[4.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
         np.testing.assert_array_equal(stable_rank(sigma), [1.25, 0])
         np.testing.assert_array_equal(directions_for_energy(sigma), [2, 0])
-        np.testing.assert_array_equal(first_direction_share(sigma), [0.8, 0])
+        np.testing.assert_array_equal(first_direction_fraction(sigma), [0.8, 0])
         assert directions_above_bulk(sigma, 30, 3).shape == (2,)
 
 
@@ -81,15 +81,15 @@ class TestDirectionsForEnergy:
     """The least number that hold a share."""
 
     @given(known_tables(), st.floats(0.01, 1))
-    def test_they_are_the_least(self, known: Known, share: float) -> None:
+    def test_they_are_the_least(self, known: Known, fraction: float) -> None:
         energy = np.sort(known.sigma**2)[::-1]
-        k = int(directions_for_energy(known.sigma, share=share))
+        k = int(directions_for_energy(known.sigma, fraction=fraction))
         assert 1 <= k <= len(energy)
-        assert energy[:k].sum() >= share * energy.sum() * (1 - 1e-12)
-        assert energy[: k - 1].sum() < share * energy.sum() * (1 + 1e-12)
+        assert energy[:k].sum() >= fraction * energy.sum() * (1 - 1e-12)
+        assert energy[: k - 1].sum() < fraction * energy.sum() * (1 + 1e-12)
 
     def test_extremes(self) -> None:
-        assert directions_for_energy(np.ones(7), share=1.0) == 7
+        assert directions_for_energy(np.ones(7), fraction=1.0) == 7
         assert directions_for_energy(np.array([5.0, 0, 0])) == 1
         assert directions_for_energy(np.zeros(3)) == 0
 

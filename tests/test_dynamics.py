@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from collapse import diagnose
-from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since, dynamics
+from collapse.analysis.settings import AnalysisSettings
 from collapse.errors import CollapseError
 from collapse.io.load import load
 
@@ -75,10 +75,10 @@ class TestBelowSince:
         E[1] = 100
         (customer,) = diagnose(tables).query("field == 'customer'")["verdict"]
         assert customer.startswith("collapsed from the start")
-        for choices, words in (
-            (Choices(rows="all"), "collapsed since epoch 1"),
-            (Choices(rows="frequency"), "collapsed: "),
-            (Choices(centred=True), "collapsed: "),
+        for settings, words in (
+            (AnalysisSettings(rows="all"), "collapsed since epoch 1"),
+            (AnalysisSettings(rows="frequency"), "collapsed: "),
+            (AnalysisSettings(centred=True), "collapsed: "),
         ):
-            (customer,) = diagnose(tables, choices=choices).query("field == 'customer'")["verdict"]
+            (customer,) = diagnose(tables, settings=settings).query("field == 'customer'")["verdict"]
             assert customer.startswith(words)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from collapse.errors import CollapseError
-from collapse.study.engines import Engine, engine
+from collapse.study.engines import Engine, open_executor
 from collapse.study.study import Study
 from collapse.study.submitit_executor import SubmititExecutor
 from tests.conftest import Collapse
@@ -106,7 +106,7 @@ def test_options_that_an_engine_does_not_know(
 ) -> None:
     with (
         pytest.raises(CollapseError, match=sentence),
-        engine(kind, options, jobs=1, folder=tmp_path) as executor,
+        open_executor(kind, options, jobs=1, folder=tmp_path) as executor,
     ):
         executor()
 

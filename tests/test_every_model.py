@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from collapse.analysis.choices import PAPER
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import PAPER
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 import collapse
 from collapse import load
-from collapse.analysis.choices import Choices
-from collapse.analysis.explain import SHARES, explain
+from collapse.analysis.explain import FRACTIONS, explain
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.analysis.words import model_warning
 from collapse.io.checkpoint.file import load_checkpoint
@@ -27,7 +27,7 @@ from tests.conftest import Collapse
 
 @pytest.mark.parametrize("name", ["dcnv2-4", "dcnv2-4x2", "ffm-2"])
 def test_partners_are_those_of_the_heatmap(name: str, trained: dict[str, Path]) -> None:
-    factored = factorise(load(trained[name]), Choices())
+    factored = factorise(load(trained[name]), AnalysisSettings())
     field = factored.tables.fields[1]
     found = explain(factored, field)
     pairs = sub_embedding_abundance(factored)
@@ -42,13 +42,13 @@ def test_partners_are_those_of_the_heatmap(name: str, trained: dict[str, Path]) 
 
 
 def test_sizes_hold_their_share(trained: dict[str, Path]) -> None:
-    factored = factorise(load(trained["dcnv2-4"]), Choices())
+    factored = factorise(load(trained["dcnv2-4"]), AnalysisSettings())
     found = explain(factored, factored.tables.fields[0])
-    energy = np.cumsum(factored.factors[0].sigma ** 2) / (factored.factors[0].sigma ** 2).sum()
-    for share in SHARES:
-        k = found.sizes[share]
-        assert energy[k - 1] >= share - 1e-12
-        assert k == 1 or energy[k - 2] < share
+    energy = np.cumsum(factored.measured[0].sigma ** 2) / (factored.measured[0].sigma ** 2).sum()
+    for fraction in FRACTIONS:
+        k = found.sizes[fraction]
+        assert energy[k - 1] >= fraction - 1e-12
+        assert k == 1 or energy[k - 2] < fraction
 
 
 def test_the_history_is_that_of_the_run(small_data: Path, tmp_path: Path, collapse: Collapse) -> None:

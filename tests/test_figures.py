@@ -14,8 +14,8 @@ from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures import style
@@ -38,7 +38,7 @@ Factored = Callable[..., list[FactoredTables]]
 @pytest.fixture
 def factored(trained: dict[str, Path]) -> Factored:
     """Return a function that factors trained checkpoints by name."""
-    return lambda *names: [factorise(load(trained[name]), Choices()) for name in names]
+    return lambda *names: [factorise(load(trained[name]), AnalysisSettings()) for name in names]
 
 
 # What a display draws in the tests of its contract; one checkpoint of DCNv2 where nothing is said.
@@ -66,7 +66,7 @@ def made(
     """Return a display of what serves it."""
     if display.number == "4":
         monkeypatch.setattr(
-            "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, every=10, seeds=2)
+            "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, measure_every=10, seeds=2)
         )
     if not issubclass(display, CheckpointDisplay):
         found = made_of(item(display.number))
@@ -76,7 +76,9 @@ def made(
     if display.needs_text_model:
         text = np.random.default_rng(0).standard_normal((50, 6))
         table = EmbeddingTable(field="token", E=text, sizes=(6,))
-        checkpoints.append(factorise(TableSet(name="text", source="text.npy", tables=(table,)), Choices()))
+        checkpoints.append(
+            factorise(TableSet(name="text", source="text.npy", tables=(table,)), AnalysisSettings())
+        )
     return display.from_checkpoints(checkpoints)
 
 
@@ -266,7 +268,7 @@ def test_not_all_of_many_fields_are_named(number: str) -> None:
     tables = tuple(EmbeddingTable(field=f"f{i}", E=random.normal(size=(3, K)), sizes=(K,)) for i in range(fields))
     maps = ProjectionMaps(layer=0, set=0, W=np.eye(fields * K), sizes=(K,) * fields)
     many = TableSet(name="many", source="many.pt", tables=tables, field_maps=(maps,))
-    display = display_of(number).from_checkpoints([factorise(many, Choices())]).plot()
+    display = display_of(number).from_checkpoints([factorise(many, AnalysisSettings())]).plot()
     named = [label.get_text() for ax in display.axes_ for label in ax.get_xticklabels() if label.get_text()]
     assert 100 < len([name for name in named if name.startswith("f")]) <= 200
     assert display.figure_ is not None

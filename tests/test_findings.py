@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy import stats
 
-from collapse.analysis.choices import PAPER, Choices
+from collapse.analysis.settings import PAPER, AnalysisSettings
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.paper.findings import interaction, multi_embedding, spectra, training
 from collapse.paper.findings.checking import CLAIMS, corrected
@@ -82,7 +82,7 @@ class TestJudging:
 
     def test_a_share_is_exact(self) -> None:
         values = np.ones((5, 20)) * np.where(np.arange(20) < 3, -1, 1)
-        found = judge(sample_of(values, kind="share"), Expected(low=0.9))
+        found = judge(sample_of(values, kind="fraction"), Expected(low=0.9))
         assert (found.effect, found.note) == (0.85, "17 of 20")
         assert found.p_holds == pytest.approx(stats.binom.sf(16, 20, 0.9))
         assert found.low < 0.85 < found.high
@@ -90,9 +90,9 @@ class TestJudging:
     def test_a_share_can_hold(self) -> None:
         """Among 43 claims, where all of Avazu's 22 fields agree."""
         expected = multi_embedding.sets_raise_abundance_of_most_fields.expected
-        assert 43 * judge(sample_of(np.ones((5, 22)), kind="share"), expected).p < 0.05
+        assert 43 * judge(sample_of(np.ones((5, 22)), kind="fraction"), expected).p < 0.05
 
-    @pytest.mark.parametrize("kind", ["mean", "every", "share"])
+    @pytest.mark.parametrize("kind", ["mean", "every", "fraction"])
     def test_of_fewer_than_five_nothing_is_said(self, kind: Any) -> None:
         found = judge(sample_of(np.ones((4, 3)), kind=kind), self.above)
         assert np.isnan(found.p_holds)
@@ -180,12 +180,12 @@ class TestErrorRates:
     def test_a_clear_effect_is_told(self) -> None:
         """Six deviations of one initialisation, among 18 claims, are told in nearly all studies."""
         random = np.random.default_rng(2)
-        told = 0
+        summary = 0
         for _ in range(100):
             effects = [finding_of(6 + random.standard_normal((5, 1)))]
             effects += [finding_of(random.standard_normal((5, 1))) for _ in range(17)]
-            told += corrected(effects)[0].verdict is Verdict.HOLDS
-        assert told / 100 > 0.95
+            summary += corrected(effects)[0].verdict is Verdict.HOLDS
+        assert summary / 100 > 0.95
 
 
 @dataclass
@@ -210,10 +210,10 @@ class Planted:
     def config(self) -> "Planted":
         return self
 
-    def fields(self, choices: Choices) -> pd.DataFrame:
-        share = self.ia_normalised * np.array([0.9, 1.0, 1.1])
+    def fields(self, settings: AnalysisSettings) -> pd.DataFrame:
+        fraction = self.ia_normalised * np.array([0.9, 1.0, 1.1])
         return pd.DataFrame(
-            {"field": ["a", "b", "c"], "ia": 10 * share, "ia_normalised": share, "degree": "collapsed"}
+            {"field": ["a", "b", "c"], "ia": 10 * fraction, "ia_normalised": fraction, "degree": "collapsed"}
         )
 
     @property
@@ -234,11 +234,11 @@ class PlantedRuns:
     def __init__(self, plant: Any) -> None:
         self.plant = plant
 
-    def of(self, *models: ModelConfig, share: float = 1.0) -> list[tuple[Planted, ...]]:
-        return self.at(*((model, share) for model in models))
+    def of(self, *models: ModelConfig, fraction: float = 1.0) -> list[tuple[Planted, ...]]:
+        return self.at(*((model, fraction) for model in models))
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[Planted, ...]]:
-        return [tuple(self.plant(model, share) for model, share in wanted)] * 5
+        return [tuple(self.plant(model, fraction) for model, fraction in wanted)] * 5
 
     def along(self, model: ModelConfig) -> list[Planted]:
         return [self.plant(model, 1.0)] * 5
@@ -309,8 +309,8 @@ HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
         (spectra.far_below_random, by_sets(0.9, 1), FAILS),
         (spectra.degree_grows_with_size, of_size(-0.1), HOLDS),
         (spectra.degree_grows_with_size, of_size(0.1), FAILS),
-        (spectra.more_data_does_not_help_large_tables, lambda m, share: Planted(m, 1 - share / 2), HOLDS),
-        (spectra.more_data_does_not_help_large_tables, lambda m, share: Planted(m, share), FAILS),
+        (spectra.more_data_does_not_help_large_tables, lambda m, fraction: Planted(m, 1 - fraction / 2), HOLDS),
+        (spectra.more_data_does_not_help_large_tables, lambda m, fraction: Planted(m, fraction), FAILS),
         (spectra.sets_help_at_every_share, by_sets(0.4, 0.6), HOLDS),
         (spectra.sets_help_at_every_share, by_sets(0.6, 0.4), FAILS),
         (interaction.regularising_raises_abundance, by_penalty(0.4, 0.6, "ia_normalised"), HOLDS),

@@ -140,11 +140,11 @@ def test_an_unknown_data_set_is_refused_with_what_there_is(name: str) -> None:
 
 
 def test_a_share_is_of_the_same_flights(data: PreparedData) -> None:
-    share = load_data("flights:0.01")
-    assert share.rows == 3273
-    assert share.schema.name == "flights:0.01"
-    assert share.data_hash == load_data("flights:0.010").data_hash != data.data_hash
-    assert abs(float(share.labels.mean()) - float(data.labels.mean())) < 0.03
+    fraction = load_data("flights:0.01")
+    assert fraction.rows == 3273
+    assert fraction.schema.name == "flights:0.01"
+    assert fraction.data_hash == load_data("flights:0.010").data_hash != data.data_hash
+    assert abs(float(fraction.labels.mean()) - float(data.labels.mean())) < 0.03
     assert load_data("flights:1").data_hash == data.data_hash
 
 

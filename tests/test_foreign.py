@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from collapse import diagnose, load
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.readers.field_sizes import FieldSizes
@@ -55,7 +55,7 @@ def assert_abundances(tables: TableSet, expected: Mapping[str, Tensor]) -> None:
 
 
 def of_pairs(tables: TableSet, layer: int = 0) -> "pd.Series[float]":
-    pairs = sub_embedding_abundance(factorise(tables, Choices()), layer=layer)
+    pairs = sub_embedding_abundance(factorise(tables, AnalysisSettings()), layer=layer)
     return pairs.set_index(["source", "target"])["ia"]
 
 

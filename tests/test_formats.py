@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from collapse import load
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
@@ -57,7 +57,7 @@ def test_every_field_has_a_size_and_a_place_of_its_own(of_different_sizes: Check
     assert (tables.sizes, a.sizes, b.sizes) == ((2, 3), (3, 3), (2, 2))
     np.testing.assert_array_equal(a.E, np.hstack([state["a.0"], state["a.1"]]))
     np.testing.assert_array_equal(b.E, np.hstack([state["b"][5:12, 4:6], state["b"][5:12, 1:3]]))
-    pairs = sub_embedding_abundance(factorise(tables, Choices())).set_index(["source", "target"])["ia"]
+    pairs = sub_embedding_abundance(factorise(tables, AnalysisSettings())).set_index(["source", "target"])["ia"]
     of_sets = [b.set(0) @ state["W.0"][:3, 3:].T, b.set(1) @ (state["n.1"][0, 1] * state["W.1"][:3, 3:]).T]
     assert pairs["b", "a"] == pytest.approx(information_abundance(np.hstack(of_sets)), rel=1e-6)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import diagnose
-from collapse.analysis.baseline import check_choices, read_baseline, with_baseline
+from collapse.analysis.baseline import check_settings, read_baseline, with_baseline
 from collapse.analysis.condition import failing
 from collapse.errors import CollapseError
 from tests.conftest import Collapse
@@ -245,9 +245,9 @@ def test_a_baseline_that_was_edited_by_hand(
 ) -> None:
     """Is read, or refused in a sentence."""
     field = {"field": "a", "degree": "collapsed", "ia_normalised": 0.1, "k99": 3}
-    choices = {"rows": "all", "layer": 0}
-    content: dict[str, Any] = {"fields": [field], "choices": choices}
-    for part in (content, field, choices):
+    settings = {"rows": "all", "layer": 0}
+    content: dict[str, Any] = {"fields": [field], "choices": settings}
+    for part in (content, field, settings):
         if place in part:
             part[place] = value
     path = tmp_path_factory.mktemp("edited") / "a.json"
@@ -259,5 +259,5 @@ def test_a_baseline_that_was_edited_by_hand(
     else:
         now = diagnose({"a": np.eye(9, 4)})
         with suppress(CollapseError):
-            check_choices(before, now, path)
+            check_settings(before, now, path)
         failing(with_baseline(now, before), "ia_normalised_change < 0 or ia < 0")

@@ -57,13 +57,13 @@ def test_sizes_and_settings_beside_the_model(tmp_path: Path) -> None:
 @given(
     model=st.sampled_from(["dcnv2-4", "fm-3x2", "dcnv2-10x4,regularised=lambda", "ffm", "dnn-5,depth=4"]),
     epochs=st.integers(1, 9),
-    share=st.sampled_from([0.1, 0.5, 1.0]),
+    fraction=st.sampled_from([0.1, 0.5, 1.0]),
     seed=st.integers(0, 5),
 )
 def test_a_runs_own_config_is_a_grid_of_that_run(
-    model: str, epochs: int, share: float, seed: int, tmp_path_factory: pytest.TempPathFactory
+    model: str, epochs: int, fraction: float, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    config = RunConfig(model=model_config(model), epochs=epochs, train_share=share, seeds=Seeds(order=seed))
+    config = RunConfig(model=model_config(model), epochs=epochs, train_share=fraction, seeds=Seeds(order=seed))
     path = tmp_path_factory.mktemp("grid") / "config.json"
     path.write_text(json.dumps(config.as_dict()))
     assert read_grid(path) == (config,)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.io.checkpoint.file import load_checkpoint, save_checkpoint
 from collapse.io.load import load
 from collapse.paper.item import item_of
@@ -76,7 +76,7 @@ def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, co
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["line ends and a NUL", "nothing"])
 def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) -> None:
-    factored = factorise(load(odd(trained["dcnv2-4x2"], NAMES[kind], tmp_path)), Choices())
+    factored = factorise(load(odd(trained["dcnv2-4x2"], NAMES[kind], tmp_path)), AnalysisSettings())
     for number, display in displays().items():
         if number != "4":
             made = display.from_checkpoints([factored])

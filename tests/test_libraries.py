@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from collapse import load
-from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.io.readers.field_sizes import read_field_sizes
 from collapse.io.readers.selection import Selection
@@ -66,7 +66,7 @@ def test_every_table_is_found_with_its_numbers(written: tuple[str, Path]) -> Non
     tables = load(path, selection=selection)
     assert tables.description["read as"] == family
     assert tables.fields == tuple(truth)
-    factored = factorise(tables, Choices())
+    factored = factorise(tables, AnalysisSettings())
     found = diagnose_factored(factored)["ia"]
     assert found.tolist() == pytest.approx([abundance(E) for E in truth.values()], rel=1e-6)
     if W is not None:

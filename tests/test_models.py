@@ -102,8 +102,8 @@ def test_dropout_zeroes_a_share_p_and_keeps_the_mean(p: float, seed: int) -> Non
     torch.manual_seed(seed)
     x = torch.full((200, 199), 3.0)
     dropped = Dropout(p)(x)
-    share = (dropped == 0).double().mean().item()
-    assert abs(share - p) < 5 * (p * (1 - p) / x.numel()) ** 0.5 + 2**-16
+    fraction = (dropped == 0).double().mean().item()
+    assert abs(fraction - p) < 5 * (p * (1 - p) / x.numel()) ** 0.5 + 2**-16
     kept = dropped[dropped != 0]
     torch.testing.assert_close(kept, torch.full_like(kept, 3 / (1 - p)), rtol=1e-4, atol=0)
 

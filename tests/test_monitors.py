@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from collapse import diagnose, load
-from collapse.analysis.choices import PAPER
 from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factorised import factorise
+from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.analysis.monitors import AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.settings import PAPER
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint
@@ -34,12 +34,12 @@ def config(small_data: Path) -> RunConfig:
 
 
 def test_they_keep_what_the_analysis_finds_at_the_end(config: RunConfig, tmp_path: Path) -> None:
-    Run(config, tmp_path, "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()], every=2).train()
+    Run(config, tmp_path, "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()], monitor_every=2).train()
     kept = pd.read_csv(tmp_path / "abundance.csv")
     assert kept["epoch"].unique().tolist() == [0, 1, 2, 3]
     assert (kept.drop_duplicates("step")["step"].diff().dropna() > 0).all()
     last = kept[kept["step"] == kept["step"].max()]
-    fields = diagnose(tmp_path / "last.pt", choices=PAPER)
+    fields = diagnose(tmp_path / "last.pt", settings=PAPER)
     assert last["field"].tolist() == fields["field"].tolist()
     np.testing.assert_allclose(last["ia"], fields["ia"])
     np.testing.assert_allclose(last["ia_normalised"], fields["ia_normalised"])
@@ -51,7 +51,9 @@ def test_they_keep_what_the_analysis_finds_at_the_end(config: RunConfig, tmp_pat
 
 
 def test_they_change_nothing(config: RunConfig, tmp_path: Path) -> None:
-    Run(config, tmp_path / "with", "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()], every=1).train()
+    Run(
+        config, tmp_path / "with", "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()], monitor_every=1
+    ).train()
     Run(config, tmp_path / "without", "cpu").train()
     assert (tmp_path / "with" / "best.pt").read_bytes() == (tmp_path / "without" / "best.pt").read_bytes()
     assert not (tmp_path / "without" / "abundance.csv").exists()
@@ -67,10 +69,10 @@ def test_a_resumed_run_keeps_the_same_rows(config: RunConfig, tmp_path: Path) ->
                 raise RunStopped(tmp_path, 15)
             return super().__call__(checkpoint)
 
-    Run(config, tmp_path / "whole", "cpu", monitors=[AbundanceMonitor()], every=3).train()
+    Run(config, tmp_path / "whole", "cpu", monitors=[AbundanceMonitor()], monitor_every=3).train()
     with pytest.raises(RunStopped):
-        Run(config, tmp_path / "cut", "cpu", monitors=[Stop()], every=3).train()
-    Run(config, tmp_path / "cut", "cpu", monitors=[AbundanceMonitor()], every=3).train(resume=True)
+        Run(config, tmp_path / "cut", "cpu", monitors=[Stop()], monitor_every=3).train()
+    Run(config, tmp_path / "cut", "cpu", monitors=[AbundanceMonitor()], monitor_every=3).train(resume=True)
     assert (tmp_path / "cut" / "abundance.csv").read_bytes() == (tmp_path / "whole" / "abundance.csv").read_bytes()
 
 
@@ -102,8 +104,8 @@ def test_tensorboard_shows_the_metrics_and_hides_what_a_resume_comes_to_again(
 
     monitors = [AbundanceMonitor()]
     with pytest.raises(RunStopped):
-        Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(report=stop)
-    Run(config, tmp_path, "cpu", monitors=monitors, every=4, tensorboard=True).train(resume=True)
+        Run(config, tmp_path, "cpu", monitors=monitors, monitor_every=4, tensorboard=True).train(report=stop)
+    Run(config, tmp_path, "cpu", monitors=monitors, monitor_every=4, tensorboard=True).train(resume=True)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()

@@ -38,7 +38,7 @@ def test_the_same_predictions_do_not_differ(seed: int) -> None:
     before = Predictions(labels=labels, logits=logits)
     same = paired_differences(before, before, resamples=20)
     for each in same.values():
-        assert (each.value, each.low, each.high, each.is_told) == (0, 0, 0, False)
+        assert (each.value, each.low, each.high, each.is_significant) == (0, 0, 0, False)
     doubled = paired_differences(before, Predictions(labels=labels, logits=2 * logits), resamples=20)
     assert (doubled["auc"].low, doubled["auc"].high) == (0, 0)
     assert doubled["logloss"].value != 0
@@ -54,7 +54,7 @@ def test_the_value_is_that_of_all_rows_and_swaps_its_sign() -> None:
         assert there[name].value == pytest.approx(value)
         assert there[name].low <= value <= there[name].high
         assert back[name].low == pytest.approx(-there[name].high)
-    assert there["auc"].is_told
+    assert there["auc"].is_significant
     assert there["auc"].high < 0
 
 
@@ -70,7 +70,7 @@ def test_the_interval_covers_what_it_says() -> None:
         found = paired_differences(
             Predictions(labels=labels, logits=one), Predictions(labels=labels, logits=other), resamples=300
         )
-        covered += not found["auc"].is_told
+        covered += not found["auc"].is_significant
     assert abs(covered / 400 - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 400) + 0.005
 
 

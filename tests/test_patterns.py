@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.errors import CollapseError
-from collapse.measures.patterns import pattern_divergence, unitary_distance
+from collapse.measures.projections import pattern_divergence, unitary_distance
 from tests.strategies import orthonormal
 from tests.test_analysis import table_set
 

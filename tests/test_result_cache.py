@@ -10,7 +10,7 @@ from collapse.study.result_cache import FOLDER, cached_result, sha256_of_code
 
 
 def test_only_the_same_question_finds_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another checkpoint, other choices, another name or changed code compute anew."""
+    """Another checkpoint, other settings, another name or changed code compute anew."""
     checkpoint = tmp_path / "best.pt"
     checkpoint.write_bytes(b"a checkpoint")
     computed: list[None] = []

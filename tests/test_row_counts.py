@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from collapse import diagnose, load
-from collapse.analysis.choices import Choices
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.verdicts import Degree
 from collapse.errors import CollapseError
 from collapse.io.readers.row_counts import RowCounts, read_row_counts
@@ -36,7 +36,9 @@ def test_trained_rows_of_rank_one_are_collapsed_however_many_were_never_trained(
     E = np.r_[trained, 0.2 * random.standard_normal((4750, 32))]
     counts = (np.arange(5000) < 250).astype(np.int64)
     tables = load(E, selection=counted(E, counts))
-    by_default, over_all = (diagnose(tables, choices=each).iloc[0] for each in (None, Choices(rows="all")))
+    by_default, over_all = (
+        diagnose(tables, settings=each).iloc[0] for each in (None, AnalysisSettings(rows="all"))
+    )
     assert by_default["degree"] == Degree.COLLAPSED
     assert "rows look untouched" in diagnose({"table": E})["verdict"].iloc[0]
     assert over_all["degree"] != Degree.COLLAPSED
@@ -46,19 +48,19 @@ def test_trained_rows_of_rank_one_are_collapsed_however_many_were_never_trained(
 @given(
     D=st.integers(20, 900),
     K=st.integers(2, 12),
-    share=st.floats(0.2, 0.9),
+    fraction=st.floats(0.2, 0.9),
     seed=st.integers(0, 99),
     exponent=st.sampled_from([-400, 0, 400]),
 )
-def test_both_readings_are_measured_in_one_pass(D: int, K: int, share: float, seed: int, exponent: int) -> None:
+def test_both_readings_are_measured_in_one_pass(D: int, K: int, fraction: float, seed: int, exponent: int) -> None:
     """Those of the trained rows and of all, from the Gram matrices of the two kinds of rows."""
     random = np.random.default_rng(seed)
     E = np.ldexp(random.standard_normal((D, K)) * np.geomspace(1, 0.1, K), exponent)
-    counts = random.integers(1, 9, D) * (random.random(D) < share)
+    counts = random.integers(1, 9, D) * (random.random(D) < fraction)
     counts[:3] = 1
     tables = load(E, selection=counted(E, counts))
-    for choices in (Choices(), Choices(rows="all")):
-        found = diagnose(tables, choices=choices).iloc[0]
+    for settings in (AnalysisSettings(), AnalysisSettings(rows="all")):
+        found = diagnose(tables, settings=settings).iloc[0]
         for name, rows in (("adjusted_trained", counts > 0), ("adjusted_all", np.ones(D, bool))):
             ia = information_abundance(E[rows])
             plain = adjusted_abundance(ia, random_abundance(int(rows.sum()), K).mean)
@@ -72,7 +74,7 @@ def test_a_field_that_was_never_looked_up_is_not_judged() -> None:
     assert found["verdict"] == "not judged: training looked up none of its rows"
     assert found["ia"] == pytest.approx(information_abundance(TABLES["user"]))
     with pytest.raises(CollapseError, match="no row of field 'table'"):
-        diagnose(tables, choices=Choices(rows="frequency"))
+        diagnose(tables, settings=AnalysisSettings(rows="frequency"))
 
 
 class TestFiles:

@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from collapse import load
-from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.shards import DaskDecomposer
 from collapse.dask_client import results
 from collapse.errors import CollapseError
@@ -54,19 +54,19 @@ def both(E: NDArray[Any], client: "Client", tmp_path: Path, **given: Any) -> tup
     """Factor a table here and by shards of 4 kB."""
     np.save(tmp_path / "a.npy", E)
     tables = load(tmp_path / "a.npy")
-    choices = Choices(rows=given.pop("rows", "all"))
+    settings = AnalysisSettings(rows=given.pop("rows", "all"))
     if counts := given.get("counts"):
         (one,) = tables
         counted = EmbeddingTable(field=one.field, E=one.E, sizes=one.sizes, row_counts=np.resize(counts, len(E)))
         tables = TableSet(name="a", source="a", tables=(counted,))
-    engine = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
-    assert engine.takes(tables.tables[0])
-    return factorise(tables, choices), factorise(tables, choices, engine=engine)
+    decomposer = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
+    assert decomposer.takes(tables.tables[0])
+    return factorise(tables, settings), factorise(tables, settings, decomposer=decomposer)
 
 
 def assert_same(there: FactoredTables, here: FactoredTables) -> None:
     """Compare singular values to 1e-12 of the largest, and every measure."""
-    ours, theirs = there.factors[0].sigma, here.factors[0].sigma
+    ours, theirs = there.measured[0].sigma, here.measured[0].sigma
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * theirs[0])
     found, expected = diagnose_factored(there), diagnose_factored(here)
     np.testing.assert_allclose(found["ia"], expected["ia"], rtol=1e-12)
@@ -104,9 +104,9 @@ def test_a_row_that_is_not_finite_is_named(client: "Client", tmp_path: Path) -> 
     E = table(3000, 6, 1)
     E[2345, 3] = np.nan
     np.save(tmp_path / "a.npy", E)
-    engine = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
+    decomposer = DaskDecomposer(client=client, path=tmp_path / "a.npy", selection=Selection(), shard_bytes=4096)
     with pytest.raises(CollapseError, match="row 2345"):
-        factorise(load(tmp_path / "a.npy"), Choices(), engine=engine)
+        factorise(load(tmp_path / "a.npy"), AnalysisSettings(), decomposer=decomposer)
 
 
 @pytest.fixture
@@ -131,11 +131,11 @@ def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: "Clien
         E[start : start + 1_000_000] = random.random((1_000_000, 12), np.float32)
     tables = load(tmp_path / "a.npy")
     before = peak_memory(one_worker)
-    engine = DaskDecomposer(client=one_worker, path=tmp_path / "a.npy", selection=Selection())
-    there = factorise(tables, Choices(), engine=engine).factors[0]
+    decomposer = DaskDecomposer(client=one_worker, path=tmp_path / "a.npy", selection=Selection())
+    there = factorise(tables, AnalysisSettings(), decomposer=decomposer).measured[0]
     # A shard of 32 MB that is read piece by piece, and the norms of its rows.
     assert peak_memory(one_worker) - before < 100e6 < E.nbytes
-    np.testing.assert_allclose(there.sigma, factorise(tables, Choices()).factors[0].sigma, rtol=1e-12)
+    np.testing.assert_allclose(there.sigma, factorise(tables, AnalysisSettings()).measured[0].sigma, rtol=1e-12)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system gives no pages back on request")

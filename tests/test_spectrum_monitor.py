@@ -30,7 +30,7 @@ class Model(nn.Module):
 def test_what_is_logged_is_the_abundance_of_the_moment() -> None:
     """Tables of one column are none; a table that training changes is measured as it is then."""
     model, logged = Model(), []
-    monitor = SpectrumMonitor(model, every=2, log=lambda values, step: logged.append((step, values)))
+    monitor = SpectrumMonitor(model, every_n_steps=2, log=lambda values, step: logged.append((step, values)))
     for step in range(1, 6):
         with torch.no_grad():
             model.user.weight.mul_(torch.tensor([1.0, 0.9, 0.8, 0.5]))
@@ -56,7 +56,7 @@ def test_a_weight_that_is_replaced_is_seen() -> None:
     model = Model()
     monitor = SpectrumMonitor(model)
     model.item.weight = nn.Parameter(torch.ones(30, 4))
-    assert monitor.look(1)["spectrum/ia/item"] == pytest.approx(1)
+    assert monitor.measure(1)["spectrum/ia/item"] == pytest.approx(1)
 
 
 KINDS = [np.asarray, torch.as_tensor, nn.Parameter, lambda E: nn.Embedding(9, 3, _weight=E)]
@@ -65,7 +65,7 @@ KINDS = [np.asarray, torch.as_tensor, nn.Parameter, lambda E: nn.Embedding(9, 3,
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_by_name(kind: Any) -> None:
     E = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
-    found = SpectrumMonitor({"a": kind(E)}, prefix="p").look(7)
+    found = SpectrumMonitor({"a": kind(E)}, prefix="p").measure(7)
     assert found["p/ia/a"] == pytest.approx(information_abundance(E))
 
 
@@ -75,7 +75,7 @@ def test_it_changes_nothing() -> None:
     model(torch.ones(3, 3, dtype=torch.int64)).sum().backward()
     before = [(p.detach().clone(), None if p.grad is None else p.grad.clone()) for p in model.parameters()]
     random = torch.get_rng_state()
-    SpectrumMonitor(model).look(1)
+    SpectrumMonitor(model).measure(1)
     assert torch.equal(torch.get_rng_state(), random)
     for (weight, gradient), parameter in zip(before, model.parameters(), strict=True):
         assert torch.equal(weight, parameter)
@@ -87,9 +87,9 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="Linear"):
         SpectrumMonitor(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="every is 0"):
-        SpectrumMonitor(Model(), every=0)
+        SpectrumMonitor(Model(), every_n_steps=0)
     with pytest.raises(ValueError, match="'a': row 1"):
-        SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).look(1)
+        SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).measure(1)
 
 
 IDS = torch.randint(1, 30, (64, 3), generator=torch.Generator().manual_seed(0))
@@ -117,7 +117,7 @@ def test_in_lightning(tmp_path: Path) -> None:
             def configure_optimizers(self) -> torch.optim.Optimizer:
                 return torch.optim.SGD(self.parameters(), lr=0.1)
 
-        callback, logger = SpectrumCallback(every=2), CSVLogger(tmp_path, name="", version="")
+        callback, logger = SpectrumCallback(every_n_steps=2), CSVLogger(tmp_path, name="", version="")
         trainer = pl.Trainer(
             max_epochs=1, accumulate_grad_batches=2, accelerator="cpu", logger=logger, callbacks=[callback],
             enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
@@ -153,12 +153,12 @@ def test_in_hugging_faces_trainer(tmp_path: Path) -> None:
         )  # fmt: skip
         data = [{"ids": row} for row in IDS]
         trainer = Trainer(WithLoss(), arguments, train_dataset=data)
-        callback = SpectrumCallback(trainer, every=2)
+        callback = SpectrumCallback(trainer, every_n_steps=2)
         trainer.add_callback(callback)
         trainer.train()
-    looks = [entry for entry in trainer.state.log_history if "spectrum/ia_mean" in entry]
-    assert [entry["step"] for entry in looks] == [2, 4]
-    assert looks[0]["spectrum/ia/user"] == pytest.approx(callback.monitor.history["ia"].iloc[0])
+    measurements = [entry for entry in trainer.state.log_history if "spectrum/ia_mean" in entry]
+    assert [entry["step"] for entry in measurements] == [2, 4]
+    assert measurements[0]["spectrum/ia/user"] == pytest.approx(callback.monitor.history["ia"].iloc[0])
 
 
 def test_a_table_has_the_name_that_analyze_gives_it(tmp_path: Path, collapse: Collapse) -> None:
@@ -168,6 +168,6 @@ def test_a_table_has_the_name_that_analyze_gives_it(tmp_path: Path, collapse: Co
     torch.save(model.state_dict(), tmp_path / "a.pt")
     by_file = {row["field"] for row in json.loads(collapse("analyze", tmp_path / "a.pt", "--json")[1])["fields"]}
     for source in (model, model.state_dict(), nn.DataParallel(model)):
-        monitor = SpectrumMonitor(source, every=1)
+        monitor = SpectrumMonitor(source, every_n_steps=1)
         monitor.step()
         assert set(monitor.history["field"]) == by_file == {"user", "item"}

@@ -14,11 +14,11 @@ from sklearn.metrics import roc_auc_score
 
 from collapse.measures.statistics import (
     estimate,
+    fraction_interval,
     holm,
     initialisations_needed,
     p_above,
     p_below,
-    share_interval,
 )
 from collapse.paper.findings.auc_rows import placements, row_variance
 
@@ -76,10 +76,10 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
 
 
 def test_a_share_is_exact() -> None:
-    low, high = share_interval(29, 31)
+    low, high = fraction_interval(29, 31)
     assert stats.binom.sf(28, 31, low) == pytest.approx(0.025)
     assert stats.binom.cdf(29, 31, high) == pytest.approx(0.025)
-    assert share_interval(5, 5)[1] == 1
+    assert fraction_interval(5, 5)[1] == 1
 
 
 def test_how_many_initialisations_would_tell() -> None:

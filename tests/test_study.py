@@ -117,8 +117,8 @@ class TestKept:
             calls.append(1)
             return self.FRAME
 
-        for choices in ({"a": 1}, {"a": 1}, {"a": 2}):
-            assert cached_result(path, "x", choices, compute)["x"].tolist() == [0.1, 1 / 3]
+        for settings in ({"a": 1}, {"a": 1}, {"a": 2}):
+            assert cached_result(path, "x", settings, compute)["x"].tolist() == [0.1, 1 / 3]
         assert len(calls) == 2
         path.write_bytes(b"second")
         cached_result(path, "x", {"a": 1}, compute)
@@ -147,7 +147,7 @@ class TestKept:
 @given(st.integers(1, 300), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5))
 def test_a_smaller_share_is_part_of_a_larger_one(rows: int, a: float, b: float, seed: int) -> None:
     of = np.arange(rows) * 3
-    small, large = (nested_subset(of, share, seed=seed) for share in sorted((a, b)))
+    small, large = (nested_subset(of, fraction, seed=seed) for fraction in sorted((a, b)))
     assert set(small) <= set(large) <= set(of)
     assert len(large) == max(int(max(a, b) * rows), 1)
     assert np.all(np.diff(large) > 0)

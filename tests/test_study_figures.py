@@ -14,13 +14,13 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from collapse.analysis.choices import PAPER
+from collapse.analysis.settings import PAPER
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 from collapse.figures.display import Display
 from collapse.figures.regenerate import regenerate
 from collapse.paper.catalogue import CATALOGUE, all_items, runs_of
-from collapse.paper.item import Item, item_of, record_profile
+from collapse.paper.item import Item, item_of, read_profile, record_profile
 from collapse.paper.making import made_of
 from collapse.paper.profiles import PROFILES, SIX, Profile, profile_of
 from collapse.paper.render import Rendered, write_page
@@ -72,8 +72,8 @@ def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_its_interval(study
     display = figure(item).plot()
     [ax] = display.axes_
     assert list(lines(ax)) == ["DNN", "IPNN", "NFwFM", "xDeepFM", "DCNv2", "FinalMLP"]
-    factors, means = xy(lines(ax)["DCNv2"])
-    assert factors == [1, 2, 3, 4, 10]
+    multiples, means = xy(lines(ax)["DCNv2"])
+    assert multiples == [1, 2, 3, 4, 10]
     # A seed more is a thousandth more, a size more three; DCNv2's 15 runs come after four models' 60.
     assert means == pytest.approx([0.7 + (60 + 3 * size + 1) / 1000 for size in range(5)])
     assert len(bands(ax)) == len(SIX)
@@ -105,6 +105,16 @@ def test_all_is_what_the_profile_asks_for(tmp_path: Path) -> None:
     assert len(set(runs) - set(CATALOGUE["findings"].runs(flights))) <= 5
     record_profile(tmp_path, flights)
     assert item_of(tmp_path, "findings").profile == flights
+
+
+def test_a_study_recorded_with_former_names_of_settings_is_read(tmp_path: Path) -> None:
+    flights = profile_of("flights")
+    record_profile(tmp_path, flights)
+    text = (tmp_path / "study.json").read_text()
+    (tmp_path / "study.json").write_text(
+        text.replace('"multiples"', '"factors"').replace('"fractions"', '"shares"')
+    )
+    assert read_profile(tmp_path) == flights
 
 
 def test_one_seed_has_no_band(profile: Profile, tmp_path: Path) -> None:
@@ -144,8 +154,8 @@ def test_captions_of_regularised_runs_say_how_far_regularising_took(study: Study
         metrics = pd.read_csv(folder.metrics).assign(unitary_distance=[0.9, distance, 0.8])
         metrics.to_csv(folder.metrics, index=False)
         folder.write_manifest({**folder.read_manifest(), "best_epoch": 2})
-    told = "distance of the projections from unitary ones: 0.70 (DCNv2), 0.20 (DCNv2, regularised=lambda)"
-    assert told in figure(item).caption
+    summary = "distance of the projections from unitary ones: 0.70 (DCNv2), 0.20 (DCNv2, regularised=lambda)"
+    assert summary in figure(item).caption
 
 
 def test_a_panel_a_model_with_a_line_a_variant(study: Study) -> None:
@@ -185,12 +195,12 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     assert "--seeds 3 --base-size 2 --out" in study("1a", leave_out=1).command
     fewer = pretended(tmp_path / "fewer", replace(profile, rows=0.1), "table-2")
     assert "--rows 0.1 --out" in fewer.command
-    assert "K = 2 at 1x, enlarged 10x, 0.1 of the training rows" in fewer.told
+    assert "K = 2 at 1x, enlarged 10x, 0.1 of the training rows" in fewer.summary
     shares = sorted({run.config.train_share for run in fewer.runs})
-    assert shares == pytest.approx([share / 10 for share in fewer.profile.shares])
+    assert shares == pytest.approx([fraction / 10 for fraction in fewer.profile.fractions])
     assert shares[-1] == profile_of("smoke", rows=0.1).rows
     for rows in (0, 1.5, float("nan")):
-        with pytest.raises(CollapseError, match="above 0"):
+        with pytest.raises(CollapseError, match="greater than 0"):
             profile_of("smoke", rows=rows)
 
 
@@ -201,7 +211,7 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
     """From real runs where it reads checkpoints; those left out have tests of their own or want more data."""
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, name)
-    if CATALOGUE[name].of_checkpoints:
+    if CATALOGUE[name].is_of_checkpoints:
         for run in item.runs:
             execute(run.config.as_dict(), str(run.path), device="cpu", threads=1)
     elif name != "table-2":
@@ -269,7 +279,7 @@ def test_table_2_is_the_mean_over_the_fields_beside_the_papers(
     table = abundance_table(item)
     numbers = table.numbers
     assert len(numbers) == 45
-    assert sorted(set(numbers["train_share"])) == list(profile.shares)
+    assert sorted(set(numbers["train_share"])) == list(profile.fractions)
     assert list(numbers["embedding_size"][:9]) == [1, 2, 3, 4, 5, 6, 7, 8, 2]
     [row] = numbers[numbers["ia"].notna()].to_dict("records")
     assert (row["train_share"], row["variant"], row["printed_size"], row["printed"]) == (0.3, "ME", 40, 7.70)
@@ -293,7 +303,9 @@ def test_table_4_has_the_papers_rows_and_ours(profile: Profile, tmp_path: Path) 
 
 def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--figure all` leaves out what has no run, and says how to train it."""
-    monkeypatch.setattr("collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, every=10, seeds=2))
+    monkeypatch.setattr(
+        "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, measure_every=10, seeds=2)
+    )
     item = study("table-7")
     code, out, err = collapse("figures", item.folder, "--figure", "all")
     assert (code, err) == (0, "")

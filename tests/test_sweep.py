@@ -35,15 +35,15 @@ class TestRecipes:
     def test_table_1_is_every_model_at_every_size(self, name: str) -> None:
         profile = PROFILES[name]
         runs = CATALOGUE["table-1"].runs(profile)
-        sizes_each = 2 * len(profile.factors) - 1
+        sizes_each = 2 * len(profile.multiples) - 1
         expected = len(profile.models) * sizes_each * profile.repeats * len(profile.data)
         assert len(runs) == len(set(runs)) == expected
         for model in profile.models:
             of_model = [run for run in runs if run.model.model == model and run.seeds == Seeds()]
             sizes = {(run.model.embedding_size, run.model.sets) for run in of_model if run.data == profile.data[0]}
             base = profile.single(model).embedding_size
-            single = {(base * factor, 1) for factor in profile.factors}
-            assert sizes == single | {(base, sets) for sets in profile.factors}
+            single = {(base * factor, 1) for factor in profile.multiples}
+            assert sizes == single | {(base, sets) for sets in profile.multiples}
 
     def test_the_papers_sizes(self) -> None:
         paper = PROFILES["paper"]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from collapse.analysis.toy import _draw, toy_experiment
+from collapse.analysis.toy_experiment import _draw, toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.errors import CollapseError
 
-SMALL = ToySettings(cardinality=12, small=2, large=9, embedding_size=4, iterations=20, every=10, seeds=2)
+SMALL = ToySettings(cardinality=12, small=2, large=9, embedding_size=4, iterations=20, measure_every=10, seeds=2)
 
 
 @pytest.mark.parametrize(("case", "D_3"), [("small", 2), ("large", 9)])

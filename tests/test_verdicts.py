@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from collapse import diagnose, load, random_abundance
-from collapse.analysis.choices import Choices, Rows
+from collapse.analysis.settings import AnalysisSettings, Rows
 from collapse.analysis.verdicts import Cause, Degree
 from collapse.io.readers.row_counts import RowCounts
 from collapse.io.readers.selection import Selection
@@ -66,7 +66,7 @@ def test_nor_are_random_tables_whose_rows_are_weighted_by_frequency(D: int, K: i
     random, counts = np.random.default_rng(D * K), np.maximum(1, 10 * D // np.arange(1, D + 1))
     tables = {str(number): random.standard_normal((D, K)) for number in range(12)}
     given = Selection(row_counts=dict.fromkeys(tables, counts))
-    degrees = diagnose(load(tables, selection=given), choices=Choices(rows="frequency"))["degree"]
+    degrees = diagnose(load(tables, selection=given), settings=AnalysisSettings(rows="frequency"))["degree"]
     assert (degrees == Degree.COLLAPSED).sum() == 0
     assert (degrees == Degree.PARTLY).sum() <= 1
 
@@ -163,14 +163,14 @@ def test_centred_is_what_the_centred_table_is(weights: str | None, dtype: type[A
     given = None if weights is None else RowCounts(source="counts", by_field={"a": counts})
     tables = load({"a": E}, selection=Selection(row_counts=given))
     rows: Rows = "frequency" if weights == "frequency" else "trained"
-    found = diagnose(tables, choices=Choices(rows=rows, centred=True)).iloc[0]
+    found = diagnose(tables, settings=AnalysisSettings(rows=rows, centred=True)).iloc[0]
     w = {"trained": counts > 0, "frequency": counts}.get(str(weights), np.ones(3000)).astype(float)
     plain = E.astype(float)
     plain = np.sqrt(w)[:, None] * (plain - w @ plain / w.sum())
     sigma = np.linalg.svd(plain, compute_uv=False)
     assert found["ia"] == pytest.approx(sigma.sum() / sigma[0], rel=1e-9)
     assert found["adjusted_centred"] == pytest.approx(found["ia_adjusted"], abs=0.02)
-    uncentred = diagnose(tables, choices=Choices(rows=rows)).iloc[0]
+    uncentred = diagnose(tables, settings=AnalysisSettings(rows=rows)).iloc[0]
     assert uncentred["cause"] == Cause.MEAN
     assert uncentred["adjusted_centred"] == pytest.approx(found["ia_adjusted"], abs=0.02)
 

@@ -34,7 +34,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a field: ``field``, ``degree`` and the measures that it has. ``attrs`` holds the choices.
+        A row a field: ``field``, ``degree`` and the measures that it has. ``attrs`` holds the settings.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
     return frame
 
 
-def check_choices(baseline: pd.DataFrame, fields: pd.DataFrame, path: Path) -> None:
+def check_settings(baseline: pd.DataFrame, fields: pd.DataFrame, path: Path) -> None:
     """Refuse a baseline whose numbers are of other rows or of another layer.
 
     Parameters

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.dynamics import below_since
 from collapse.analysis.factorised import FactoredTable, FactoredTables, factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.verdicts import (
     COLLAPSED_BELOW,
     FEWEST_ROWS,
@@ -80,7 +80,7 @@ MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "ca
 """Those of them that are numbers."""
 
 
-def diagnose(source: Any, *, choices: Choices | None = None) -> pd.DataFrame:
+def diagnose(source: Any, *, settings: AnalysisSettings | None = None) -> pd.DataFrame:
     """Measure how far every field of a checkpoint or model is collapsed.
 
     Parameters
@@ -88,14 +88,14 @@ def diagnose(source: Any, *, choices: Choices | None = None) -> pd.DataFrame:
     source : str, Path or object
         The path of a checkpoint, a model (``nn.Module``), a state dict, arrays by name, one array or tensor, an
         ``nn.Embedding``, or what `load` returned.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter, and how the random baseline is drawn.
 
     Returns
     -------
     pandas.DataFrame
         One row a field in the model's order, the columns of `COLUMNS`. The sets of a multi-embedding model are
-        side by side. `attrs` holds the choices.
+        side by side. `attrs` holds the settings.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def diagnose(source: Any, *, choices: Choices | None = None) -> pd.DataFrame:
     >>> fields["ia"].round(6).tolist()
     [4.0, 1.0]
     """
-    return diagnose_factored(factorise(source, choices))
+    return diagnose_factored(factorise(source, settings))
 
 
 def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
@@ -128,13 +128,13 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
         As from `diagnose`.
     """
     since = _since(factored)
-    records = [_record(table, factored.choices, since.get(table.field)) for table in factored]
+    records = [_record(table, factored.settings, since.get(table.field)) for table in factored]
     frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype(
         {"rows_trained": "Int64", "above_bulk": "Int64"}
     )
     known = frame["rows_trained"].notna()
     counts = "known" if known.all() else "not known" if not known.any() else "known of some fields"
-    frame.attrs["choices"] = {**asdict(factored.choices), "row_counts": counts}
+    frame.attrs["choices"] = {**asdict(factored.settings), "row_counts": counts}
     return frame
 
 
@@ -145,37 +145,37 @@ _SMALL = 4096
 def _since(factored: FactoredTables) -> dict[str, int]:
     """Return since when fields have been collapsed, where the run kept it of the rows that entered here."""
     tables, epoch = factored.tables, factored.tables.description.get("epoch", "")
-    rows = factored.choices.rows
-    if rows == "frequency" or factored.choices.centred or not epoch.isdecimal():
+    rows = factored.settings.rows
+    if rows == "frequency" or factored.settings.centred or not epoch.isdecimal():
         return {}
     return below_since(tables.source, int(epoch), COLLAPSED_BELOW, rows=rows)
 
 
-def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[str, Any]:
+def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None) -> dict[str, Any]:
     D, K = table.rows, table.columns
     sigma = table.spectrum.values
     ia = float(abundance_of_spectrum(sigma))
-    random = _random(table, D, choices)
+    random = _random(table, D, settings)
     rows_of_norm = D - round(table.of_rows.near_zero * D)
     if rows_of_norm < FEWEST_ROWS:
         # One row of enormous norm makes all others near zero: that says nothing of them, unless they are zero.
         rows_of_norm = D - table.of_rows.zero
-    random_of_norm = random if rows_of_norm in (0, D) else _random(table, rows_of_norm, choices)
-    first_share = float(dimensions.first_direction_share(sigma))
+    random_of_norm = random if rows_of_norm in (0, D) else _random(table, rows_of_norm, settings)
+    first_share = float(dimensions.first_direction_fraction(sigma))
     adjusted = adjusted_abundance(ia, random.mean)
-    near = RandomMean(mean=random.mean, D=D, K=K, seed=choices.seed)
+    near = RandomMean(mean=random.mean, D=D, K=K, seed=settings.seed)
     of = causes(table.spectrum, table.of_rows.sums, D, near)
-    trained, everything = _trained_and_all(table, adjusted, near, choices)
+    trained, everything = _trained_and_all(table, adjusted, near, settings)
     evidence = Evidence(
         causes=of,
         adjusted=adjusted,
-        is_rare=_is_rare(ia, random, D, K, choices),
+        is_rare=_is_rare(ia, random, D, K, settings),
         rows=D,
         columns=K,
         is_zero=ia == 0,
         rows_of_norm=rows_of_norm,
         adjusted_of_norm=adjusted_abundance(ia, random_of_norm.mean),
-        is_rare_of_norm=_is_rare(ia, random_of_norm, rows_of_norm, K, choices),
+        is_rare_of_norm=_is_rare(ia, random_of_norm, rows_of_norm, K, settings),
         never_trained=table.rows_trained == 0,
         rows_untouched=table.of_rows.untouched,
         since=since,
@@ -205,7 +205,7 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
         "participation_ratio": float(dimensions.participation_ratio(sigma)),
         "first_share": first_share,
         **{
-            f"k{percent}": int(dimensions.directions_for_energy(sigma, share=percent / 100))
+            f"k{percent}": int(dimensions.directions_for_energy(sigma, fraction=percent / 100))
             for percent in (90, 95, 99)
         },
         "above_bulk": int(dimensions.directions_above_bulk(sigma, D, K)) if has_bulk else None,
@@ -229,28 +229,28 @@ def _record(table: FactoredTable, choices: Choices, since: int | None) -> dict[s
     }
 
 
-def _random(table: FactoredTable, rows: int, choices: Choices) -> RandomAbundance:
+def _random(table: FactoredTable, rows: int, settings: AnalysisSettings) -> RandomAbundance:
     """Draw random tables of some rows; a centred table has one less to vary."""
-    draws, seed = choices.draws, choices.seed
+    draws, seed = settings.draws, settings.seed
     if table.weights is None or table.weights.dtype == bool:
-        return random_abundance(max(1, rows - choices.centred), table.columns, draws=draws, seed=seed)
+        return random_abundance(max(1, rows - settings.centred), table.columns, draws=draws, seed=seed)
     return weighted_random_abundance(table.weights, table.columns, draws=draws, seed=seed)
 
 
-def _is_rare(ia: float, random: RandomAbundance, D: int, K: int, choices: Choices) -> bool:
+def _is_rare(ia: float, random: RandomAbundance, D: int, K: int, settings: AnalysisSettings) -> bool:
     """Tell whether random tables of the shape hardly ever have an abundance as low, heavy-tailed ones either."""
     if ia >= random.p01 or adjusted_abundance(ia, random.mean) >= PARTLY_BELOW:
         return ia < random.p01
     # Larger tables do not come as low by chance, whatever their law.
-    return max(1, D) * K > _SMALL or ia < heavy_tailed_p01(max(1, D), K, seed=choices.seed)
+    return max(1, D) * K > _SMALL or ia < heavy_tailed_p01(max(1, D), K, seed=settings.seed)
 
 
 def _trained_and_all(
-    table: FactoredTable, adjusted: float, near: RandomMean, choices: Choices
+    table: FactoredTable, adjusted: float, near: RandomMean, settings: AnalysisSettings
 ) -> tuple[float, float]:
     """Return the adjusted abundance over trained rows and over all; NaN where one is not known."""
     never, K, D = table.of_rows.sums.untrained, table.columns, table.cardinality
-    if choices.centred or choices.rows == "frequency":
+    if settings.centred or settings.rows == "frequency":
         return float("nan"), float("nan")
     if table.rows_trained is None or never is None:
         return float("nan"), adjusted

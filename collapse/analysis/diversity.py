@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import Choices
+from collapse.analysis.settings import AnalysisSettings
 from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.tables import EmbeddingTable, TableSet
@@ -18,7 +18,9 @@ from collapse.measures.angles import ColumnSpaces, diversity_of_cosines
 from collapse.measures.random_matrix import random_diversity
 
 
-def set_diversity(source: Any, *, split: int | None = None, choices: Choices | None = None) -> pd.DataFrame:
+def set_diversity(
+    source: Any, *, split: int | None = None, settings: AnalysisSettings | None = None
+) -> pd.DataFrame:
     """Return the mean diversity of every field's sets over all pairs of them.
 
     Parameters
@@ -27,7 +29,7 @@ def set_diversity(source: Any, *, split: int | None = None, choices: Choices | N
         A checkpoint, as `collapse.load` takes it.
     split : int, optional
         Take the table of a single-embedding model as this many sets of consecutive columns, of equal size.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Draws and seed of the random reference; all rows enter, as in the paper.
 
     Returns
@@ -42,10 +44,10 @@ def set_diversity(source: Any, *, split: int | None = None, choices: Choices | N
         If there is one set alone and no `split`, the columns cannot be split so, the sets differ in size, or a
         table holds NaN or infinity.
     """
-    return pd.DataFrame.from_records(list(_records(load(source), split, choices or Choices())))
+    return pd.DataFrame.from_records(list(_records(load(source), split, settings or AnalysisSettings())))
 
 
-def _records(tables: TableSet, split: int | None, choices: Choices) -> Iterator[dict[str, Any]]:
+def _records(tables: TableSet, split: int | None, settings: AnalysisSettings) -> Iterator[dict[str, Any]]:
     for table in tables:
         sets = _sets(table, tables, split)
         D, K = sets[0].shape
@@ -61,7 +63,7 @@ def _records(tables: TableSet, split: int | None, choices: Choices) -> Iterator[
             "columns": K,
             "div": float(np.mean([diversity_of_cosines(each, K) for each in cosines])),
             "div_rank": float(np.mean([diversity_of_cosines(each, K, divisor="rank") for each in cosines])),
-            "div_random": random_diversity(D, K, draws=choices.draws, seed=choices.seed),
+            "div_random": random_diversity(D, K, draws=settings.draws, seed=settings.seed),
         }
 
 

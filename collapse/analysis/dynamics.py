@@ -89,15 +89,15 @@ def below_since(
     CollapseError
         If the history cannot be read, or lacks a column.
     """
-    looks = history(checkpoint)
-    looks = looks[looks["epoch"] <= epoch].sort_values("step", kind="stable")
+    kept = history(checkpoint)
+    kept = kept[kept["epoch"] <= epoch].sort_values("step", kind="stable")
     if rows == "trained":
-        looks = looks.assign(adjusted=looks.get("ia_adjusted", np.nan)).dropna(subset=["adjusted"])
+        kept = kept.assign(adjusted=kept.get("ia_adjusted", np.nan)).dropna(subset=["adjusted"])
     else:
-        random = looks["ia"] / looks["ia_normalised"]
-        looks = looks.assign(adjusted=list(map(adjusted_abundance, looks["ia"], random)))
+        random = kept["ia"] / kept["ia_normalised"]
+        kept = kept.assign(adjusted=list(map(adjusted_abundance, kept["ia"], random)))
     found = {}
-    for field, of_field in looks.groupby("field", sort=False):
+    for field, of_field in kept.groupby("field", sort=False):
         above = of_field.loc[of_field["adjusted"] >= threshold, "step"].max()
         below = of_field if pd.isna(above) else of_field[of_field["step"] > above]
         if len(below):

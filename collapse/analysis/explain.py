@@ -14,8 +14,8 @@ from collapse.analysis.words import model_warning
 from collapse.errors import CollapseError
 from collapse.measures.dimensions import directions_for_energy
 
-SHARES = (0.9, 0.95, 0.99)
-"""The shares of the energy of which the sizes are told."""
+FRACTIONS = (0.9, 0.95, 0.99)
+"""Fractions of the energy for which sizes are given."""
 
 
 def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None = None) -> Explanation:
@@ -24,7 +24,7 @@ def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None =
     Parameters
     ----------
     factored : FactoredTables
-        The checkpoint; its choices say which layer's field maps enter.
+        The checkpoint; its settings say which layer's field maps enter.
     field : str
         The field.
     side : pandas.DataFrame, optional
@@ -48,15 +48,16 @@ def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None =
     number = tables.fields.index(field)
     frame = diagnose_factored(factored)
     order = frame["ia_adjusted"].rank(method="min", na_option="bottom")
-    table = factored.factors[number]
+    table = factored.measured[number]
     diagnosis = {str(name): value for name, value in frame.iloc[number].items()}
-    sizes = {share: int(directions_for_energy(table.spectrum.values, share=share)) for share in SHARES}
+    sigma = table.spectrum.values
+    sizes = {fraction: int(directions_for_energy(sigma, fraction=fraction)) for fraction in FRACTIONS}
     partners = _partners(factored, field, frame)
     return Explanation(
         field=field,
         diagnosis=diagnosis,
         columns=table.columns,
-        directions=directions(table, tables.tables[number], side=side, centred=factored.choices.centred),
+        directions=directions(table, tables.tables[number], side=side, centred=factored.settings.centred),
         advice=tuple(advice(diagnosis, tables, columns=table.columns, partners=partners)),
         warning=model_warning(tables),
         rank=int(order.iloc[number]),
@@ -71,9 +72,9 @@ def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None =
 
 def _partners(factored: FactoredTables, field: str, frame: pd.DataFrame) -> pd.DataFrame:
     columns = ["field", "ia", "left", "of_all", "ia_normalised"]
-    if not factored.tables.layer(factored.choices.layer):
+    if not factored.tables.layer(factored.settings.layer):
         return pd.DataFrame(columns=columns)
-    pairs = sub_embedding_abundance(factored, layer=factored.choices.layer)
+    pairs = sub_embedding_abundance(factored, layer=factored.settings.layer)
     pairs = pairs.assign(left=pairs["ia"] / pairs["ia_source"].replace(0, np.nan)).dropna(subset=["left"])
     of_all = pairs.groupby("target")["left"].mean()
     own = frame.set_index("field")["ia_normalised"]
@@ -86,7 +87,7 @@ def _partners(factored: FactoredTables, field: str, frame: pd.DataFrame) -> pd.D
 
 def _history(factored: FactoredTables, field: str) -> pd.DataFrame:
     columns = ["epoch", "step", "ia", "ia_normalised"]
-    looks = history(factored.tables.source)
-    if looks.empty:
+    kept = history(factored.tables.source)
+    if kept.empty:
         return pd.DataFrame(columns=columns)
-    return looks.loc[looks["field"] == field, columns].reset_index(drop=True)
+    return kept.loc[kept["field"] == field, columns].reset_index(drop=True)

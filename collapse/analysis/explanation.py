@@ -10,7 +10,8 @@ import pandas as pd
 from collapse.analysis.verdicts import LEAST_BELOW
 from collapse.printable import name_column, shown_name
 
-_LOOKS = 8
+_EPOCHS = 8
+"""Epochs listed of a longer history: a screen holds these and the other sections."""
 _WITHOUT = {
     "adjusted_without_constant": "without its constant columns",
     "adjusted_centred": "without its mean row",
@@ -59,7 +60,7 @@ class Explanation:
     epoch: int | None
     """The epoch that the checkpoint holds; None if it does not tell."""
     history: pd.DataFrame
-    """A row a look: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty where its run kept none."""
+    """A row a measurement: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty where its run kept none."""
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.field!r}: {self.diagnosis['verdict']}>"
@@ -93,7 +94,7 @@ def explanation_text(found: Explanation, partners: int = 5) -> str:
     lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_trained(of)}", f"  {_zeros(found)}"]
     lines += ["", "Causes", *_causes(of)]
     lines += ["", "Directions", *_directions(found)]
-    sizes = ", ".join(f"{share:.0%} in {size}" for share, size in found.sizes.items())
+    sizes = ", ".join(f"{fraction:.0%} in {size}" for fraction, size in found.sizes.items())
     lines += ["", "Size", f"  of {K} columns, its energy is {sizes} directions"]
     lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
     lines += ["", "What to do", *(f"  - {each}" for each in found.advice)]
@@ -168,11 +169,11 @@ def _partners(found: Explanation, partners: int) -> list[str]:
 def _since(found: Explanation) -> list[str]:
     if found.history.empty:
         return ["  not known: no abundance.csv lies next to the checkpoint (`collapse train` writes it)"]
-    looks = found.history
-    step = max(1, -(-len(looks) // _LOOKS))
-    shown = looks.iloc[::step] if (len(looks) - 1) % step == 0 else looks.iloc[[*range(0, len(looks), step), -1]]
+    count = len(found.history)
+    step = -(-count // _EPOCHS)
+    shown = found.history.iloc[sorted({*range(0, count, step), count - 1})]
     return [
-        f"  epoch {epoch:3.0f}: IA {ia:6.2f}, {share:4.0%} of random"
+        f"  epoch {epoch:3.0f}: IA {ia:6.2f}, {fraction:4.0%} of random"
         + ("  (this checkpoint)" if epoch == found.epoch else "")
-        for epoch, ia, share in shown[["epoch", "ia", "ia_normalised"]].to_numpy(float)
+        for epoch, ia, fraction in shown[["epoch", "ia", "ia_normalised"]].to_numpy(float)
     ]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from collapse.analysis.choices import Choices, Rows
+from collapse.analysis.settings import AnalysisSettings, Rows
 from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.tables import EmbeddingTable, TableSet
@@ -41,7 +41,7 @@ class BadTableError(CollapseError):
         self.field = field
 
 
-class Engine(Protocol):
+class Decomposer(Protocol):
     """What measures long tables elsewhere."""
 
     def takes(self, table: EmbeddingTable) -> bool:
@@ -98,43 +98,45 @@ class FactoredTables:
 
     tables: TableSet
     """Where they come from."""
-    choices: Choices
+    settings: AnalysisSettings
     """What enters."""
-    engine: Engine | None = None
+    decomposer: Decomposer | None = None
     """What decomposes long tables elsewhere; None for here."""
     given: tuple[FactoredTable, ...] | None = None
-    """The factors, where they are there already."""
+    """What was measured, where it is there already."""
 
     @cached_property
-    def factors(self) -> tuple[FactoredTable, ...]:
+    def measured(self) -> tuple[FactoredTable, ...]:
         """One a field, in the model's order; raises what `factorise` raises."""
         if self.given is not None:
             return self.given
         return tuple(
-            _factored(number, table, self.tables.source, self.choices, self.engine)
+            _factored(number, table, self.tables.source, self.settings, self.decomposer)
             for number, table in _numbered(self.tables)
         )
 
     @property
     def rows(self) -> Rows:
         """Which rows entered: those asked for, or all where it is not known of any table which were trained."""
-        known = self.choices.rows != "trained" or any(table.row_counts is not None for table in self.tables)
-        return self.choices.rows if known else "all"
+        known = self.settings.rows != "trained" or any(table.row_counts is not None for table in self.tables)
+        return self.settings.rows if known else "all"
 
     def __iter__(self) -> Iterator[FactoredTable]:
-        return iter(self.factors)
+        return iter(self.measured)
 
 
-def factorise(source: Any, choices: Choices | None = None, *, engine: Engine | None = None) -> FactoredTables:
+def factorise(
+    source: Any, settings: AnalysisSettings | None = None, *, decomposer: Decomposer | None = None
+) -> FactoredTables:
     """Factor every table, the sets of a field side by side as in Figure 8b.
 
     Parameters
     ----------
     source : str, Path or object
         A checkpoint or model, as `collapse.load` takes it. Tables that are factored already stay as they are.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter, and what counts as near zero.
-    engine : Engine, optional
+    decomposer : Decomposer, optional
         What decomposes long tables elsewhere, such as on a cluster.
 
     Returns
@@ -150,19 +152,19 @@ def factorise(source: Any, choices: Choices | None = None, *, engine: Engine | N
     """
     if isinstance(source, FactoredTables):
         return source
-    factored = FactoredTables(tables=load(source), choices=choices or Choices(), engine=engine)
-    _ = factored.factors
+    factored = FactoredTables(tables=load(source), settings=settings or AnalysisSettings(), decomposer=decomposer)
+    _ = factored.measured
     return factored
 
 
 def factorise_readable(
-    tables: TableSet, choices: Choices, *, engine: Engine | None = None
+    tables: TableSet, settings: AnalysisSettings, *, decomposer: Decomposer | None = None
 ) -> tuple[FactoredTables, tuple[BadTableError, ...]]:
     """Factor every table that can be, so that a bad one does not deny the others.
 
     Parameters
     ----------
-    tables, choices, engine
+    tables, settings, engine
         As for `factorise`.
 
     Returns
@@ -186,16 +188,16 @@ def factorise_readable(
     ]
     for number, table in _numbered(tables):
         try:
-            good.append((table, _factored(number, table, tables.source, choices, engine)))
+            good.append((table, _factored(number, table, tables.source, settings, decomposer)))
         except BadTableError as error:
             bad.append(error)
     if not good:
         raise bad[0]
-    measured, factors = zip(*good, strict=True)
+    kept, measured = zip(*good, strict=True)
     if bad:
         notes = (*tables.notes, *(f"left out: {error}" for error in bad))
-        tables = replace(tables, tables=measured, field_maps=(), notes=notes)
-    return FactoredTables(tables=tables, choices=choices, engine=engine, given=factors), (*bad, *unread)
+        tables = replace(tables, tables=kept, field_maps=(), notes=notes)
+    return FactoredTables(tables=tables, settings=settings, decomposer=decomposer, given=measured), (*bad, *unread)
 
 
 def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:
@@ -205,21 +207,21 @@ def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:
 
 
 def _factored(
-    number: int, table: EmbeddingTable, source: str, choices: Choices, engine: Engine | None
+    number: int, table: EmbeddingTable, source: str, settings: AnalysisSettings, decomposer: Decomposer | None
 ) -> FactoredTable:
-    weights, counts = _weights(table, source, choices), table.row_counts
+    weights, counts = _weights(table, source, settings), table.row_counts
     try:
-        if engine is not None and engine.takes(table):
-            if choices.centred:
+        if decomposer is not None and decomposer.takes(table):
+            if settings.centred:
                 raise CollapseError(
                     "--centred cannot be combined with --engine: only whole tables are centred here"
                 )
-            spectrum, of_rows = engine.measure(number, table, weights, choices.near_zero)
+            spectrum, of_rows = decomposer.measure(number, table, weights, settings.near_zero)
         else:
-            of_rows = row_measures(table.E, weights=weights, counts=counts, tolerance=choices.near_zero)
-            E = Centred(table.E, of_rows.sums.mean) if choices.centred else table.E
+            of_rows = row_measures(table.E, weights=weights, counts=counts, tolerance=settings.near_zero)
+            E = Centred(table.E, of_rows.sums.mean) if settings.centred else table.E
             spectrum = decompose(E, weights=weights)
-            if choices.centred:
+            if settings.centred:
                 of_rows = replace(of_rows, sums=of_rows.sums.centred())
     except ValueError as error:
         raise BadTableError(table.field, source, str(error)) from error
@@ -236,17 +238,17 @@ def _factored(
     )
 
 
-def _weights(table: EmbeddingTable, source: str, choices: Choices) -> NDArray[Any] | None:
+def _weights(table: EmbeddingTable, source: str, settings: AnalysisSettings) -> NDArray[Any] | None:
     """Return the weights of the rows; None where all enter alike."""
     counts = table.row_counts
-    if choices.rows == "all" or (choices.rows == "trained" and counts is None):
+    if settings.rows == "all" or (settings.rows == "trained" and counts is None):
         return None
     if counts is None:
         raise CollapseError(
             f"{source} does not say how often the rows of field {table.field!r} were looked up in training: "
             "--row-counts gives a file of that"
         )
-    if choices.rows == "trained":
+    if settings.rows == "trained":
         # A field that was never looked up is measured as it is, and not judged.
         return None if counts.all() or not counts.any() else counts > 0
     if not counts.any():

@@ -10,7 +10,7 @@ from collapse.analysis.factorised import FactoredTables
 
 
 def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison: pd.DataFrame | None) -> str:
-    """Write all checkpoints as one JSON object, with the choices made."""
+    """Write all checkpoints as one JSON object, with the settings."""
     content: dict[str, Any] = {
         "checkpoints": [
             {

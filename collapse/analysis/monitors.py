@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from collapse.analysis.choices import PAPER
 from collapse.analysis.factorised import factorise
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.interaction_patterns import interaction_patterns
+from collapse.analysis.settings import PAPER
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
 from collapse.io.checkpoint.schema import Checkpoint

@@ -27,8 +27,8 @@ class SpectrumMonitor:
         A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are taken
         by the names that ``collapse analyze`` gives their tables; tables by name: parameters, tensors on any
         device, arrays, or embedding layers; or anything else that `collapse.load` takes, such as one array.
-    every : int
-        The steps between two looks.
+    every_n_steps : int
+        The steps between two measurements.
     log : callable, optional
         Called with a dictionary of numbers and the step, such as ``wandb.log``, or ``lambda values, step:
         writer.add_scalars(..)``.
@@ -38,11 +38,11 @@ class SpectrumMonitor:
     Raises
     ------
     ValueError
-        If no table can be taken from `tables`, or `every` is below 1.
+        If no table can be taken from `tables`, or `every_n_steps` is below 1.
 
     Notes
     -----
-    A look is one pass over each table in float64, on the device where it lies, two for a deep spectrum
+    A measurement is one pass over each table in float64, on the device where it lies, two for a deep spectrum
     (`decompose`); nothing is kept on the device. The names that are logged are, for every table,
     ``PREFIX/ia/NAME`` and ``PREFIX/ia_normalised/NAME``, IA / E[IA(random)], and their means ``PREFIX/ia_mean``
     and ``PREFIX/ia_normalised_mean``.
@@ -59,25 +59,25 @@ class SpectrumMonitor:
     """
 
     def __init__(
-        self, tables: Any, *, every: int = 1000, log: Log | None = None, prefix: str = "spectrum"
+        self, tables: Any, *, every_n_steps: int = 1000, log: Log | None = None, prefix: str = "spectrum"
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every is {every}, and at least 1")
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
         self._tables = dict(_tables(tables))
         if not self._tables:
             raise ValueError("there is no embedding table of several columns: name them, as {'user': table, ..}")
-        self.every, self._log, self._prefix = every, log, prefix
+        self.every_n_steps, self._log, self._prefix = every_n_steps, log, prefix
         self.steps = 0
         """The steps that were counted."""
         self._rows: list[dict[str, Any]] = []
 
     def step(self) -> dict[str, float] | None:
-        """Count a step, and look at every so many-th.
+        """Count a step, and measure after every `every_n_steps` of them.
 
         Returns
         -------
         dict of str to float or None
-            What was logged; None where nothing was looked at.
+            What was logged; None where nothing was measured.
 
         Raises
         ------
@@ -85,9 +85,9 @@ class SpectrumMonitor:
             If a table holds NaN or infinity.
         """
         self.steps += 1
-        return None if self.steps % self.every else self.look(self.steps)
+        return None if self.steps % self.every_n_steps else self.measure(self.steps)
 
-    def look(self, step: int) -> dict[str, float]:
+    def measure(self, step: int) -> dict[str, float]:
         """Measure all tables now, and log.
 
         Parameters
@@ -125,8 +125,11 @@ class SpectrumMonitor:
 
     def __repr__(self) -> str:
         tables = f"{len(self._tables)} table{'s' * (len(self._tables) != 1)}"
-        looks = len({row["step"] for row in self._rows})
-        return f"<SpectrumMonitor of {tables}, every {self.every:,} steps; step {self.steps:,}, {looks:,} looks>"
+        measured = len({row["step"] for row in self._rows})
+        return (
+            f"<SpectrumMonitor of {tables}, every {self.every_n_steps:,} steps; step {self.steps:,}, "
+            f"measured {measured:,} times>"
+        )
 
     def _repr_html_(self) -> str:
         latest = self.history.drop_duplicates("field", keep="last")
@@ -134,7 +137,7 @@ class SpectrumMonitor:
 
     @property
     def history(self) -> pd.DataFrame:
-        """All looks: a row a look and table, ``step``, ``field``, ``ia``, ``ia_normalised``."""
+        """All measurements: one row per table each time, ``step``, ``field``, ``ia``, ``ia_normalised``."""
         return pd.DataFrame(self._rows, columns=["step", "field", "ia", "ia_normalised"])
 
 

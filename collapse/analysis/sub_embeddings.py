@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.errors import CollapseError
 from collapse.io.field_maps import FieldMaps
 from collapse.io.tables import TableSet
@@ -26,7 +26,9 @@ Side = Literal["source", "target"]
 _WIDE = 32
 
 
-def sub_embedding_abundance(source: Any, *, layer: int = 0, choices: Choices | None = None) -> pd.DataFrame:
+def sub_embedding_abundance(
+    source: Any, *, layer: int = 0, settings: AnalysisSettings | None = None
+) -> pd.DataFrame:
     """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a; of FFM as in Figure 14a.
 
     The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) A_ij^(m)] over m, a reading of
@@ -38,7 +40,7 @@ def sub_embedding_abundance(source: Any, *, layer: int = 0, choices: Choices | N
         A checkpoint with field maps (DCNv2, FFM), as `collapse.load` takes it, or what `factorise` returned.
     layer : int
         The layer whose maps are taken, from 0; the paper takes the first.
-    choices : Choices, optional
+    settings : AnalysisSettings, optional
         Which rows enter; by default those that training looked up, where it is known. The paper takes all.
 
     Returns
@@ -57,7 +59,7 @@ def sub_embedding_abundance(source: Any, *, layer: int = 0, choices: Choices | N
     E_i has the singular values of its factor R_i under any product from the right, so no (D_i, K) product is
     formed: each pair costs one small decomposition of R_i A_ij.
     """
-    factored = factorise(source, choices)
+    factored = factorise(source, settings)
     tables = factored.tables
     maps = maps_of_layer(tables, layer)
     columns = max(table.columns for table in factored)
@@ -111,7 +113,7 @@ def maps_of_layer(tables: TableSet, layer: int) -> tuple[FieldMaps, ...]:
 
 def _of_source(factored: FactoredTables, maps: Sequence[FieldMaps], i: int) -> NDArray[np.floating]:
     """Return IA(E_i^{->j}) for every j, NaN where there is none."""
-    table, R = factored.tables.tables[i], factored.factors[i].spectrum.factor
+    table, R = factored.tables.tables[i], factored.measured[i].spectrum.factor
     of_sets = [each.sub_embeddings(i, table.columns_of_set(R, each.set)) for each in maps]
     ia = np.full(len(factored.tables), np.nan)
     same_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.floating]]]] = {}

@@ -77,7 +77,7 @@ def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None
 
 
 def _cut(field: str, m: int, E: Any, spectrum: Spectrum, energy: float) -> Truncated:
-    k = max(1, int(directions_for_energy(spectrum.values, share=energy)))
+    k = max(1, int(directions_for_energy(spectrum.values, fraction=energy)))
     V_k = spectrum.V[:, :k]
     dtype = as_array(E[:1]).dtype
     stream = RowStream(E)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from collapse.measures.causes import Causes, Without
 
 FEWEST_ROWS = 3
+"""Rows below which a field is not judged: one or two rows have no spectrum to speak of."""
 
 
 class Degree(StrEnum):
@@ -34,6 +35,7 @@ class Cause(StrEnum):
 
 
 COLLAPSED_BELOW, PARTLY_BELOW = 0.3, 0.6
+"""Thresholds of the adjusted abundance. They are this project's; the paper compares curves and sets none."""
 RESTORED = 0.8
 """The adjusted abundance without one thing from which on that thing is the cause: near that of a random table,
 since taking the first direction away raises the abundance of every table a little."""

@@ -10,7 +10,7 @@ from collapse.io.tables import TableSet
 from collapse.printable import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
-_TOLD = 8
+_LISTED = 8
 _PLAINLY_NONE = ("(its name is not that of a table)", "(of 1 dimension)", "(of 0 dimensions)")
 
 
@@ -23,22 +23,22 @@ def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
 
 def heading(factored: FactoredTables) -> tuple[str, str]:
     """Name a checkpoint, and say what its numbers depend on: a line each."""
-    tables, choices = factored.tables, factored.choices
+    tables, settings = factored.tables, factored.settings
     described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
     shape = f"K = {size}" + (f", {tables.sets} sets side by side" if tables.sets > 1 else "")
     return (
         clipped(f"{tables.source}: {tables.name}, {shape} ({described})", 500),
         one_line(
-            f"{rows_told(factored)}; {'centred' if choices.centred else 'uncentred'}; random: {choices.draws} "
-            f"draws, seed {choices.seed}; near 0: norm below {choices.near_zero:g} of the largest"
+            f"{rows_text(factored)}; {'centred' if settings.centred else 'uncentred'}; random: {settings.draws} "
+            f"draws, seed {settings.seed}; near 0: norm below {settings.near_zero:g} of the largest"
         ),
     )
 
 
-def rows_told(factored: FactoredTables) -> str:
+def rows_text(factored: FactoredTables) -> str:
     """Say which rows entered, and how many were left out."""
-    rows = factored.choices.rows
+    rows = factored.settings.rows
     if rows == "frequency":
         return "rows weighted by how often training looked them up"
     if rows == "all":
@@ -48,9 +48,9 @@ def rows_told(factored: FactoredTables) -> str:
         return "all rows, as it is not known which were trained (--row-counts)"
     every = sum(table.cardinality for table in known)
     left_out = every - sum(table.rows for table in known)
-    told = f"trained rows ({left_out:,} of {every:,} rows left out, which training never looked up)"
+    text = f"trained rows ({left_out:,} of {every:,} rows left out, which training never looked up)"
     unknown = [table.field for table in factored if table.rows_trained is None]
-    return told + (f"; all rows of {', '.join(unknown[:_TOLD])}, where it is not known" if unknown else "")
+    return text + (f"; all rows of {', '.join(unknown[:_LISTED])}, where it is not known" if unknown else "")
 
 
 def remarks(factored: FactoredTables) -> list[str]:
@@ -59,19 +59,20 @@ def remarks(factored: FactoredTables) -> list[str]:
     warning = model_warning(tables)
     lines = [f"note: {note}" for note in ((warning, *tables.notes) if warning else tables.notes)]
     if tables.skipped:
-        rest = f"; and {len(tables.skipped) - _TOLD} more, which --json has" if len(tables.skipped) > _TOLD else ""
+        more = len(tables.skipped) - _LISTED
+        rest = f"; and {more} more, which --json has" if more > 0 else ""
         # What could have been a table comes first.
         skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
-        lines.append(f"skipped, as no table: {', '.join(skipped[:_TOLD])}{rest}")
+        lines.append(f"skipped, as no table: {', '.join(skipped[:_LISTED])}{rest}")
     if untouched := untouched_text(factored):
-        rest = f" and {len(untouched) - _TOLD} more" if len(untouched) > _TOLD else ""
+        rest = f" and {len(untouched) - _LISTED} more" if len(untouched) > _LISTED else ""
         lines.append(
-            f"rows that look untouched by training, by their norms: {', '.join(untouched[:_TOLD])}{rest}; "
+            f"rows that look untouched by training, by their norms: {', '.join(untouched[:_LISTED])}{rest}; "
             "--row-counts leaves out those that were never looked up"
         )
     if zero := zero_rows(factored):
-        rest = f" and {len(zero) - _TOLD} more" if len(zero) > _TOLD else ""
-        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_TOLD])}{rest}")
+        rest = f" and {len(zero) - _LISTED} more" if len(zero) > _LISTED else ""
+        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_LISTED])}{rest}")
     return lines
 
 

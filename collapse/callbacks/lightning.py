@@ -14,8 +14,8 @@ class SpectrumCallback(Callback):  # type: ignore[misc]
     ----------
     tables : mapping of str to Any, optional
         The tables by name, as `SpectrumMonitor` takes them; by default those of the module.
-    every : int
-        The steps of the optimiser between two looks.
+    every_n_steps : int
+        The steps of the optimiser between two measurements.
 
     Examples
     --------
@@ -24,25 +24,27 @@ class SpectrumCallback(Callback):  # type: ignore[misc]
     >>> trainer = Trainer(callbacks=[SpectrumCallback(every=1000)])  # doctest: +SKIP
     """
 
-    def __init__(self, tables: Any = None, *, every: int = 1000) -> None:
-        self._tables, self._every = tables, every
+    def __init__(self, tables: Any = None, *, every_n_steps: int = 1000) -> None:
+        self._tables, self._every_n_steps = tables, every_n_steps
         self.monitor: SpectrumMonitor | None = None
         """The monitor, with its history, once training has begun."""
         self._last = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the tables."""
-        self.monitor = SpectrumMonitor(pl_module if self._tables is None else self._tables, every=self._every)
+        self.monitor = SpectrumMonitor(
+            pl_module if self._tables is None else self._tables, every_n_steps=self._every_n_steps
+        )
         self._last = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Look after every so many-th step; a step of several batches counts once."""
         step = trainer.global_step
-        if self.monitor is None or step == self._last or step % self._every:
+        if self.monitor is None or step == self._last or step % self._every_n_steps:
             return
         self._last = step
         # On one process of several: the tables are the same on all.
         if trainer.is_global_zero:
-            values = self.monitor.look(step)
+            values = self.monitor.measure(step)
             for logger in trainer.loggers:
                 logger.log_metrics(values, step)

@@ -16,8 +16,8 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
         The trainer, which logs.
     tables : mapping of str to Any, optional
         The tables by name, as `SpectrumMonitor` takes them; by default those of the trainer's model.
-    every : int
-        The steps of the optimiser between two looks.
+    every_n_steps : int
+        The steps of the optimiser between two measurements.
 
     Examples
     --------
@@ -25,13 +25,13 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
     >>> trainer.add_callback(SpectrumCallback(trainer, every=1000))  # doctest: +SKIP
     """
 
-    def __init__(self, trainer: Trainer, tables: Any = None, *, every: int = 1000) -> None:
+    def __init__(self, trainer: Trainer, tables: Any = None, *, every_n_steps: int = 1000) -> None:
         self._trainer = trainer
-        self.monitor = SpectrumMonitor(trainer.model if tables is None else tables, every=every)
+        self.monitor = SpectrumMonitor(trainer.model if tables is None else tables, every_n_steps=every_n_steps)
         """The monitor, with its history."""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Look after every so many-th step."""
         del args, control
-        if state.global_step % self.monitor.every == 0 and state.is_world_process_zero:
-            self._trainer.log(self.monitor.look(state.global_step))
+        if state.global_step % self.monitor.every_n_steps == 0 and state.is_world_process_zero:
+            self._trainer.log(self.monitor.measure(state.global_step))

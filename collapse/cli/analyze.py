@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.conditions import fail, failures, tell
-from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
+from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.extras import require
@@ -15,7 +15,7 @@ from collapse.figures.markdown import markdown_table
 from collapse.files.csv_cells import csv_text
 
 if TYPE_CHECKING:
-    from collapse.analysis.choices import Rows
+    from collapse.analysis.settings import Rows
     from collapse.io.readers.selection import Selection
 
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 )
 @text_model_option
 @foreign_options
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the choices made.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the settings.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option("--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file.")
@@ -158,9 +158,9 @@ def command(
     import pandas as pd
 
     from collapse.analysis import json_report
-    from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
     from collapse.analysis.factorised import factorise, factorise_readable
+    from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.several import abundance_by_size, compare
     from collapse.cli import terminal
     from collapse.files.atomic import check_can_be_written
@@ -181,15 +181,16 @@ def command(
     if parquet:
         require("polars", "--parquet")
         check_can_be_written(parquet)
-    choices = Choices(rows=rows, centred=centred, layer=layer)
+    settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))
     _check_distinct(paths)
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
-    with engines(engine, paths, selection) as of_paths:
+    with decomposers(engine, paths, selection) as of_paths:
         measured = [
-            factorise_readable(tables, choices, engine=each) for tables, each in zip(loaded, of_paths, strict=True)
+            factorise_readable(tables, settings, decomposer=each)
+            for tables, each in zip(loaded, of_paths, strict=True)
         ]
     factored, bad = [each for each, _ in measured], [error for _, errors in measured for error in errors]
     stopwatch.lap("spectra")
@@ -204,7 +205,7 @@ def command(
     if any(kind.needs_text_model for kind in kinds):
         from collapse.io.readers.token_table import read_token_table
 
-        texts.append(factorise(read_token_table(text_model), choices))
+        texts.append(factorise(read_token_table(text_model), settings))
     displays, refused = [], []
     for kind in kinds:
         try:
@@ -225,7 +226,7 @@ def command(
     else:
         write = terminal.as_markdown if form == "markdown" else terminal.as_text
         for each, frame in zip(factored, frames, strict=True):
-            click.echo(write(each, frame, measures, reading_words(selection, choices)))
+            click.echo(write(each, frame, measures, reading_words(selection, settings)))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None:
@@ -240,7 +241,7 @@ def command(
             click.echo(f"wrote {path}", err=form != "text")
     stopwatch.lap("figures")
     if timing:
-        click.echo(stopwatch.told(), err=True)
+        click.echo(stopwatch.text(), err=True)
     if refused or bad:
         tell(hits)
         hint = ["the other fields were measured, and --skip leaves a table out"] if bad else []
@@ -268,7 +269,7 @@ class Stopwatch:
         self._laps[name] = now - self._last
         self._last = now
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return a line a stage, and the whole."""
         laps = {**self._laps, "all": self._last - self._start}
         return "\n".join(f"{name:30s} {seconds:8.3f} s" for name, seconds in laps.items())

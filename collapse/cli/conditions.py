@@ -45,8 +45,8 @@ def failures(
     Raises
     ------
     CollapseError
-        If a condition or the baseline cannot be read, the baseline was measured with other choices, or no field is
-        in both.
+        If a condition or the baseline cannot be read, the baseline was measured with other settings, or no field
+        is in both.
     """
     from collapse.analysis.condition import failing
 
@@ -60,12 +60,12 @@ def failures(
             ]
             for condition in conditions
         }
-    from collapse.analysis.baseline import as_before, check_choices, read_baseline, with_baseline, worse
+    from collapse.analysis.baseline import as_before, check_settings, read_baseline, with_baseline, worse
 
     before = read_baseline(baseline)
-    check_choices(before, frames[0], baseline)
+    check_settings(before, frames[0], baseline)
     compared = [with_baseline(frame, before) for frame in frames]
-    gone = _told(baseline, compared, before)
+    gone = _changes(baseline, compared, before)
     found = {f"gone since {baseline} (--allow-missing REGEX lets them be)": _not_allowed(gone, allow_missing)}
     if not conditions:
         return found | {
@@ -87,7 +87,7 @@ def failures(
     }
 
 
-def _told(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.DataFrame") -> list[str]:
+def _changes(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.DataFrame") -> list[str]:
     """Say how many fields were compared, and return those of the baseline that are gone."""
     new = [str(field) for each in compared for field in each.loc[each["degree_before"] == "", "field"]]
     number = sum(map(len, compared)) - len(new)

@@ -61,9 +61,9 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
 
     from collapse.training.data.store.description import fields_table, overview
 
-    told, fields = overview(data), fields_table(data)
+    summary, fields = overview(data), fields_table(data)
     if as_json:
-        content = told | {"path": str(data.path), "verified": verified, "by_field": fields.to_dicts()}
+        content = summary | {"path": str(data.path), "verified": verified, "by_field": fields.to_dicts()}
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     if as_csv:
@@ -77,13 +77,13 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         return
     options = ", ".join(
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
-        for key, value in told["options"].items()
+        for key, value in summary["options"].items()
     )
-    skipped = f"; {told['skipped']:,} malformed rows skipped" if told["skipped"] else ""
+    skipped = f"; {summary['skipped']:,} malformed rows skipped" if summary["skipped"] else ""
     click.echo(
-        f"{told['name']}: {told['rows']:,} rows, {told['fields']} fields, sum of cardinalities "
-        f"{told['sum_cardinality']:,}, from {told['min_cardinality']:,} to {told['max_cardinality']:,}\n"
-        f"{told['positive']:.1%} positive ({told['label']}); {options}{skipped}\n"
+        f"{summary['name']}: {summary['rows']:,} rows, {summary['fields']} fields, sum of cardinalities "
+        f"{summary['sum_cardinality']:,}, from {summary['min_cardinality']:,} to {summary['max_cardinality']:,}\n"
+        f"{summary['positive']:.1%} positive ({summary['label']}); {options}{skipped}\n"
         f"{data.path}{', verified: every byte is what was written' if verified else ''}\n"
     )
     names = [clipped(field) for field in fields["field"]]
@@ -91,5 +91,5 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
     click.echo(f"{'field':{width}s} {'D':>10s} {'unknown':>8s}  most frequent values")
     for name, row in zip(names, fields.iter_rows(named=True), strict=True):
         pairs = zip(row["most_frequent"], row["shares"], strict=True)
-        values = ", ".join(f"{clipped(value or '(missing)')} {share:.1%}" for value, share in pairs)
+        values = ", ".join(f"{clipped(value or '(missing)')} {fraction:.1%}" for value, fraction in pairs)
         click.echo(f"{name:{width}s} {row['cardinality']:>10,} {row['out_of_vocabulary']:>8.2%}  {values}")

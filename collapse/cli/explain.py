@@ -10,8 +10,8 @@ from collapse.cli.foreign import foreign_options
 from collapse.cli.options import centred_option, rows_option, verify_option
 
 if TYPE_CHECKING:
-    from collapse.analysis.choices import Rows
     from collapse.analysis.explanation import Explanation
+    from collapse.analysis.settings import Rows
     from collapse.io.readers.selection import Selection
 
 
@@ -65,15 +65,15 @@ def command(
       collapse explain DCNv2_Criteo.model C16 --json
       collapse explain tables.npz item --row-counts counts.csv --side items.csv
     """
-    from collapse.analysis.choices import Choices
     from collapse.analysis.explain import explain
     from collapse.analysis.explanation import explanation_text
     from collapse.analysis.factorised import factorise_readable
+    from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.side import read_side
     from collapse.io.load import load
 
     tables = load(checkpoint, verify=verify, selection=selection)
-    factored, bad = factorise_readable(tables, Choices(rows=rows, centred=centred, layer=layer))
+    factored, bad = factorise_readable(tables, AnalysisSettings(rows=rows, centred=centred, layer=layer))
     for error in bad:
         if error.field == field:
             raise error
@@ -95,7 +95,7 @@ def _plain(found: "Explanation") -> dict[str, Any]:
         "diagnosis": diagnosis,
         "rank": found.rank,
         "fields": found.fields,
-        "sizes": {f"{share:g}": size for share, size in found.sizes.items()},
+        "sizes": {f"{fraction:g}": size for fraction, size in found.sizes.items()},
         "first_zero": found.first_zero,
         "epoch": found.epoch,
         "warning": found.warning,

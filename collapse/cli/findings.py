@@ -48,7 +48,7 @@ def command(study: Path, how: str | None) -> None:
     if how == "markdown":
         click.echo(markdown_table(findings_text(found)))
         click.echo()
-    click.echo(f"{counted(found)}\n{item.told}")
+    click.echo(f"{counted(found)}\n{item.summary}")
 
 
 def _block(finding: "Finding") -> str:

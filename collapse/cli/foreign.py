@@ -12,7 +12,7 @@ from collapse.errors import CollapseError
 from collapse.extras import require
 
 if TYPE_CHECKING:
-    from collapse.analysis.choices import Choices
+    from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.shards import DaskDecomposer
     from collapse.io.readers.row_counts import RowCounts
     from collapse.io.readers.selection import Selection
@@ -30,7 +30,7 @@ engine_option = click.option(
 
 
 @contextmanager
-def engines(
+def decomposers(
     name: str | None, paths: Sequence[Path], selection: "Selection"
 ) -> "Iterator[Sequence[DaskDecomposer | None]]":
     """Open the engine of ``--engine`` for some checkpoints.
@@ -109,11 +109,11 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def reading_words(selection: "Selection", choices: "Choices") -> list[str]:
+def reading_words(selection: "Selection", settings: "AnalysisSettings") -> list[str]:
     """Return what a checkpoint was read with, as words of a command line."""
-    words = [] if choices.rows == "trained" else ["--rows", choices.rows]
-    words += ["--centred"] if choices.centred else []
-    words += ["--layer", str(choices.layer)] if choices.layer else []
+    words = [] if settings.rows == "trained" else ["--rows", settings.rows]
+    words += ["--centred"] if settings.centred else []
+    words += ["--layer", str(settings.layer)] if settings.layer else []
     return [*words, *selection.words]
 
 

@@ -1,6 +1,7 @@
 """Options made from settings: their names, types, defaults and help stand in the dataclasses alone."""
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,25 @@ def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) ->
 def _option(item: Setting) -> Decorator:
     if item.kind is bool:
         return click.option(f"--{item.flag}/--no-{item.flag}", default=None, help=item.help)
+    former = (f"--{item.former_flag}",) if item.former_flag else ()
     return click.option(
         f"--{item.flag}",
+        *former,
+        item.key,
+        cls=RenamedOption,
         type=click.Choice(item.choices) if item.choices else item.kind,
         help=f"{item.help}  [default: {written(item.default)}]",
     )
+
+
+class RenamedOption(click.Option):
+    """An option whose help leaves out the names that it had before."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the first name and the help text."""
+        shown = copy(self)
+        shown.opts = self.opts[:1]
+        return super(RenamedOption, shown).get_help_record(ctx)
 
 
 def named(kind: type[Settings], options: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from collapse.cli.options import named, setting_options
+from collapse.cli.options import RenamedOption, named, setting_options
 from collapse.cli.prepare_table import table
 from collapse.cli.preparing import min_count_option, output_option, overwrite_option, raw_file_options, tell
 from collapse.limits import refuse_few_open_files
@@ -84,9 +84,18 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
 @command.command()
 @output_option
 @min_count_option(2)
-@click.option("--share", type=float, default=1.0, show_default=True, help="Take so many of them, drawn at random.")
+@click.option(
+    "--fraction",
+    "--share",
+    "fraction",
+    cls=RenamedOption,
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Take this fraction of the flights, drawn at random.",
+)
 @overwrite_option
-def flights(output: Path, min_count: int, share: float, overwrite: bool) -> None:
+def flights(output: Path, min_count: int, fraction: float, overwrite: bool) -> None:
     """Prepare the built-in data set of flights.
 
     327,346 flights from New York in 2013; the label is 1 if a flight arrives more than 15 minutes late. No
@@ -98,7 +107,7 @@ def flights(output: Path, min_count: int, share: float, overwrite: bool) -> None
     """
     from collapse.training.data.sources.flights import prepare_flights
 
-    tell(prepare_flights(output, min_count=min_count, share=share, overwrite=overwrite))
+    tell(prepare_flights(output, min_count=min_count, fraction=fraction, overwrite=overwrite))
 
 
 @command.command()

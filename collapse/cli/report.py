@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.foreign import engine_option, engines, foreign_options, reading_words
+from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
 from collapse.cli.options import centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
 from collapse.printable import path_text
 
 if TYPE_CHECKING:
-    from collapse.analysis.choices import Rows
+    from collapse.analysis.settings import Rows
     from collapse.io.readers.selection import Selection
 
 
@@ -54,23 +54,23 @@ def command(
       collapse report runs/first/best.pt
       collapse report DCNv2_Criteo.model --fields feature_map.json -o criteo.html
     """
-    from collapse.analysis.choices import Choices
     from collapse.analysis.diagnosis import diagnose_factored
     from collapse.analysis.factorised import factorise_readable
     from collapse.analysis.json_report import as_json
+    from collapse.analysis.settings import AnalysisSettings
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
     from collapse.paper.report import write_report
 
     page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
     check_can_be_written(page)
-    choices = Choices(rows=rows, centred=centred, layer=layer)
+    settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)
-    with engines(engine, (checkpoint,), selection) as (of_path,):
-        factored, bad = factorise_readable(tables, choices, engine=of_path)
+    with decomposers(engine, (checkpoint,), selection) as (of_path,):
+        factored, bad = factorise_readable(tables, settings, decomposer=of_path)
     fields = diagnose_factored(factored)
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
-    words += reading_words(selection, choices)
+    words += reading_words(selection, settings)
     words += [] if verify else ["--no-verify"]
     json = as_json([factored], fields.assign(checkpoint=tables.source), None)
     click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")

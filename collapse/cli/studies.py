@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collapse.study.sweep import Outcome, Planned
 
 _STOPPED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it: 128 + SIGINT."""
 _ON_A_CLUSTER = 64
+"""Runs in flight on a cluster, whose size is not known here."""
 _OPTIONS = (
     click.option(
         "--profile", default="smoke", show_default=True, help="Size of the study: smoke, small, flights or paper."
@@ -124,7 +126,7 @@ def train_missing(
         for run in runs:
             click.echo(printable(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
     click.echo(
-        f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_told(left.seconds(jobs))} by estimate; "
+        f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_duration(left.seconds(jobs))} by estimate; "
         f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each; {out}"
     )
     if dry_run:
@@ -133,11 +135,11 @@ def train_missing(
         record_profile(out, profile)
     if not left.runs:
         return True
-    from collapse.study.engines import engine
+    from collapse.study.engines import open_executor
 
     with (
         _stopping(left, saved=options["engine"] != "dask"),
-        engine(options["engine"], words, jobs=jobs, folder=out) as executor,
+        open_executor(options["engine"], words, jobs=jobs, folder=out) as executor,
     ):
         # The longest first, so that no core is idle while the last of them is trained.
         in_order = sorted(runs, key=left.of_run, reverse=True)
@@ -174,7 +176,7 @@ def _sweep(
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"
         else:
             what = f"failed: {found.reason}"
-        to_go = f"{_told(left.seconds(jobs))} to go" if left.runs else _told(time.monotonic() - start)
+        to_go = f"{_duration(left.seconds(jobs))} to go" if left.runs else _duration(time.monotonic() - start)
         done = f"[{whole - len(left.runs)}/{whole}]"
         click.echo(printable(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
         failed += [found] * (found.result is None)
@@ -204,7 +206,7 @@ def _shared_out(device: str, threads: int | None, jobs: int | None, *, elsewhere
     return threads or max(cores // at_once, 1), at_once
 
 
-def _told(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

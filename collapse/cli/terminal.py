@@ -24,7 +24,7 @@ _HEADINGS = {
     "ia_adjusted": "adjusted",
     "ia_per_k": "IA/K",
 }
-_SHARES = ("near_zero", "first_share")
+_FRACTIONS = ("near_zero", "first_share")
 _COUNTS = ("cardinality", "rows_trained", "rows_entered", "rows_zero")
 SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
 
@@ -32,7 +32,7 @@ SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_norm
 def as_text(
     factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
 ) -> str:
-    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the choices made.
+    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the settings.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def as_text(
     str
         Some lines.
     """
-    told = "".join(f"{line}\n" for line in remarks(factored))
+    notes = "".join(f"{line}\n" for line in remarks(factored))
     following = next_command(factored, fields, words)
     end = f"\n{following}\n" if following else ""
     head = "\n".join(heading(factored))
-    return f"{head}\n{told}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
+    return f"{head}\n{notes}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -93,7 +93,7 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
     for column in table.columns:
         if column in _COUNTS:
             text[column] = table[column].map("{:,}".format).where(table[column].notna(), "")
-        elif column in _SHARES:
+        elif column in _FRACTIONS:
             text[column] = table[column].map("{:.0%}".format)
         elif column.endswith("_difference"):
             text[column] = table[column].map("{:+.3f}".format)
@@ -113,15 +113,15 @@ def as_markdown(
 ) -> str:
     """Write the same as a Markdown table."""
     text = _formatted(_shown(fields, measures))
-    source, choices = heading(factored)
-    told = [f"- {line}" for line in remarks(factored)]
+    source, settings = heading(factored)
+    notes = [f"- {line}" for line in remarks(factored)]
     return "\n".join(
         [
             f"**{source}**",
             "",
-            f"{summary(fields)}. {choices}.",
+            f"{summary(fields)}. {settings}.",
             "",
-            *([*told, ""] if told else []),
+            *([*notes, ""] if notes else []),
             markdown_table(text),
             "",
             *([following, ""] if (following := next_command(factored, fields, words)) else []),

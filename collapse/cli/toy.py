@@ -33,7 +33,7 @@ def command(out: Path | None, as_csv: bool, **options: Any) -> None:
       collapse toy --seeds 10 --embedding-size 20 --out pictures
       collapse toy --csv > toy.csv
     """
-    from collapse.analysis.toy import toy_experiment
+    from collapse.analysis.toy_experiment import toy_experiment
 
     settings = ToySettings(**named(ToySettings, options))
     frame = toy_experiment(settings)

@@ -128,7 +128,7 @@ def command(**options: Any) -> None:
         options["device"],
         force=options["force"],
         monitors=[MONITORS[name]() for name in options["monitors"] if name != "none"],
-        every=options["monitor_every"],
+        monitor_every=options["monitor_every"],
         tensorboard=options["tensorboard"],
     )
     rows = len(run.split.train)

@@ -109,9 +109,9 @@ def command(
         click.echo(json.dumps(_plain(found, tested), indent=2, allow_nan=False))
     else:
         for energy, fields, after in found:
-            click.echo(_told(energy, fields, len(found) == 1))
+            click.echo(_summary(energy, fields, len(found) == 1))
             if tested is not None and after is not None:
-                click.echo(tested.told(after))
+                click.echo(tested.sentence(after))
     if out is not None:
         click.echo(f"wrote {out}", err=as_json)
 
@@ -143,12 +143,12 @@ class _Tested:
         now = self._test(state)
         return _After(evaluation=now.evaluation, differences=paired_differences(self._predictions, now))
 
-    def told(self, after: "_After") -> str:
+    def sentence(self, after: "_After") -> str:
         """Return a line a measure."""
         return "\n".join(
             f"test {words:8s} {getattr(self.before, name):.5f} -> {getattr(after.evaluation, name):.5f} "
             f"({found.value:+.5f}, 95 % interval {found.low:+.5f} to {found.high:+.5f}"
-            f"{'' if found.is_told else ': cannot tell'}; {self.rows:,} rows)"
+            f"{'' if found.is_significant else ': cannot tell'}; {self.rows:,} rows)"
             for name, words in (("auc", "AUC"), ("logloss", "logloss"))
             for found in (after.differences[name],)
         )
@@ -169,7 +169,7 @@ class _After:
         }
 
 
-def _told(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
+def _summary(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
     before, after = int(fields["bytes_before"].sum()), int(fields["bytes_after"].sum())
     kept, columns = int(fields["kept"].sum()), int(fields["columns"].sum())
     line = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.study_display import StudyDisplay
+from collapse.figures.display import StudyDisplay
 
 LABELS = {
     "ia_normalised_mean": "IA / random, mean over fields",

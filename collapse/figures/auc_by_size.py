@@ -8,9 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.display import PanelLayout
+from collapse.figures.display import PanelLayout, StudyDisplay
 from collapse.figures.readings import distances_text, listed
-from collapse.figures.study_display import StudyDisplay
 from collapse.measures.statistics import estimate
 
 _ACROSS = 3
@@ -44,9 +43,9 @@ class AucBySizeDisplay(StudyDisplay):
     @property
     def provenance(self) -> str:
         """The same, with what bands are, and how many runs are worse than a constant."""
-        told = f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
+        text = f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
         largest = self.table[self.table["factor"] == self.table["factor"].max()]
-        return told + (distances_text(largest, "line") if self.with_distances else "")
+        return text + (distances_text(largest, "line") if self.with_distances else "")
 
     def layout(self) -> PanelLayout:
         """Return a panel, or three models a row."""
@@ -222,10 +221,10 @@ def draw_auc(
     return ax.plot(means["factor"], means["mean"], "o-", color=colour, ms=3, label=label)[0]
 
 
-def size_axis(ax: Axes, factors: "pd.Series[float]") -> None:
+def size_axis(ax: Axes, multiples: "pd.Series[float]") -> None:
     """Put multiples of the base size along the x axis, logarithmic, each with its tick."""
     ax.set(xlabel="embedding size, times the base", xscale="log")
-    known = sorted(factors.unique())
+    known = sorted(multiples.unique())
     ax.set_xticks(known, [f"{factor:g}x" for factor in known])
     ax.set_xticks([], minor=True)
     ax.grid(visible=True)

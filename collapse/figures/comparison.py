@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.readings import distances_text, listed
@@ -16,9 +16,9 @@ from collapse.figures.readings import distances_text, listed
 
 def mean_unitary_distance(checkpoint: FactoredTables) -> float:
     """Return the mean distance of a checkpoint's projections from unitary ones; NaN where it has none."""
-    if not checkpoint.tables.layer(checkpoint.choices.layer):
+    if not checkpoint.tables.layer(checkpoint.settings.layer):
         return float("nan")
-    patterns = interaction_patterns(checkpoint.tables, layer=checkpoint.choices.layer)
+    patterns = interaction_patterns(checkpoint.tables, layer=checkpoint.settings.layer)
     return float(patterns["unitary_distance"].mean())
 
 

@@ -51,6 +51,7 @@ class PanelLayout:
 
 
 _LONGEST_NAME, _LONGEST_LINE = 40, 600
+"""Characters of a name and of a line of the caption; longer ones are cut so that the figure stays legible."""
 
 
 def _shown(name: str, longest: int = _LONGEST_NAME) -> str:
@@ -247,3 +248,13 @@ class Display(ABC):
         for path, table in numbers.items():
             write_csv(path, table)
         return [*paths[:2], *numbers]
+
+
+class StudyDisplay(Display):
+    """A figure of many runs: a row a run, with its ``data`` among others, and what they are ``runs`` of."""
+
+    @property
+    def provenance(self) -> str:
+        """How many runs, of which data and profile."""
+        first = self.table.iloc[0]
+        return f"{first['runs']} runs on {', '.join(self.table['data'].unique())}; {first['profile']}"

@@ -39,7 +39,7 @@ class DiversityDisplay(CheckpointDisplay):
             )
         tables = []
         for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True):
-            compute = partial(set_diversity, checkpoint.tables, split=split, choices=checkpoint.choices)
+            compute = partial(set_diversity, checkpoint.tables, split=split, settings=checkpoint.settings)
             diversity = keep(checkpoint, {"split": split}, compute)
             is_split = checkpoint.tables.sets == 1
             named = f"{label} split into {split}" if is_split else label
@@ -49,7 +49,7 @@ class DiversityDisplay(CheckpointDisplay):
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute the diversity of a multi-embedding checkpoint."""
-        return set_diversity(checkpoint.tables, choices=checkpoint.choices)
+        return set_diversity(checkpoint.tables, settings=checkpoint.settings)
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return every checkpoint's mean over the fields."""

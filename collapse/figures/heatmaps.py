@@ -30,7 +30,7 @@ class HeatmapsDisplay(CheckpointDisplay):
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every pair's abundance, and how far the projections are from unitary ones."""
-        pairs = sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+        pairs = sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
         return pairs.assign(unitary_distance=mean_unitary_distance(checkpoint))
 
     @property

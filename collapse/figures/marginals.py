@@ -29,7 +29,7 @@ class MarginalsDisplay(CheckpointDisplay):
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every pair's abundance."""
-        return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+        return sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Sum over i, and correlate."""

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
 from collapse.figures.display import PanelLayout
@@ -26,7 +26,7 @@ class PatternDisplay(CheckpointDisplay):
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every map's norm."""
-        frame = interaction_patterns(checkpoint.tables, layer=checkpoint.choices.layer)
+        frame = interaction_patterns(checkpoint.tables, layer=checkpoint.settings.layer)
         return frame.assign(divergence=frame.attrs["divergence"])
 
     @property

@@ -56,5 +56,5 @@ def distances_text(table: pd.DataFrame, by: str = "label") -> str:
     str
         The means; empty where nothing was recorded.
     """
-    told = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
-    return f"\nmean distance of the projections from unitary ones: {told}" if told else ""
+    means = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
+    return f"\nmean distance of the projections from unitary ones: {means}" if means else ""

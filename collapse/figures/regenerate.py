@@ -11,7 +11,7 @@ from collapse.paper.catalogue import all_items, runs_of
 from collapse.paper.item import record_profile
 from collapse.paper.profiles import profile_of
 from collapse.paper.render import render, write_page
-from collapse.study.engines import engine
+from collapse.study.engines import open_executor
 from collapse.study.sweep import plan, sweep
 
 
@@ -34,7 +34,7 @@ def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
     folder = Path(study or f"runs/{profile_name}")
     record_profile(folder, profile)
     runs = plan(runs_of(["all"], profile), folder)
-    with engine("processes", {}, jobs=cores, folder=folder) as executor:
+    with open_executor("processes", {}, jobs=cores, folder=folder) as executor:
         for found in sweep(runs, executor, at_once=cores, threads=1):
             outcome = found.result["test_auc"] if found.result else found.reason
             sys.stdout.write(f"{found.run.config.label}: {outcome}\n")

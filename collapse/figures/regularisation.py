@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from collapse.figures import style
 from collapse.figures.auc_by_size import changes_of_auc, draw_auc, size_axis, spread, uncertainty
+from collapse.figures.display import StudyDisplay
 from collapse.figures.readings import distances_text, listed
-from collapse.figures.study_display import StudyDisplay
 
 _ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}
 

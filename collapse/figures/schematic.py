@@ -34,6 +34,13 @@ class SchematicDisplay(Display):
         ]
         return cls(pd.concat(tables, ignore_index=True))
 
+    @classmethod
+    def without_runs(cls) -> Self:
+        """Describe DCNv2 at the paper's base size, with one set and with two."""
+        from collapse.training.models.registry import model_config
+
+        return cls.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
+
     @property
     def reading(self) -> str:
         """What multi-embedding adds."""

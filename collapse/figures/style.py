@@ -49,6 +49,7 @@ REFERENCE = "0.45"
 
 
 _SPECTRUM_FLOOR = 1e-4
+"""The lowest relative singular value on the axis of a spectrum."""
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
 """Of a legend's text, and how many of them its handle takes the room of."""
 _LEFT = 0.6

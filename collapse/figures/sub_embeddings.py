@@ -33,7 +33,7 @@ class SubEmbeddingDisplay(CheckpointDisplay):
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
         """Compute every pair's abundance."""
-        return sub_embedding_abundance(checkpoint, layer=checkpoint.choices.layer)
+        return sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Sum over either side, and correlate."""

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.toy import toy_experiment
+from collapse.analysis.toy_experiment import toy_experiment
 from collapse.analysis.toy_settings import ToySettings
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, computed
@@ -24,7 +24,12 @@ class ToyDisplay(CheckpointDisplay):
         checkpoints: Sequence[FactoredTables],  # noqa: ARG003
         keep: Keep = computed,  # noqa: ARG003
     ) -> "ToyDisplay":
-        """Run the experiment with Appendix G's settings; it needs no checkpoint."""
+        """Run the experiment with Appendix G's settings, whatever the checkpoints are."""
+        return cls.without_runs()
+
+    @classmethod
+    def without_runs(cls) -> "ToyDisplay":
+        """Run the experiment with Appendix G's settings."""
         settings = ToySettings()
         return cls.from_table(toy_experiment(settings), settings)
 

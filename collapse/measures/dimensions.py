@@ -34,9 +34,9 @@ def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     of representations, with 1e-7 added to each share.
     """
     relative = normalised_spectrum(sigma)
-    shares = relative / np.maximum(relative.sum(axis=-1, keepdims=True), 1)
-    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    return _of_spectrum(np.exp(-(shares * logarithms).sum(axis=-1)), sigma)
+    fractions = relative / np.maximum(relative.sum(axis=-1, keepdims=True), 1)
+    logarithms = np.log(fractions, out=np.zeros_like(fractions), where=fractions > 0)
+    return _of_spectrum(np.exp(-(fractions * logarithms).sum(axis=-1)), sigma)
 
 
 def stable_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -82,7 +82,7 @@ def participation_ratio(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     return _of_spectrum(energy.sum(axis=-1) ** 2 / np.maximum((energy**2).sum(axis=-1), 1), sigma)
 
 
-def first_direction_share(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
+def first_direction_fraction(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     """Share of the energy that the first direction takes, max sigma^2 / sum sigma^2.
 
     Parameters
@@ -98,14 +98,14 @@ def first_direction_share(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     return _of_spectrum(1 / np.maximum(stable_rank(sigma), 1), sigma)
 
 
-def directions_for_energy(sigma: NDArray[np.floating], *, share: float = 0.99) -> NDArray[np.intp]:
+def directions_for_energy(sigma: NDArray[np.floating], *, fraction: float = 0.99) -> NDArray[np.intp]:
     """Least number of directions that hold a share of the energy sum sigma^2.
 
     Parameters
     ----------
     sigma : (..., R) array
         Singular values, descending along the last axis.
-    share : float
+    fraction : float
         The share, from 0 exclusive to 1.
 
     Returns
@@ -115,7 +115,7 @@ def directions_for_energy(sigma: NDArray[np.floating], *, share: float = 0.99) -
     """
     held = np.cumsum(normalised_spectrum(sigma) ** 2, axis=-1)
     total = held[..., -1:]
-    return np.where(total[..., 0] > 0, np.count_nonzero(held < share * total, axis=-1) + 1, 0)
+    return np.where(total[..., 0] > 0, np.count_nonzero(held < fraction * total, axis=-1) + 1, 0)
 
 
 def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArray[np.intp]:
@@ -157,19 +157,19 @@ def bulk_median(aspect: float) -> float:
     """Return the median of the Marchenko-Pastur law of a ratio of sizes, 0 < aspect <= 1, and variance 1."""
     low, high = (1 - math.sqrt(aspect)) ** 2, (1 + math.sqrt(aspect)) ** 2
 
-    def share_below(x: float) -> float:
+    def fraction_below(x: float) -> float:
         # The law's distribution function in closed form.
         r = math.sqrt((high - x) / (x - low))
-        share = math.pi * aspect + math.sqrt((high - x) * (x - low))
-        share -= (1 + aspect) * math.atan((r**2 - 1) / (2 * r))
+        fraction = math.pi * aspect + math.sqrt((high - x) * (x - low))
+        fraction -= (1 + aspect) * math.atan((r**2 - 1) / (2 * r))
         if aspect < 1:
-            share += (1 - aspect) * math.atan((low * r**2 - high) / (2 * (1 - aspect) * r))
-        return share / (2 * math.pi * aspect)
+            fraction += (1 - aspect) * math.atan((low * r**2 - high) / (2 * (1 - aspect) * r))
+        return fraction / (2 * math.pi * aspect)
 
     left, right = low, high
     for _ in range(_HALVINGS):
         middle = (left + right) / 2
-        left, right = (middle, right) if share_below(middle) < 0.5 else (left, middle)
+        left, right = (middle, right) if fraction_below(middle) < 0.5 else (left, middle)
     return (left + right) / 2
 
 

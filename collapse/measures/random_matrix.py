@@ -21,6 +21,7 @@ _TINY = 100
 _FORMULA = 9, 100
 """Rows and columns, or the more of the two, from which on a formula gives the mean over draws to 1 %."""
 _ANGLES = np.pi * np.arange(1, 65) / 65
+"""Angles of a Gauss quadrature of 64 nodes (Chebyshev, second kind)."""
 _NODES, _WEIGHTS = np.cos(_ANGLES), np.pi / 65 * np.sin(_ANGLES) ** 2
 """Nodes and weights of the integral of sqrt(1 - t^2) g(t) from -1 to 1."""
 _FEW, _MORE = 8, 10
@@ -251,7 +252,7 @@ def _weighted_spectra(
 
 def _summary(spectra: Iterable[NDArray[np.float64]]) -> RandomAbundance:
     drawn = np.sort(np.concatenate([np.atleast_1d(abundance_of_spectrum(sigma)) for sigma in spectra]))
-    outside, lowest = (max(1, int(share * (len(drawn) + 1))) for share in (0.025, 0.01))
+    outside, lowest = (max(1, int(fraction * (len(drawn) + 1))) for fraction in (0.025, 0.01))
     return RandomAbundance(
         mean=float(np.mean(drawn)),
         low=float(drawn[outside - 1]),

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ENTRIES = 2**15, 2**17
+"""Least and most entries of a chunk: of float64 256 kB, below which calls cost more than products, and 1 MB, which
+a core's second cache holds."""
 _CHUNKS = 110
+"""Chunks of a table between these sizes: then chunks in float64 take less than 1 % of the table's memory."""
 
 
 class RowStream:

@@ -17,13 +17,21 @@ from threadpoolctl import ThreadpoolController
 from collapse.measures.row_stream import RowStream, in_memory
 
 _DIRECT_ROWS = 512
+"""Rows up to which a table is decomposed by one SVD, which is as fast as passes over chunks."""
 SQUARES = 1e-250, 1e250
 """Sums of squares between these neither over- nor underflow."""
 _TAIL = 1e-6
+"""Relative eigenvalue of the Gram matrix from which on a pass is trusted. Squaring halves the digits, so singular
+values below 1e-3 of the first take another pass on their own subspace."""
 _NOISE = 1e-26
+"""Relative eigenvalue below which nothing but rounding is left, and no further pass helps: eps^2 is 5e-32."""
 _WIDE = 40
+"""Columns that a product is widened to with rows side by side: with fewer, `syrk` leaves vector units idle."""
 _PARTIAL_SUMS = 4
+"""Gram matrices summed separately, so that threads need not wait for each other; more would cost memory for wide
+tables."""
 _OWN_THREADS = 512
+"""Columns above which the product library's threads are faster than ours."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

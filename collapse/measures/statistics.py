@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
+"""Of every interval."""
 FEWEST = 5
 """Initialisations below which nothing is judged: of three, an interval is 2.5 times as wide as of many."""
 MOST_NEEDED = 1000
+"""Initialisations above which the number that would tell is not given: nobody trains as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ def p_below(found: Estimate, bound: float) -> float:
     return p_above(replace(found, effect=-found.effect), -bound)
 
 
-def share_interval(found: int, of: int) -> tuple[float, float]:
+def fraction_interval(found: int, of: int) -> tuple[float, float]:
     """Return the exact 95 % interval of a share (Clopper and Pearson, Biometrika 26, 1934)."""
     from scipy import stats
 

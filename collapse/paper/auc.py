@@ -35,7 +35,7 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
         mean label, NaN where the run kept no predictions, and ``unitary_distance``, the mean distance of the
         projections from unitary ones, NaN where the run did not record it.
     """
-    rows = [{**told, **_tested(StudyRun(run.path))} for run, told in described_runs(item)]
+    rows = [{**described, **_tested(StudyRun(run.path))} for run, described in described_runs(item)]
     return pd.DataFrame(rows, columns=[*_OF_RUN, *_TESTED])
 
 
@@ -45,8 +45,8 @@ _TESTED = ("test_auc", "test_logloss", "constant_logloss", "unitary_distance")
 
 def _tested(run: StudyRun) -> dict[str, float]:
     test, kept = run.manifest["test"], run.predictions
-    share = float("nan") if kept is None else float(kept.labels.mean())
-    constant = -(share * np.log(share) + (1 - share) * np.log1p(-share))
+    fraction = float("nan") if kept is None else float(kept.labels.mean())
+    constant = -(fraction * np.log(fraction) + (1 - fraction) * np.log1p(-fraction))
     return dict(zip(_TESTED, (test["auc"], test["logloss"], float(constant), run.unitary_distance), strict=True))
 
 

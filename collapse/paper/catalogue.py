@@ -31,6 +31,9 @@ class Entry:
     """Of a figure what the paper's shows."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of a figure what its class is set to beside its number."""
+    of_checkpoints: bool = True
+    """Of a figure whether any checkpoint can be drawn as it, by `collapse analyze --figure`; none can be where a
+    study's table is computed first."""
     table: str = ""
     """Of a table the module and function in `collapse.paper.tables` that makes it of an `Item`."""
 
@@ -40,9 +43,9 @@ class Entry:
         return self.runs is not recipes.none
 
     @property
-    def of_checkpoints(self) -> bool:
-        """Whether it is a figure that any checkpoint can be drawn as, by `collapse analyze --figure`."""
-        return bool(self.draw) and not self.compute and self.name != "7"
+    def is_of_checkpoints(self) -> bool:
+        """Whether it is a figure that `collapse analyze --figure` draws of any checkpoint."""
+        return bool(self.draw) and not self.compute and self.of_checkpoints
 
 
 CATALOGUE = {
@@ -59,7 +62,7 @@ CATALOGUE = {
         Entry(
             name="1b",
             shows="normalised singular values of every field at one or several embedding sizes",
-            runs=recipes.at_sizes(lambda p: p.factors),
+            runs=recipes.at_sizes(lambda p: p.multiples),
             draw="spectrum:SpectrumDisplay",
             paper="singular values fall off faster in larger tables",
         ),
@@ -67,7 +70,7 @@ CATALOGUE = {
             name="2",
             shows="information abundance of every field against a random matrix of the same shape",
             runs=recipes.once(recipes.large),
-            draw="abundance:AbundanceDisplay",
+            draw="abundance_by_field:AbundanceDisplay",
             paper="every field lies far below a random matrix",
         ),
         Entry(
@@ -123,6 +126,7 @@ CATALOGUE = {
             shows="single- and multi-embedding: tables, interactions, projections, the mean over sets, the head",
             runs=recipes.none,
             draw="schematic:SchematicDisplay",
+            of_checkpoints=False,
         ),
         Entry(
             name="8a",
@@ -285,7 +289,7 @@ CATALOGUE = {
         Entry(
             name="table-7",
             shows="test AUC of AutoInt, SE and ME, to 4x",
-            runs=recipes.compared(lambda p: recipes.sizes(p, "autoint", p.factors[:-1])),
+            runs=recipes.compared(lambda p: recipes.sizes(p, "autoint", p.multiples[:-1])),
             table="auc_tables:auc_table",
         ),
         Entry(

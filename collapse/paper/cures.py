@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
+from collapse.analysis.settings import PAPER
 from collapse.measures.statistics import estimate
 from collapse.paper.item import Item
 from collapse.study.study import StudyRun

@@ -48,9 +48,11 @@ def epochs_of_runs(item: Item) -> pd.DataFrame:
         `auc_of_runs` tells of the run, without the test.
     """
     runs = list(described_runs(item))
-    largest = max((told["factor"] for _, told in runs), default=0)
+    largest = max((described["factor"] for _, described in runs), default=0)
     frames = [
-        StudyRun(run.path).metrics[list(COLUMNS)].assign(**told) for run, told in runs if told["factor"] == largest
+        StudyRun(run.path).metrics[list(COLUMNS)].assign(**described)
+        for run, described in runs
+        if described["factor"] == largest
     ]
     return pd.concat(frames, ignore_index=True)
 

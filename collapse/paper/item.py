@@ -19,6 +19,8 @@ from collapse.study.sweep import Planned, plan
 from collapse.training.data.load import data_name
 
 RECORD = "study.json"
+_FORMER_KEYS = {"factors": "multiples", "shares": "fractions"}
+"""Names of a profile's settings as earlier studies have them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +81,11 @@ class Item:
         return self
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What captions say: how many of its runs there are, of what, and the command that trains the others."""
         missing = "" if self.finished == len(self.runs) else f" (the others: `{self.command}`)"
         data = ", ".join(dict.fromkeys(self.data_names[run.config.data] for run in self.runs))
-        return f"{self.finished} of {len(self.runs)} runs{missing} on {data}; {self.profile.told}"
+        return f"{self.finished} of {len(self.runs)} runs{missing} on {data}; {self.profile.summary}"
 
     @property
     def command(self) -> str:
@@ -150,6 +152,8 @@ def read_profile(folder: Path) -> Profile:
     if not path.exists():
         raise CollapseError(f"{folder} is no study of `collapse sweep`: it has no {RECORD}")
     plain = read_json(path)
+    if isinstance(plain, dict):
+        plain = {_FORMER_KEYS.get(key, key): value for key, value in plain.items()}
     try:
         profile = msgspec.convert(plain, Profile)
     except msgspec.ValidationError as error:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
 from collapse.analysis.factorised import FactoredTables
+from collapse.analysis.settings import PAPER
 from collapse.errors import CollapseError
 from collapse.paper.catalogue import CATALOGUE, PANELS, Entry
 from collapse.paper.item import Item
@@ -44,11 +44,11 @@ def display_of(number: str) -> "type[CheckpointDisplay]":
         If there is none; the sentence lists those that there are.
     """
     entry = _entries().get(number)
-    if entry is not None and entry.draw and not entry.of_checkpoints:
+    if entry is not None and entry.draw and not entry.is_of_checkpoints:
         raise CollapseError(
             f"figure {number} is of many runs: `collapse figures STUDY --figure {number}` draws it"
         )
-    if entry is None or not entry.of_checkpoints:
+    if entry is None or not entry.is_of_checkpoints:
         listed = "; ".join(f"{known} ({each.shows})" for known, each in _of_checkpoints().items())
         raise CollapseError(f"there is no figure {number!r}; there are {listed}")
     return cast("type[CheckpointDisplay]", display_class(number))
@@ -60,7 +60,7 @@ def displays() -> "dict[str, type[CheckpointDisplay]]":
 
 
 def _of_checkpoints() -> dict[str, Entry]:
-    return {name: entry for name, entry in _entries().items() if entry.of_checkpoints}
+    return {name: entry for name, entry in _entries().items() if entry.is_of_checkpoints}
 
 
 def _entries() -> dict[str, Entry]:
@@ -121,16 +121,12 @@ def made_of(item: Item, *, text_model: Path | None = None) -> "Display | StudyTa
         return table
     kind: Any = display_class(item.name)
     display: Display
-    if item.name == "4":
-        display = kind.from_checkpoints(())
-    elif item.name == "7":
-        from collapse.training.models.registry import model_config
-
-        display = kind.from_models([model_config("dcnv2-10"), model_config("dcnv2-10x2")])
+    if not entry.needs_runs:
+        display = kind.without_runs()
     elif entry.compute:
         numbers = _named("collapse.paper", entry.compute)(item.with_finished_runs())
         runs = f"{item.finished} of {len(item.runs)}"
-        display = kind(numbers.assign(runs=runs, profile=item.profile.told))
+        display = kind(numbers.assign(runs=runs, profile=item.profile.summary))
     else:
         display = _of_best_checkpoints(kind, item, text_model)
     return display
@@ -141,24 +137,24 @@ def _of_best_checkpoints(
 ) -> "CheckpointDisplay":
     """Draw the best checkpoints of an item's runs; what is computed of each is kept beside it."""
     runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
-    checkpoints = [FactoredTables(tables=run.tables, choices=PAPER) for run in runs]
+    checkpoints = [FactoredTables(tables=run.tables, settings=PAPER) for run in runs]
     of = dict(zip(checkpoints, runs, strict=True))
 
     def keep(
-        checkpoint: FactoredTables, choices: Mapping[str, Any], compute: "Callable[[], pd.DataFrame]"
+        checkpoint: FactoredTables, settings: Mapping[str, Any], compute: "Callable[[], pd.DataFrame]"
     ) -> pd.DataFrame:
         if checkpoint not in of:
             return compute()
         return of[checkpoint].cached_result(
-            f"figure-{kind.number}", {**vars(checkpoint.choices), **choices}, compute
+            f"figure-{kind.number}", {**vars(checkpoint.settings), **settings}, compute
         )
 
     if kind.needs_text_model:
         from collapse.io.readers.token_table import read_token_table
 
-        checkpoints.append(FactoredTables(tables=read_token_table(text_model), choices=PAPER))
+        checkpoints.append(FactoredTables(tables=read_token_table(text_model), settings=PAPER))
     made = kind.from_checkpoints(checkpoints, keep)
-    return kind(made.table.assign(profile=item.profile.told))
+    return kind(made.table.assign(profile=item.profile.summary))
 
 
 def _named(package: str, place: str) -> Any:

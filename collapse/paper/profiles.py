@@ -1,8 +1,13 @@
 """How large a study is: the data, the base size, the epochs and the repeats that its recipes are filled with."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from collapse.bounds import Fraction
 from collapse.errors import CollapseError
+from collapse.settings import Settings, require
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
@@ -12,11 +17,13 @@ SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
 """The models of Table 1."""
 
 
-_MOST = 1_000_000
+Few = Annotated[int, Meta(ge=1, le=1000)]
+Many = Annotated[int, Meta(ge=1, le=1_000_000)]
+Multiple = Annotated[float, Meta(gt=0, le=1_000_000, description="greater than 0 and at most 1,000,000")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
+class Profile(Settings):
     """The size of a study."""
 
     name: str
@@ -25,56 +32,43 @@ class Profile:
     """What it is, for help and captions."""
     data: tuple[str, ...]
     """The data sets; items of one data set take the first."""
-    base_size: int | None = None
+    base_size: Many | None = None
     """The embedding size K at 1x; None for the paper's, 10, or a model's own."""
-    repeats: int = 1
+    repeats: Few = 1
     """Initialisations of every run whose test AUC is compared."""
-    epochs: int = 50
+    epochs: Many = 50
     """Epochs at most; the stopping rule may end a run before."""
-    batch_size: int = 2048
+    batch_size: Many = 2048
     """Rows a step."""
-    rows: float = 1.0
+    rows: Fraction = 1.0
     """Share of the training rows that every run is given, at most."""
     models: tuple[str, ...] = SIX
     """Those of Table 1 and of the figures of several models."""
-    factors: tuple[float, ...] = (1, 2, 3, 4, 10)
+    multiples: tuple[Multiple, ...] = (1, 2, 3, 4, 10)
     """How many times the base size, in Table 1 and most figures; the last is "enlarged"."""
-    halves: tuple[float, ...] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
+    halves: tuple[Multiple, ...] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
     """How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
-    shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    fractions: tuple[Multiple, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
     """Of the training rows, in Table 2."""
-    epochs_along: int = 20
+    epochs_along: Many = 20
     """Epochs of the runs that are looked at along their training."""
     items: tuple[str, ...] = ()
     """What ``all`` stands for; empty for every figure and table."""
-    fusion_heads: int = 1
+    fusion_heads: Many = 1
     """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
 
     def __post_init__(self) -> None:
-        most = {
-            "repeats": 1000, "epochs": _MOST, "epochs_along": _MOST, "batch_size": _MOST, "fusion_heads": _MOST,
-            "base_size": _MOST,
-        }  # fmt: skip
-        for name, bound in most.items():
-            count = getattr(self, name)
-            if count is not None and not 1 <= count <= bound:
-                raise CollapseError(f"{name} must be from 1 to {bound:,}, got {count}")
-        for name in ("factors", "halves", "shares"):
-            values = getattr(self, name)
-            if not values or not all(0 < value <= _MOST for value in values):
-                raise CollapseError(f"{name} must be numbers above 0, got {values}")
-        if not self.data or not self.models:
-            raise CollapseError("a profile must have data and models")
-        if not 0 < self.rows <= 1:
-            raise CollapseError(f"rows must be above 0 and at most 1, got {self.rows}")
+        super().__post_init__()
+        for name in ("data", "models", "multiples", "halves", "fractions"):
+            require(bool(getattr(self, name)), f"{name} must not be empty")
 
     @property
     def largest(self) -> int:
         """How many times the base size an enlarged model has; as many sets in ME."""
-        return int(self.factors[-1])
+        return int(self.multiples[-1])
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What captions say of the size."""
         base = f"K = {self.base_size}" if self.base_size else "the paper's K"
         repeats = (
@@ -100,7 +94,7 @@ class Profile:
         self,
         *models: ModelConfig,
         data: tuple[str, ...] | None = None,
-        repeats: int = 1,
+        repeats: Few = 1,
         train_share: float = 1.0,
         along: int | None = None,
     ) -> tuple[RunConfig, ...]:
@@ -141,9 +135,9 @@ PROFILES = {
             epochs=2,
             # Collapse grows with the steps: 204 of 64 rows show what 51 of 256 hardly do, in about the same time.
             batch_size=64,
-            factors=(1, 4, 10),
+            multiples=(1, 4, 10),
             halves=(0.5, 1, 2, 4),
-            shares=(0.1, 0.3, 1.0),
+            fractions=(0.1, 0.3, 1.0),
             epochs_along=8,
             fusion_heads=50,
         ),
@@ -155,7 +149,7 @@ PROFILES = {
             repeats=5,
             epochs=2,
             batch_size=64,
-            factors=(1, 2, 4, 10),
+            multiples=(1, 2, 4, 10),
             fusion_heads=50,
         ),
         Profile(
@@ -164,9 +158,9 @@ PROFILES = {
             data=("flights",),
             repeats=5,
             models=("dnn", "dcnv2"),
-            factors=(1, 4),
+            multiples=(1, 4),
             halves=(0.5, 1, 2, 4),
-            shares=(0.1, 0.3, 1.0),
+            fractions=(0.1, 0.3, 1.0),
             epochs_along=4,
             # What the findings' runs show, and what a few more cheap ones do.
             items=(
@@ -212,9 +206,9 @@ def profile_of(
     name: str,
     *,
     data: tuple[str, ...] = (),
-    repeats: int | None = None,
-    base_size: int | None = None,
-    rows: float | None = None,
+    repeats: Few | None = None,
+    base_size: Many | None = None,
+    rows: Fraction | None = None,
 ) -> Profile:
     """Return a profile, with what is to be otherwise.
 
@@ -237,20 +231,9 @@ def profile_of(
     Raises
     ------
     CollapseError
-        If there is no such profile, or a number is below 1.
+        If there is no such profile, or a number is out of its bounds.
     """
     if name not in PROFILES:
         raise CollapseError(f"there is no profile {name!r}: it is one of {', '.join(PROFILES)}")
-    for what, value in (("repeats", repeats), ("base size", base_size)):
-        if value is not None and value < 1:
-            raise CollapseError(f"the {what} is {value}: it must be at least 1")
-    if rows is not None and not 0 < rows <= 1:
-        raise CollapseError(f"the rows are {rows}: they are a share above 0 and at most 1")
-    profile = PROFILES[name]
-    return replace(
-        profile,
-        data=data or profile.data,
-        repeats=repeats or profile.repeats,
-        base_size=base_size or profile.base_size,
-        rows=rows or profile.rows,
-    )
+    asked: dict[str, Any] = {"data": data or None, "repeats": repeats, "base_size": base_size, "rows": rows}
+    return replace(PROFILES[name], **{key: value for key, value in asked.items() if value is not None})

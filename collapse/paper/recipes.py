@@ -14,16 +14,16 @@ CURES_FACTOR = 4
 """How many times the base size, where cures are compared."""
 
 
-def sizes(profile: Profile, model: str, factors: Sequence[float] = (), **settings: object) -> list[ModelConfig]:
+def sizes(profile: Profile, model: str, multiples: Sequence[float] = (), **settings: object) -> list[ModelConfig]:
     """SE at every factor, by default the profile's, and ME with as many sets where that is several."""
-    factors = factors or profile.factors
-    single = [profile.single(model, factor, **settings) for factor in factors]
-    return single + [profile.multi(model, int(factor), **settings) for factor in factors if factor > 1]
+    multiples = multiples or profile.multiples
+    single = [profile.single(model, factor, **settings) for factor in multiples]
+    return single + [profile.multi(model, int(factor), **settings) for factor in multiples if factor > 1]
 
 
 def single(profile: Profile, models: Sequence[str], **settings: object) -> list[ModelConfig]:
     """Return SE of some models at every factor of the profile."""
-    return [profile.single(model, factor, **settings) for model in models for factor in profile.factors]
+    return [profile.single(model, factor, **settings) for model in models for factor in profile.multiples]
 
 
 def table_1(profile: Profile) -> Runs:
@@ -39,7 +39,7 @@ def six_single(profile: Profile) -> Runs:
 
 def six_multi(profile: Profile) -> Runs:
     """Take ME of the six models with every number of sets, on the first data set."""
-    models = [profile.multi(name, int(sets)) for name in profile.models for sets in profile.factors]
+    models = [profile.multi(name, int(sets)) for name in profile.models for sets in profile.multiples]
     return profile.runs(*models, data=profile.data[:1], repeats=profile.repeats)
 
 
@@ -61,11 +61,11 @@ def once(*models: Callable[[Profile], ModelConfig]) -> Callable[[Profile], Runs]
     return runs
 
 
-def at_sizes(factors: Callable[[Profile], Sequence[float]]) -> Callable[[Profile], Runs]:
+def at_sizes(multiples: Callable[[Profile], Sequence[float]]) -> Callable[[Profile], Runs]:
     """Take DCNv2 at some sizes once, on the first data set."""
 
     def runs(profile: Profile) -> Runs:
-        models = [profile.single("dcnv2", factor) for factor in factors(profile)]
+        models = [profile.single("dcnv2", factor) for factor in multiples(profile)]
         return profile.runs(*models, data=profile.data[:1])
 
     return runs
@@ -85,13 +85,15 @@ def table_2(profile: Profile) -> Runs:
     """Take DCNv2 at several sizes on shares of the rows."""
     models = [*(profile.single("dcnv2", factor) for factor in profile.halves), profile.multi("dcnv2", 4)]
     return tuple(
-        run for share in profile.shares for run in profile.runs(*models, data=profile.data[:1], train_share=share)
+        run
+        for fraction in profile.fractions
+        for run in profile.runs(*models, data=profile.data[:1], train_share=fraction)
     )
 
 
-def steps_alike(profile: Profile, share: float) -> int:
+def steps_alike(profile: Profile, fraction: float) -> int:
     """Return the epochs on a share of the rows that have as many steps as a run along its training has on all."""
-    return round(min(profile.epochs, profile.epochs_along) / share)
+    return round(min(profile.epochs, profile.epochs_along) / fraction)
 
 
 def along(profile: Profile) -> Runs:
@@ -105,18 +107,18 @@ def findings(profile: Profile) -> Runs:
     compared = [
         *(profile.single(model, factor) for model in profile.models for factor in (1, largest)),
         *(profile.multi(model, largest) for model in profile.models),
-        *(profile.single("dcnv2", factor) for factor in profile.factors[1:-1]),
+        *(profile.single("dcnv2", factor) for factor in profile.multiples[1:-1]),
         large_regularised(profile),
         *(profile.multi("dcnv2", 4, interactions=kind) for kind in ("shared", "aligned")),
     ]
-    of_shares = [profile.single("dcnv2", 4), profile.multi("dcnv2", 4)]
+    of_fractions = [profile.single("dcnv2", 4), profile.multi("dcnv2", 4)]
     subsets = [
         run
-        for share in profile.shares
-        for run in profile.runs(*of_shares, repeats=profile.repeats, train_share=share)
+        for fraction in profile.fractions
+        for run in profile.runs(*of_fractions, repeats=profile.repeats, train_share=fraction)
     ]
     alike = profile.runs(
-        of_shares[0],
+        of_fractions[0],
         repeats=profile.repeats,
         train_share=EQUAL_STEPS,
         along=steps_alike(profile, EQUAL_STEPS),
@@ -134,7 +136,7 @@ def table_3(profile: Profile) -> list[ModelConfig]:
 def variants(profile: Profile) -> list[ModelConfig]:
     """Return ME with separate, shared and aligned interactions."""
     kinds = ("shared", "aligned")
-    sets = [int(factor) for factor in profile.factors]
+    sets = [int(factor) for factor in profile.multiples]
     variants = [profile.multi("dcnv2", M, interactions=kind) for kind in kinds for M in sets if M > 1]
     return [*(profile.multi("dcnv2", M) for M in sets), *variants]
 

@@ -111,7 +111,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         untouched=untouched_text(factored),
         pictures=_pictures(factored),
         columns=COLUMNS,
-        choices=vars(factored.choices),
+        settings=vars(factored.settings),
         command=command,
         # Nothing in it ends the element that holds it.
         json=json.replace("<", "\\u003c"),
@@ -155,6 +155,6 @@ def _small(spectrum: NDArray[np.floating]) -> str:
 
 def _pictures(factored: FactoredTables) -> list[Picture]:
     wanted = [_ABUNDANCE, _SPECTRA]
-    if factored.tables.layer(factored.choices.layer):
+    if factored.tables.layer(factored.settings.layer):
         wanted.append(_HEATMAP)
     return [replace(each, source=picture(display_of(each.figure).from_checkpoints([factored]))) for each in wanted]

@@ -18,7 +18,7 @@ LOGS = ".jobs"
 
 
 @contextmanager
-def engine(
+def open_executor(
     kind: Engine, options: Mapping[str, str], *, jobs: int, folder: Path
 ) -> Iterator[Callable[[], Executor]]:
     """Open an engine for a sweep.

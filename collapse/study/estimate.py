@@ -19,6 +19,7 @@ FLOPS = 6e10
 OVERHEAD = 2e-5
 """Seconds a row and a thread that are not arithmetic."""
 _ROWS = 16
+"""Rows of the batch whose operations are counted; the count is linear in the rows."""
 
 
 def work(config: RunConfig, data: PreparedData) -> float:

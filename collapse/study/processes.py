@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 
 _LOOK_SECONDS = 0.5
+"""Between two checks whether the parent process is alive."""
 _SAVING_SECONDS = 5.0
+"""What a run has to save its state before it is asked again."""
 _SAVED_SECONDS = 60.0
+"""After which a child that has not stopped is asked again; a large state takes seconds to write."""
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:

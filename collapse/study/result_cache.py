@@ -20,7 +20,7 @@ FOLDER = ".results"
 
 
 def cached_result(
-    checkpoint: Path, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
+    checkpoint: Path, name: str, settings: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
 ) -> pd.DataFrame:
     """Return a result from beside a checkpoint, or compute it and keep it there.
 
@@ -30,7 +30,7 @@ def cached_result(
         The checkpoint.
     name : str
         What is computed, as it stands in the file's name.
-    choices : mapping
+    settings : mapping
         All that the result depends on beside the checkpoint, plain values.
     compute : callable
         Computes it: a table whose cells are numbers and text.
@@ -48,11 +48,11 @@ def cached_result(
 
     Notes
     -----
-    The file's name holds a digest of the checkpoint's content, of the choices and of this package's code: another
-    checkpoint of that path, other choices or changed code find nothing. A damaged file is as good as none.
+    The file's name holds a digest of the checkpoint's content, of the settings and of this package's code: another
+    checkpoint of that path, other settings or changed code find nothing. A damaged file is as good as none.
     """
     code = sha256_of_code(Path(collapse.__file__).parent)
-    content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(choices), "code": code}
+    content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(settings), "code": code}
     key = json.dumps(content_of_key, sort_keys=True)
     path = checkpoint.parent / FOLDER / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     if (found := _read(path)) is not None:

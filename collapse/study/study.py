@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import Choices
 from collapse.analysis.diagnosis import diagnose
 from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.settings import AnalysisSettings
 from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.tables import TableSet
@@ -99,20 +99,20 @@ class StudyRun:
         """The tables and field maps of the best epoch."""
         return load(self._folder.best)
 
-    def factors(self, choices: Choices | None = None) -> FactoredTables:
+    def factored(self, settings: AnalysisSettings | None = None) -> FactoredTables:
         """Factorise the tables, which is not kept."""
-        return factorise(self.tables, choices or Choices())
+        return factorise(self.tables, settings or AnalysisSettings())
 
-    def fields(self, choices: Choices | None = None) -> pd.DataFrame:
+    def fields(self, settings: AnalysisSettings | None = None) -> pd.DataFrame:
         """Diagnose every field, from disk where that was done before; the columns of `diagnose`."""
-        chosen = choices or Choices()
-        return self.cached_result("fields", vars(chosen), lambda: diagnose(self.tables, choices=chosen))
+        chosen = settings or AnalysisSettings()
+        return self.cached_result("fields", vars(chosen), lambda: diagnose(self.tables, settings=chosen))
 
     def cached_result(
-        self, name: str, choices: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
+        self, name: str, settings: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
     ) -> pd.DataFrame:
         """Return a result of the analysis from beside the best checkpoint, or compute it and keep it there."""
-        return cached_result(self._folder.best, name, choices, compute)
+        return cached_result(self._folder.best, name, settings, compute)
 
 
 class Study:

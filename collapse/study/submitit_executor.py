@@ -10,7 +10,9 @@ from collapse.errors import CollapseError
 from collapse.study.captured import Captured, captured, settle
 
 _LOOK_SECONDS = 0.5
+"""Between two checks for finished jobs."""
 _TRIES = 3
+"""Jobs that a call may take before its death counts as an error: machines go down, runs do not."""
 
 
 class SubmititExecutor(Executor):

@@ -20,6 +20,7 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
 ELSEWHERE_SECONDS = 5.0
+"""Between two checks for runs that another sweep has in progress."""
 
 State = Literal["finished", "unfinished", "missing"]
 

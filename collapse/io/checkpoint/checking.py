@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from collapse.bounds import Cardinality, Index
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.schema import (
     FLOATS,
     FORMAT,
     FORMAT_VERSION,
     Checkpoint,
-    Count,
-    Index,
     Layout,
     MapsKey,
     dtype_of,
@@ -59,7 +58,7 @@ class _Plain:
 
     name: str
     fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    cardinalities: tuple[Count, ...]
+    cardinalities: tuple[Cardinality, ...]
     config: _Config
     data: _Data
     results: _Results

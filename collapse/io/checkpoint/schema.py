@@ -7,9 +7,7 @@ model that wrote it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import msgspec
+from typing import Any
 
 from collapse.io.torch_file import Unreadable
 
@@ -17,8 +15,6 @@ FORMAT = "embedding-collapse checkpoint"
 FORMAT_VERSION = 2
 
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Index = Annotated[int, msgspec.Meta(ge=0)]
 Span = tuple[int, int]
 """A first index and the one after the last."""
 FLOATS = ("float16", "bfloat16", "float32", "float64")

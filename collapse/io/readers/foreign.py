@@ -85,11 +85,11 @@ def _by_field(parts: Iterable[Part]) -> dict[str, list[Part]]:
 
 
 def _no_table(source: str, state: State, roles: Roles) -> str:
-    told = "; ".join(roles.skipped[:_NAMED]) + (" .." if len(roles.skipped) > _NAMED else "")
+    skipped = "; ".join(roles.skipped[:_NAMED]) + (" .." if len(roles.skipped) > _NAMED else "")
     return (
-        f"{source} holds no table that was found among its {len(state.tensors)} tensors: {told or 'it is empty'}; "
-        "--table REGEX names the tables, which are matrices of floating numbers (in Python: "
-        "selection=collapse.Selection(table=REGEX))"
+        f"{source} holds no table that was found among its {len(state.tensors)} tensors: "
+        f"{skipped or 'it is empty'}; --table REGEX names the tables, which are matrices of floating numbers "
+        "(in Python: selection=collapse.Selection(table=REGEX))"
     )
 
 

@@ -87,16 +87,16 @@ def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: st
         used = used or given.get(name) == rows
         found.append(Part(field=name, E=tensor.values, tensor=tensor))
     if fields is not None and not used:
-        told = ", ".join(f"{t.match.name} ({t.values.shape[0]:,})" for t in roles.tables[:_NAMED])
+        listed = ", ".join(f"{t.match.name} ({t.values.shape[0]:,})" for t in roles.tables[:_NAMED])
         raise CollapseError(
             f"{fields.source} names {len(fields.names)} fields of {fields.rows:,} rows in all, and no table of "
-            f"{source} has as many: there {'are' if len(roles.tables) > 1 else 'is'} {told}"
+            f"{source} has as many: there {'are' if len(roles.tables) > 1 else 'is'} {listed}"
         )
     note = (
         f"one table of all fields, of which the file does not tell where each begins: {', '.join(whole)}; "
         "--fields splits it"
     )
-    return Parts(parts=tuple(_told_apart(found)), notes=(note,) if whole else ())
+    return Parts(parts=tuple(_distinguished(found)), notes=(note,) if whole else ())
 
 
 def _sizes(tensor: Tensor, state: State) -> dict[str, int]:
@@ -149,7 +149,7 @@ def _renamed(tensors: Sequence[Tensor], fields: FieldSizes | None) -> dict[str, 
     return {_name(tensor, ""): name for tensor, name in zip(numbered, fields.names, strict=True)}
 
 
-def _told_apart(parts: Iterable[Part]) -> list[Part]:
+def _distinguished(parts: Iterable[Part]) -> list[Part]:
     """Give a table whose field is there already, in the same set, the name of its tensor."""
     found: dict[tuple[str, tuple[str, str]], Part] = {}
     for part in parts:

@@ -13,9 +13,11 @@ MOST_CHARACTERS = 1000
 DEEPEST = 400
 """Containers within containers. A module of a model takes three; Python ends at a thousand."""
 _COPIES = 100
+"""Entries that functions may copy for each byte of the pickle; honest files need fewer than one."""
 _FREE = 1_000_000
 """Copied entries that are allowed whatever the size of the file."""
 _KEY_PARTS = 100
+"""Parts of a tuple that is a dictionary key. Hashing a tuple nested in itself n times takes 2^n steps."""
 # Arrays are views, whatever their length.
 _COPIED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 

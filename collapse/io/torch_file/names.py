@@ -35,6 +35,7 @@ _DTYPES = (
 _MOST_DIMENSIONS = 64
 """NumPy's limit."""
 _MOST_ENTRIES = 1 << 62
+"""A tensor of more could not be addressed in 64 bits."""
 
 
 class _Fixed:

@@ -15,10 +15,10 @@ from collapse.measures.statistics import (
     FEWEST,
     Estimate,
     estimate,
+    fraction_interval,
     initialisations_needed,
     p_above,
     p_below,
-    share_interval,
 )
 from collapse.paper.findings.runs import Runs
 
@@ -98,8 +98,8 @@ class Sample:
 
     frames: Sequence[pd.DataFrame]
     """One per initialisation: a row per unit (a field, a model), the same units in each."""
-    kind: Literal["mean", "every", "share"] = "mean"
-    """What is claimed of the units: of one number made of them, of every one, or of the share that is above 0."""
+    kind: Literal["mean", "every", "fraction"] = "mean"
+    """What the claim is about: one number made of the units, every unit, or the fraction of them above 0."""
     statistic: Statistic = mean
     """Makes the one number."""
     unit: str = "fields"
@@ -169,8 +169,8 @@ def judge(sample: Sample, expected: Expected) -> Judged:
     few = f"{S} initialisation{'s' * (S != 1)}, and {FEWEST} are needed" if S < FEWEST else ""
     if sample.kind == "every":
         found = _of_every(values[..., 0], sample, expected)
-    elif sample.kind == "share":
-        found = _of_share(values[..., 0], expected)
+    elif sample.kind == "fraction":
+        found = _of_fraction(values[..., 0], expected)
     else:
         numbers = [sample.statistic(each) for each in values]
         found = _of_one(estimate(numbers, row_variance=sample.row_variance), expected)
@@ -205,11 +205,11 @@ def _of_every(values_SU: NDArray[np.float64], sample: Sample, expected: Expected
     )
 
 
-def _of_share(values_SU: NDArray[np.float64], expected: Expected) -> Judged:
+def _of_fraction(values_SU: NDArray[np.float64], expected: Expected) -> Judged:
     from scipy import stats
 
     above, of = int((values_SU.mean(0) > 0).sum()), values_SU.shape[1]
-    low, high = share_interval(above, of)
+    low, high = fraction_interval(above, of)
     greater = float(stats.binomtest(above, of, expected.bound, alternative="greater").pvalue)
     less = float(stats.binomtest(above, of, expected.bound, alternative="less").pvalue)
     p_holds, p_fails = (greater, less) if expected.is_above else (less, greater)

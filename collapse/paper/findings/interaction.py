@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
-from collapse.analysis.patterns import interaction_patterns
+from collapse.analysis.interaction_patterns import interaction_patterns
+from collapse.analysis.settings import PAPER
 from collapse.analysis.sub_embeddings import Correlation, Side, co_influence, sub_embedding_abundance
-from collapse.analysis.toy import toy_experiment
+from collapse.analysis.toy_experiment import toy_experiment
 from collapse.paper.auc import printed_auc
 from collapse.paper.findings.auc_rows import row_variance
 from collapse.paper.findings.claim import Claim, Expected, Sample, Treatment, claim, columns, pearson
@@ -60,8 +60,8 @@ def patterns(run: StudyRun) -> pd.DataFrame:
 
 def influence(run: StudyRun, by: Side) -> tuple[pd.DataFrame, Correlation]:
     """Return a run's IA(E) and sums of sub-embeddings' abundances by field, and their correlation."""
-    choices = {"layer": 0}
-    pairs = run.cached_result("sub-embeddings", choices, lambda: sub_embedding_abundance(run.factors(PAPER)))
+    settings = {"layer": 0}
+    pairs = run.cached_result("sub-embeddings", settings, lambda: sub_embedding_abundance(run.factored(PAPER)))
     sums, correlation = co_influence(pairs, by)
     return columns(sums, "field", ia="ia", sum="sum"), correlation
 

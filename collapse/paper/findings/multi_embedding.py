@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
 from collapse.analysis.diversity import set_diversity
-from collapse.analysis.patterns import divergence
+from collapse.analysis.interaction_patterns import divergence
+from collapse.analysis.settings import PAPER
 from collapse.paper.findings.claim import Claim, Expected, Sample, Treatment, claim, less_pearson
 from collapse.paper.findings.interaction import (
     LEAST_AUC_DIFFERENCE,
@@ -59,7 +59,7 @@ def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
 )
 def sets_raise_abundance_of_most_fields(runs: Runs) -> Sample:
     """Multi-embedding raises the information abundance of most fields."""
-    return Sample(frames=abundance_difference(runs.of(*_large(runs))), kind="share")
+    return Sample(frames=abundance_difference(runs.of(*_large(runs))), kind="fraction")
 
 
 @claim(
@@ -142,9 +142,9 @@ def _variant(runs: Runs, interactions: str) -> ModelConfig:
 def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int | None = None) -> Sample:
     def of(run: StudyRun) -> pd.DataFrame:
         parts = split if run.config.model.sets == 1 else None
-        choices = PAPER
-        compute = partial(set_diversity, run.tables, split=parts, choices=choices)
-        return run.cached_result("diversity", {"split": parts, **vars(choices)}, compute).set_index("field")
+        settings = PAPER
+        compute = partial(set_diversity, run.tables, split=parts, settings=settings)
+        return run.cached_result("diversity", {"split": parts, **vars(settings)}, compute).set_index("field")
 
     # Of a table of D <= K rows every set spans all that there is.
     found = [(of(one), of(other)) for one, other in runs.of(first, second)]

@@ -41,12 +41,14 @@ class Runs:
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
         """Return the same of models and shares of the training rows."""
-        return self._finished(list(zip(*(self._configs(model, share) for model, share in wanted), strict=True)))
+        return self._finished(
+            list(zip(*(self._configs(model, fraction) for model, fraction in wanted), strict=True))
+        )
 
-    def at_equal_steps(self, model: ModelConfig, share: float) -> list[tuple[StudyRun, ...]]:
+    def at_equal_steps(self, model: ModelConfig, fraction: float) -> list[tuple[StudyRun, ...]]:
         """Return a model trained on all rows, and on a share of them for so many more epochs, as `at` does."""
-        epochs = steps_alike(self.profile, share)
-        pairs = zip(self._configs(model, 1.0), self._configs(model, share, epochs), strict=True)
+        epochs = steps_alike(self.profile, fraction)
+        pairs = zip(self._configs(model, 1.0), self._configs(model, fraction, epochs), strict=True)
         return self._finished(list(pairs))
 
     def along(self, model: ModelConfig) -> list[StudyRun]:
@@ -58,9 +60,9 @@ class Runs:
             )
         ]
 
-    def _configs(self, model: ModelConfig, share: float, along: int | None = None) -> tuple[RunConfig, ...]:
+    def _configs(self, model: ModelConfig, fraction: float, along: int | None = None) -> tuple[RunConfig, ...]:
         repeats = self.profile.repeats
-        return self.profile.runs(model, data=(self.data,), repeats=repeats, train_share=share, along=along)
+        return self.profile.runs(model, data=(self.data,), repeats=repeats, train_share=fraction, along=along)
 
     def _finished(self, by_seed: list[tuple[RunConfig, ...]]) -> list[tuple[StudyRun, ...]]:
         self.asked.extend(config for configs in by_seed for config in configs)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import PAPER
 from collapse.analysis.dynamics import history
+from collapse.analysis.settings import PAPER
 from collapse.paper.findings.claim import Claim, Expected, Sample, claim, columns
 from collapse.paper.findings.runs import Runs
 from collapse.paper.printed_values import read_printed
 from collapse.paper.recipes import EQUAL_STEPS
 from collapse.study.study import StudyRun
 
-_SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
+_FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Those of Table 2."""
 _OF_TABLE_2 = 4
 """The size of Table 2 that has an ME beside it, times the base size."""
@@ -42,7 +42,7 @@ def far_below_random(runs: Runs) -> Sample:
 )
 def degree_grows_with_size(runs: Runs) -> Sample:
     """The larger the embedding size K, the further below random the tables lie."""
-    models = [runs.profile.single("dcnv2", factor) for factor in runs.profile.factors]
+    models = [runs.profile.single("dcnv2", factor) for factor in runs.profile.multiples]
     sizes = np.log2([model.embedding_size for model in models])
     frames = []
     for of_seed in runs.of(*models):
@@ -52,14 +52,14 @@ def degree_grows_with_size(runs: Runs) -> Sample:
     return Sample(frames=frames)
 
 
-def _printed(share: float, variant: str) -> float:
+def _printed(fraction: float, variant: str) -> float:
     table = read_printed("abundance")
-    row = (table["train_share"] == share) & (table["factor"] == _OF_TABLE_2) & (table["variant"] == variant)
+    row = (table["train_share"] == fraction) & (table["factor"] == _OF_TABLE_2) & (table["variant"] == variant)
     return float(table.loc[row, "printed"].item())
 
 
-def _printed_gain(share: float) -> float:
-    return _printed(share, "ME") - _printed(share, "SE")
+def _printed_gain(fraction: float) -> float:
+    return _printed(fraction, "ME") - _printed(fraction, "SE")
 
 
 @claim(
@@ -94,11 +94,11 @@ def more_data_does_not_help_at_equal_steps(runs: Runs) -> Sample:
     return Sample(frames=frames, note=f"after {min(steps):,} steps" if steps else "")
 
 
-def _abundance_at(looks: pd.DataFrame, step: int) -> "pd.Series[float]":
+def _abundance_at(measurements: pd.DataFrame, step: int) -> "pd.Series[float]":
     """Return IA by field at the look that is nearest to a step."""
-    nearest = (looks["step"] - step).abs().min()
-    of_look = looks[(looks["step"] - step).abs() == nearest].drop_duplicates("field", keep="last")
-    ia: pd.Series[float] = of_look.set_index("field")["ia"]
+    nearest = (measurements["step"] - step).abs().min()
+    at_nearest = measurements[(measurements["step"] - step).abs() == nearest].drop_duplicates("field", keep="last")
+    ia: pd.Series[float] = at_nearest.set_index("field")["ia"]
     return ia
 
 
@@ -106,18 +106,18 @@ def _abundance_at(looks: pd.DataFrame, step: int) -> "pd.Series[float]":
     source="Section 5.4, Table 2",
     effect="mean IA of ME less that of SE of DCNv2 at 4x, at every share of the rows",
     expected=Expected(low=0),
-    paper={"criteo": lambda: f"{min(map(_printed_gain, _SHARES)):+.2f} at least on Criteo"},
+    paper={"criteo": lambda: f"{min(map(_printed_gain, _FRACTIONS)):+.2f} at least on Criteo"},
 )
 def sets_help_at_every_share(runs: Runs) -> Sample:
     """Multi-embedding has the higher information abundance, however much data there is."""
     models = (runs.profile.multi("dcnv2", _OF_TABLE_2), runs.profile.single("dcnv2", _OF_TABLE_2))
-    found = runs.at(*((model, share) for model in models for share in runs.profile.shares))
-    shares = list(runs.profile.shares)
-    n = len(shares)
+    found = runs.at(*((model, fraction) for model in models for fraction in runs.profile.fractions))
+    fractions = list(runs.profile.fractions)
+    n = len(fractions)
     means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
-    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=shares) for of in means]
+    frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=fractions) for of in means]
     above = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
-    note = ", ".join(f"{value:+.2f} at {share:.0%}" for share, value in above.items())
+    note = ", ".join(f"{value:+.2f} at {fraction:.0%}" for fraction, value in above.items())
     return Sample(frames=frames, kind="every", unit="shares of the rows", note=note)
 
 

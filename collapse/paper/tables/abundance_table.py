@@ -4,7 +4,7 @@ import pandas as pd
 
 from collapse.figures.readings import reading
 from collapse.figures.study_table import StudyTable, signed
-from collapse.paper.abundance import abundance_by_share
+from collapse.paper.abundance_by_fraction import abundance_by_fraction
 from collapse.paper.item import Item
 
 
@@ -21,11 +21,11 @@ def abundance_table(item: Item) -> StudyTable:
     StudyTable
         A row a share and size.
     """
-    numbers = abundance_by_share(item)
+    numbers = abundance_by_fraction(item)
     difference, columns = numbers["ia"] - numbers["printed"], numbers["embedding_size"] * numbers["sets"]
     text = pd.DataFrame(
         {
-            "share": [f"{share:.0%}" for share in numbers["train_share"]],
+            "share": [f"{fraction:.0%}" for fraction in numbers["train_share"]],
             "size": numbers["factor"].map("{:g}x".format),
             "": numbers["variant"],
             "paper's K": numbers["printed_size"].map("{:.0f}".format),
@@ -41,7 +41,8 @@ def abundance_table(item: Item) -> StudyTable:
     caption = (
         f"{_reading(numbers)} "
         "Information abundance, mean over the fields, of all rows of the tables as in the paper and of those that "
-        f"training looked up; DCNv2, {item.told}. IA is at most K: a difference is given where K is the paper's."
+        f"training looked up; DCNv2, {item.summary}. IA is at most K: a difference is given where K is the "
+        "paper's."
     )
     return StudyTable(name=item.name, numbers=numbers, text=text, caption=caption)
 
@@ -52,8 +53,8 @@ def _reading(numbers: pd.DataFrame) -> str:
     at_largest = single[single["factor"] == single["factor"].max()].sort_values("train_share")
     ends = (
         [
-            f"{ia:.2f} on {share:.0%} of the rows"
-            for ia, share in zip(
+            f"{ia:.2f} on {fraction:.0%} of the rows"
+            for ia, fraction in zip(
                 at_largest["ia"].iloc[[0, -1]], at_largest["train_share"].iloc[[0, -1]], strict=True
             )
         ]

@@ -54,7 +54,7 @@ def auc_table(item: Item) -> StudyTable:
             "runs": [f"{int(runs)}" if pd.notna(runs) else "0" for runs in table["runs"]],
         }
     )
-    caption = f"{(_of_modules if item.name == 'table-3' else _of_sets)(table)} Test AUC; {item.told}."
+    caption = f"{(_of_modules if item.name == 'table-3' else _of_sets)(table)} Test AUC; {item.summary}."
     if table["printed"].isna().all():
         texts = texts.drop(columns=["printed", "difference", "printed_gain"])
         caption += " The paper's values are of its own data sets, which are not among these."

@@ -40,7 +40,7 @@ def cures_table(item: Item) -> StudyTable:
         "Cures are compared with a single embedding of as many columns: mean IA "
         "over that of random tables, test AUC, and the time per row. Changes are paired by initialisation, with "
         "95 % intervals over the initialisations (Student's t). The penalties on tables are from the literature, "
-        f"at two weights that were not tuned. {item.told}."
+        f"at two weights that were not tuned. {item.summary}."
     )
     return StudyTable(name=item.name, numbers=numbers, text=text, caption=caption)
 

@@ -28,7 +28,7 @@ def findings_table(item: Item) -> StudyTable:
     caption = (
         f"{counted(found)}. The effect and its 95 % interval: Student's t over the initialisations, one number "
         "each, for AUC with the error of the test rows. A verdict needs five initialisations and a p-value of at "
-        f"most 0.05 after Holm's correction over all claims of the study. {item.told}."
+        f"most 0.05 after Holm's correction over all claims of the study. {item.summary}."
     )
     numbers = pd.DataFrame([each.as_record() for each in found])
     return StudyTable(name=item.name, numbers=numbers, text=findings_text(found), caption=caption)

@@ -31,7 +31,9 @@ _OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
 LARGE = 1_000_000_000
+"""Bytes from which on a data set is announced before it is made."""
 WAIT_QUIETLY_SECONDS, WAIT_SECONDS = 2.0, 1800.0
+"""How long to wait for another process that prepares the same data set: before that is announced, and at most."""
 _HASHES: dict[tuple[str, str | None], tuple[Path, tuple[int, int] | None, str]] = {}
 """By name and cache: a data set's folder, when its manifest was written and how large it is, and the hash."""
 
@@ -57,9 +59,9 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
     CollapseError
         If there is no such data set, or it is damaged.
     """
-    name, _, share = str(name_or_path).partition(":")
+    name, _, fraction = str(name_or_path).partition(":")
     if name == "flights":
-        return _flights(share)
+        return _flights(fraction)
     if (settings := parse_synthetic(str(name_or_path))) is not None:
         return _synthetic(settings)
     if not Path(name_or_path).is_dir():
@@ -131,16 +133,16 @@ def _flights(text: str) -> "PreparedData":
     from collapse.training.data.sources import flights
 
     try:
-        share = float(text or 1)
+        fraction = float(text or 1)
     except ValueError:
         raise CollapseError(f"'flights:{text}' is no share of the flights: write flights:0.1") from None
-    if not 0 < share <= 1:
+    if not 0 < fraction <= 1:
         raise CollapseError(f"'flights:{text}' is no share of the flights: it must be above 0 and at most 1")
     made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
-    if share == 1:
+    if fraction == 1:
         return _cached("flights", json.dumps(made_of), flights.prepare_flights)
-    prepare = partial(flights.prepare_flights, share=share)
-    return _cached(f"flights-{share:g}", json.dumps([*made_of, share]), prepare)
+    prepare = partial(flights.prepare_flights, fraction=fraction)
+    return _cached(f"flights-{fraction:g}", json.dumps([*made_of, fraction]), prepare)
 
 
 def _synthetic(settings: SyntheticSettings) -> "PreparedData":

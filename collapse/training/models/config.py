@@ -6,7 +6,8 @@ The defaults are the settings of Section 5.2 and Appendix C.2.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from collapse.settings import Settings, count, fraction, positive, require, setting, written
+from collapse.bounds import Count, CountFrom0, CountFrom2, Dropped, Positive
+from collapse.settings import Settings, require, written
 
 TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
 """Those of `collapse.training.models.table_penalties`, which needs torch."""
@@ -24,11 +25,11 @@ class InteractionConfig(Settings):
 class MLPConfig(InteractionConfig):
     """The MLP behind an interaction."""
 
-    hidden: int = count(400)
+    hidden: Count = 400
     """Units of every hidden layer of the MLP."""
-    depth: int = count(3, at_least=2)
+    depth: CountFrom2 = 3
     """Layers of the MLP with its output layer; the projection of ME counts as its first (Section 5.1)."""
-    dropout: float = fraction(0.2)
+    dropout: Dropped = 0.2
     """Share of hidden units dropped; the paper's code has 0.2, its text is silent."""
 
 
@@ -43,17 +44,17 @@ class ModelConfig(Settings):
     """The interaction: a name that `collapse models` lists, or ``module:Class`` for one of your own."""
     interaction: InteractionConfig
     """The interaction's own settings."""
-    embedding_size: int = setting(0, lambda value: value >= 0, "a count of 1 or more")
+    embedding_size: CountFrom0 = 0
     """The embedding size K of one set; 0 stands for the model's base size: 10, of NFwFM 50, of FFM 8."""
-    sets: int = count(1)
+    sets: Count = 1
     """Embedding sets M, each with its own interaction: multi-embedding (ME) scaling (Section 5.1)."""
     interactions: Literal["separate", "shared", "aligned"] = "separate"
     """Of the sets of ME: separate, one shared by all, or separate with aligned norms (Figures 10c, 10d)."""
-    alignment_weight: float = positive(1e-3)
+    alignment_weight: Positive = 1e-3
     """Weight of the penalty that aligns the norms; the paper's text gives none, its code has another form."""
     table_penalty: TablePenalty = "none"
     """A penalty on what a batch looks up: spectral, vicreg or uniformity; the paper has none."""
-    table_penalty_weight: float = positive(0.01)
+    table_penalty_weight: Positive = 0.01
     """Its weight."""
 
     def __post_init__(self) -> None:

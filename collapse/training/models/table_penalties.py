@@ -15,7 +15,9 @@ from torch import Tensor
 from collapse.training.models.config import TablePenalty
 
 _PAIRS = 128
+"""Rows of a batch whose pairs are compared: their number is squared, and 128 rows give 8,128 pairs a field."""
 _EPSILON = 1e-12
+"""Keeps gradients finite where all rows are equal."""
 
 
 def spectral(e_BNK: Tensor) -> Tensor:

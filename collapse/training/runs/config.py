@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from collapse.bounds import Count, CountFrom2, Fraction, NotNegative, Positive, Seed
 from collapse.errors import CollapseError
-from collapse.settings import Settings, count, not_negative, positive, setting, written
+from collapse.settings import Settings, written
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import model_config
 
@@ -17,27 +18,23 @@ from collapse.training.models.registry import model_config
 class OptimiserConfig(Settings):
     """Adam with coupled L2 weight decay, exact for every row of every table."""
 
-    learning_rate: float = positive(1e-3)
+    learning_rate: Positive = 1e-3
     """Adam's step size."""
-    weight_decay: float = not_negative(1e-6)
+    weight_decay: NotNegative = 1e-6
     """L2 penalty added to the gradient of every parameter, looked up in this batch or not."""
-    batch_size: int = count(2048, at_least=2)
+    batch_size: CountFrom2 = 2048
     """Rows a step; the last, smaller batch of an epoch is used too."""
-
-
-def _seed(flag: str) -> Any:
-    return setting(0, lambda value: 0 <= value < 2**32, f"a number from 0 to {2**32 - 1}", flag=flag)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds(Settings):
     """The three independent sources of chance of a run."""
 
-    split: int = _seed("split-seed")
+    split: Seed = field(default=0, metadata={"flag": "split-seed"})
     """Which rows are for training, validation and test."""
-    initialisation: int = _seed("init-seed")
+    initialisation: Seed = field(default=0, metadata={"flag": "init-seed"})
     """The first weights, and the dropout masks."""
-    order: int = _seed("order-seed")
+    order: Seed = field(default=0, metadata={"flag": "order-seed"})
     """The order of the training rows, new in every epoch."""
 
 
@@ -53,16 +50,16 @@ class RunConfig(Settings):
     """The optimiser."""
     seeds: Seeds = field(default_factory=Seeds)
     """The seeds."""
-    train_share: float = setting(1.0, lambda value: 0 < value <= 1, "above 0 and at most 1")
+    train_share: Fraction = 1.0
     """Share of the training rows that is trained on; a smaller one is a part of a larger one."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Of the products in training, the latter two less exact: float32, a GPU's tf32, or bfloat16 autocast; weights
     stay float32."""
     compiled: bool = False
     """Have torch.compile make one program of the model, which takes up to minutes at first; it is for a GPU."""
-    epochs: int = count(50)
+    epochs: Count = 50
     """Epochs at most; the paper gives no limit, its early stopping ends a run long before."""
-    patience: int = count(3)
+    patience: Count = 3
     """Epochs without a better validation AUC after which a run stops."""
 
     @property

@@ -13,6 +13,7 @@ from collapse.training.runs.metrics import Evaluation
 from collapse.training.runs.paired import Predictions
 
 _BATCH = 8192
+"""Rows that are evaluated together: without gradients there is memory for more than in training."""
 
 
 def evaluate(

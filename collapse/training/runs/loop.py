@@ -23,6 +23,7 @@ from collapse.training.runs.evaluate import evaluate
 from collapse.training.runs.state import checked_state
 
 _CHECK_EVERY = 64
+"""Steps between two looks at the loss: each waits for a GPU to finish."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,9 @@ def torch_device(name: str) -> torch.device:
 
 
 _FLOAT32_ERROR = 1e-5
+"""Relative error up to which a product counts as one of float32; bfloat16 has 4e-3."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`, from malloc.h."""
 
 
 @contextmanager

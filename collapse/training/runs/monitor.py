@@ -50,8 +50,8 @@ class MonitorFile:
         """The file's name and the digest of its rows; None where there are none."""
         return (self._path.name, digest_of(self._rows)) if self._rows else None
 
-    def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> Mapping[str, float]:
-        """Let the monitor look, write its rows behind those that are kept, and return its columns."""
+    def measure(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> Mapping[str, float]:
+        """Let the monitor measure, write its rows behind those that are kept, and return its columns."""
         # The last step of an epoch may have been looked at before the epoch ended.
         self.go_back(step - 1)
         at = {"epoch": str(epoch), "step": str(step)}
@@ -83,9 +83,9 @@ class Monitoring:
             file.go_back(step)
         self._board = TensorBoard(folder, step) if tensorboard else None
 
-    def look(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> dict[str, float]:
-        """Let every monitor look, and return the columns of all."""
-        found = [file.look(checkpoint, epoch=epoch, step=step) for file in self._files]
+    def measure(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> dict[str, float]:
+        """Let every monitor measure, and return the columns of all."""
+        found = [file.measure(checkpoint, epoch=epoch, step=step) for file in self._files]
         return {key: value for columns in found for key, value in columns.items()}
 
     @property

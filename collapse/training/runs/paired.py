@@ -83,7 +83,7 @@ class Difference:
     """2.5 % of the resamples lie above."""
 
     @property
-    def is_told(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the rows tell it from none: 0 is outside of the interval."""
         return self.low > 0 or self.high < 0
 

@@ -52,7 +52,7 @@ class Progress:
         The monitors.
     request : StopRequest
         Whether a signal asked to save or to stop.
-    every : int, optional
+    monitor_every : int, optional
         The steps between looks of the monitors, beside one after every epoch.
     """
 
@@ -65,16 +65,16 @@ class Progress:
         monitoring: Monitoring,
         request: StopRequest,
         *,
-        every: int | None,
+        monitor_every: int | None,
     ) -> None:
         self._folder, self._trainer, self._counts, self._rows = folder, trainer, counts, rows
-        self._monitoring, self._request, self._every = monitoring, request, every
+        self._monitoring, self._request, self._monitor_every = monitoring, request, monitor_every
         self._saved = time.monotonic()
 
     def start(self) -> None:
         """Let the monitors look at the model before its first step."""
         if self._trainer.step == 0:
-            self._look()
+            self._measure()
 
     def after_step(self) -> None:
         """Look, save or stop, where it is time to.
@@ -85,8 +85,8 @@ class Progress:
             If a signal asked to stop; the state is saved.
         """
         trainer = self._trainer
-        if self._every and trainer.step % self._every == 0:
-            self._monitoring.show(self._look(), trainer.step)
+        if self._monitor_every and trainer.step % self._monitor_every == 0:
+            self._monitoring.show(self._measure(), trainer.step)
         if self._request or time.monotonic() - self._saved > _SAVE_SECONDS:
             self._save_last()
         if self._request.signal is not None:
@@ -98,16 +98,16 @@ class Progress:
         if self._trainer.is_best:
             results = {key: value for key, value in values.items() if key not in TIMINGS}
             save_checkpoint(self._folder.best, self._checkpoint(results))
-        values |= self._look()
+        values |= self._measure()
         self._rows.append({key: str(value) for key, value in values.items()})
         self._folder.write_metrics(self._rows)
         shown = {key: value for key, value in values.items() if key != "epoch"}
         self._monitoring.show(shown, self._trainer.step)
         self._save_last()
 
-    def _look(self) -> dict[str, float]:
+    def _measure(self) -> dict[str, float]:
         epoch = self._trainer.epochs_done
-        return self._monitoring.look(self._checkpoint({"epoch": epoch}), epoch=epoch, step=self._trainer.step)
+        return self._monitoring.measure(self._checkpoint({"epoch": epoch}), epoch=epoch, step=self._trainer.step)
 
     def _save_last(self) -> None:
         results = {

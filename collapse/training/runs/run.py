@@ -56,7 +56,7 @@ class Run:
         Train in bf16 even where that is slower than float32.
     monitors : sequence of Monitor
         What to keep along the training, at the start and after every epoch.
-    every : int, optional
+    monitor_every : int, optional
         Let the monitors look after this many steps of the run, too.
     tensorboard : bool
         Write metrics and the monitors' columns for TensorBoard too.
@@ -75,11 +75,11 @@ class Run:
         *,
         force: bool = False,
         monitors: Sequence[Monitor] = (),
-        every: int | None = None,
+        monitor_every: int | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.config = config
-        self._monitors, self._every, self._tensorboard = monitors, every, tensorboard
+        self._monitors, self._monitor_every, self._tensorboard = monitors, monitor_every, tensorboard
         if tensorboard:
             check_tensorboard()
         self.folder = RunFolder(folder)
@@ -161,7 +161,9 @@ class Run:
         self.folder.check_tables(kept, epochs=trainer.epochs_done, step=trainer.step)
         self._write_manifest(trainer, status="unfinished")
         monitoring = Monitoring(self.folder.path, self._monitors, step=trainer.step, tensorboard=self._tensorboard)
-        progress = Progress(self.folder, trainer, counts, rows, monitoring, request, every=self._every)
+        progress = Progress(
+            self.folder, trainer, counts, rows, monitoring, request, monitor_every=self._monitor_every
+        )
         with closing(monitoring):
             progress.start()
             while not trainer.finished:

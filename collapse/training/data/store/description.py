@@ -60,7 +60,7 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
     CollapseError
         If the vocabulary cannot be read.
     """
-    share = pl.col("count") / data.rows
+    fraction = pl.col("count") / data.rows
     known = pl.col("id") > 0
     top = pl.col("count").filter(known).top_k(most_frequent)
     described = (
@@ -68,7 +68,7 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
         .group_by("field", maintain_order=True)
         .agg(
             pl.len().alias("cardinality"),
-            share.filter(~known).first().alias("out_of_vocabulary"),
+            fraction.filter(~known).first().alias("out_of_vocabulary"),
             pl.col("value").filter(known).top_k_by(pl.col("count").filter(known), most_frequent),
             (top.sort(descending=True) / data.rows).alias("shares"),
         )

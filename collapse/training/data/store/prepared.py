@@ -35,6 +35,7 @@ IDS = "ids.npy"
 LABELS = "labels.npy"
 FILES = (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST)
 CHUNK_ROWS = 1 << 14
+"""Rows that are checked or counted together: with 40 fields 2.6 MB of ids, which a cache holds."""
 PREPARE_AGAIN = "prepare the data set again"
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from collapse.errors import CollapseError
 
 MOST_LISTED = 20
+"""Skipped rows that the manifest lists one by one."""
 
 Faults = dict[int, str]
 """What is wrong with a row, by its number in a block."""
@@ -26,7 +27,7 @@ class SkippedRows:
         """Rows left out because they have no label, which was asked for."""
         self._allowed = allowed
         self._count = 0
-        self._told: list[dict[str, object]] = []
+        self._first: list[dict[str, object]] = []
 
     def skip(self, path: Path, faults: Mapping[int, str], *, unit: Literal["line", "row"] = "line") -> None:
         """Take note of a block's malformed rows.
@@ -50,9 +51,9 @@ class SkippedRows:
             if self._count > self._allowed:
                 before = f" ({self._allowed:,} malformed rows before it were skipped)" if self._allowed else ""
                 raise CollapseError(f"{path}, {unit} {number}: {faults[number]}{before}")
-            if len(self._told) < MOST_LISTED:
-                self._told.append({"file": path.name, unit: number, "reason": faults[number]})
+            if len(self._first) < MOST_LISTED:
+                self._first.append({"file": path.name, unit: number, "reason": faults[number]})
 
     def summary(self) -> dict[str, object]:
         """Return how many rows were left out, and the first malformed ones with their places and reasons."""
-        return {"rows": self._count, "unlabelled": self.unlabelled, "first": self._told}
+        return {"rows": self._count, "unlabelled": self.unlabelled, "first": self._first}

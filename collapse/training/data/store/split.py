@@ -44,14 +44,14 @@ def split_rows(rows: int, seed: int) -> Split:
     return Split(train=np.sort(train), validation=np.sort(validation), test=np.sort(test))
 
 
-def nested_subset(rows: NDArray[np.int64], share: float, *, seed: int) -> NDArray[np.int64]:
+def nested_subset(rows: NDArray[np.int64], fraction: float, *, seed: int) -> NDArray[np.int64]:
     """Draw a share of some rows, of which a smaller share is a part.
 
     Parameters
     ----------
     rows : (n,) array of int
         The rows.
-    share : float
+    fraction : float
         Above 0 and at most 1.
     seed : int
         From 0 to 2**32 - 1; the draw is another one than that of `split_rows` with this seed.
@@ -62,5 +62,5 @@ def nested_subset(rows: NDArray[np.int64], share: float, *, seed: int) -> NDArra
         int(share n) of them, at least one, in ascending order.
     """
     order = np.random.RandomState([seed, 1]).permutation(len(rows))
-    subset: NDArray[np.int64] = np.sort(rows[order[: max(int(share * len(rows)), 1)]])
+    subset: NDArray[np.int64] = np.sort(rows[order[: max(int(fraction * len(rows)), 1)]])
     return subset

@@ -21,7 +21,9 @@ from collapse.training.data.text.row_bounds import (
 )
 
 BLOCK_BYTES = 1 << 25
+"""Bytes that are parsed together: large enough for Polars' threads, small beside the memory."""
 LONGEST_ROW = 1 << 20
+"""Bytes after which a row without an end is refused: an open quotation mark would else swallow the file."""
 NO_QUOTES = "`--no-quotes` takes quotation marks as they are"
 
 

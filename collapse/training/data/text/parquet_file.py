@@ -18,6 +18,7 @@ from collapse.training.data.text.file import TextBlock, TextFile, check_distinct
 from collapse.training.data.text.raw_file import RawFile, opened
 
 BATCH_ROWS = 1 << 17
+"""Rows that are read together."""
 _WITH_TEXT = (
     pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string,
     pa.types.is_string_view, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time, pa.types.is_decimal128,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from collapse.settings import count
+from collapse.bounds import Count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
@@ -22,11 +22,11 @@ from collapse.training.models.kernels.padding import padded, vector_padding
 class AutoIntConfig(MLPConfig):
     """AutoInt's settings."""
 
-    attention_layers: int = count(3)
+    attention_layers: Count = 3
     """Attention layers."""
-    heads: int = count(2)
+    heads: Count = 2
     """Heads of a layer."""
-    units: int = count(32)
+    units: Count = 32
     """Units of a head."""
 
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from collapse.bounds import Count, NotNegative
 from collapse.io.checkpoint.schema import MapsKey
-from collapse.settings import count, not_negative
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.kernels.padding import padded, vector_padding
@@ -27,11 +27,11 @@ multiple falls from 0.76 to 0.27 with lambda and to 0.24 with factor; lambda at 
 class CrossConfig(MLPConfig):
     """DCNv2's settings."""
 
-    cross_layers: int = count(4)
+    cross_layers: Count = 4
     """Cross layers."""
     regularised: Literal["no", "lambda", "factor"] = "no"
     """Draw W_ij to unitary multiples: lambda as the paper's text has it, factor as its code has."""
-    penalty_weight: float = not_negative(0.0)
+    penalty_weight: NotNegative = 0.0
     """Weight of that penalty; 0 is one that takes, 1e-3 for lambda and 1e-5, the paper's code's, for factor."""
 
     @property

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from collapse.bounds import Count
 from collapse.errors import CollapseError
-from collapse.settings import count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import BilinearFusion
 from collapse.training.models.interaction import Interaction
@@ -24,7 +24,7 @@ class FinalMLPConfig(MLPConfig):
     """Whether each stream has gates over its input; the paper's code has none."""
     fusion_start: Literal["xavier", "zero"] = "xavier"
     """How the fusion's matrix W_3 starts: xavier-normal as one column of numbers; in the paper's code at zero."""
-    fusion_heads: int = count(1)
+    fusion_heads: Count = 1
     """Heads of the fusion, which divide the hidden units: W_3 is block-diagonal; the paper names none."""
 
     def __post_init__(self) -> None:

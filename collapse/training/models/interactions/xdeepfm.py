@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from collapse.settings import count
+from collapse.bounds import Count
 from collapse.training.models.config import MLPConfig
 from collapse.training.models.heads import TowerAndLogit
 from collapse.training.models.interaction import Interaction
@@ -22,9 +22,9 @@ from collapse.training.models.kernels.products import CompressedProducts
 class XDeepFMConfig(MLPConfig):
     """xDeepFM's settings."""
 
-    cin_layers: int = count(2)
+    cin_layers: Count = 2
     """CIN layers."""
-    maps: int = count(16)
+    maps: Count = 16
     """Maps of a CIN layer (Appendix C.2: "hidden size 16")."""
 
 

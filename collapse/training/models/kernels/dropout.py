@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _WORD = 16
+"""Bits of randomness for each unit: four units share a 64-bit word."""
 
 
 class Dropout(nn.Module):

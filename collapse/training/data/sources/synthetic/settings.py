@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from collapse.bounds import Count, CountFrom0, Fraction, Positive
 from collapse.errors import CollapseError
-from collapse.settings import Settings, count, positive, setting
+from collapse.settings import Settings
 
 Published = Literal["criteo", "avazu"]
 
@@ -34,21 +35,23 @@ class SyntheticSettings(Settings):
 
     shape: Published = "criteo"
     """The published data set whose fields, cardinalities and share of positive labels are taken."""
-    scale: float = setting(1.0, lambda value: 0 < value <= 1, "above 0 and at most 1")
+    scale: Fraction = 1.0
     """What its rows and cardinalities are multiplied by."""
-    rows: int = setting(0, lambda value: value == 0 or value >= 20, "20 or more, or 0 for the published number")
+    rows: CountFrom0 = 0
     """Rows; 0 stands for the published number times the scale."""
-    rank: int = count(8)
+    rank: Count = 8
     """Directions R of the teacher's tables."""
-    low_rank: int = count(1)
+    low_rank: Count = 1
     """Directions of the low group's tables, at most R."""
-    signal: float = positive(2.0)
+    signal: Positive = 2.0
     """Standard deviation of the teacher's logit."""
-    seed: int = count(0, at_least=0)
+    seed: CountFrom0 = 0
     """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if 0 < self.rows < 20:
+            raise CollapseError(f"rows must be at least 20, or 0 for the published number, got {self.rows}")
         if self.low_rank > self.rank:
             raise CollapseError(f"low_rank is {self.low_rank} and rank {self.rank}: it can be no more than that")
         of = SHAPES[self.shape]

@@ -17,6 +17,7 @@ from collapse.training.data.store.prepared import PreparedData, open_prepared
 from collapse.training.data.store.writing import new_prepared, write_ids
 
 BLOCK_ROWS = 1 << 16
+"""Rows that are drawn together. Another number makes another data set: each block has its own random stream."""
 LABEL = "the teacher's coin shows heads"
 GROUPS = ("free", "low", "bound")
 

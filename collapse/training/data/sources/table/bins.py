@@ -21,6 +21,7 @@ from collapse.errors import CollapseError
 Floats = NDArray[np.float64]
 
 _BIAS = 4096.0
+"""Added to binary exponents, which lie between -1074 and 1023, to make them positive."""
 
 
 @dataclass(frozen=True)

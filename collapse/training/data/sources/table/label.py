@@ -128,5 +128,5 @@ def unknown_column(name: str, columns: Sequence[str], role: str) -> CollapseErro
         The sentence: a similar name, and the columns that there are.
     """
     meant = "".join(f"; was {close!r} meant?" for close in get_close_matches(name, columns, n=1))
-    told = ", ".join(columns[:40]) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
-    return CollapseError(f"there is no column {name!r} to be {role} among {told}{meant}")
+    listed = ", ".join(columns[:40]) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
+    return CollapseError(f"there is no column {name!r} to be {role} among {listed}{meant}")

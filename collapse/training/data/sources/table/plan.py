@@ -23,7 +23,9 @@ from collapse.training.data.text.file import TextFile, check_same_columns
 from collapse.training.data.text.open import open_text
 
 SAMPLE_ROWS = 10_000
+"""First rows that the plan of a table is guessed from."""
 EXAMPLES = 3
+"""Values of a column that the plan shows."""
 
 Role = Literal["label", "categorical", "numeric", "left out"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from collapse.analysis.sub_embeddings import maps_of_layer
 from collapse.io.load import load
 from collapse.io.tables import TableSet
-from collapse.measures.patterns import pattern_divergence, unitary_distance
+from collapse.measures.projections import pattern_divergence, unitary_distance
 
 
 def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:

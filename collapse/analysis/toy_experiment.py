@@ -56,7 +56,7 @@ def _case(name: str, D_3: int, settings: ToySettings) -> pd.DataFrame:
     frames = []
     for iteration in range(settings.iterations + 1):
         logits = E_1 @ E_2.mT + (E_1 @ E_3.mT).ravel()[pair_13].reshape(S, D, D) + fixed
-        if iteration % settings.every == 0 or iteration == settings.iterations:
+        if iteration % settings.measure_every == 0 or iteration == settings.iterations:
             frames.append(
                 pd.DataFrame(
                     {

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.choices import PAPER, Choices
+from collapse.analysis.settings import PAPER, AnalysisSettings
 from collapse.paper.item import Item
 from collapse.paper.printed_values import read_printed
 from collapse.study.study import StudyRun
@@ -13,7 +13,7 @@ _DATA = "criteo"
 _KEYS = ["train_share", "embedding_size", "sets"]
 
 
-def abundance_by_share(item: Item) -> pd.DataFrame:
+def abundance_by_fraction(item: Item) -> pd.DataFrame:
     """Average IA over the fields of every finished run, beside what the paper printed.
 
     Parameters
@@ -53,5 +53,5 @@ def abundance_by_share(item: Item) -> pd.DataFrame:
 def _mean_abundance(run: StudyRun) -> dict[str, float]:
     return {
         "ia": float(run.fields(PAPER)["ia"].mean()),
-        "ia_trained": float(run.fields(Choices())["ia"].mean()),
+        "ia_trained": float(run.fields(AnalysisSettings())["ia"].mean()),
     }

@@ -31,8 +31,8 @@ class AbundanceDisplay(CheckpointDisplay):
     @property
     def here(self) -> str:
         """How far below random the fields lie."""
-        shares = self.table["ia"] / self.table["ia_random"]
-        of_each = shares.groupby(self.table["label"], sort=False)
+        fractions = self.table["ia"] / self.table["ia_random"]
+        of_each = fractions.groupby(self.table["label"], sort=False)
         several = of_each.ngroups > 1
         found = [
             f"{f'{label} has ' if several else ''}{of.mean():.0%} of random on average over the fields, "

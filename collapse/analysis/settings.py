@@ -1,17 +1,21 @@
-"""The choices that the numbers of an analysis depend on, recorded with them."""
+"""The settings that the numbers of an analysis depend on, recorded with them."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from collapse.errors import CollapseError
+from msgspec import Meta
+
+from collapse.bounds import Index, NotNegative
 from collapse.measures.random_matrix import DRAWS
+from collapse.settings import Settings
 
 FEWEST_DRAWS = 99
+"""Of fewer the 1st percentile is the least of the draws."""
 Rows = Literal["trained", "all", "frequency"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class AnalysisSettings(Settings):
     """What enters a measure, and how."""
 
     rows: Rows = "trained"
@@ -20,23 +24,15 @@ class Choices:
     of the embeddings as the model sees them."""
     centred: bool = False
     """Whether spectra are those of a table without its mean row."""
-    near_zero: float = 1e-3
+    near_zero: NotNegative = 1e-3
     """A row is near zero if its norm is below this times the largest row's."""
-    draws: int = DRAWS
+    draws: Annotated[int, Meta(ge=FEWEST_DRAWS)] = DRAWS
     """Random matrices drawn for E[IA(random)] and its percentiles, at least 99."""
-    seed: int = 0
+    seed: Index = 0
     """Their seed."""
-    layer: int = 0
+    layer: Index = 0
     """The layer, from 0, whose field maps enter; the paper takes the first."""
 
-    def __post_init__(self) -> None:
-        if self.rows not in get_args(Rows):
-            raise CollapseError(f"rows is {self.rows!r}; it is one of {', '.join(get_args(Rows))}")
-        if not self.near_zero >= 0:
-            raise CollapseError(f"near_zero must be at least 0, got {self.near_zero}")
-        if self.draws < FEWEST_DRAWS:
-            raise CollapseError(f"draws must be at least {FEWEST_DRAWS} for a 1st percentile, got {self.draws}")
 
-
-PAPER = Choices(rows="all")
+PAPER = AnalysisSettings(rows="all")
 """How the paper measures: all rows, uncentred."""
