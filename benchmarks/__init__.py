@@ -1,1 +1,1 @@
-"""Benchmarks: ratios between two ways in one run, with the bound."""
+"""Benchmarks: ratios between two methods in one run, and the bound."""

@@ -1,8 +1,8 @@
-"""Accuracy of singular values, method by spectrum and type: ``python -m benchmarks.accuracy``.
+"""Accuracy of singular values by method, spectrum and dtype: ``python -m benchmarks.accuracy``.
 
-The largest relative error of any singular value against a float64 SVD of the stored table. Values below the noise
-floor of the type, which is what rounding to it alone leaves of a lacking direction, are left out; the last column
-gives that floor relative to the largest. Printed as Markdown.
+The table, in Markdown, has the largest relative error of any singular value, compared with a float64 SVD of
+the stored table. Values below the noise floor of the dtype are left out: the size that a missing direction
+gets from rounding alone. The last column is that floor relative to the largest value.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ SPECTRA = {
 
 
 def gram(E: torch.Tensor) -> NDArray[np.floating]:
-    """Take the roots of the float64 Gram matrix's eigenvalues: one pass, without a second."""
+    """Take the square roots of the eigenvalues of the float64 Gram matrix: one pass, without a second."""
     wide = E.double().numpy()
     return np.sqrt(np.maximum(np.linalg.eigvalsh(wide.T @ wide)[::-1], 0))
 
@@ -36,7 +36,7 @@ METHODS = {
 
 
 def main() -> None:
-    """Print a row a type and spectrum."""
+    """Print one row per dtype and spectrum."""
     generator = np.random.default_rng(0)
     U, V = (np.linalg.qr(generator.standard_normal((rows, K))).Q for rows in (D, K))
     print(f"| type | spectrum | {' | '.join(METHODS)} | noise floor |")

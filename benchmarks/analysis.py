@@ -1,9 +1,10 @@
 """The analysis of a checkpoint of Criteo's shape, part by part: ``python -m benchmarks.analysis``.
 
-39 fields of 1.08 million rows together, log-spaced cardinalities, float32 tables of random values; DCNv2's first
-layer. The plain ways: a float64 SVD a pair of fields for the heatmap, a float64 basis a set for the angles, and
-whole random matrices for the baseline. What would take minutes is measured on some and extrapolated, which the
-line says. ``--whole`` writes such a checkpoint and times `collapse analyze` on it, start-up and reading included.
+The checkpoint has 39 fields with 1.08 million rows in total, log-spaced cardinalities, float32 tables of
+random values, and DCNv2's first layer. The plain methods are a float64 SVD per pair of fields for the
+heatmap, a float64 basis per set for the angles, and complete random matrices for the baseline. Methods that
+would take minutes are measured on a part and extrapolated, and the output says so. ``--whole`` writes such a
+checkpoint and times `collapse analyze` on it, including start-up and reading.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def tables(K: int) -> TableSet:
 
 
 def heatmap(K: int) -> None:
-    """Measure all sub-embeddings against an SVD a pair, of a few source fields of each size."""
+    """Measure all sub-embeddings against one SVD per pair, for a few source fields of each size."""
     drawn = tables(K)
     factored = factorise(drawn, AnalysisSettings())
     ours = best(lambda: sub_embedding_abundance(factored), 3)
@@ -80,7 +81,7 @@ def drawn_rows(drawn: TableSet) -> int:
 
 
 def angles(K: int, M: int) -> None:
-    """Measure the principal angles of all pairs of M sets, against float64 bases of every set."""
+    """Measure the principal angles of all pairs of M sets against float64 bases of every set."""
     generator = np.random.default_rng(0)
     sets = [generator.standard_normal((190_000, K), dtype=np.float32) for _ in range(M)]
 
@@ -120,7 +121,7 @@ def baseline(K: int) -> None:
 
 
 def whole(K: int) -> None:
-    """Time `collapse analyze` on a file, in a process of its own."""
+    """Time `collapse analyze` on a file in a separate process."""
     sizes = criteo_cardinalities()
     config = RunConfig(model=model_config(f"dcnv2-{K}"))
     model = MultiEmbeddingModel(sizes, config.model)
@@ -150,7 +151,7 @@ def whole(K: int) -> None:
 
 
 def run(words: list[str]) -> tuple[float, str]:
-    """Return the seconds of a command and what it told of its parts."""
+    """Return the seconds of a command and its own timings."""
     start = time.perf_counter()
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return time.perf_counter() - start, done.stderr
@@ -164,7 +165,7 @@ def once(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the selected measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", type=int, default=10)
     parser.add_argument("--whole", action="store_true")

@@ -1,7 +1,7 @@
 """Coverage and error rates of the findings, on simulated studies: ``python -m benchmarks.findings``.
 
-Every study has a known truth and goes through the code of ``collapse findings``. Printed as Markdown, with the
-95 % interval of each rate over the simulated studies. About eight minutes on one core.
+Every study has a known truth and runs through the code of ``collapse findings``. The table, in Markdown, has
+the 95 % interval of each rate over the simulated studies. It takes about eight minutes on one core.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,9 +20,9 @@ from collapse.paper.findings.claim import Expected, Finding, Sample, Verdict, ju
 
 SEEDS = 5
 CLAIMS_OF_A_STUDY = 43
-"""As many as ``collapse findings`` tests on two data sets."""
+"""The number of claims that ``collapse findings`` tests on two data sets."""
 ROWS, POSITIVES = 1638, 0.22
-"""Test rows of the smoke profile's flights, and about their fraction of label 1."""
+"""The test rows of flights in the smoke profile, and about their fraction of label 1."""
 AUC = 0.75
 ABOVE = Expected(low=0)
 
@@ -42,14 +42,14 @@ def verdicts(samples: list[Sample], expected: Expected = ABOVE) -> list[Verdict]
 
 
 def bootstrap(values: NDArray[np.float64], random: np.random.Generator) -> tuple[float, float]:
-    """Return the percentile interval over resampled initialisations, which the findings used before."""
+    """Return the percentile interval over resampled initialisations, an earlier method of the findings."""
     means = random.choice(values, (1000, len(values))).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)
 
 
 def covered(initialisations: int, studies: int, *, by_bootstrap: bool) -> int:
-    """Count the intervals of a mean over initialisations that cover it."""
+    """Count the intervals that cover the true mean over initialisations."""
     random = np.random.default_rng(initialisations)
     count = 0
     for values in random.standard_normal((studies, initialisations)):
@@ -60,10 +60,11 @@ def covered(initialisations: int, studies: int, *, by_bootstrap: bool) -> int:
 
 
 def auc_study(random: np.random.Generator, effect: float) -> tuple[NDArray[np.float64], float]:
-    """Return the AUC differences of two models, an initialisation each, and the variance of the test rows.
+    """Return the AUC differences of two models per initialisation, and the variance due to the test rows.
 
-    All runs score the same rows. Of the error of a score, 0.7 is common to both models, 0.2 to the runs of one
-    model, and 0.1 is of the run. `effect` is the true difference; initialisations move the AUC of a run by 0.001.
+    All runs score the same rows. Of the variance of a score's error, 0.7 is common to both models, 0.2 to the
+    runs of one model, and 0.1 to a single run. `effect` is the true difference; initialisations change the
+    AUC of a run by 0.001.
     """
     labels = (random.random(ROWS) < POSITIVES).astype(np.uint8)
     common, *of_model = random.standard_normal((3, ROWS))
@@ -83,7 +84,7 @@ def auc_study(random: np.random.Generator, effect: float) -> tuple[NDArray[np.fl
 
 
 def auc_covered(studies: int, *, rows: bool) -> int:
-    """Count the intervals of a difference of AUCs that cover it, with the error of the test rows and without."""
+    """Count the intervals that cover the true difference of AUC, with and without the error of the test rows."""
     random = np.random.default_rng(1)
     count = 0
     for _ in range(studies):
@@ -94,7 +95,7 @@ def auc_covered(studies: int, *, rows: bool) -> int:
 
 
 def holds_at_the_margin(studies: int) -> int:
-    """Count the studies that say "does not raise AUC by 0.001 or more" of a model that raises it by 0.001."""
+    """Count the studies that find "does not raise AUC by 0.001 or more" for a model that raises it by 0.001."""
     random = np.random.default_rng(2)
     count = 0
     for _ in range(studies):
@@ -105,14 +106,14 @@ def holds_at_the_margin(studies: int) -> int:
 
 
 def wrong_at_the_bound(claims: int, studies: int) -> int:
-    """Count the studies with any verdict where every true effect lies at the very bound."""
+    """Count the studies with any verdict when every true effect is exactly at the bound."""
     random = np.random.default_rng(claims)
     drawn = random.standard_normal((studies, claims, SEEDS, 1))
     return sum(any(each is not Verdict.CANNOT_TELL for each in verdicts([*map(sample, of)])) for of in drawn)
 
 
 def share_wrong(studies: int) -> int:
-    """Count the studies that say "most fields" where each of 31 fields has a chance of a half."""
+    """Count the studies that find "most fields" when each of 31 fields has probability one half."""
     random = np.random.default_rng(3)
     signs = np.where(random.random((studies, 31)) < 0.5, 1.0, -1.0)
     samples = [sample(np.repeat(each[None], SEEDS, 0), kind="fraction") for each in signs]
@@ -120,14 +121,14 @@ def share_wrong(studies: int) -> int:
 
 
 def every_wrong(studies: int) -> int:
-    """Count the studies that say "in every field" where one field of 31 lies at the bound."""
+    """Count the studies that find "in every field" when one field of 31 is at the bound."""
     random = np.random.default_rng(4)
     drawn = random.standard_normal((studies, SEEDS, 31)) + np.where(np.arange(31) == 7, 0.0, 6.0)
     return sum(verdicts([sample(each, kind="every")]) == [Verdict.HOLDS] for each in drawn)
 
 
 def told(effect: float, studies: int) -> int:
-    """Count the studies that tell one effect, in deviations of an initialisation, with the others at the bound."""
+    """Count the studies that find one effect, given in standard deviations, with the others at the bound."""
     random = np.random.default_rng(5)
     drawn = random.standard_normal((studies, CLAIMS_OF_A_STUDY, SEEDS, 1))
     drawn[:, 0] += effect
@@ -135,7 +136,7 @@ def told(effect: float, studies: int) -> int:
 
 
 def rates() -> Iterator[tuple[str, str, Callable[[int], int], int]]:
-    """Yield what is measured, what it should be, how, and on how many studies."""
+    """Yield each rate with its target, its name and the number of studies."""
     for S in (2, 3, 5, 10):
         name = f"95 % interval of a mean, {S} initialisations"
         yield f"{name}: covers", "95 %", partial(covered, S, by_bootstrap=False), 20_000
@@ -155,7 +156,7 @@ def rates() -> Iterator[tuple[str, str, Callable[[int], int], int]]:
 
 
 def main() -> None:
-    """Print a row for each rate."""
+    """Print one row per rate."""
     print("| simulated | should be | measured | its 95 % interval | studies |")
     print("|---|---|---|---|---|")
     for name, should, count, studies in rates():

@@ -1,10 +1,10 @@
-"""Every model on whole flights, SE and ME, at its base size and four times that: ``python -m benchmarks.flights``.
+"""Every model on all flights, SE and ME, at one and four base sizes: ``python -m benchmarks.flights``.
 
-The paper's settings, at the stopping rule's end. Runs that are finished in the folder are not trained again, one
-that was stopped goes on, so that it can be called again and again with ``--minutes``. Printed, and written as
-``flights.csv``: test AUC and logloss of the best epoch, mean information abundance over the fields and
-its share of a random matrix's, and training rows a second. The last are measured anew, for some seconds a model
-and one after another, so that they compare whatever else ran while the runs were trained.
+Runs use the paper's settings and end by its stopping rule. Finished runs in the folder are kept and
+interrupted ones continue, so that the command can be repeated with ``--minutes``. The output, also written as
+``flights.csv``, has the test AUC and logloss of the best epoch, the mean information abundance over fields,
+its ratio to random matrices, and training rows per second. The speed is measured again, for some seconds per
+model and one model at a time, so that other processes during training do not matter.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SLOWEST = ("xdeepfm", "autoint")
 
 
 def planned() -> list[RunConfig]:
-    """Return the runs, the first seed of all before the others and slow models last."""
+    """Return the runs: the first seed of all models first, and slow models last."""
     models = sorted(model_names(), key=lambda model: (model in SLOWEST, model))
     names = []
     for model in models:
@@ -47,7 +47,7 @@ def planned() -> list[RunConfig]:
 
 
 def train(config: RunConfig, folder: Path) -> None:
-    """Train one run, or what is left of it."""
+    """Train one run, or the rest of it."""
     result = Run(config, folder).train(resume=RunFolder(folder).config.exists())
     if not result.already:
         print(f"{config.label}: test AUC {result.test.auc:.5f}", flush=True)
@@ -69,11 +69,11 @@ def record(config: RunConfig, folder: RunFolder) -> dict[str, object]:
 
 
 class Enough(Exception):
-    """The rate has been measured for long enough."""
+    """Raised when the speed has been measured long enough."""
 
 
 def rate(config: RunConfig, seconds: float) -> float:
-    """Return a model's training rows a second, its first step left out."""
+    """Return a model's training rows per second, without the first step."""
     data = load_data(config.data)
     trainer = Trainer(config, data, split_rows(data.rows, config.seeds.split), torch.device("cpu"))
     ends: list[float] = []
@@ -89,7 +89,7 @@ def rate(config: RunConfig, seconds: float) -> float:
 
 
 def main() -> None:
-    """Train what the time allows, and print what there is."""
+    """Train as long as the time allows, and print the finished runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/flights"), help="the runs' folders go below this one"

@@ -1,4 +1,4 @@
-"""FuxiCTR's DCNv2 in its stacked form, put together from FuxiCTR's own layers (``pip install fuxictr``)."""
+"""FuxiCTR's DCNv2 in its stacked form, built from FuxiCTR's layers (``pip install fuxictr``)."""
 
 from collections.abc import Iterator
 
@@ -54,7 +54,10 @@ class StackedDCNv2(nn.Module):
 def fuxictr_steps(
     ids: NDArray[np.int32], labels: NDArray[np.uint8], cardinalities: list[int], config: RunConfig
 ) -> Iterator[None]:
-    """Train it for ever, a step at a time: forward, backward, the default Adam; ids are sliced from memory."""
+    """Train forever, one step at a time: forward, backward, the default Adam.
+
+    Ids are slices of an array in memory.
+    """
     model, batch = StackedDCNv2(cardinalities, config), config.optimiser.batch_size
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     all_ids, all_labels = torch.from_numpy(ids).long(), torch.from_numpy(labels).float()

@@ -1,7 +1,7 @@
-"""The cost of `collapse.SpectrumMonitor` beside a training step: ``python -m benchmarks.monitor``.
+"""The cost of `collapse.SpectrumMonitor` compared with a training step: ``python -m benchmarks.monitor``.
 
-Criteo's shape: 39 tables of 1.08 million rows together, K = 10, DCNv2 of the paper's settings, Adam, a batch of
-10,000; a look every 1,000 steps. ``--device cuda`` measures on a GPU.
+Criteo's shape: 39 tables with 1.08 million rows in total, K = 10, DCNv2 with the paper's settings, Adam, a
+batch of 10,000, and a measurement every 1,000 steps. ``--device cuda`` measures on a GPU.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from benchmarks.training import criteo_cardinalities
 
 
 def measured(device: str, batch: int, every_n_steps: int) -> None:
-    """Time steps without a look, and looks."""
+    """Time steps without a measurement, and measurements."""
     D, K = criteo_cardinalities(), 10
     torch.manual_seed(0)
     tables = torch.nn.ModuleList(torch.nn.Embedding(rows, K) for rows in D).to(device)

@@ -1,10 +1,10 @@
-"""Preparing a raw file against a plain pass in Python: ``python -m benchmarks.preparing``.
+"""Preparing a raw file compared with a plain pass in Python: ``python -m benchmarks.preparing``.
 
-Synthetic rows of Criteo's or Avazu's shape are written as the published raw file and prepared (``table``: Avazu's
-file as a table of a user's own) in a process of its own, whose time and peak memory are told, extrapolated to the
-published number of rows. The plain pass reads line after line, splits it, gives every value of a field a number by
-a dictionary, counts it and keeps it: what preparing does before it fixes the vocabulary. Beside it: the time to
-draw an epoch's order of as many training rows as the published file has, as a share of an epoch, and its memory.
+Synthetic rows of Criteo's or Avazu's shape are written in the publisher's format and prepared in a separate
+process (``table``: Avazu's file as a user's own table). Time and peak memory are also extrapolated to the
+published number of rows. The plain pass splits each line, numbers the values of a field with a dictionary,
+and counts them, which is the work before the vocabulary is fixed. The output also has the time to draw the
+order of an epoch with the published number of training rows, as a fraction of the epoch, and its memory.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from collapse.training.runs.batches import epoch_order
 
 
 def plain_pass(path: Path, shape: str, rows: int) -> float:
-    """Give numbers to every field's values by dictionaries, and count them; return the seconds."""
+    """Assign a number to every value with dictionaries, and count the values; return the seconds."""
     separator, skip, first, integers = ("\t", 0, 1, 13) if shape == "criteo" else (",", 1, 2, 0)
     fields = len(criteo.FIELDS if shape == "criteo" else avazu.FIELDS)
     start = time.perf_counter()
@@ -52,13 +52,13 @@ def plain_pass(path: Path, shape: str, rows: int) -> float:
 
 
 def bucket(cell: str) -> str:
-    """Put an integer into its bucket, one at a time."""
+    """Return the bucket of an integer."""
     value = int(cell)
     return str(math.floor(math.log(value) ** 2) if value > 2 else value - 2)
 
 
 def prepare(path: Path, source: str, out: Path) -> tuple[float, float]:
-    """Prepare in a process of its own; return the seconds and its peak memory in bytes."""
+    """Prepare in a separate process; return the seconds and the peak memory in bytes."""
     words = [sys.executable, "-m", "collapse", "prepare", source, str(path), "-o", str(out)]
     if source == "table":
         words += ["--label", "click", "--drop", "id", "--separator", ","]

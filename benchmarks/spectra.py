@@ -1,9 +1,9 @@
-"""Singular values of a long table against the usual ways: ``python -m benchmarks.spectra --rows 1000000``.
+"""Singular values of long tables compared with common methods: ``python -m benchmarks.spectra --rows 1000000``.
 
-All ways decompose the same float32 table, whose singular values fall from 1 to ``--lowest``: 1e-2 as in most
-trained tables, 1e-6 for the worst. The error is that of the values below 1e-3, or of all where there are none,
-against a float64 SVD. The bound is reading the table once a pass, or the products in float64 that the passes need,
-whichever is longer.
+All methods decompose the same float32 table, whose singular values fall from 1 to ``--lowest``: 1e-2 as in
+most trained tables, 1e-6 for the worst. The error is that of the values below 1e-3, or of all if there are
+none, compared with a float64 SVD. The bound is the time to read the table once per pass, or to do the float64
+products of the passes, whichever is longer.
 """
 
 import argparse
@@ -20,7 +20,7 @@ USUAL = "numpy.linalg.svd, float64"
 
 
 def draw_baseline(D: int, K: int) -> None:
-    """Draw the random baseline anew, past the cache."""
+    """Draw the random baseline without the cache."""
     random_abundance.cache_clear()
     random_abundance(D, K)
 

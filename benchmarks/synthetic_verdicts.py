@@ -1,9 +1,9 @@
-"""Verdicts on models whose truth is known: ``python -m benchmarks.synthetic_verdicts``.
+"""Verdicts on models of known truth: ``python -m benchmarks.synthetic_verdicts``.
 
-Trains a factorization machine, the teacher's own interaction, on the synthetic sets, from two initialisations, and
-counts the verdicts by the teacher's groups: free fields use all of their directions, bound and low ones have a use
-for one (`Teacher` of collapse/training/data/sources/synthetic/teacher.py). Printed as Markdown. About three
-minutes on two cores.
+It trains a factorization machine, which is the teacher's own interaction, on the synthetic sets, from two
+initialisations, and counts the verdicts by the teacher's groups. Free fields use all of their directions;
+bound and low ones have use for one (see `Teacher` in collapse/training/data/sources/synthetic/teacher.py).
+The table is Markdown. It takes about three minutes on two cores.
 """
 
 from pathlib import Path
@@ -18,11 +18,11 @@ from collapse.training.data.load import load_data
 DATA = ("synthetic-criteo:0.01", "synthetic-avazu:0.01")
 SEEDS, EPOCHS = (0, 1), 12
 OFTEN = 60
-"""The cardinality up to which all values are seen often: rare ones keep the directions that they started with."""
+"""The largest cardinality of which all values are frequent: rare values keep their initial directions."""
 
 
 def judged(folder: Path) -> pd.DataFrame:
-    """Train, and return a row per field: its group, its size and its degree."""
+    """Train, and return one row per field: its group, its size and its degree."""
     frames = []
     for data in DATA:
         groups = load_data(data).manifest["teacher"]["groups"]
@@ -37,7 +37,7 @@ def judged(folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Print a row per group and size."""
+    """Print one row per group and size."""
     with TemporaryDirectory() as folder:
         found = judged(Path(folder))
     degrees = [str(each) for each in Degree if (found["degree"] == each).any()]

@@ -1,12 +1,12 @@
-"""Training speed against a plain twin of the usual way, at Criteo's shape: ``python -m benchmarks.training``.
+"""Training speed compared with a plain implementation, at Criteo's shape: ``python -m benchmarks.training``.
 
-The twin is what a first implementation is: a Dataset that gives one row, a DataLoader that collates 2048 of them,
-a stock `nn.Embedding`, the interaction as its formula reads, the default Adam, `nn.Dropout`. Both train the same
-model on the same rows in float32 with exact Adam; ours also with bfloat16 products. Bursts of steps of all ways
-alternate in time, the first step of a burst left out; printed are the medians, their ratio to the twin's speed,
-and their share of the float32 bound: the flops of our products at the machine's own rate, and the bytes of Adam
-and of the embeddings at its copy rate. Where FuxiCTR is installed (``pip install fuxictr``), its DCNv2 stands in
-the table too.
+The plain implementation has a Dataset that returns one row, a DataLoader that collates 2048 of them, a stock
+`nn.Embedding`, the interaction as in its formula, the default Adam, and `nn.Dropout`. Both train the same
+model on the same rows in float32 with exact Adam; ours also with bfloat16 products. Short bursts of steps of
+all methods alternate, and the first step of a burst does not count. The output has the medians, their ratio
+to the plain speed, and their fraction of the float32 bound: the flops of our products at the machine's rate,
+and the bytes of Adam and of the embeddings at its copy rate. If FuxiCTR is installed (``pip install
+fuxictr``), its DCNv2 is included.
 """
 
 import argparse
@@ -48,12 +48,12 @@ FIELDS, TABLE_ROWS = 39, 1_080_000
 
 
 def criteo_cardinalities(fraction: float = 1) -> list[int]:
-    """Return 39 cardinalities, log-spaced from 4 to 190,000, sum 1.08 M as in Table 4, or a share of that."""
+    """Return 39 cardinalities, log-spaced from 4 to 190,000, with Table 4's sum 1.08 M, or a fraction of it."""
     return SyntheticSettings(shape="criteo", scale=fraction).cardinalities
 
 
 def zipf_rows(rows: int, cardinalities: list[int]) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Draw ids whose frequency falls as one over their rank, and labels at Criteo's rate."""
+    """Draw ids with frequencies proportional to one over their rank, and labels at Criteo's rate."""
     generator = np.random.default_rng(0)
     ids = np.stack([(D ** generator.random(rows)).astype(np.int32) - 1 for D in cardinalities], axis=1).clip(
         0, np.array(cardinalities, dtype=np.int32) - 1
@@ -78,7 +78,7 @@ class Rows(Dataset[Row]):
 
 
 class PlainEmbedding(nn.Module):
-    """The stock embedding of all fields, a set or a sub-embedding each."""
+    """The stock embedding of all fields, one per set or sub-embedding."""
 
     offsets: Tensor
 
@@ -90,13 +90,13 @@ class PlainEmbedding(nn.Module):
         self.sets = fused.sets
 
     def forward(self, ids: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor a set."""
+        """Return one tensor per set."""
         rows = ids + self.offsets
         return torch.cat([part(rows) for part in self.parts], dim=2).chunk(self.sets, dim=2)
 
 
 def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbeddingModel:
-    """Build the twin: our model with all that is fast about it taken out."""
+    """Build the plain implementation: our model without its fast parts."""
     model = MultiEmbeddingModel(cardinalities, config)
     model.embedding = PlainEmbedding(model.embedding, config.embedding_size)  # type: ignore[assignment]
     formula = {**FORMULAS, "dcnv2": usual_cross, "ffm": usual_ffm}[config.model]
@@ -112,7 +112,7 @@ def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbedding
 def plain_steps(
     ids: NDArray[np.int32], labels: NDArray[np.uint8], cardinalities: list[int], config: RunConfig
 ) -> Iterator[None]:
-    """Train the twin for ever, a step at a time."""
+    """Train the plain implementation forever, one step at a time."""
     model = plain_model(cardinalities, config.model)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6)
     loader = DataLoader(Rows(ids, labels), batch_size=config.optimiser.batch_size, shuffle=True, drop_last=True)
@@ -127,7 +127,7 @@ def plain_steps(
 def our_steps(
     ids: NDArray[np.int32], labels: NDArray[np.uint8], cardinalities: list[int], config: RunConfig
 ) -> Iterator[None]:
-    """Train ours for ever, a step at a time."""
+    """Train ours forever, one step at a time."""
     schema = Schema(
         fields=tuple(f"C{n}" for n in range(len(cardinalities))), cardinalities=tuple(cardinalities), name="zipf"
     )
@@ -140,7 +140,7 @@ def our_steps(
 
 
 def alternate(ways: dict[str, Iterator[None]], rounds: int, burst: int = 3) -> dict[str, float]:
-    """Time bursts of steps of every way in turn; return the median seconds a step."""
+    """Time bursts of steps of every method in turn; return the median seconds per step."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -154,7 +154,7 @@ def alternate(ways: dict[str, Iterator[None]], rounds: int, burst: int = 3) -> d
 
 
 def bound_seconds(cardinalities: list[int], config: RunConfig) -> tuple[float, str]:
-    """Return the least time of a float32 step and what it is made of."""
+    """Return the minimum time of a float32 step, and its parts."""
     B, N = config.optimiser.batch_size, len(cardinalities)
     small = MultiEmbeddingModel([1] * N, config.model)
     with FlopCounterMode(display=False) as counter:
@@ -187,7 +187,7 @@ def main() -> None:
 
 
 def measure(model: ModelConfig, rounds: int, *, bf16: bool) -> None:
-    """Measure and print the ways of one model."""
+    """Measure and print all methods for one model."""
     config = RunConfig(model=model, optimiser=OptimiserConfig())
     # The twin of FFM takes 24 GB at Criteo's shape: 38 tables, their gradients, moments, and Adam's intermediate
     # values.

@@ -1,9 +1,10 @@
-"""Weights at which a treatment takes: ``python -m benchmarks.treatments``.
+"""Weights at which a treatment takes effect: ``python -m benchmarks.treatments``.
 
-DCNv2 on all flights: regularised in the text's form (lambda) and in the code's (factor) with one set, and four
-sets whose norms are aligned, each at several weights and once without. Measured are the mean unitary distance of
-the projections and the divergence of norms, both of the first layer (`collapse.interaction_patterns`). A treatment
-takes where its measure falls to less than half of the plain model's. Printed as Markdown; finished runs are kept.
+DCNv2 on all flights: regularised as in the text (lambda) and as in the code (factor) with one set, and four
+sets with aligned norms, each at several weights and once without. The measures are the mean unitary distance
+of the projections and the divergence of norms, both for the first layer (`collapse.interaction_patterns`). A
+treatment takes effect if its measure falls below half of the plain model's. The table is Markdown, and
+finished runs are kept.
 """
 
 import argparse
@@ -16,7 +17,7 @@ WEIGHTS = (1e-5, 1e-3, 1e-2, 1e-1)
 
 
 def run_of(folder: Path, name: str, data: str, epochs: int) -> StudyRun:
-    """Train a model, or return the run that is there."""
+    """Train a model, or return the existing run."""
     path = folder / name.replace(",", "-").replace("=", "-")
     run = StudyRun(path) if (path / "manifest.json").exists() else None
     if run is None or not run.finished:
@@ -25,7 +26,7 @@ def run_of(folder: Path, name: str, data: str, epochs: int) -> StudyRun:
 
 
 def main() -> None:
-    """Print a row per weight."""
+    """Print one row per weight."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="flights")
     parser.add_argument("--size", type=int, default=40)

@@ -1,7 +1,7 @@
-"""False alarms and detection of the verdicts: ``python -m benchmarks.verdicts``.
+"""False alarms and detections of the verdicts: ``python -m benchmarks.verdicts``.
 
-Random tables of every shape and of four laws, none of which is collapsed, and tables of rank one, all of which
-are. Printed as Markdown: how many of them got which verdict. A line on standard error for each shape.
+Random tables of every shape and of four distributions are not collapsed, and tables of rank one are. The
+table, in Markdown, counts the verdicts. Standard error gets one line per shape.
 """
 
 import sys
@@ -22,11 +22,13 @@ from collapse.io.readers.selection import Selection
 ROWS = (3, 5, 10, 30, 100, 1000, 10_000, 100_000)
 COLUMNS = (2, 4, 8, 16, 64, 256)
 MOST_TABLES, MOST_ENTRIES = 2000, 40_000_000
-"""Tables of a shape and law, fewer of large ones."""
+"""Number of tables per shape and distribution, smaller for large tables."""
 SMALL = 2000
-"""Entries of a table below which more are drawn: false alarms are among small tables."""
+"""Number of entries below which more tables are drawn, because false alarms are among small tables."""
 ZIPF, ZIPF_COLUMNS = 40, 64
-"""Tables whose rows are weighted by frequency, each with a baseline of its own, and the most columns of them."""
+"""Number of tables with rows weighted by frequency, each with its own baseline, and their largest number of
+columns.
+"""
 JUDGED = (Degree.COLLAPSED, Degree.PARTLY, Degree.DOMINATED)
 
 Table = NDArray[np.float64]
@@ -60,7 +62,7 @@ def upper(found: int, of: int) -> float:
 
 
 def main() -> None:
-    """Print a row for each law."""
+    """Print one row per distribution."""
     print(f"| tables | judged | {' | '.join(JUDGED)} | collapsed, upper bound (95 %) | worst shape |")
     print("|---|---|" + "---|" * (len(JUDGED) + 2))
     for law in LAWS:

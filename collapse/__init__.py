@@ -1,6 +1,6 @@
 """Spectral diagnostics for the embedding tables of recommender models.
 
-Every public name is here, and is imported when it is first used; `__init__.pyi` lists them for type checkers too.
+All public names are imported from here, each when it is first used. `__init__.pyi` lists them.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""`python -m collapse` is the command line."""
+"""Run the command line with `python -m collapse`."""
 
 from collapse.cli import main
 

@@ -1,4 +1,4 @@
-"""What people call from Python beside the measures: one function for each thing that the command line does."""
+"""The Python API: one function for each thing that the command line does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -57,17 +57,17 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     Parameters
     ----------
     source : (D, K) array or object
-        One table: an array, a tensor on any device, a memory-mapped file, an ``nn.Embedding``, or anything that
-        has a shape and gives its rows by slices. Or all tables of a checkpoint, a model or a mapping, as `load`
-        takes them; all rows of a table enter, as in the definition.
+        One table: an array, a tensor on any device, a memory-mapped file, an ``nn.Embedding``, or any object with
+        a shape whose rows can be sliced. Or the tables of a checkpoint, a model or a mapping, as `load` takes
+        them. All rows of a table are used, as in the definition.
     weights : (D,) array, optional
-        Weights of the rows of one table, from 0.
+        Non-negative weights of the rows of one table.
 
     Returns
     -------
     float or pandas.Series
-        Of one table a number: from 1, for a table of rank one, to min(D, K), where all singular values are equal;
-        0 for a table of zeros, as its rank is. Of several a series, by field.
+        For one table, a number from 1 (rank one) to min(D, K) (all singular values equal), or 0 if the table is
+        zero. For several tables, a series indexed by field.
 
     Raises
     ------
@@ -95,9 +95,7 @@ def information_abundance(source: Any, *, weights: "NDArray[Any] | None" = None)
     if isinstance(one, list | tuple) or unreadable_kind(one) is not None or hasattr(one, "shape"):
         return abundance.information_abundance(one, weights=weights)
     if weights is not None:
-        raise CollapseError(
-            "weights are of the rows of one table: pass an array, or settings to collapse.diagnose"
-        )
+        raise CollapseError("weights apply to one table: pass an array, or use collapse.diagnose with settings")
     factored = factorise(source, PAPER)
     values = {table.field: float(abundance.abundance_of_spectrum(table.spectrum.values)) for table in factored}
     return pd.Series(values, name="ia", dtype=float)
@@ -110,28 +108,28 @@ def explain(
     settings: AnalysisSettings | None = None,
     side: "str | PathLike[str] | pd.DataFrame | None" = None,
 ) -> Explanation:
-    """Say why a field is as collapsed as it is, and what to do.
+    """Explain why a field collapsed and what to do.
 
     Parameters
     ----------
     source : str, Path or object
         A checkpoint or model, as `load` takes it.
     field : str, optional
-        The field; may be left out where there is one alone.
+        Name of the field. May be omitted if there is only one.
     settings : AnalysisSettings, optional
-        Which rows enter, and which layer's field maps.
+        Which rows are used, and which layer's field maps.
     side : path or pandas.DataFrame, optional
-        What is known of the field's rows: whether a direction follows one of the columns.
+        A description of the field's rows. Directions are tested for following one of its columns.
 
     Returns
     -------
     Explanation
-        What is known: its diagnosis, directions, sizes, partners, history and advice. ``print`` shows it as text.
+        The diagnosis, directions, sizes, partners, history and advice. ``print`` shows it as text.
 
     Raises
     ------
     CollapseError
-        If no tables can be read from it, or there is no such field.
+        If no tables can be read from `source`, or the field does not exist.
 
     Examples
     --------
@@ -141,25 +139,27 @@ def explain(
     factored = factorise(source, settings)
     names = factored.tables.fields
     if field is None and len(names) > 1:
-        raise CollapseError(f"name the field to explain, one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}")
+        raise CollapseError(
+            f"field is missing: it must be one of {', '.join(names[:8])}{', ..' * (len(names) > 8)}"
+        )
     rows = read_side(Path(side)) if isinstance(side, str | PathLike) else side
     return explain_factored(factored, names[0] if field is None else field, side=rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Truncation:
-    """Every table of a checkpoint, cut to the directions that hold a fraction of its energy."""
+    """Tables of a checkpoint, cut to the directions that hold a fraction of their energy."""
 
     tables: tuple[Truncated, ...]
-    """One for each field and set: its factors ``left`` (D, k) and ``right`` (k, K)."""
+    """One entry per field and set, with factors ``left`` (D, k) and ``right`` (k, K)."""
     source: TableSet
-    """What was cut."""
+    """The tables that were cut."""
     energy: float
-    """The fraction of the energy sum sigma^2 that was asked for."""
+    """The fraction of the energy sum sigma^2 to keep."""
 
     @property
     def fields(self) -> pd.DataFrame:
-        """One row per field: directions kept and bytes saved, as `collapse truncate` prints them."""
+        """One row per field: the directions kept and the bytes saved, as `collapse truncate` prints them."""
         return by_field(self.tables)
 
     def save(self, path: str | Path) -> Path:
@@ -168,7 +168,7 @@ class Truncation:
         Parameters
         ----------
         path : str or Path
-            The file. `load` and ``collapse analyze`` read it.
+            The file to write. `load` and ``collapse analyze`` can read it.
 
         Returns
         -------
@@ -178,7 +178,7 @@ class Truncation:
         Raises
         ------
         CollapseError
-            If it cannot be written.
+            If the file cannot be written.
         """
         path = Path(path)
         check_can_write(path)
@@ -208,17 +208,17 @@ def truncate(source: Any, energy: float = 0.99) -> Truncation:
     source : str, Path or object
         A checkpoint or model, as `load` takes it.
     energy : float
-        The fraction of the energy sum sigma^2, above 0 and at most 1.
+        Fraction of the energy sum sigma^2 to keep, above 0 and at most 1.
 
     Returns
     -------
     Truncation
-        The factors, what they save, and ``save`` to write them.
+        The factors, what they save, and a method ``save``.
 
     Raises
     ------
     CollapseError
-        If no tables can be read from it, a table holds NaN or infinity, or the fraction is out of range.
+        If no tables can be read from `source`, a table holds NaN or infinity, or the fraction is out of range.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def truncate(source: Any, energy: float = 0.99) -> Truncation:
 
 
 def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisSettings | None = None) -> Path:
-    """Write a diagnosis as one page that opens without a network.
+    """Write a report as one HTML page that needs no network.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisS
     path : str or Path
         The page to write.
     settings : AnalysisSettings, optional
-        Which rows enter, and which layer's field maps.
+        Which rows are used, and which layer's field maps.
 
     Returns
     -------
@@ -251,7 +251,7 @@ def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisS
     Raises
     ------
     CollapseError
-        If no tables can be read from it, or the page cannot be written.
+        If no tables can be read from `source`, or the page cannot be written.
     """
     from collapse.analysis.json_report import as_json
     from collapse.paper.report import write_report
@@ -263,28 +263,28 @@ def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisS
 
 
 def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = None) -> "CheckpointDisplay":
-    """Draw a figure of the paper from a checkpoint or model.
+    """Draw a figure of the paper from one or several checkpoints.
 
     Parameters
     ----------
     source : str, Path or object, or a list of them
-        One or several checkpoints or models, each as `load` takes it.
+        Checkpoints or models, each as `load` takes it.
     figure : str
-        The figure's number: ``"1b"`` the singular values, ``"2"`` the abundance of every field against random,
-        ``"3"`` the sub-embeddings; `collapse analyze --help` lists all.
+        Number of the figure: ``"1b"`` shows singular values, ``"2"`` the abundance of every field, ``"3"`` the
+        sub-embeddings. `collapse analyze --help` lists all figures.
     settings : AnalysisSettings, optional
-        Which rows enter, and how the random baseline is drawn.
+        Which rows are used, and how the random tables are drawn.
 
     Returns
     -------
     CheckpointDisplay
-        The drawn figure: ``figure_`` is Matplotlib's, ``axes_`` its axes, ``table`` the numbers behind it, and
-        ``save(folder)`` writes PNG, PDF and CSV. A notebook shows it.
+        The drawn figure, which notebooks show. ``figure_`` is the Matplotlib figure, ``axes_`` its axes, ``table``
+        its numbers, and ``save(folder)`` writes PNG, PDF and CSV files.
 
     Raises
     ------
     CollapseError
-        If there is no such figure, or it cannot be drawn from these checkpoints.
+        If the figure does not exist, or cannot be drawn from these checkpoints.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = 
 
 
 def _several(source: Any) -> Sequence[Any]:
-    """Tell a list of checkpoints from the rows of one table."""
+    """Return a list of sources; a list of numbers is one table, not several sources."""
     several = isinstance(source, list | tuple) and all(
         isinstance(each, str | PathLike | Mapping | TableSet | FactoredTables)
         or hasattr(each, "named_modules")
@@ -323,33 +323,34 @@ def train(
     monitors: Sequence[str] = ("abundance",),
     **settings: Any,
 ) -> "StudyRun":
-    """Train a model and keep its best checkpoint, as ``collapse train`` does.
+    """Train one model and save its best checkpoint, as ``collapse train`` does.
 
     Parameters
     ----------
     model : str
-        A model's name, alone or with its size and settings: ``"dcnv2"``, ``"dcnv2-10x4"`` (four sets of K = 10),
-        ``"dcnv2-10,cross_layers=8"``, or ``"module:Class"`` of your own.
+        Name of a model, optionally with its size and settings: ``"dcnv2"``, ``"dcnv2-10x4"`` (four sets of K =
+        10), ``"dcnv2-10,cross_layers=8"``, or ``"module:Class"`` for your own.
     data : str or Path
         A built-in data set, such as ``"flights"`` or ``"flights:0.1"``, or the folder of a prepared one.
     out : str or Path, optional
-        The run's folder; by default ``runs/DATA-LABEL``, where the label is all that differs from the defaults.
+        Folder of the run. The default is ``runs/DATA-LABEL``, where LABEL names the settings that differ from the
+        defaults.
     device : str
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     resume : bool
         Continue the run in the folder.
     monitors : sequence of str
-        What else to keep along the training: ``"abundance"``, ``"co-influence"``.
+        Measurements to record during training: ``"abundance"``, ``"co-influence"``, ``"patterns"``.
     **settings
-        Any setting of the run (``epochs``, ``patience``, ``train_share``, ``precision``), the optimiser
+        Settings of the run (``epochs``, ``patience``, ``train_share``, ``precision``), the optimiser
         (``learning_rate``, ``weight_decay``, ``batch_size``), the seeds (``split``, ``initialisation``, ``order``)
         or the model (``sets``, ``embedding_size``, ``cross_layers``, ..).
 
     Returns
     -------
     StudyRun
-        The finished run: ``test_auc``, ``metrics`` by epoch, ``fields()`` for the diagnosis of every field,
-        ``checkpoint``; `plot`, `diagnose` and the others take it as it is.
+        The finished run, with ``test_auc``, ``metrics`` by epoch, ``checkpoint`` and ``fields()``, the diagnosis
+        of every field. `plot`, `diagnose` and the other functions accept it.
 
     Raises
     ------
@@ -373,7 +374,7 @@ def train(
 
     unknown = sorted(set(monitors) - set(MONITORS))
     if unknown:
-        raise CollapseError(f"there is no monitor {unknown[0]!r}; there are {', '.join(MONITORS)}")
+        raise CollapseError(f"unknown monitor {unknown[0]!r}: the monitors are {', '.join(MONITORS)}")
     parts = {
         kind: {each.name: settings.pop(each.name) for each in fields(kind) if each.name in settings}
         for kind in (OptimiserConfig, Seeds)

@@ -1,4 +1,4 @@
-"""Types of numbers with their bounds, for `msgspec`: settings and files are checked by the same ones."""
+"""Types of bounded numbers. Settings and files are both checked against them by msgspec."""
 
 import sys
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -9,7 +9,7 @@ from msgspec import Meta
 from collapse.errors import CollapseError
 
 _LARGEST = (1 << 31) - 1
-"""Nothing that is counted in settings has more, and every product of two such counts fits in 64 bits."""
+"""Upper bound of all counts in settings, so that the product of two counts fits in 64 bits."""
 
 Count = Annotated[int, Meta(ge=1, le=_LARGEST)]
 CountFrom0 = Annotated[int, Meta(ge=0, le=_LARGEST)]
@@ -17,13 +17,13 @@ CountFrom2 = Annotated[int, Meta(ge=2, le=_LARGEST)]
 Cardinality = Annotated[int, Meta(ge=1)]
 Index = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, lt=1 << 32)]
-"""What NumPy, SciPy and torch all take."""
+"""Seeds that NumPy, SciPy and torch all accept."""
 Positive = Annotated[float, Meta(gt=0, le=sys.float_info.max, description="positive and finite")]
 NotNegative = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="0 or positive, and finite")]
 Dropped = Annotated[float, Meta(ge=0, lt=1, description="at least 0 and less than 1")]
-"""A fraction that is not all."""
+"""A fraction that may be 0 but not 1."""
 Fraction = Annotated[float, Meta(gt=0, le=1, description="greater than 0 and at most 1")]
-"""A fraction that is not nothing."""
+"""A fraction that may be 1 but not 0."""
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -34,16 +34,16 @@ def check(name: str, value: Any, hint: Any) -> None:
     Parameters
     ----------
     name : str
-        What the sentence calls it.
+        Name of the value, for the error message.
     value : Any
         The value.
     hint : type
-        Its type: a number, text, a choice, one of those above, a tuple of one of these, or None.
+        int, float, bool, str, a Literal, one of the types above, or a tuple or an optional of one of these.
 
     Raises
     ------
     CollapseError
-        If it is of another type or breaks a bound.
+        If the value has another type or is out of bounds.
     """
     arguments = get_args(hint)
     if value is None and type(None) in arguments:
@@ -61,7 +61,7 @@ def check(name: str, value: Any, hint: Any) -> None:
 
 
 def _requirement(value: Any, hint: Any) -> str:
-    """Say which bound of its type a value breaks, or what type it must be."""
+    """Return the bound that a value breaks, or the type that it must have."""
     if get_origin(hint) is Literal:
         *others, last = (f"'{choice}'" for choice in get_args(hint))
         return f"{', '.join(others)} or {last}" if others else last

@@ -1,4 +1,4 @@
-"""A client of a Dask cluster: one that runs already, or one on this machine; and what its tasks return."""
+"""Clients of Dask clusters, and the results of their tasks."""
 
 import os
 import time
@@ -12,21 +12,21 @@ from collapse.errors import CollapseError
 from collapse.extras import require
 
 _PATIENCE = 60.0
-"""Seconds that a cluster may be without any worker: as long as nannies and batch systems take to start one."""
+"""Seconds that a cluster may be without workers. Nannies and batch systems take this long to start one."""
 _POLL = 0.02
-"""Seconds between two looks for results."""
+"""Seconds between two checks for results."""
 
 
 @contextmanager
 def dask_client(address: str | None = None, *, workers: int | None = None) -> Iterator[Any]:
-    """Connect to a cluster while the block lasts.
+    """Connect to a Dask cluster for the duration of the block.
 
     Parameters
     ----------
     address : str, optional
-        The scheduler's, such as ``tcp://node1:8786``; without one a cluster is started on this machine.
+        Address of the scheduler, such as ``tcp://node1:8786``. Without one, a cluster is started on this machine.
     workers : int, optional
-        The processes of such a cluster, of one thread each; by default one a core.
+        Number of processes of such a cluster, with one thread each. The default is one per core.
 
     Yields
     ------
@@ -38,14 +38,14 @@ def dask_client(address: str | None = None, *, workers: int | None = None) -> It
     CollapseError
         If Dask is not installed, or no scheduler answers.
     """
-    require("distributed", "the engine dask")
+    require("distributed", "--engine dask")
     import dask
     from distributed import Client, LocalCluster
 
     if address is None:
         number = workers or os.cpu_count() or 1
         with (
-            # A task whose worker dies a second time is given up.
+            # Give up on a task when a second worker dies of it.
             dask.config.set({"distributed.scheduler.allowed-failures": 1}),
             LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
@@ -63,34 +63,34 @@ def dask_client(address: str | None = None, *, workers: int | None = None) -> It
 def results(
     client: Any, futures: Sequence[Any], *, what: str, unit: str, needed: int, patience: float = _PATIENCE
 ) -> list[Any]:
-    """Fetch what tasks return, each as soon as it is there: a worker that dies later takes nothing along.
+    """Collect the results of tasks, each as soon as it is ready, so that a worker that dies later loses nothing.
 
     Parameters
     ----------
     client : distributed.Client
         The client.
     futures : sequence of distributed.Future
-        The tasks; cancelled where an error ends this.
+        The tasks. They are cancelled if an error occurs.
     what : str
-        What they work on, for the progress bar and errors.
+        What the tasks work on, for the progress bar and messages.
     unit : str
-        What one of them is, in the plural.
+        What one task works on, in the plural.
     needed : int
-        The bytes of memory that a worker needs.
+        Bytes of memory that a worker needs.
     patience : float
         Seconds that the cluster may be without workers.
 
     Returns
     -------
     list
-        Their results, in the order of `futures`.
+        The results, in the order of `futures`.
 
     Raises
     ------
     CollapseError
         If a task killed its workers, or the cluster has no worker for longer than `patience`.
     Exception
-        Whatever a task raises.
+        Any exception that a task raises.
     """
     from distributed import KilledWorker, as_completed
 
@@ -113,7 +113,7 @@ def results(
                 elif time.monotonic() - last_worker > patience:
                     if not client.nthreads():
                         raise CollapseError(
-                            f"the Dask cluster has had no worker for {patience:.0f} s, with {what} not done: "
+                            f"the Dask cluster has had no worker for {patience:.0f} s and {what} is not done: "
                             f"start workers; {memory}"
                         )
                     last_worker = time.monotonic()
@@ -121,8 +121,8 @@ def results(
                     time.sleep(_POLL)
     except KilledWorker as error:
         raise CollapseError(
-            f"{what}: {error.allowed_failures + 1} workers of the Dask cluster died of one task: {memory}, which "
-            "`dask worker --memory-limit` sets"
+            f"{what}: a task killed {error.allowed_failures + 1} workers of the Dask cluster: {memory}; raise "
+            "the limit with `dask worker --memory-limit`"
         ) from error
     finally:
         client.cancel(futures)
@@ -130,6 +130,6 @@ def results(
 
 
 def _error(result: Any) -> BaseException:
-    """Return what ended a task: a cancellation, or the second of what `sys.exc_info` returns."""
+    """Return the error that ended a task: a cancellation, or the exception in the result of `sys.exc_info`."""
     error = result[1] if isinstance(result, tuple) else result
-    return error if isinstance(error, BaseException) else CollapseError("a task of the Dask cluster was lost")
+    return error if isinstance(error, BaseException) else CollapseError("the Dask cluster lost a task")

@@ -1,22 +1,22 @@
-"""The one exception that is meant for the person at the terminal."""
+"""The exception for errors that the user can fix."""
 
 import reprlib
 
 
 class CollapseError(Exception):
-    """What went wrong, where, and what to do about it, in one sentence.
+    """One sentence on what went wrong, where, and what to do about it.
 
-    The command line prints it as it is and exits with code 2; nothing was half-written.
+    The command line prints it and exits with code 2.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error of a library says, or its kind where it says nothing."""
+    """Return the first line of an exception's message, or the name of its type if there is none."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 
 def shortened(value: object, characters: int = 100) -> str:
-    """Return the form of a value as text that a sentence can hold: of a long one, the beginning."""
+    """Return the repr of a value, shortened to fit into a sentence."""
     if not isinstance(value, str):
         return reprlib.repr(value)
     if len(value) <= characters:

@@ -1,4 +1,4 @@
-"""What an installation without all extras lacks: which of them holds a package, in one sentence."""
+"""Which extra of the installation provides a missing package."""
 
 from importlib.util import find_spec
 
@@ -15,42 +15,42 @@ EXTRAS = {
     "lightning": "lightning",
     "transformers": "transformers",
 }
-"""The extra of each package that only some commands need."""
+"""Extra that installs each optional package."""
 
 
 def require(package: str, what: str) -> None:
-    """Refuse what needs a package that is not installed, before any work is done.
+    """Check that an optional package is installed, before any work is done.
 
     Parameters
     ----------
     package : str
         A package of `EXTRAS`.
     what : str
-        What needs it, as it reads before "needs".
+        What needs the package, as the subject of a sentence.
 
     Raises
     ------
     CollapseError
-        If it is not installed; the sentence names the extra.
+        If the package is not installed. The message names the extra.
     """
     if find_spec(package) is None:
         raise _lacking(package, what)
 
 
 def missing_extra(error: ModuleNotFoundError, what: str) -> CollapseError | None:
-    """Say which extra to install where an import failed.
+    """Return the message for a failed import of an optional package.
 
     Parameters
     ----------
     error : ModuleNotFoundError
-        What the import raised.
+        The error of the import.
     what : str
-        What needs the package, as it reads before "needs".
+        What needs the package, as the subject of a sentence.
 
     Returns
     -------
     CollapseError or None
-        The sentence; None if the package belongs to no extra.
+        The message, or None if no extra provides the package.
     """
     package = (error.name or "").partition(".")[0]
     return _lacking(package, what) if package in EXTRAS else None

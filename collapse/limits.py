@@ -1,4 +1,4 @@
-"""What a command may ask of the machine: computed before anything is allocated."""
+"""Limits of the machine, checked before anything is allocated."""
 
 import sys
 from contextlib import suppress
@@ -12,7 +12,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that are free: the machine's, or the control group's if that has less."""
+    """Return the free memory in bytes: that of the machine, or of its control group if that has less."""
     free = int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError):
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
@@ -21,19 +21,19 @@ def available_memory() -> int:
 
 
 def refuse_few_open_files(least: int, what: str) -> None:
-    """Refuse what opens more files at one time than this process may.
+    """Check that this process may open enough files at a time.
 
     Parameters
     ----------
     least : int
-        Files that it opens at one time, with those that every process has.
+        Number of files that are open at a time, including those of every process.
     what : str
-        What opens them, as it reads before "opens".
+        What opens the files, as the subject of a sentence.
 
     Raises
     ------
     CollapseError
-        If fewer are allowed; the sentence has both numbers.
+        If fewer are allowed. The message has both numbers.
     """
     if sys.platform == "win32":
         return
@@ -42,32 +42,32 @@ def refuse_few_open_files(least: int, what: str) -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed != resource.RLIM_INFINITY and allowed < least:
         raise CollapseError(
-            f"{what} opens up to {least} files at a time and this process may open {allowed}: "
-            f"raise the limit with `ulimit -n {least}`"
+            f"{what} opens up to {least} files at a time, but this process may open only {allowed}: raise the "
+            f"limit with `ulimit -n {least}`"
         )
 
 
 def refuse_beyond_memory(needed: int, what: str, hint: str, *, available: int | None = None) -> None:
-    """Refuse what does not fit into memory.
+    """Check that something fits into memory.
 
     Parameters
     ----------
     needed : int
-        Bytes that it takes at least.
+        Bytes needed at least.
     what : str
-        What takes them, as it reads before "takes".
+        What needs them, as the subject of a sentence.
     hint : str
         What to do instead.
     available : int, optional
-        Bytes that there are; this machine's free memory by default.
+        Bytes available. The default is the free memory of this machine.
 
     Raises
     ------
     CollapseError
-        If it takes more; the sentence has both figures.
+        If it does not fit. The message has both sizes.
     """
     free = available_memory() if available is None else available
     if needed > free:
         raise CollapseError(
-            f"{what} takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free: {hint}"
+            f"{what} takes {needed / 1e9:,.1f} GB of memory, but only {free / 1e9:,.1f} GB are free: {hint}"
         )

@@ -1,4 +1,4 @@
-"""Names from files, and paths, as text that a terminal can bear."""
+"""Names and paths from files, as text that is safe to print on a terminal."""
 
 import os
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def printable(text: str) -> str:
-    """Write control characters, and others that do not print, as escapes; line feeds and tabs stay.
+    """Escape control characters and other unprintable characters, except line feeds and tabs.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
     Returns
     -------
     str
-        The same where all of it prints.
+        The text with escapes; printable text is unchanged.
     """
     if text.isprintable():
         return text
@@ -26,29 +26,29 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Write a name so that it prints and stays on its line: `printable`, and escapes for line feeds and tabs."""
+    """Escape a name so that it is printable and stays on one line."""
     return printable(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def clipped(text: str, characters: int = 60) -> str:
-    """Write a name or cell for a line of a printed table: of a long one the beginning and the end."""
+    """Shorten a name or cell for a printed table to its beginning and end."""
     text = one_line(text if len(text) <= 2 * characters else text[:characters] + text[-characters:])
     begin = characters // 2
     return text if len(text) <= characters else f"{text[:begin]}..{text[begin + 2 - characters :]}"
 
 
 def shown_name(name: str) -> str:
-    """Write a name for a table that people read: whole, unless it is longer than a line."""
+    """Escape a name for a printed table, and shorten it if it is longer than a line."""
     return clipped(name, 120)
 
 
 def name_column(names: Iterable[str]) -> list[str]:
-    """Write names one below the other: each by `shown_name`, all of one width."""
+    """Format names as a column of equal width."""
     shown = list(map(shown_name, names))
     width = max(map(len, shown), default=0)
     return [name.ljust(width) for name in shown]
 
 
 def path_text(path: Path) -> str:
-    """Write a path, which need not be text, as text: bytes that are none as escapes."""
+    """Return a path as text, with escapes for bytes that are not text."""
     return os.fsencode(path).decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses that check themselves, and from which options, their help and names are made."""
+"""Settings: frozen dataclasses that check themselves. Command-line options and model names are made from them."""
 
 import inspect
 from collections.abc import Iterable, Sequence
@@ -14,42 +14,42 @@ from collapse.errors import CollapseError
 
 
 def require(holds: bool, what: str) -> None:
-    """Raise `what` as a CollapseError unless it holds."""
+    """Raise a CollapseError with the message `what` unless `holds`."""
     if not holds:
         raise CollapseError(what)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a field of a `Settings` class is, for a command line."""
+    """Description of one field of a `Settings` class, for the command line."""
 
     name: str
-    """The field's name."""
+    """Name of the field."""
     flag: str
-    """The name of its option, words joined by hyphens."""
+    """Name of the option, with hyphens."""
     former_flag: str
-    """A name that its option had before, and still answers to; empty without one."""
+    """Former name of the option, which is still accepted; empty if there is none."""
     kind: type
     """int, float, bool or str."""
     choices: tuple[str, ...]
-    """The texts that it can be; empty if it is no such choice."""
+    """Allowed values of a Literal; empty for other types."""
     default: Any
-    """Its default."""
+    """Default value."""
     help: str
-    """Its docstring."""
+    """Help text: the docstring of the field."""
 
     @property
     def key(self) -> str:
-        """The option's name as a word: what sentences, labels and the option's value go by."""
+        """Name of the option with underscores, as used in messages and labels."""
         return _key(self.flag)
 
     def parsed(self, text: str) -> Any:
-        """Read a value as `written` writes it.
+        """Parse a value that `written` formatted.
 
         Raises
         ------
         CollapseError
-            If the text is no value of the field's kind.
+            If the text cannot be parsed as the field's type.
         """
         try:
             return {"true": True, "false": False}[text.lower()] if self.kind is bool else self.kind(text)
@@ -58,13 +58,13 @@ class Setting:
 
 
 def written(value: Any) -> str:
-    """Write a setting's value as one word."""
+    """Format a setting's value as one word."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A frozen dataclass whose fields have docstrings, and types such as those of `collapse.bounds`."""
+    """Base of frozen dataclasses that check the types of their fields (see `collapse.bounds`)."""
 
     def __post_init__(self) -> None:
         for item, hint in _checked(type(self)):  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ class Settings:
         return asdict(self)
 
     def differing(self) -> dict[str, Any]:
-        """Return the settings that are not at their defaults, by option; nested ones are left out."""
+        """Return the settings that differ from their defaults, by option name, without nested settings."""
         return {
             item.key: getattr(self, item.name)
             for item in settings_of(type(self))
@@ -84,7 +84,7 @@ class Settings:
 
 
 def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
-    """Describe the fields of a settings class; nested ones are left out.
+    """Describe the fields of a settings class, without nested settings.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
     Returns
     -------
     tuple of Setting
-        One a field, in the order of declaration.
+        One per field, in the order of declaration.
     """
     hints, docs = get_type_hints(kind), _field_docs(kind)  # type: ignore[arg-type]
     found = []
@@ -118,41 +118,43 @@ def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
 
 
 def parse_word(known: Sequence[Setting], word: str, *, of: str) -> tuple[str, Any]:
-    """Read ``key=value``.
+    """Parse ``key=value``.
 
     Parameters
     ----------
     known : sequence of Setting
-        The settings that there are.
+        All valid settings.
     word : str
         The text.
     of : str
-        Whose settings they are, for the error.
+        Name of the model that the settings belong to, for the error message.
 
     Returns
     -------
     key : str
-        The field's name.
+        Name of the field.
     value : Any
-        Its value, of the field's type; its bounds are checked where the settings are built.
+        Value of the field's type. Its bounds are checked when the settings are built.
 
     Raises
     ------
     CollapseError
-        If it is no such text, the key is not known, or the value is of another type.
+        If the text has another form, the key is unknown, or the value cannot be parsed.
     """
     key, equals, text = word.partition("=")
-    require(bool(equals), f"{word!r} is no setting of {of}: write key=value, as in {of},{known[0].name}=...")
+    require(
+        bool(equals), f"cannot read the setting {word!r} of {of}: write key=value, as in {of},{known[0].name}=..."
+    )
     require_known(known, [key], of=of)
     return key, next(item for item in known if item.name == key).parsed(text)
 
 
 def require_known(known: Sequence[Setting], keys: Iterable[str], *, of: str) -> None:
-    """Refuse a key that is none of `known`, naming those that there are and the one that may have been meant."""
+    """Refuse unknown keys, with a list of the known ones and a suggestion."""
     names = [item.name for item in known]
     for key in keys:
-        meant = "".join(f"; was {close} meant?" for close in get_close_matches(key, names, n=1))
-        require(key in names, f"{of} has no setting {key!r}: it has {', '.join(names)}{meant}")
+        meant = "".join(f"; did you mean {close}?" for close in get_close_matches(key, names, n=1))
+        require(key in names, f"{of} has no setting {key!r}; its settings are {', '.join(names)}{meant}")
 
 
 @cache
@@ -178,7 +180,7 @@ def _field_docs(kind: type) -> dict[str, str]:
         try:
             parsed = docstring_parser.parse_from_object(base)
         except (OSError, TypeError):
-            # A class whose source is not at hand, such as one typed into a shell, has no field docstrings.
+            # A class typed into a shell has no source, and so no field docstrings.
             continue
         docs |= {item.arg_name: inspect.cleandoc(item.description or "") for item in parsed.params}
     return {name: " ".join(text.split()) for name, text in docs.items()}

@@ -37,5 +37,5 @@ def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Have formulas as MathML, which browsers draw without a script from another host."""
+    """Render formulas as MathML, which browsers draw without an external script."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))

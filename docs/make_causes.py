@@ -1,4 +1,4 @@
-"""Draw what each verdict and cause looks like, of made tables whose truth is known: ``python docs/make_causes.py``."""
+"""Draw an example of each verdict and cause, from simulated tables: ``python docs/make_causes.py``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +17,17 @@ D, K = 3000, 32
 PICTURE = Path(__file__).parent / "causes.png"
 random = np.random.default_rng(0)
 COUNTS = np.maximum(1, (1e5 / np.arange(1, D + 1) ** 1.1).astype(np.int64))
-"""Row counts of Zipf's law."""
+"""Row counts that follow Zipf's law."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A made table."""
+    """A simulated table."""
 
     title: str
     E: NDArray[np.float64]
     without: NDArray[np.float64] | None = None
-    """The same without the cause."""
+    """The same table without the cause."""
     counts: NDArray[np.int64] | None = None
 
 
@@ -37,7 +37,7 @@ def normal(*shape: int) -> NDArray[np.float64]:
 
 
 def panels() -> list[Panel]:
-    """Make a table for each."""
+    """Make one table per cause."""
     noise, low = normal(D, K), normal(D, 3) @ normal(3, K) + 0.1 * normal(D, K)
     popular = np.outer(np.log1p(COUNTS), normal(K))
     strong = noise * np.r_[8, np.ones(K - 1)]
@@ -56,7 +56,7 @@ def panels() -> list[Panel]:
 
 
 def main() -> None:
-    """Draw a panel each."""
+    """Draw one panel per cause."""
     with plt.rc_context({"font.size": 7, "axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = plt.subplots(2, 4, figsize=(8.4, 4.4), sharex=True, sharey=True, layout="constrained")
         grey = normalised_spectrum(np.linalg.svd(normal(D, K), compute_uv=False))

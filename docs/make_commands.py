@@ -1,4 +1,4 @@
-"""Write ``commands.md``, the page of every command's help: ``python docs/make_commands.py``."""
+"""Write ``commands.md``, the help of every command: ``python docs/make_commands.py``."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -18,12 +18,12 @@ DOCS = Path(__file__).parent
 
 
 def make_gallery(study: Path) -> None:
-    """Draw every item and the first picture, and write ``gallery.md`` and the list of ``findings.md``.
+    """Draw every item and the README's picture, and write ``gallery.md`` and ``findings-list.md``.
 
     Parameters
     ----------
     study : Path
-        The study's folder, as it is to stand in the commands.
+        The study's folder, as shown in the commands.
     """
     folder = DOCS / "gallery"
     found = list(
@@ -45,7 +45,7 @@ def make_gallery(study: Path) -> None:
 
 
 def _smaller(picture: Path, to: Path) -> None:
-    """Write a picture without loss: a palette is taken only where it holds all of the colours."""
+    """Write a picture without loss, with a palette if it has at most 256 colours."""
     with Image.open(picture) as drawn:
         colours = drawn.convert("RGB")
         exact = colours.getcolors(256) is not None
@@ -57,7 +57,7 @@ def _table(each: Rendered) -> str:
 
 
 def _claims(study: Path) -> str:
-    """Return a paragraph a claim, with a line a data set."""
+    """Return one paragraph per claim, with one line per data set."""
     parts: dict[str, list[str]] = {}
     for each in check_claims(study):
         claim = each.claim

@@ -8,14 +8,14 @@ from collapse.training.data.sources.avazu import COLUMNS
 
 
 def avazu_line(click: str = "0", **cells: str) -> str:
-    """One line, without its end: an hour, and every other cell "0" but those given by name."""
+    """Return a line without its end: an hour, and "0" in all cells that are not given by name."""
     assert set(cells) <= set(COLUMNS)
     of_row = {"id": "1000009418151094273", "click": click, "hour": "14102100"} | cells
     return ",".join(of_row.get(name, "0") for name in COLUMNS)
 
 
 def write_avazu(path: Path, *, rows: int = 300, seed: int = 0) -> Path:
-    """Write random rows: a click that depends on the banner and the site, hours of two days."""
+    """Write random rows: clicks depend on the banner and the site, hours cover two days."""
     generator = np.random.default_rng(seed)
     lines = [",".join(COLUMNS)]
     for n in range(rows):

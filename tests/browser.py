@@ -1,4 +1,4 @@
-"""A real browser over pages on this machine."""
+"""A real browser for pages on this machine."""
 
 import shutil
 import threading
@@ -37,7 +37,7 @@ _FLAGS = (
 
 
 def needs_browser(test: Any) -> Any:
-    """Mark a test, or a class of tests, that opens a browser."""
+    """Mark a test, or a class of tests, that needs a browser."""
     return pytest.mark.browser(_IS_THERE(test))
 
 
@@ -48,12 +48,12 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of a picture that the browser no longer wants."""
+        """Ignore a picture that the browser no longer wants."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine while the block lasts; yields its address."""
+    """Serve a folder on this machine during the block; yield its address."""
     server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -67,7 +67,7 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def browser(profile: Path) -> "Iterator[webdriver.Chrome]":
-    """Start Chromium without a window while the block lasts."""
+    """Run Chromium without a window during the block."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -83,10 +83,9 @@ def browser(profile: Path) -> "Iterator[webdriver.Chrome]":
 
 
 def complaints(driver: "webdriver.Chrome", root: str) -> list[str]:
-    """Open a page and all that it leads to on this machine, and say what is wrong.
+    """Open a page and all pages that it links to on this machine, and return the problems.
 
-    That is: a message on the console, a picture that does not load, a page wider than the window, a link to
-    what is not there.
+    These are console messages, pictures that do not load, pages wider than the window, and dead links.
     """
     waiting, pages, found = [root], {root}, []
     links: list[tuple[str, str, str]] = []

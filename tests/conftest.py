@@ -1,4 +1,4 @@
-"""Shared fixtures, and the Hypothesis profiles: `fast` on every run, `thorough` with --hypothesis-profile."""
+"""Shared fixtures, and the Hypothesis profiles `fast` (the default) and `thorough` (--hypothesis-profile)."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep what the tests prepare out of the user's cache."""
+    """Keep data that tests prepare out of the user's cache."""
     os.environ["COLLAPSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
@@ -41,7 +41,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return best checkpoints of models trained on the small data set, by name."""
+    """Return the best checkpoints of models trained on the small data set, by name."""
     folder = tmp_path_factory.mktemp("runs")
     configs = [
         model_config(embedding_size=4),
@@ -56,7 +56,7 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.fixture
 def only() -> Iterator[Callable[..., None]]:
-    """Return a function that leaves some recipes alone; all are there again, in their order, after the test."""
+    """Return a function that keeps only some recipes; all return in their order after the test."""
     every = dict(CATALOGUE)
 
     def leave(*names: str) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 
 
 def criteo_line(label: str = "0", **cells: str) -> str:
-    """One line, without its end: every cell empty but the label and those given by name (I1=, C26=)."""
+    """Return a line without its end: all cells are empty except the label and those given by name (I1=, C26=)."""
     names = [*(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27))]
     assert set(cells) <= set(names)
     return "\t".join([label, *(cells.get(name, "") for name in names)])
 
 
 def write_criteo(path: Path, *, rows: int = 300, seed: int = 0) -> Path:
-    """Write random rows: a label that depends on I1 and C1, a tenth of the cells empty."""
+    """Write random rows: the label depends on I1 and C1, and a tenth of the cells are empty."""
     generator = np.random.default_rng(seed)
     integers = generator.integers(-2, 60, size=(rows, 13))
     categories = generator.integers(0, 4 + 3 * np.arange(26), size=(rows, 26))

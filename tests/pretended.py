@@ -1,4 +1,4 @@
-"""A study whose runs pretend to be finished: what their files tell, without any training."""
+"""Studies whose runs count as finished without any training."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ _COLUMNS = (
 
 
 def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
-    """Write manifests as finished runs have them: the n-th run's AUC lies n thousandths higher; three epochs."""
+    """Write the manifests of finished runs: each AUC is a thousandth above the last, after three epochs."""
     for n, run in enumerate(item.runs[leave_out:]):
         folder = RunFolder(run.path)
         run.path.mkdir(parents=True, exist_ok=True)
@@ -33,6 +33,6 @@ def pretend(item: Item, auc: float = 0.7, *, leave_out: int = 0) -> Item:
 
 
 def pretended(folder: Path, profile: Profile, name: str, *, leave_out: int = 0) -> Item:
-    """Return an item of a study that pretends."""
+    """Return an item of such a study."""
     record_profile(folder, profile)
     return pretend(item_of(folder, name), leave_out=leave_out)

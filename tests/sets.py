@@ -1,4 +1,4 @@
-"""What tests of models share: streams without appended zeros, and sets that all hold the same weights."""
+"""Helpers for tests of models: streams without appended zeros, and sets with equal weights."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def streams(interaction: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Return an interaction's streams without the zeros that it may have appended, which are looked at."""
+    """Return an interaction's streams without appended zeros, after checking that these are zeros."""
     found = interaction(e_BNC)
     assert set(found) == set(interaction.widths)
     for stream, width in interaction.widths.items():
@@ -18,7 +18,7 @@ def streams(interaction: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def give_every_set(multi: Any, single: Any) -> None:
-    """Let every set of a multi-embedding model hold the weights of a single-embedding one."""
+    """Copy the weights of a single-embedding model into every set of a multi-embedding model."""
     with torch.no_grad():
         multi.embedding.weight.copy_(single.embedding.weight.repeat(1, len(multi.interactions)))
     for interaction, projection in zip(multi.interactions, multi.projections, strict=True):

@@ -1,6 +1,6 @@
-"""Writes a checkpoint of ``torch.distributed.checkpoint`` from two ranks: ``python -m tests.sharded FOLDER PORT``.
+"""Write a checkpoint from two ranks: ``python -m tests.sharded FOLDER PORT``.
 
-Its tables are split by rows, by columns, both unevenly, by fewer rows than ranks, and not at all.
+The tables are split by rows, by columns (both unevenly), into fewer rows than ranks, and not at all.
 """
 
 import sys
@@ -20,7 +20,7 @@ PLACEMENTS = {"rows": Shard(0), "columns": Shard(1), "one_row": Shard(0), "whole
 
 
 def tables() -> dict[str, torch.Tensor]:
-    """Return what is written."""
+    """Return the tables."""
     generator = torch.Generator().manual_seed(0)
     shapes = {"rows": (101, 6), "columns": (60, 7), "one_row": (1, 4), "whole": (30, 4)}
     return {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""A small prepared data set for tests: three fields, a label that depends on two of them."""
+"""A small prepared data set: three fields, with a label that depends on two of them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CARDINALITIES = (6, 41, 301)
 
 
 def write_small_data(path: Path, *, rows: int = 3000, seed: int = 0, name: str = "small") -> Path:
-    """Prepare `rows` random rows of three fields of cardinality 5, 40 and 300, each and its unused OOV row."""
+    """Prepare rows of three fields with cardinalities 5, 40 and 300, and an unused row for unknown values."""
     generator = np.random.default_rng(seed)
     ids = generator.integers(0, [5, 40, 300], size=(rows, 3))
     ids[:300] = np.arange(300)[:, None] % [5, 40, 300]

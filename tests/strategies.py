@@ -1,7 +1,4 @@
-"""Hypothesis strategies: tables of known spectra.
-
-Shapes: D rows, K columns, R = min(D, K).
-"""
+"""Hypothesis strategies for tables of known spectra. D rows, K columns, R = min(D, K)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +9,13 @@ from numpy.typing import NDArray
 
 
 def orthonormal(rows: int, columns: int, seed: int) -> NDArray[np.float64]:
-    """Return a random (rows, columns) matrix of orthonormal columns, rows >= columns."""
+    """Return a random (rows, columns) matrix with orthonormal columns, rows >= columns."""
     normal = np.random.default_rng(seed).standard_normal((rows, columns))
     return np.linalg.qr(normal).Q
 
 
 def table_of_spectrum(D: int, K: int, sigma: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return a (D, K) table whose singular values are `sigma`, of length min(D, K)."""
+    """Return a (D, K) table with the singular values `sigma`, of length min(D, K)."""
     R = min(D, K)
     table: NDArray[np.float64] = (orthonormal(D, R, seed) * sigma) @ orthonormal(K, R, seed + 1).T
     return table
@@ -26,7 +23,7 @@ def table_of_spectrum(D: int, K: int, sigma: NDArray[np.float64], seed: int) -> 
 
 @dataclass(frozen=True)
 class Known:
-    """A table and the singular values it was built from."""
+    """A table and the singular values that it was built from."""
 
     E: NDArray[Any]
     sigma: NDArray[np.float64]
@@ -51,7 +48,7 @@ def spectra(draw: st.DrawFn, size: int) -> NDArray[np.float64]:
 
 @st.composite
 def known_tables(draw: st.DrawFn, max_rows: int = 3000) -> Known:
-    """Draw a float64 table of a known spectrum, well conditioned to collapsed."""
+    """Draw a float64 table of a known spectrum, from well conditioned to collapsed."""
     D, K = draw(shapes.filter(lambda shape: shape[0] <= max_rows))
     sigma = draw(spectra(min(D, K)))
     return Known(table_of_spectrum(D, K, sigma, draw(st.integers(0, 999))), sigma)

@@ -1,6 +1,6 @@
-"""From a checkpoint to tidy numbers: each agrees with a slow twin on whole tables.
+"""Results for a checkpoint agree with slow computations on whole tables.
 
-Shapes: N fields, K embedding size, M sets, D rows.
+N fields, K columns, M sets, D rows.
 """
 
 from dataclasses import replace
@@ -81,7 +81,7 @@ class TestSubEmbeddings:
             assert row.ia_target == pytest.approx(abundance_twin(tables.tables[j].E), rel=1e-8)
 
     def test_unitary_projections_preserve_abundance(self) -> None:
-        """The reason for the regulariser of Evidence III."""
+        """It is why Evidence III regularises towards unitary matrices."""
         tables = table_set([40, 60], 4, 1, seed=0)
         rotation = np.kron(np.ones((2, 2)), np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4))).Q)
         maps = ProjectionMaps(W=3 * rotation, sizes=(4, 4), layer=0, set=0)
@@ -127,7 +127,7 @@ class TestSubEmbeddings:
             assert correlation.spearman_off_diagonal == pytest.approx(stats.spearmanr(raw, others)[0])
 
     def test_p_values_are_those_of_permutations(self) -> None:
-        """Small for sums that follow the abundances, and for sums without relation anything from 0 to 1."""
+        """They are small for sums that follow the abundances, and uniform for sums without relation."""
         fields = [f"f{i}" for i in range(12)]
         ia = np.linspace(1, 5, 12)
         noise = np.random.default_rng(0).permutation(12)
@@ -142,7 +142,7 @@ class TestSubEmbeddings:
         assert follows.pearson == pytest.approx(1)
         assert follows.spearman_p <= 0.005
         assert unrelated.pearson_p > 0.05
-        with pytest.raises(ValueError, match="source or target"):
+        with pytest.raises(ValueError, match="by must be 'source' or 'target'"):
             co_influence(pairs, "both")  # type: ignore[arg-type]
 
     def test_one_field_has_no_correlation(self) -> None:
@@ -151,7 +151,7 @@ class TestSubEmbeddings:
 
 
 class TestFieldMaps:
-    """Every field may have a size of its own."""
+    """Each field can have its own embedding size."""
 
     @given(
         sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 99), with_n=st.booleans()
@@ -204,7 +204,7 @@ class TestLabels:
         return TableSet(name=name, source=source, tables=(table,), settings=keys)
 
     def test_what_differs_within_a_name_shows(self) -> None:
-        """And nothing else does."""
+        """Only the differing settings appear."""
         runs = [
             self.tables("dcnv2-10", "a.pt", seeds_order="0", data="flights"),
             self.tables("dcnv2-10", "b.pt", seeds_order="1", data="flights"),
@@ -224,7 +224,7 @@ class TestLabels:
 
 class TestDiagnose:
     def test_each_number_of_a_trained_checkpoint(self, trained: dict[str, Path]) -> None:
-        """Twins on the tables that the checkpoint holds, the sets side by side."""
+        """Compared with slow computations on the tables of the checkpoint, with the sets side by side."""
         frame = diagnose(trained["dcnv2-4x2"], settings=PAPER)
         assert list(frame.columns) == list(COLUMNS)
         for row, table in zip(frame.itertuples(), load(trained["dcnv2-4x2"]), strict=True):
@@ -241,7 +241,7 @@ class TestDiagnose:
             assert row.near_zero == pytest.approx(np.mean(norms < 1e-3 * norms.max()))
 
     def test_trained_rows_alone_by_default(self, trained: dict[str, Path]) -> None:
-        """The choice changes the numbers as a twin on those rows says, and is recorded."""
+        """They give other numbers than all rows, equal to a slow computation, and the setting is recorded."""
         frame = diagnose(trained["dcnv2-4"])
         assert frame.attrs["choices"]["rows"] == "trained"
         assert frame.attrs["choices"]["row_counts"] == "known"
@@ -278,7 +278,7 @@ class TestDiagnose:
 
 
 class TestVerdict:
-    """The measure that decides, and the fields that cannot be judged."""
+    """The deciding measure, and fields that cannot be judged."""
 
     evidence = Evidence(
         adjusted=0.2,
@@ -303,9 +303,9 @@ class TestVerdict:
         assert "100 x 10" in verdict(evidence)
 
     def test_rows_near_zero_carry_nothing(self) -> None:
-        """Ten rows of full rank next to fifty of zeros are what they can be."""
+        """Ten rows of full rank keep their abundance next to fifty rows of zeros."""
         evidence = replace(self.evidence, rows_of_norm=10, adjusted_of_norm=0.97, is_rare_of_norm=False)
-        assert verdict(evidence) == "spread out over the 10 rows that are not near zero: 0.97"
+        assert verdict(evidence) == "spread out: 0.97 for the 10 rows that are not near zero"
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -335,7 +335,7 @@ class TestSpectra:
 
 
 class TestTables:
-    """The carrier refuses what does not fit together."""
+    """Tables that do not fit together are refused."""
 
     def test_sets_are_columns(self) -> None:
         table = EmbeddingTable(field="f", E=np.arange(12).reshape(2, 6), sizes=(2, 1, 3))

@@ -1,4 +1,4 @@
-"""Principal angles and diversity: extremes, symmetry, invariance, and where Appendix F errs."""
+"""Principal angles and diversity: extremes, symmetry, invariance, and the error in Appendix F."""
 
 from itertools import product
 from typing import Any
@@ -18,7 +18,7 @@ from tests.strategies import orthonormal, table_of_spectrum
 
 
 def svd_cosines(A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
-    """Multiply float64 bases of full rank: the slow twin."""
+    """Multiply float64 bases of full rank: a slow reference."""
     bases = [np.linalg.svd(X, full_matrices=False)[0] for X in (A, B)]
     return np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
 
@@ -44,7 +44,7 @@ class TestDiversity:
 
     @given(sets)
     def test_it_is_0_for_the_same_span(self, drawn: tuple[int, int, int]) -> None:
-        """With the divisor min(D, K); the paper's gives 1 - D / K where D < K."""
+        """With the divisor min(D, K). The paper's divisor gives 1 - D / K where D < K."""
         D, K, seed = drawn
         A, _ = pair(D, K, seed)
         same = A @ (orthonormal(K, K, seed) * np.linspace(1, 2, K))
@@ -64,7 +64,7 @@ class TestDiversity:
         np.testing.assert_allclose(principal_cosines(A, mapped), principal_cosines(A, B), atol=1e-10)
 
     def test_sets_of_other_shapes_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="one shape"):
+        with pytest.raises(ValueError, match="the same shape"):
             diversity(np.ones((3, 2)), np.ones((3, 1)))
 
 
@@ -79,7 +79,7 @@ class TestPrincipalCosines:
         np.testing.assert_allclose(principal_cosines(A, B), twin, atol=1e-12)
 
     def test_appendix_f(self) -> None:
-        """(1, 1) for a copied set, (1, 0) for the diverse one."""
+        """The cosines are (1, 1) for a copied set and (1, 0) for a different one."""
         E_1 = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=float)
         E_2 = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], dtype=float)
         np.testing.assert_allclose(principal_cosines(E_1, E_1), [1, 1])
@@ -110,7 +110,7 @@ class TestPrincipalCosines:
         assert ranks[2] == ranks[0] + ranks[1] - np.count_nonzero(principal_cosines(A, B) > 1 - 1e-9)
 
     def test_a_direction_that_is_lacking_makes_no_angle(self) -> None:
-        """Rank one in two columns: one cosine of 1, and a 0."""
+        """Rank one in two columns gives one cosine of 1 and a 0."""
         A = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
         np.testing.assert_allclose(principal_cosines(A, A), [1, 0], atol=1e-15)
         assert not principal_cosines(np.zeros((3, 2)), A).any()
@@ -121,7 +121,7 @@ class TestPrincipalCosines:
 
     @pytest.mark.parametrize(("D", "K"), [(600, 8), (5000, 8), (40, 8)])
     def test_deep_sets_agree_with_a_float64_svd(self, D: int, K: int) -> None:
-        """Sigma down to 1e-8 of the largest: cosines right to 1e-8, where float32 SVDs are lost."""
+        """Singular values go down to 1e-8 of the largest: cosines are correct to 1e-8, where float32 SVDs fail."""
         A = table_of_spectrum(D, K, np.geomspace(1, 1e-8, K), seed=0)
         B = table_of_spectrum(D, K, np.geomspace(1, 1e-8, K), seed=5) + 0.5 * A
         np.testing.assert_allclose(principal_cosines(A, B), svd_cosines(A, B), atol=1e-8)
@@ -138,14 +138,14 @@ class TestPrincipalCosines:
             principal_cosines(np.ones((3, 2), dtype=complex), np.ones((3, 2)))
 
     def test_bad_input_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="the same rows"):
+        with pytest.raises(ValueError, match="same number of rows"):
             principal_cosines(np.ones((3, 2)), np.ones((4, 2)))
         with pytest.raises(ValueError, match="NaN"):
             principal_cosines(np.full((3, 2), np.nan), np.ones((3, 2)))
 
 
 class TestRankDeficientSets:
-    """What rounding leaves behind is no direction."""
+    """Directions that only come from rounding do not count."""
 
     @given(
         D=st.sampled_from([12, 60, 700, 3000]),
@@ -154,7 +154,7 @@ class TestRankDeficientSets:
         seed=st.integers(0, 999),
     )
     def test_a_set_against_itself(self, D: int, rank: int, dtype: type[Any], seed: int) -> None:
-        """A set of rank 3 in ten columns has 1 - 3 / 10 with itself, in whatever type it is stored."""
+        """A set of rank 3 in ten columns has diversity 1 - 3 / 10 with itself, for every dtype."""
         generator = np.random.default_rng(seed)
         A = (generator.standard_normal((D, rank)) @ generator.standard_normal((rank, 10))).astype(dtype)
         spectrum = np.linalg.svd(A.astype(float), compute_uv=False)
@@ -163,7 +163,10 @@ class TestRankDeficientSets:
             assert diversity(A, A) == pytest.approx(1 - rank / 10, abs=1e-9)
 
     def test_unrelated_ones(self) -> None:
-        """Rounding to float32 shifts nothing, as it did by 0.10 in the median under max(D, K) eps sigma_1."""
+        """Rounding to float32 changes nothing.
+
+        With the limit max(D, K) eps sigma_1, it changed the median by 0.10.
+        """
         generator = np.random.default_rng(0)
         A, B = (generator.standard_normal((50, 3)) @ generator.standard_normal((3, 10)) for _ in range(2))
         rounded = diversity(A.astype(np.float32), B.astype(np.float32))
@@ -171,7 +174,7 @@ class TestRankDeficientSets:
 
 
 class TestPrincipalAngles:
-    """Small ones by the sine."""
+    """Small angles are computed from the sine."""
 
     @given(
         D=st.sampled_from([12, 700, 3000]),
@@ -220,5 +223,5 @@ def test_the_random_reference_has_the_mean_of_plain_draws(D: int, K: int) -> Non
 
 
 def test_an_unknown_divisor_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of K, rank"):
+    with pytest.raises(ValueError, match="must be 'K' or 'rank'"):
         diversity(np.ones((3, 2)), np.ones((3, 2)), divisor="D")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The public functions take what people have, and say in one sentence what does not fit."""
+"""The public functions accept common objects, and refuse others with one sentence."""
 
 import doctest
 import json
@@ -36,7 +36,7 @@ def layer(kind: type[nn.Embedding] | type[nn.EmbeddingBag] = nn.Embedding) -> An
 
 
 class Model(nn.Module):
-    """Two tables whose names say nothing, a linear part, and a tower."""
+    """A model with two tables of unclear names, a linear part, and a tower."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class TestSources:
 
 @pytest.mark.parametrize("name", ["path", "module", "arrays", "embedding"])
 class TestDrawing:
-    """What is drawn takes a second each: a file, a model, a mapping, one table."""
+    """Each kind of input is drawn once, because drawing takes a second: a file, a model, a mapping, one table."""
 
     def test_report(self, source: Any, fields: list[str], tmp_path: Path) -> None:
         page = collapse.report(source, tmp_path / "a.html").read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ class TestDrawing:
         (object(), "object"),
         ({}, "dict is empty"),
         ({"a": 3}, "int"),
-        (np.ones(3), "1 dimension"),
+        (np.ones(3), "1-dimensional"),
         (np.ones((3, 3), dtype=int), "int64"),
         (np.ones((0, 3)), "0 x 3"),
         ([["a"]], "list"),
@@ -189,7 +189,7 @@ def test_important_columns_come_first() -> None:
     ids=["TableSet", "SpectrumMonitor", "Truncation", "Explanation"],
 )
 def test_a_notebook_shows_it(shown: Callable[[], Any]) -> None:
-    """In a line, and as HTML in which a name is no tag."""
+    """The representation is one line, and HTML in which names are escaped."""
     value = shown()
     if isinstance(value, collapse.SpectrumMonitor):
         value.measure(1)
@@ -249,7 +249,7 @@ MAIN = "from collapse.cli import main; main()"
 
 
 class TestWithoutTraining:
-    """In an installation without the extras: their packages cannot be imported."""
+    """In an installation without the extras, whose packages cannot be imported."""
 
     def run(self, *words: object) -> tuple[int, str, str]:
         command = [sys.executable, "-c", WITHOUT + MAIN, *map(str, words)]

@@ -1,4 +1,4 @@
-"""Plain files of tables, of any origin."""
+"""Plain files of tables."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_what_is_skipped_is_told_with_its_reason(name: str, tmp_path: Path, coll
     path = write(tmp_path / name, {**TABLES, **OTHERS})
     code, out, err = collapse("analyze", path)
     assert (code, err) == (0, "")
-    for told in ("bias (of 1 dimension)", "ids (int64)", "empty (of shape 0 x 8)"):
+    for told in ("bias (1-dimensional)", "ids (int64)", "empty (of shape 0 x 8)"):
         assert told in out
     (checkpoint,) = json.loads(collapse("analyze", path, "--json")[1])["checkpoints"]
     assert len(checkpoint["skipped"]) == 3
@@ -88,4 +88,4 @@ def test_a_pickle_in_an_array_is_not_run(tmp_path: Path, collapse: Collapse) -> 
 def test_no_table_at_all(tmp_path: Path, collapse: Collapse) -> None:
     code, _, err = collapse("analyze", write(tmp_path / "a.npz", OTHERS))
     assert code == 2
-    assert "bias (of 1 dimension)" in err
+    assert "bias (1-dimensional)" in err

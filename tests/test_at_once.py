@@ -1,4 +1,4 @@
-"""Several commands at one time in one folder: each succeeds or says why not, and what is left is whole."""
+"""Commands that run at the same time in one folder succeed or say why not, and leave complete files."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def out(study: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def at_once(out: Path, trained: dict[str, Path], small_data: Path, tmp_path: Path) -> AtOnce:
-    """Return a function that begins commands in processes of their own and returns what each came to."""
+    """Return a function that starts commands in separate processes and returns their results."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["collapse.cli", "torch", "polars", "seaborn", "collapse.paper.making"])
     known = {"CKPT": trained["dcnv2-4"], "TABLE": tmp_path / "t.csv", "DATA": small_data}
@@ -82,7 +82,7 @@ def test_a_command_twice(name: str, at_once: AtOnce, out: Path) -> None:
 
 @pytest.mark.slow
 def test_every_command_twice(at_once: AtOnce, out: Path, collapse: Collapse) -> None:
-    """Every pair of commands is among them."""
+    """All pairs of commands are included."""
     check(at_once(*COMMANDS, *reversed(COMMANDS)), out)
     profile = read_profile(out / "study")
     assert {run.state for run in plan(runs_of(["2", "14"], profile), out / "study")} == {"finished"}

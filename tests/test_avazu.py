@@ -1,4 +1,4 @@
-"""Avazu's raw file: what is read from it, and the sentences for a file that is not one."""
+"""Avazu's raw file: the values read from it, and the errors for other files."""
 
 import gzip
 from collections import Counter
@@ -21,7 +21,7 @@ HEADER = ",".join(COLUMNS)
 
 
 def cells(path: Path) -> list[dict[str, str]]:
-    """Read a file in plain Python."""
+    """Read a file with plain Python."""
     return [dict(zip(COLUMNS, line.split(","), strict=True)) for line in path.read_text().splitlines()[1:]]
 
 
@@ -67,7 +67,7 @@ def test_the_threshold_is_the_papers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_vocabulary_of_the_training_rows(seed: int, tmp_path: Path) -> None:
-    """What validation and test rows alone hold, or too seldom in training, is out of vocabulary."""
+    """Values that occur only in validation or test rows, or too rarely in training, are out of vocabulary."""
     source = write_avazu(tmp_path / "train.csv")
     data = prepare_avazu(source, tmp_path / "data", vocabulary_split=seed)
     rows, train = cells(source), split_rows(300, seed).train
@@ -116,16 +116,16 @@ BAD = {
     "no header": (avazu_line(), f", line 1: this is not the header of {OF}: column 1 is '1000"),
     "the test file": (
         HEADER.replace("click,", ""),
-        ", line 1: there is no column click: is this Avazu's ",
+        ", line 1: there is no column click. Is this Avazu's ",
     ),
     "a column more": (
         f"{HEADER},x\n",
-        f", line 1: this is not the header of {OF}: it names 25",
+        f", line 1: this is not the header of {OF}: it has 25",
     ),
-    "a short row": (f"{HEADER}\n{avazu_line()}\n1,0,2\n", ", line 3: 3 columns where 24 are expected"),
+    "a short row": (f"{HEADER}\n{avazu_line()}\n1,0,2\n", ", line 3: 3 columns instead of 24"),
     "another label": (
         f"{HEADER}\n{avazu_line('yes')}\n",
-        ", line 2: column click holds 'yes', which is ",
+        ", line 2: column click has 'yes', which is ",
     ),
 }
 
@@ -160,7 +160,7 @@ ROWS = st.lists(
 
 
 def is_good(line: bytes) -> bool:
-    """Say in plain Python whether a line is a row."""
+    """Decide with plain Python whether a line is a valid row."""
     try:
         found = line.removesuffix(b"\r").decode().split(",")
     except UnicodeDecodeError:
@@ -172,7 +172,7 @@ def is_good(line: bytes) -> bool:
 def test_malformed_rows_are_skipped_and_told(
     lines: list[bytes], block: int, zipped: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever the blocks: good rows are taken, the others are told with their lines, one too many is refused."""
+    """For any block size, good rows are kept, bad ones are listed, and one too many is an error."""
     folder = tmp_path_factory.mktemp("avazu")
     content = b"\n".join([HEADER.encode(), *lines, b""])
     source = folder / ("train.csv.gz" if zipped else "train.csv")
@@ -181,7 +181,7 @@ def test_malformed_rows_are_skipped_and_told(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delimited, "BLOCK_BYTES", block)
         if len(bad) == len(lines):
-            with pytest.raises(CollapseError, match="empty|good"):
+            with pytest.raises(CollapseError, match="has no valid row|is empty"):
                 prepare_avazu(source, folder / "data", min_count=1, skip_bad=len(bad))
         else:
             data = prepare_avazu(source, folder / "data", min_count=1, skip_bad=len(bad))

@@ -28,7 +28,7 @@ def test_the_order_is_a_permutation_that_seed_and_epoch_fix(seed: int, epoch: in
 
 
 def test_batches_go_to_another_device(small_data: Path) -> None:
-    """To one without memory, which every machine has."""
+    """The meta device needs no memory, and every machine has it."""
     data, rows = open_prepared(small_data), np.array([5, 1, 7, 2, 9])
     found = list(batches(data, rows, batch_bounds(5, 3), torch.device("meta")))
     assert [ids_BN.shape for ids_BN, _ in found] == [(3, 3), (2, 3)]

@@ -1,4 +1,4 @@
-"""Numbers put into bins: against plain Python, and what their intervals promise."""
+"""Bins of numbers, compared with plain Python and with their printed intervals."""
 
 import math
 from fractions import Fraction
@@ -24,7 +24,7 @@ NUMBERS = st.lists(FINITE | st.just(math.nan), min_size=1, max_size=40).map(np.a
 
 
 def slow_quantiles(numbers: list[float], bins: int) -> list[float]:
-    """Find the edges in plain Python."""
+    """Compute the edges with plain Python."""
     known = sorted(number for number in numbers if not math.isnan(number))
     own = {v for v in known if known.count(v) * bins >= len(known)}
     light = [v for v in known if v not in own]

@@ -1,4 +1,4 @@
-"""Types of numbers with their bounds."""
+"""Number types with bounds."""
 
 import math
 from collections.abc import Callable
@@ -19,18 +19,18 @@ RANGES = {
     bounds.Index: (0, math.inf),
     bounds.Seed: (0, 2**32 - 1),
 }
-"""The least and the greatest whole number of a type."""
+"""The smallest and the largest integer of a type."""
 FRACTIONS: dict[Any, Callable[[float], bool]] = {
     bounds.Positive: lambda x: 0 < x < math.inf,
     bounds.NotNegative: lambda x: 0 <= x < math.inf,
     bounds.Dropped: lambda x: 0 <= x < 1,
     bounds.Fraction: lambda x: 0 < x <= 1,
 }
-"""Whether a number is one of a type's."""
+"""Whether a type accepts a number."""
 
 
 def check_against(value: Any, hint: Any, *, holds: bool) -> None:
-    """Check that a value is accepted, or refused by a sentence that names it."""
+    """Check that a value is accepted, or refused with a message that names it."""
     if holds:
         bounds.check("this", value, hint)
         return

@@ -1,4 +1,4 @@
-"""Checkpoints come back whole, run no code, and say what is wrong with a bad one."""
+"""Checkpoints are restored completely, run no code, and bad ones are refused with a reason."""
 
 import io
 import pickle
@@ -54,7 +54,7 @@ class Launch:
 
 
 class TestBadFiles:
-    """One clear sentence each; no code in them runs."""
+    """Each is refused with one clear sentence, and no code in it runs."""
 
     def refused(self, path: Path, sentence: str) -> None:
         with pytest.raises(CollapseError, match=sentence):
@@ -72,14 +72,14 @@ class TestBadFiles:
     def test_another_archive(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
             archive.writestr("a.txt", "x")
-        self.refused(tmp_path / "a.pt", "damaged or cut off")
+        self.refused(tmp_path / "a.pt", "damaged or truncated")
 
     def test_a_cut_off_file(self, trained: dict[str, Path], tmp_path: Path) -> None:
-        """Wherever it is cut."""
+        """At any position."""
         whole = trained["dcnv2-4"].read_bytes()
         for length in range(4, len(whole) - 1, len(whole) // 150):
             (tmp_path / "a.pt").write_bytes(whole[:length])
-            self.refused(tmp_path / "a.pt", "damaged or cut off")
+            self.refused(tmp_path / "a.pt", "damaged or truncated")
 
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         torch.save({"format": FORMAT, "x": Launch(tmp_path / "launched")}, tmp_path / "a.pt")
@@ -95,7 +95,7 @@ class TestBadFiles:
         [
             ({"format_version": 99}, "has checkpoint format 99"),
             ({"row_counts": torch.ones(3)}, "348"),
-            ({"cardinalities": (6, 41)}, "3 fields and 2 cardinalities"),
+            ({"cardinalities": (6, 41)}, "3 fields but 2 cardinalities"),
             ({"cardinalities": (6, 42, 300)}, "'shape' .*42 .*41"),
             ({"layout": {"tables": (), "maps": ()}}, r"'colour' .*\[\]"),
             ({"state_dict": {}}, "'embedding.weight'"),
@@ -119,7 +119,7 @@ class TestBadFiles:
 def test_a_full_disk_keeps_the_old_file(
     trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The archive writer's own error does not hide the reason."""
+    """The archive writer's error does not hide the reason."""
     path = tmp_path / "a.pt"
     checkpoint = load_checkpoint(trained["dcnv2-4"])
     save_checkpoint(path, checkpoint)

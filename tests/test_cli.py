@@ -19,7 +19,7 @@ KEYS = ["field", "cardinality", "rows_trained", "near_zero", "ia", "ia_random", 
 
 @pytest.fixture
 def checkpoint(trained: dict[str, Path], tmp_path: Path) -> Path:
-    """Return a copy of a checkpoint in a folder of its own."""
+    """Return a copy of a checkpoint in its own folder."""
     return Path(shutil.copy(trained["dcnv2-4"], tmp_path / "best.pt"))
 
 
@@ -48,7 +48,7 @@ class TestTrain:
         assert config["model"]["embedding_size"] == 4
         code, out, _ = collapse(*words)
         assert code == 0
-        assert "already finished, nothing was trained" in out
+        assert "already finished; nothing was trained" in out
 
     def test_resume_reads_the_settings_from_the_folder(
         self, small_data: Path, tmp_path: Path, collapse: Collapse
@@ -94,7 +94,7 @@ class TestTrain:
     def test_options_and_names_give_the_same_models(
         self, words: list[object], name: str, small_data: Path, tmp_path: Path, collapse: Collapse
     ) -> None:
-        """A run of the options is found finished by its name, by --resume, and by its own config.json."""
+        """A run started with options is recognised by its name, by --resume, and by its config.json."""
         folder = tmp_path / "run"
         common = ["train", "--data", small_data, "--epochs", 1, "--out", folder]
         code, out, err = collapse(*common, *words)
@@ -107,7 +107,7 @@ class TestTrain:
         assert "already finished" in collapse("train", *config, "--out", folder)[1]
 
     def test_a_configuration_is_a_start(self, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
-        """What is named beside it goes before it."""
+        """Options override it."""
         words = ["--data", small_data, "--model", "dnn-4x2", "--epochs", 1, "--threads", 1]
         assert collapse("train", *words, "--out", tmp_path / "a")[0] == 0
         config = ["--config", tmp_path / "a" / "config.json"]
@@ -189,8 +189,11 @@ def test_a_model_is_described_with_its_settings(collapse: Collapse) -> None:
     code, out, err = collapse("models", "dcnv2")
     assert (code, err) == (0, "")
     assert "11,728,761 parameters, 92.1% of them in the embedding tables" in out
-    assert "  cross_layers=4\n      Cross layers.\n" in out
-    assert "  regularised=no (no, lambda, factor)\n      Draw W_ij to unitary multiples" in out
+    assert "  cross_layers=4\n      Number of cross layers.\n" in out
+    assert (
+        "  regularised=no (no, lambda, factor)\n      Push projections W_ij towards multiples of unitary matrices"
+        in out
+    )
     assert json.loads(collapse("models", "ffm", "--json")[1])["settings"][0]["name"] == "linear"
     assert "'oracle'" in collapse("models", "oracle")[2]
 
@@ -210,7 +213,7 @@ def test_threads_wait_without_spinning_unless_the_user_has_chosen(chosen: str | 
 class TestToy:
     """The toy experiment with its settings as options."""
 
-    words = ("toy", "--cardinality", 20, "--iterations", 10, "--every", 5, "--seeds", 2)
+    words = ("toy", "--cardinality", 20, "--iterations", 10, "--measure-every", 5, "--seeds", 2)
 
     def test_it_prints_both_cases_and_draws(self, tmp_path: Path, collapse: Collapse) -> None:
         code, out, err = collapse(*self.words, "--out", tmp_path)
@@ -227,7 +230,7 @@ class TestToy:
 
 
 def _head(lines: list[str]) -> int:
-    """Return which line is the head of the table."""
+    """Return the line number of the table's head."""
     return next(number for number, line in enumerate(lines) if line.startswith("field "))
 
 
@@ -237,7 +240,7 @@ class TestAnalyze:
         assert (code, err) == (0, "")
         lines = out.splitlines()
         assert "dcnv2-4, K = 4" in lines[0]
-        assert lines[1].startswith("trained rows (3 of 348 rows left out, which training never looked up); ")
+        assert lines[1].startswith("trained rows (3 of 348 rows were never looked up and are left out); ")
         assert "of 3 fields are collapsed" in out
         lines = lines[_head(lines) :]
         assert lines[0].split()[:3] == ["field", "D", "trained"]
@@ -293,7 +296,7 @@ class TestAnalyze:
         words = ["analyze", trained["dcnv2-8"], "--against", trained["dcnv2-4"]]
         code, out, _ = collapse(*words)
         assert code == 0
-        assert f"{trained['dcnv2-8']} against {trained['dcnv2-4']}: ia_normalised is lower in" in out
+        assert f"{trained['dcnv2-8']} compared with {trained['dcnv2-4']}: ia_normalised is lower in" in out
         found = json.loads(collapse(*words, "--json")[1])
         assert [each["model"] for each in found["checkpoints"]] == ["dcnv2-8"]
         other = json.loads(collapse("analyze", trained["dcnv2-4"], "--json")[1])
@@ -342,13 +345,13 @@ class TestAnalyze:
             (["--measure", "beauty"], "'beauty'"),
             (["--fail-if", "beauty < 1"], "'beauty'"),
             (["--fail-if", "ia"], "true"),
-            (["--fail-if", "ia <"], "cannot be read"),
+            (["--fail-if", "ia <"], "cannot be parsed"),
             (["--fail-if", "__import__('os').getcwd() == ''"], "arithmetic"),
             (["--fail-if", "(1).__class__ == 1"], "__class__"),
             (["--fail-if", "9**9**9**9 < ia"], "Pow"),
             (["--fail-if", "field < 3"], "field is a text"),
             (["--layer", "9", "--figure", "3"], "layer 9"),
-            (["--json", "--csv"], "choose one"),
+            (["--json", "--csv"], "use only one of them"),
             (["nowhere.pt"], "nowhere.pt"),
         ],
     )
@@ -386,7 +389,7 @@ class TestAnalyze:
 
 
 class TestABadTable:
-    """One that holds NaN is told, and denies none of the others; the exit code is 2."""
+    """A table with NaN is reported, the others are still measured, and the exit code is 2."""
 
     @pytest.fixture
     def file(self, tmp_path: Path) -> Path:

@@ -26,8 +26,8 @@ def test_criteo_from_raw_file_to_summary(tmp_path: Path, collapse: Collapse) -> 
     D = data.schema.cardinalities
     assert out.splitlines() == [
         f"criteo: 300 rows, {data.labels.mean():.1%} positive (the advertisement was clicked)",
-        f"39 fields, {sum(D):,} table rows in all, from {min(D)} to {max(D)} a field",
-        f"written to {tmp_path / 'data'}",
+        f"39 fields with cardinalities from {min(D)} to {max(D)}, {sum(D):,} in total",
+        f"wrote {tmp_path / 'data'}",
     ]
 
 
@@ -36,12 +36,13 @@ def test_flights_and_overwriting(tmp_path: Path, collapse: Collapse) -> None:
     code, out, err = collapse(*arguments)
     assert (code, err) == (0, "")
     assert out.startswith(
-        "flights: 327,346 rows, 23.7% positive (arrives more than 15 minutes late)\n31 fields, 11,899 table rows"
+        "flights: 327,346 rows, 23.7% positive (arrives more than 15 minutes late)\n31 fields with "
+        "cardinalities from 4 to 3,870, 11,899 in total"
     )
     first = load_data(tmp_path / "data").data_hash
     code, out, err = collapse(*arguments)
     assert (code, out) == (2, "")
-    assert "data exists already" in err
+    assert "data already exists" in err
     assert collapse(*arguments, "--overwrite", "--min-count", 9)[0] == 0
     assert load_data(tmp_path / "data").data_hash != first
 
@@ -49,7 +50,7 @@ def test_flights_and_overwriting(tmp_path: Path, collapse: Collapse) -> None:
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, collapse: Collapse) -> None:
     (tmp_path / "train.txt").write_text("1\t2\n")
     found = collapse("prepare", "criteo", tmp_path / "train.txt", "-o", tmp_path / "data")
-    assert found == (2, "", f"Error: {tmp_path / 'train.txt'}, line 1: 2 columns where 40 are expected\n")
+    assert found == (2, "", f"Error: {tmp_path / 'train.txt'}, line 1: 2 columns instead of 40\n")
     assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
 
 
@@ -73,14 +74,14 @@ def test_a_full_disk_leaves_nothing_behind(source: str, largest_file: int, tmp_p
 
 
 def test_a_field_with_one_value_is_told(tmp_path: Path, collapse: Collapse) -> None:
-    """As the hour is in the first rows of Avazu's file, whose fields are fixed."""
+    """The hour is the same in the first rows of Avazu's file, whose fields are fixed."""
     source = tmp_path / "train.csv"
     rows = [avazu_line(str(n % 2), site_id=str(n % 3)) for n in range(20)]
     source.write_text("\n".join([",".join(COLUMNS), *rows, ""]))
     code, out, err = collapse("prepare", "avazu", source, "-o", tmp_path / "data")
     assert (code, err) == (0, "")
     told = ", ".join(name for name in COLUMNS[2:] if name != "site_id")
-    assert f"one value in all rows, which tells a model nothing: {told}\n" in out
+    assert f"fields with the same value in every row, which no model can use: {told}\n" in out
 
 
 @pytest.mark.parametrize(

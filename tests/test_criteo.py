@@ -1,4 +1,4 @@
-"""Criteo's raw file: what is read from it, and the sentences for a file that is not one."""
+"""Criteo's raw file: the values read from it, and the errors for other files."""
 
 import gzip
 import hashlib
@@ -126,39 +126,39 @@ GOOD = criteo_line(I1="1", C1="a")
 
 
 def lines(number: int, line: str | bytes) -> bytes:
-    """Return a file whose line of that number, from 1, is `line` and whose others are good."""
+    """Return a file with the given line at that number, counted from 1, and valid lines elsewhere."""
     bad = line.encode() if isinstance(line, str) else line
     return b"\n".join([*[GOOD.encode()] * (number - 1), bad, GOOD.encode()]) + b"\n"
 
 
-TEST_FILE = " (the first is the label: is this Criteo's test.txt?)"
+TEST_FILE = " (the first is the label; is this Criteo's test.txt?)"
 HOSTILE = {
     "a column short": (
         lines(30, GOOD[:-1]),
-        f", line 30: 39 columns where 40 are expected{TEST_FILE}"),
-    "a column more": (lines(3, GOOD + "\t"), ", line 3: 41 columns where 40 are expected"),
+        f", line 30: 39 columns instead of 40{TEST_FILE}"),
+    "a column more": (lines(3, GOOD + "\t"), ", line 3: 41 columns instead of 40"),
     "two wrong lines that make up for each other": (
-        lines(2, GOOD + "\t\n" + GOOD[:-1]), ", line 2: 41 columns where 40 are expected"),
-    "an empty line": (lines(2, ""), ", line 2: 1 column where 40 are expected"),
-    "an empty line at the end": (lines(1, GOOD) + b"\n", ", line 3: 1 column where 40 are expected"),
-    "label 2": (lines(25, criteo_line("2")), ", line 25: column label holds '2', which is neither 0 nor 1"),
-    "no label": (lines(5, criteo_line("")), ", line 5: column label holds '', which is neither 0 nor 1"),
+        lines(2, GOOD + "\t\n" + GOOD[:-1]), ", line 2: 41 columns instead of 40"),
+    "an empty line": (lines(2, ""), ", line 2: 1 column instead of 40"),
+    "an empty line at the end": (lines(1, GOOD) + b"\n", ", line 3: 1 column instead of 40"),
+    "label 2": (lines(25, criteo_line("2")), ", line 25: column label has '2', which is neither 0 nor 1"),
+    "no label": (lines(5, criteo_line("")), ", line 5: column label has '', which is neither 0 nor 1"),
     "a header": (
-        lines(1, "\t".join(criteo.COLUMNS)), ", line 1: column label holds 'label', which is neither 0 nor 1"),
+        lines(1, "\t".join(criteo.COLUMNS)), ", line 1: column label has 'label', which is neither 0 nor 1"),
     "a fraction": (
-        lines(28, criteo_line(I3="1.5")), ", line 28: column I3 holds '1.5', which is not a 64-bit integer"),
+        lines(28, criteo_line(I3="1.5")), ", line 28: column I3 has '1.5', which is not a 64-bit integer"),
     "two, the first first": (
         lines(4, criteo_line(I13="x") + "\n" + criteo_line(I1="y")),
-        ", line 4: column I13 holds 'x', which is not a 64-bit integer"),
+        ", line 4: column I13 has 'x', which is not a 64-bit integer"),
     "a huge integer": (
         lines(2, criteo_line(I1="9" * 20)),
-        f", line 2: column I1 holds '{'9' * 20}', which is not a 64-bit integer"),
-    "a space": (lines(2, criteo_line(I1=" ")), ", line 2: column I1 holds ' ', which is not a 64-bit integer"),
+        f", line 2: column I1 has '{'9' * 20}', which is not a 64-bit integer"),
+    "a space": (lines(2, criteo_line(I1=" ")), ", line 2: column I1 has ' ', which is not a 64-bit integer"),
     "Latin-1": (
         lines(29, criteo_line(C1="x").encode() + b"\xe9"), ", line 29: byte 0xe9 is not UTF-8 text"),
     "no text": (b"\x89PNG\r\n\x1a\n\0\0", ", line 1: byte 0x89 is not UTF-8 text"),
     "empty": (b"", " is empty"),
-    "one long line": (b"x" * 2**21, " has a line of more than a megabyte: is this Criteo's train.txt?"),
+    "one long line": (b"x" * 2**21, " has a line of more than a megabyte. Is this Criteo's train.txt?"),
 }  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def test_the_output_is_replaced_only_when_asked(tmp_path: Path) -> None:
     first = write_criteo(tmp_path / "first.txt", seed=1)
     second = write_criteo(tmp_path / "second.txt", seed=2)
     before = prepare_criteo(first, tmp_path / "data")
-    with pytest.raises(CollapseError, match="data exists already"):
+    with pytest.raises(CollapseError, match="data already exists"):
         prepare_criteo(second, tmp_path / "data")
     assert prepare_criteo(first, tmp_path / "data", overwrite=True).data_hash == before.data_hash
     assert prepare_criteo(second, tmp_path / "data", overwrite=True).data_hash != before.data_hash

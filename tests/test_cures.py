@@ -1,4 +1,4 @@
-"""Cures beside each other: what the table says is what the runs' files say."""
+"""The table of remedies agrees with the files of its runs."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from collapse.training.models.registry import model_config
 
 @pytest.fixture(scope="module")
 def item(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Item:
-    """Return an item of which a single embedding and two cures are finished, twice each."""
+    """Return an item with a single embedding and two remedies, each finished for two seeds."""
     folder = tmp_path_factory.mktemp("cures")
     profile = Profile(name="smoke", content="x", data=(str(small_data),), base_size=2, repeats=2, epochs=1)
     record_profile(folder, profile)

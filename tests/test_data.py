@@ -1,4 +1,4 @@
-"""What is kept beside a prepared data set, and ``collapse data``, which shows it."""
+"""Files that are cached with a prepared data set, and the command ``collapse data``."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def forbidden(*_: object) -> None:
 
 
 class TestOpening:
-    """A set that was checked is opened without a pass, until a file of it changes."""
+    """A set that was checked once is opened without reading all of it, until one of its files changes."""
 
     def test_the_second_time_costs_no_pass(self, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_prepared(small)
@@ -70,12 +70,12 @@ class TestOpening:
         ids[7, 0] = 99
         np.save(small / "ids.npy", ids)
         for _ in range(2):
-            with pytest.raises(CollapseError, match="99.*row 7"):
+            with pytest.raises(CollapseError, match="row 7 .*99"):
                 open_prepared(small)
 
 
 class TestVerifying:
-    """The hash tells of a change that opening cannot see."""
+    """The hash finds changes that opening does not see."""
 
     def test_what_was_written(self, small: Path) -> None:
         verify_prepared(open_prepared(small))
@@ -85,19 +85,19 @@ class TestVerifying:
         array = np.load(small / name)
         array[3] = 1 - array[3] if name == "labels.npy" else array[4]
         np.save(small / name, array)
-        with pytest.raises(CollapseError, match="not what was written.*hash"):
+        with pytest.raises(CollapseError, match="has changed since it was written.*hash"):
             verify_prepared(open_prepared(small))
 
     def test_another_vocabulary(self, small: Path) -> None:
         vocabulary = pl.read_parquet(small / "vocabulary.parquet")
         other = vocabulary.with_columns(pl.col("value").str.replace("3", "x"))
         other.write_parquet(small / "vocabulary.parquet")
-        with pytest.raises(CollapseError, match="is not what was written"):
+        with pytest.raises(CollapseError, match="has changed since it was written"):
             verify_prepared(open_prepared(small))
 
 
 class TestRowCounts:
-    """They are counted once a split."""
+    """Each split is counted only once."""
 
     def test_they_are_those_of_the_training_rows(self, small: Path) -> None:
         data = open_prepared(small)
@@ -118,7 +118,7 @@ class TestRowCounts:
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", None])
     def test_a_damaged_file_is_none(self, content: bytes | None, small: Path, tmp_path: Path) -> None:
-        """Nor are the counts of other data, which came there with the folder's name, taken for these."""
+        """It is ignored, and so are the counts of other data that had the same folder."""
         data = open_prepared(small)
         right = count_rows(data, split_rows(600, 0).train).tolist()
         other = open_prepared(write_small_data(tmp_path / "other", rows=600, seed=1))
@@ -130,7 +130,7 @@ class TestRowCounts:
 
 
 class TestCommand:
-    """`collapse data` as a user types it."""
+    """The command as a user types it."""
 
     def test_the_built_in_ones(self, collapse: Collapse) -> None:
         code, out, err = collapse("data")
@@ -143,9 +143,9 @@ class TestCommand:
         collapse("prepare", "avazu", source, "-o", tmp_path / "data")
         code, out, err = collapse("data", tmp_path / "data", "--verify")
         assert (code, err) == (0, "")
-        assert out.startswith("avazu: 300 rows, 22 fields, sum of cardinalities ")
+        assert out.startswith("avazu: 300 rows, 22 fields with cardinalities from ")
         assert "(the advertisement was clicked); min_count 4, vocabulary all, hour raw\n" in out
-        assert "verified: every byte is what was written" in out
+        assert "verified: every byte is as written" in out
         content = json.loads(collapse("data", tmp_path / "data", "--json")[1])
         rows = [line.split(",") for line in source.read_text().splitlines()[1:]]
         assert content["rows"] == 300
@@ -166,7 +166,7 @@ class TestCommand:
     def test_bad_input(self, small: Path, tmp_path: Path, collapse: Collapse) -> None:
         assert collapse("data", small, "--json", "--csv")[::2] == (
             2,
-            "Error: --json and --csv are two forms of one output: name one\n",
+            "Error: --json and --csv both print to standard output: use only one of them\n",
         )
         code, _, err = collapse("data", tmp_path / "none")
         assert code == 2
@@ -175,7 +175,7 @@ class TestCommand:
 
 
 def test_a_data_set_has_the_name_that_its_folder_records(small_data: Path, tmp_path: Path) -> None:
-    """Without opening it; of built-in data and of what cannot be read the name is what was given."""
+    """The name is read without opening the data. For built-in and unreadable data it is the given name."""
     assert data_name(small_data) == load_data(small_data).schema.name == "small"
     assert data_name("flights:0.1") == "flights:0.1"
     (tmp_path / "schema.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Tables without spectra, rows or columns to speak of: every figure and the report draw what there is."""
+"""Tables with no spectrum, rows or columns of interest: every figure and the report still draw."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ CASES = [("all zero", "random"), ("one zero", "zero"), ("one entry", "random"), 
 
 
 def factored(kind: str, maps: str = "random") -> FactoredTables:
-    """Return tables of a kind in sets, with projections that are random or all zero."""
+    """Return tables of one kind in several sets, with random or zero projections."""
     K, make = KINDS[kind]
     W = np.zeros((FIELDS * K,) * 2) if maps == "zero" else normal(FIELDS * K, FIELDS * K)
     tables = TableSet(
@@ -58,7 +58,7 @@ def factored(kind: str, maps: str = "random") -> FactoredTables:
     ("kind", "maps"), [CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[1:])]
 )
 def test_all_is_drawn(kind: str, maps: str, tmp_path: Path) -> None:
-    """Alone and next to others, without a warning, and again from the table's CSV; no sentence has a NaN in it."""
+    """Alone and with other tables, without a warning, and again from the CSV; no sentence contains NaN."""
     one, other = factored(kind, maps), factored("equal singular values")
     for number, display in displays().items():
         if number == "4":

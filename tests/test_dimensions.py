@@ -1,4 +1,4 @@
-"""How many directions a spectrum has: the extremes that the docstrings name, and what the measures agree on."""
+"""Numbers of directions in a spectrum: the extremes in the docstrings, and relations between measures."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ COUNTS = [abundance_of_spectrum, effective_rank, stable_rank, participation_rati
 
 @given(aspect=st.floats(1e-4, 0.99) | st.just(1.0))
 def test_the_bulk_has_its_median_where_its_density_says(aspect: float) -> None:
-    """Half of the Marchenko-Pastur density lies below."""
+    """Half of the Marchenko-Pastur density lies below it."""
     low, high = (1 - np.sqrt(aspect)) ** 2, (1 + np.sqrt(aspect)) ** 2
 
     def density(t: float) -> float:
@@ -38,7 +38,7 @@ def test_the_bulk_has_its_median_where_its_density_says(aspect: float) -> None:
 
 
 class TestCounts:
-    """What counts directions runs from 1 at rank one to R at equal singular values, and is 0 for zeros."""
+    """Every count is 1 at rank one, R for R equal singular values, and 0 for zeros."""
 
     @pytest.mark.parametrize("count", COUNTS)
     def test_extremes(self, count) -> None:  # type: ignore[no-untyped-def]
@@ -55,7 +55,7 @@ class TestCounts:
 
     @given(known_tables())
     def test_their_order(self, known: Known) -> None:
-        """IA >= stable rank, and sum sigma^2 is never spread wider than sigma."""
+        """IA >= stable rank, and the values sigma^2 are never more evenly spread than sigma."""
         assert stable_rank(known.sigma) <= abundance_of_spectrum(known.sigma) + 1e-12
         assert stable_rank(known.sigma) <= participation_ratio(known.sigma) + 1e-9
         assert participation_ratio(known.sigma) <= effective_rank(known.sigma) + 1e-9
@@ -78,7 +78,7 @@ class TestCounts:
 
 
 class TestDirectionsForEnergy:
-    """The least number that hold a share."""
+    """The smallest number of directions that hold a fraction of the energy."""
 
     @given(known_tables(), st.floats(0.01, 1))
     def test_they_are_the_least(self, known: Known, fraction: float) -> None:
@@ -95,7 +95,7 @@ class TestDirectionsForEnergy:
 
 
 class TestAboveTheBulk:
-    """Directions that stand out of what noise of the table's shape would have."""
+    """Directions that stand out from noise of the table's shape."""
 
     @pytest.mark.parametrize(("D", "K"), [(100_000, 10), (2000, 400), (300, 300), (50, 400)])
     def test_noise_has_none_but_for_fluctuations(self, D: int, K: int) -> None:
@@ -112,7 +112,7 @@ class TestAboveTheBulk:
         assert abs(directions_above_bulk(np.linalg.svd(E, compute_uv=False), D, K) - signals) <= 1
 
     def test_extremes(self) -> None:
-        """None where all are equal or the median is zero, and never more than half."""
+        """There are none if all values are equal or the median is zero, and never more than half."""
         assert directions_above_bulk(np.ones(8), 1000, 8) == 0
         assert directions_above_bulk(np.array([5.0, 0, 0]), 30, 3) == 0
         assert directions_above_bulk(np.array([1e9, 1e9, 1e9, 1, 1, 1.0]), 10**6, 6) == 3

@@ -68,7 +68,10 @@ def test_a_part_that_is_missing(name: str, sharded: Path, tmp_path: Path, collap
 def test_a_flipped_bit(
     name: str, place: float, bit: int, sharded: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Of a part is told by its checksum, or lies in its padding; of the metadata, never a traceback."""
+    """In a shard, the checksum finds it or it is in the padding.
+
+    In the metadata, it never causes a traceback.
+    """
     folder = tmp_path_factory.mktemp("flipped")
     for file in (sharded / "checkpoint").iterdir():
         content = bytearray(file.read_bytes())
@@ -97,12 +100,12 @@ def test_a_model_in_several_files(tmp_path: Path) -> None:
     save_file({"a.wpe.weight": two, "a.dense.weight": two.clone()}, tmp_path / "model-00002-of-00002.safetensors")
     tables = load(tmp_path)
     assert tables.fields == ("word_embeddings", "wpe")
-    assert tables.skipped == ("a.dense.weight (its name is not that of a table)",)
+    assert tables.skipped == ("a.dense.weight (its name does not suggest a table)",)
 
 
 @given(data=st.data())
 def test_a_table_of_blocks_is_the_table(data: st.DataObject) -> None:
-    """Cut anywhere, along both sides; rows, columns and single entries are those of the whole."""
+    """With any cut along both axes, the rows, columns and single entries are those of the whole table."""
     rows, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 8))
     E = np.arange(rows * columns, dtype=np.float64).reshape(rows, columns)
     cuts = sorted({0, rows, *data.draw(st.lists(st.integers(0, rows), max_size=3))})

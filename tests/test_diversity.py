@@ -36,7 +36,7 @@ def test_copies_have_none_and_random_sets_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "message"), [(None, "has one set"), (4, "cannot be split into 4"), (1, "into 1")]
+    ("split", "message"), [(None, "has only one set"), (4, "cannot be split into 4"), (1, "into 1")]
 )
 def test_what_has_no_sets_is_refused(split: int | None, message: str) -> None:
     with pytest.raises(CollapseError, match=message):

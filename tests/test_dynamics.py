@@ -1,4 +1,4 @@
-"""What a run kept along its training."""
+"""Measurements along training."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_bad_metrics_are_sentences(tmp_path: Path) -> None:
 
 
 class TestBelowSince:
-    """The epoch from which on a field stays below."""
+    """The epoch since which a field has stayed below a limit."""
 
     def test_epochs(self, tmp_path: Path) -> None:
         (tmp_path / "abundance.csv").write_text(HISTORY)
@@ -64,7 +64,7 @@ class TestBelowSince:
         assert below_since(tmp_path / "best.pt", 2, 0.3, rows="all") == {}
 
     def test_it_shows_in_the_verdict(self, trained: dict[str, Path], tmp_path: Path) -> None:
-        """Of the rows that the run measured alone."""
+        """Only for the rows that the run measured."""
         path = tmp_path / "best.pt"
         path.write_bytes(trained["dcnv2-8"].read_bytes())
         rows = "".join(f"{epoch},{epoch},customer,7,{0.9 - 0.8 * epoch},0.1\n" for epoch in (0, 1, 2))

@@ -1,4 +1,4 @@
-"""Sweeps on an engine for many machines, each for real on a cluster of this one."""
+"""Sweeps on engines for several machines, each run on a real cluster on this machine."""
 
 import gc
 import os
@@ -36,7 +36,7 @@ def grid(small_data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("words", [["dask"], ["submitit", "-e", "cluster=local"]], ids=["dask", "submitit"])
 def test_a_sweep(words: list[str], grid: Path, tmp_path: Path) -> None:
-    """What fails is told with its reason, what is finished is not trained again."""
+    """A failed run is reported with its reason, and a finished one is not trained again."""
     study = tmp_path / "study"
     command = [
         sys.executable,
@@ -96,7 +96,7 @@ def test_jobs_are_cancelled(tmp_path: Path) -> None:
     ("kind", "options", "sentence"),
     [
         ("processes", {"address": "x"}, "processes .*'address'"),
-        ("dask", {"adress": "x"}, "dask .*'adress'"),
+        ("dask", {"place": "x"}, "dask .*'place'"),
         ("submitit", {"cluster": "moon"}, "submitit: .*moon"),
         ("submitit", {"cluster": "local", "speed": "9"}, "submitit: .*speed"),
     ],

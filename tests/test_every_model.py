@@ -1,4 +1,4 @@
-"""Every model, SE and ME, and a model of a user's own: trained, stopped, resumed and analysed."""
+"""Every model, as SE and ME, and a user's own model: trained, stopped, resumed and analysed."""
 
 import json
 import os
@@ -80,7 +80,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_resumes_bit_for_bit(name: str, small_data: Path, tmp_path: Path) -> None:
-    """Stopped in the middle of an epoch; and its checkpoint is read by what its layout says."""
+    """It is stopped in the middle of an epoch, and the final checkpoint is read by its layout."""
     optimiser = OptimiserConfig(batch_size=512, learning_rate=0.01)
     config = RunConfig(data=str(small_data), model=model_config(name), optimiser=optimiser, epochs=2)
     whole = train(config, tmp_path / "whole")
@@ -113,7 +113,7 @@ class TestSubEmbeddings:
     def test_of_ffm_are_its_own_tables(
         self, name: str, small_data: Path, tmp_path: Path, collapse: Collapse
     ) -> None:
-        """Appendix H: E_i^{->j} is the part of E_i for field j, of all sets side by side."""
+        """Appendix H: E_i^{->j} is the part of E_i for field j, with all sets side by side."""
         path = self.trained(name, small_data, tmp_path)
         tables = load(path)
         assert tables.sizes == (2 * 3,)
@@ -158,7 +158,7 @@ class TestAModelOfOnesOwn:
 
     @pytest.fixture
     def registered(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[EntryPoint]:
-        """Return the entry points, to which a test adds."""
+        """Return the entry points, to which tests can add."""
         points = list(entry_points(group=registry.GROUP))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(registry, "entry_points", lambda **_: points)
@@ -167,7 +167,7 @@ class TestAModelOfOnesOwn:
 
     @pytest.fixture(autouse=True)
     def forget(self) -> None:
-        """Let the next test see the entry points anew."""
+        """Clear the cached entry points for the next test."""
         registry._registered.cache_clear()
 
     def test_it_trains_resumes_and_is_analysed(self, small_data: Path, collapse: Collapse) -> None:
@@ -182,8 +182,9 @@ class TestAModelOfOnesOwn:
         code, _, err = collapse("train", "--resume", "--out", folder)
         assert code == 2
         assert err == (
-            f"Error: cannot take the run's settings from {folder}/config.json: its model is one of your own: "
-            "name it again, --model own_models:Pooled\n"
+            f"Error: cannot read the settings of a run from {folder}/config.json: its model is a class of your "
+            "own: "
+            "confirm it with --model own_models:Pooled\n"
         )
         code, out, _ = collapse("train", "--resume", "--out", folder, "--model", "own_models:Pooled")
         assert (code, "already finished" in out) == (0, True)
@@ -236,7 +237,7 @@ class TestFieldMaps:
     """E_i A_ij is what the forward pass multiplies."""
 
     def trained(self, name: str, small_data: Path, tmp_path: Path) -> tuple[MultiEmbeddingModel, TableSet, Tensor]:
-        """Return a trained model, what is read of its checkpoint, and a batch of ids."""
+        """Return a trained model, its checkpoint as read, and a batch of ids."""
         config = RunConfig(data=str(small_data), model=model_config(name), epochs=1)
         Run(config, tmp_path, "cpu").train()
         model = MultiEmbeddingModel((6, 41, 301), config.model)
@@ -247,7 +248,7 @@ class TestFieldMaps:
 
     @pytest.mark.parametrize("name", ["dcnv2-3x2", "dcnv2-3,regularised=lambda", "dcnv2-3x2,regularised=factor"])
     def test_of_a_cross_layer(self, name: str, small_data: Path, tmp_path: Path) -> None:
-        """(x_1 - x_0) / x_0 - b is W x_0: block j of it is the sum over i of e_i A_ij."""
+        """(x_1 - x_0) / x_0 - b is W x_0: its block j is the sum over i of e_i A_ij."""
         model, tables, ids_BN = self.trained(f"{name},cross_layers=1", small_data, tmp_path)
         for m, e_BNK in enumerate(model.embedding(ids_BN)):
             (maps,) = (each for each in tables.layer(0) if each.set == m)
@@ -271,7 +272,7 @@ class TestFieldMaps:
 
 
 def test_the_penalty_draws_towards_unitary_multiples(small_data: Path, tmp_path: Path) -> None:
-    """A heavy weight brings the penalty down, and the loss that is reported is without it."""
+    """A large weight lowers the penalty, and the reported loss does not include it."""
     model = model_config(embedding_size=4, regularised="lambda", penalty_weight=1.0)
     optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
     config = RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=2)
@@ -288,7 +289,7 @@ def test_the_penalty_draws_towards_unitary_multiples(small_data: Path, tmp_path:
     )
 
     def departure(W: torch.Tensor) -> float:
-        """Return the penalty at the lambda that suits W best."""
+        """Return the penalty at the best lambda for W."""
         return float(unitary_penalty(W, block_norms(W, 3).square() / 4))
 
     assert departure(heavy_W) < 0.5 * departure(light_W)

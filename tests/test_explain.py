@@ -1,4 +1,4 @@
-"""Why a field is collapsed: what is told agrees with the measures that it comes from."""
+"""Explanations of a collapsed field agree with the measures that they use."""
 
 import json
 import shlex
@@ -52,7 +52,7 @@ def test_sizes_hold_their_share(trained: dict[str, Path]) -> None:
 
 
 def test_the_history_is_that_of_the_run(small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
-    """As text and as JSON: a look at the start and one an epoch."""
+    """As text and as JSON, with a measurement at the start and one per epoch."""
     assert collapse("train", "--data", small_data, "--epochs", 2, "--out", tmp_path / "run")[0] == 0
     path = tmp_path / "run" / "best.pt"
     field = load(path).fields[0]
@@ -67,19 +67,19 @@ def test_the_history_is_that_of_the_run(small_data: Path, tmp_path: Path, collap
 
 
 def test_a_foreign_file(tmp_path: Path, collapse: Collapse) -> None:
-    """Padding, few rows and rank one are seen; what is not known is said not to be."""
+    """Padding, few rows and rank one are recognised, and missing information is named."""
     low = torch.randn(40, 1) @ torch.randn(1, 8)
     low[0] = 0
     torch.save({"user_emb": low, "tiny_emb": torch.randn(4, 8)}, tmp_path / "a.pt")
     out = collapse("explain", tmp_path / "a.pt", "user_emb")[1]
     for sentence in (
         "user_emb: collapsed",
-        "number 1 of 2 fields",
-        "1 hold zeros alone, the first is row 0",
+        "rank 1 of 2 fields",
+        "1 row is zero (row 0)",
         "90% in 1, 95% in 1, 99% in 1 directions",
-        "not known: this file has no interaction weights",
-        "not known: no abundance.csv",
-        "1 of 8 directions hold 99 % of it",
+        "unknown: this file has no interaction weights",
+        "unknown: there is no abundance.csv",
+        "1 of 8 directions hold 99 % of the energy",
     ):
         assert sentence in out
     assert "4 rows" in collapse("explain", tmp_path / "a.pt", "tiny_emb")[1]
@@ -95,7 +95,7 @@ def U_of(E: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class TestDirections:
-    """What the directions of a table follow over its rows."""
+    """What the directions of a table follow along its rows."""
 
     random = np.random.default_rng(0)
     price = np.exp(random.standard_normal(3000))
@@ -123,7 +123,7 @@ class TestDirections:
             assert found["mean"][k] == pytest.approx(ones, abs=1e-7)
 
     def test_rows_that_did_not_enter_and_gaps_do_not_count(self) -> None:
-        """The same as of the rows that are known alone."""
+        """Rows that do not count and gaps give the same result as the known rows alone."""
         counts = RowCounts(source="counts", by_field={"item": (np.arange(3000) % 3).astype(np.int64)})
         tables = load({"item": self.E}, selection=Selection(row_counts=counts))
         rows = np.flatnonzero(np.arange(3000) % 3)
@@ -139,7 +139,7 @@ class TestDirections:
             np.testing.assert_allclose(ours[name], twin[name], atol=1e-9)
 
     def test_files(self, tmp_path: Path, collapse: Collapse) -> None:
-        """In order, or by row, as CSV or Parquet."""
+        """Values in order or by row, as CSV or Parquet."""
         np.save(tmp_path / "item.npy", self.E)
         shuffled = self.side.rename_axis("row").reset_index().sample(frac=1, random_state=0)
         self.side.to_csv(tmp_path / "ordered.csv", index=False)
@@ -155,8 +155,8 @@ class TestDirections:
         ("text", "words"),
         [
             ("row,a\n1,2\n1,3\n", "row 1 twice"),
-            ("row,a\n3000,2\n", "has a row 3000, and the table of 'item' has 3,000 rows"),
-            ("row\n1\n", "no column beside the row"),
+            ("row,a\n3000,2\n", "has row 3000, but the table of 'item' has only 3,000 rows"),
+            ("row\n1\n", "no column other than row"),
             ("row,a\nx,2\n", "cannot be read as a table"),
             ("", "cannot be read as a table"),
         ],
@@ -169,7 +169,7 @@ class TestDirections:
 
 
 class TestAdvice:
-    """It fits the cause, and can be followed with what the checkpoint is from."""
+    """Advice fits the cause, and can be followed with the source of the checkpoint."""
 
     random = np.random.default_rng(0)
     low = random.standard_normal((900, 2)) @ random.standard_normal((2, 16)) + 0.01 * random.standard_normal(
@@ -183,8 +183,8 @@ class TestAdvice:
             (random.standard_normal((900, 16)) + 5, "subtract the mean row"),
             (np.c_[0.1 * random.standard_normal((900, 16)), np.ones(900)], "constant columns out"),
             (random.standard_normal((900, 16)) * np.r_[12, np.ones(15)], "largest singular value"),
-            (low, "2 of 16 directions hold 99 % of its energy: a smaller size loses little"),
-            (random.standard_normal((9, 16)), "its 9 rows cannot fill 16 columns"),
+            (low, "2 of 16 directions hold 99 % of the energy: a smaller size loses little"),
+            (random.standard_normal((9, 16)), "the 9 rows of the table cannot fill 16 columns"),
             (np.r_[random.standard_normal((100, 16)), np.zeros((500, 16))], "merge rare values"),
         ],
     )
@@ -194,7 +194,7 @@ class TestAdvice:
     def test_rows_never_trained(self) -> None:
         counts = RowCounts(source="counts", by_field={"a": np.arange(900) % 2})
         found = collapse.explain(load({"a": self.low}, selection=Selection(row_counts=counts)))
-        assert "training never looked up 450 of its 900 rows" in found.advice[-1]
+        assert "training never looked up 450 of the 900 rows" in found.advice[-1]
 
     @pytest.mark.parametrize(
         ("key", "words"),
@@ -211,7 +211,7 @@ class TestAdvice:
         assert not any("collapse train" in line for line in found)
 
     def test_a_command_of_our_own_runs(self, trained: dict[str, Path], small_data: Path) -> None:
-        """The model that it names exists, with as many columns in all."""
+        """The model in it exists, with the same total number of columns."""
         tables = load(trained["dcnv2-8"])
         tables.tables[0].E[:] = self.random.standard_normal((tables.tables[0].cardinality, 1))
         lines = collapse.explain(tables, tables.fields[0]).advice
@@ -224,22 +224,22 @@ class TestAdvice:
 
 def test_what_a_model_did_not_learn_is_said_first(trained: dict[str, Path], collapse: Collapse) -> None:
     tables = load(trained["dcnv2-4"])
-    for auc, words in ((0.503, "learned hardly anything"), (0.998, "holds the label"), (0.8, ""), (None, "")):
+    for auc, words in ((0.503, "learned almost nothing"), (0.998, "contains the label"), (0.8, ""), (None, "")):
         assert words in model_warning(replace(tables, validation_auc=auc))
     assert model_warning(replace(tables, validation_auc=0.8)) == ""
     poor = load_checkpoint(trained["dcnv2-4"]).results["validation_auc"] < 0.52
     out = collapse("analyze", trained["dcnv2-4"])[1]
-    assert ("note: the model learned hardly anything" in out) == poor
+    assert ("note: the model learned almost nothing" in out) == poor
 
 
 def test_analyze_ends_with_the_next_command(tmp_path: Path, collapse: Collapse) -> None:
-    """It runs as it stands, and reads what was read."""
+    """The command runs unchanged and reads the same file."""
     random = np.random.default_rng(0)
     low = np.outer(random.standard_normal(90), np.ones(4))
     np.savez(tmp_path / "t.npz", spread=random.standard_normal((90, 4)), low=low)
     np.savez(tmp_path / "counts.npz", low=np.arange(90), spread=np.arange(90))
     out = collapse("analyze", tmp_path / "t.npz", "--row-counts", tmp_path / "counts.npz", "--centred")[1]
-    (line,) = [line for line in out.splitlines() if line.startswith("why, and what to do: ")]
+    (line,) = [line for line in out.splitlines() if line.startswith("to see why and what to do: ")]
     words = shlex.split(line.split(": ", 1)[1])
     assert words[:2] == ["collapse", "explain"]
     assert words[4:] == ["--centred", "--row-counts", str(tmp_path / "counts.npz")]

@@ -1,4 +1,4 @@
-"""The n-th file operation fails: what was there stays, or what is new is whole, and the command says so."""
+"""If the n-th file operation fails, old files stay or new ones are complete, and the command reports it."""
 
 import errno
 import os
@@ -36,7 +36,7 @@ PREPARE_AGAIN: dict[str, list[str]] = {
     "train": ["train", "--resume", "--out", "OUT/run"],
     "sweep": COMMANDS["sweep"],
 }
-"""What succeeds after a command that failed, if it had begun something."""
+"""Commands that succeed after a failed one that had begun to write."""
 SLOW = ("sweep", "the page of a study")
 BEGUN = ("data", "run/config.json", "study")
 LEFT = (
@@ -51,7 +51,7 @@ LEFT = (
 
 
 class Fault:
-    """Counts calls, and has one of them fail."""
+    """Counts calls and makes one of them fail."""
 
     def __init__(self, number: int) -> None:
         self.number, self.calls = number, 0
@@ -68,7 +68,7 @@ class Fault:
 
 @pytest.fixture
 def here(command: str, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runs trained in this process, and a study of two items; a report draws others."""
+    """Train runs in this process and use a study of two items; reports draw other figures."""
     monkeypatch.setattr(processes, "process_pool", ThreadPoolExecutor)
     if command != "report":
         only("2", "table-4")
@@ -76,7 +76,7 @@ def here(command: str, only: Callable[..., None], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="module")
 def study(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a study of one run, without what its figures keep."""
+    """Return the folder of a study with one run, without its cached results."""
     folder = tmp_path_factory.mktemp("study")
     record_profile(folder, profile_of("smoke", data=(str(small_data),), base_size=2))
     for run in item_of(folder, "2").runs:

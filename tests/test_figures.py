@@ -1,4 +1,4 @@
-"""Displays: one contract for all, and what each of them draws."""
+"""Displays: the contract that all of them follow, and what each draws."""
 
 import re
 from collections.abc import Callable
@@ -50,7 +50,7 @@ SERVED_BY = {"10a": ["dcnv2-8", "dcnv2-4x2"], "10b": ["dcnv2-4x2"], "10d": ["dcn
 
 @pytest.fixture
 def item(small_data: Path, tmp_path: Path) -> Callable[..., Item]:
-    """Return a function that returns an item of a study on two data sets, whose runs pretend to be finished."""
+    """Return a function that returns an item of a study on two data sets, with runs that count as finished."""
     other = write_small_data(tmp_path / "other", seed=1)
     profile = Profile(name="smoke", content="", data=(str(small_data), str(other)), base_size=2, repeats=2)
     return partial(pretended, tmp_path / "study", profile)
@@ -63,7 +63,7 @@ def made(
     item: Callable[..., Item],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Display:
-    """Return a display of what serves it."""
+    """Return a display made from suitable input."""
     if display.number == "4":
         monkeypatch.setattr(
             "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, measure_every=10, seeds=2)
@@ -84,7 +84,7 @@ def made(
 
 @pytest.mark.parametrize("display", ALL.values(), ids=ALL.keys())
 class TestContract:
-    """Every display: constructors, drawing on given axes, files, a table that draws it again."""
+    """Every display: constructors, drawing on given axes, files, and drawing again from its table."""
 
     def test_it_says_what_it_shows(self, display: type[Display], made: Display) -> None:
         assert display.number in ALL
@@ -93,7 +93,7 @@ class TestContract:
         assert made.caption == f"{made.reading}\n{made.provenance}"
         if display.number == "4":
             assert "seeds 2" in made.provenance
-            assert "a band reaches from the least to the greatest" in made.provenance
+            assert "bands reach from the smallest to the largest" in made.provenance
         elif display.number == "7":
             assert "each box is a part" in made.caption
         elif not issubclass(display, CheckpointDisplay):
@@ -104,7 +104,7 @@ class TestContract:
             assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained) rows", made.provenance)
 
     def test_its_caption_begins_with_what_to_see(self, display: type[Display], made: Display) -> None:
-        """What the paper shows and what is so here, in sentences without a value that is missing."""
+        """It says what the paper shows and what was found here, and no value is missing."""
         begins = {"7": "Every set has its own", "along-training": "Not in the paper. Here, from epoch 1 to 3: "}
         said = made.reading
         assert said.startswith(begins.get(display.number, "Paper: "))
@@ -122,7 +122,7 @@ class TestContract:
         assert all(ax.has_data() for ax in axes)
 
     def test_its_table_draws_it_again(self, display: type[Display], made: Display, tmp_path: Path) -> None:
-        """To the byte, from the CSV alone."""
+        """The CSV alone gives the same bytes."""
         paths = made.save(tmp_path / "first")
         ends = [".png", ".pdf", ".csv", *(f"-{name}.csv" for name in made.derived)]
         assert [path.name for path in paths] == [f"figure-{display.number}{end}" for end in ends]
@@ -145,14 +145,14 @@ class TestContract:
                 assert (xy[:, 1] <= high + 1e-9).all()
 
     def test_drawing_computes_nothing(self, display: type[Display], made: Display) -> None:
-        """What is drawn was computed when the display was made."""
+        """All numbers were computed when the display was made."""
         made.derive = None  # type: ignore[assignment, method-assign]
         made.compute = None  # type: ignore[attr-defined]
         assert made.plot().axes_
 
     def test_another_table_is_refused(self, display: type[Display], tmp_path: Path) -> None:
         (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-        with pytest.raises(CollapseError, match=f"figure {display.number} cannot be drawn .* lacks the column"):
+        with pytest.raises(CollapseError, match=f"figure {display.number} cannot be drawn .* has no column"):
             display.from_csv(tmp_path / "other.csv")
         (tmp_path / "empty.csv").write_text("")
         with pytest.raises(CollapseError, match="table of figure"):
@@ -166,7 +166,7 @@ def test_an_unknown_figure_lists_those_there_are() -> None:
 
 class TestSpectrum:
     def test_a_line_a_field_and_dashes_for_the_base_size(self, factored: Factored) -> None:
-        """As NumPy decomposes the tables."""
+        """Compared with NumPy's singular values."""
         large, base = factored("dcnv2-8", "dcnv2-4")
         display = display_of("1b").from_checkpoints([large, base]).plot()
         lines = display.axes_[0].get_lines()
@@ -188,7 +188,7 @@ def trained_rows(table: EmbeddingTable) -> NDArray[np.float64]:
 
 class TestAbundance:
     def test_points_in_the_order_of_cardinality(self, factored: Factored) -> None:
-        """As NumPy decomposes the tables."""
+        """Compared with NumPy's singular values."""
         both = factored("dcnv2-4", "dcnv2-8")
         display = display_of("2").from_checkpoints(both).plot()
         ax = display.axes_[0]
@@ -209,7 +209,7 @@ class TestAbundance:
 
 @pytest.mark.parametrize("display", [display_of("1b"), display_of("2")])
 def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay], factored: Factored) -> None:
-    """Drawn apart, and named apart in the legend."""
+    """They have different lines and legend entries."""
     (first,) = factored("dcnv2-4")
     settings = {**first.tables.settings, "seeds.order": "1"}
     second = replace(first, tables=replace(first.tables, settings=settings))
@@ -227,7 +227,7 @@ def test_two_seeds_of_one_model_are_two_colours(display: type[CheckpointDisplay]
 def test_long_labels_leave_room_for_the_drawing(
     display: type[CheckpointDisplay], factored: Factored, tmp_path: Path
 ) -> None:
-    """Wrapped, and fewer side by side: the legend is inside the figure, and saving it gives no warning."""
+    """Labels are wrapped, in fewer columns: the legend is inside the figure, and saving gives no warning."""
     (first,) = factored("dcnv2-4")
     name = "dcnv2-4x2,interactions=aligned,cross_layers=8,regularised=lambda,penalty_weight=0.0001"
     settings = {**first.tables.settings, "seeds.order": "1"}
@@ -262,7 +262,7 @@ def test_a_legend_is_inside_its_figure(count: int) -> None:
 
 @pytest.mark.parametrize("number", ["2", "3a", "16"])
 def test_not_all_of_many_fields_are_named(number: str) -> None:
-    """A name a field would widen a picture without end, and its names take most of the time."""
+    """One name per field would widen the picture without limit and take most of the time."""
     fields, K = 210, 2
     random = np.random.default_rng(0)
     tables = tuple(EmbeddingTable(field=f"f{i}", E=random.normal(size=(3, K)), sizes=(K,)) for i in range(fields))

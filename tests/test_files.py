@@ -1,4 +1,4 @@
-"""Files and folders are written whole or not at all."""
+"""Files and folders are written completely or not at all."""
 
 import errno
 import json
@@ -83,7 +83,7 @@ class TestAtomicWrite:
             pass
 
     def test_a_link_is_followed(self, tmp_path: Path) -> None:
-        """To the file that it points to, which is replaced whole, or made."""
+        """The file that it points to is replaced completely, or created."""
         for name in ("there", "not yet"):
             link, target = tmp_path / f"{name} link", tmp_path / name
             if name == "there":
@@ -122,7 +122,7 @@ class TestAtomicDirectory:
         with SPECIAL[kind](path):
             for overwrite in (False, True):
                 with (
-                    pytest.raises(CollapseError, match=r"exists already|is not a folder"),
+                    pytest.raises(CollapseError, match=r"already exists|is not a folder"),
                     atomic_directory(path, overwrite=overwrite),
                 ):
                     pass
@@ -140,7 +140,7 @@ class TestAtomicDirectory:
         target = tmp_path / "set"
         target.mkdir()
         (target / "old").write_text("x")
-        with pytest.raises(CollapseError, match="exists already"), atomic_directory(target):
+        with pytest.raises(CollapseError, match="already exists"), atomic_directory(target):
             pass
         with atomic_directory(target, overwrite=True) as folder:
             (folder / "new").write_text("x")
@@ -174,7 +174,7 @@ def test_json_comes_back_and_bad_json_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in SPECIAL if kind != "a file"])
 def test_what_is_not_a_regular_file_is_not_read(kind: str, tmp_path: Path) -> None:
-    """At once: a pipe that nobody writes to would be waited for, and a device read without end."""
+    """They are refused at once: reading a pipe without a writer would wait, and a device may have no end."""
     path = tmp_path / "special"
     with SPECIAL[kind](path):
         with pytest.raises(CollapseError, match=r"cannot read .*special: "), open_file(path):
@@ -202,8 +202,8 @@ def test_json_is_read_as_python_reads_it(content: Any) -> None:
         ('{"a": ' + "9" * 5000 + "}", "not a JSON file"),
         ('{"\\ud800": 2}', "lone surrogate"),
         ('["\\udc00"]', "lone surrogate"),
-        ('{"a": 1, "b": {"c": 2, "c": 3}}', "the key 'c' twice in one object"),
-        ('{"' + "a" * 10**6 + '": 1, "' + "a" * 10**6 + '": 2}', r"\(1,000,000 characters\) twice"),
+        ('{"a": 1, "b": {"c": 2, "c": 3}}', "the key 'c' occurs twice in one object"),
+        ('{"' + "a" * 10**6 + '": 1, "' + "a" * 10**6 + '": 2}', r"\(1,000,000 characters\) occurs twice"),
         ("", "not a JSON file"),
         ("\ufeff{}", "not a JSON file"),
         ("{'a': 1}", "not a JSON file"),

@@ -1,4 +1,4 @@
-"""The paper's claims as checks: intervals, verdicts, planted truths and the command."""
+"""The paper's claims as tests: intervals, verdicts, simulated truths and the command."""
 
 import json
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def sample_of(values: Any, **settings: Any) -> Sample:
 
 
 class TestJudging:
-    """One number per initialisation; what is said of every unit, and of a share of them."""
+    """One number per initialisation, and statements about every unit or a fraction of them."""
 
     above = Expected(low=0)
 
@@ -71,7 +71,7 @@ class TestJudging:
         )
 
     def test_every_unit_has_to_lie_there(self) -> None:
-        """One of four that does not is enough against it, and one that cannot be told against neither."""
+        """One of four units outside is enough against the claim, and an undecided one leaves it undecided."""
         values = np.random.default_rng(0).normal(5, 0.1, (6, 4))
         assert judge(sample_of(values, kind="every"), self.above).p_holds < 1e-6
         for shift in (-10, -5):
@@ -88,7 +88,7 @@ class TestJudging:
         assert found.low < 0.85 < found.high
 
     def test_a_share_can_hold(self) -> None:
-        """Among 43 claims, where all of Avazu's 22 fields agree."""
+        """Even among 43 claims, if all of Avazu's 22 fields agree."""
         expected = multi_embedding.sets_raise_abundance_of_most_fields.expected
         assert 43 * judge(sample_of(np.ones((5, 22)), kind="fraction"), expected).p < 0.05
 
@@ -97,14 +97,14 @@ class TestJudging:
         found = judge(sample_of(np.ones((4, 3)), kind=kind), self.above)
         assert np.isnan(found.p_holds)
         assert np.isnan(found.p)
-        assert "4 initialisations, and 5 are needed" in found.note
+        assert "4 initialisations, but 5 are needed" in found.note
 
     def test_the_error_of_the_test_rows_can_decide(self) -> None:
         sure = np.full((5, 1), 0.002) + 1e-5 * np.arange(5)[:, None]
         assert judge(sample_of(sure), self.above).p_holds < 1e-6
         assert judge(sample_of(sure, row_variance=0.003**2), self.above).p_holds > 0.2
         unknown = judge(sample_of(sure, row_variance=np.nan), self.above)
-        assert "not known" in unknown.note
+        assert "unknown" in unknown.note
 
 
 def finding_of(values: Any, treatment: Treatment | None = None) -> Finding:
@@ -125,7 +125,7 @@ class TestVerdicts:
     clear, weak = 1 + 0.01 * random.standard_normal((5, 1)), 1 + 0.7 * random.standard_normal((5, 1))
 
     def test_they_are_corrected_for_how_many_were_tested(self) -> None:
-        """What one test alone would tell, one of twenty does not."""
+        """A result that is significant in a single test is not significant among twenty."""
         one = corrected([finding_of(self.weak)])[0]
         assert (one.verdict, one.p_adjusted) == (Verdict.HOLDS, one.judged.p if one.judged else 0)
         many = corrected([finding_of(self.weak)] * 20)
@@ -169,7 +169,7 @@ class TestErrorRates:
         assert abs(covered - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 2000)
 
     def test_any_false_verdict_of_a_study_has_five_per_cent(self) -> None:
-        """Of 18 claims, all at the very boundary."""
+        """With 18 claims, all exactly on the boundary."""
         random = np.random.default_rng(1)
         wrong = 0
         for _ in range(300):
@@ -178,7 +178,7 @@ class TestErrorRates:
         assert wrong / 300 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
 
     def test_a_clear_effect_is_told(self) -> None:
-        """Six deviations of one initialisation, among 18 claims, are told in nearly all studies."""
+        """An effect of six standard deviations is found in almost all studies with 18 claims."""
         random = np.random.default_rng(2)
         summary = 0
         for _ in range(100):
@@ -190,7 +190,7 @@ class TestErrorRates:
 
 @dataclass
 class Planted:
-    """A run whose truth is known: what the claims ask of `StudyRun`."""
+    """A run with known truth: the part of `StudyRun` that the claims use."""
 
     model: ModelConfig
     ia_normalised: float = 1.0
@@ -203,7 +203,7 @@ class Planted:
 
     @property
     def predictions(self) -> Predictions:
-        """The same of all: their rows have no part in a difference."""
+        """Return the same predictions for all runs: the test rows add nothing to a difference."""
         return Predictions(labels=np.array([0, 1, 0, 1], np.uint8), logits=np.arange(4, dtype=np.float32))
 
     @property
@@ -218,7 +218,7 @@ class Planted:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Two epochs, from 0 to its abundance."""
+        """Return two epochs, from 0 to the run's abundance."""
         both = [0.0, self.ia_normalised]
         return pd.DataFrame({"co_influence_target": both, "ia_normalised_mean": both})
 
@@ -227,7 +227,7 @@ class Planted:
 
 
 class PlantedRuns:
-    """Five initialisations of everything, each as a function of its model plants it, which vary by a little."""
+    """Five initialisations of every run, each made by a function of its model, with small variations."""
 
     profile = Profile(name="planted", content="", data=("none",), base_size=4)
 
@@ -252,7 +252,7 @@ def verdict_of(claim: Claim, plant: Any) -> Verdict:
 
 
 def of_size(slope: float) -> Any:
-    """Plant abundances that change with every doubling of the size."""
+    """Make abundances that change by a factor with every doubling of the size."""
     return lambda model, _: Planted(model, 0.5 + slope * np.log2(model.embedding_size * model.sets))
 
 
@@ -273,7 +273,7 @@ def by_penalty(plain: float, regularised: float, measure: str) -> Any:
 
 
 def auc_gains(single: float, multi: float) -> Any:
-    """Plant an AUC of 0.7 at 1x and gains at 10x."""
+    """Make an AUC of 0.7 at 1x and gains at 10x."""
     base = PlantedRuns.profile
 
     def plant(model: ModelConfig, _: float) -> Planted:
@@ -284,7 +284,7 @@ def auc_gains(single: float, multi: float) -> Any:
 
 
 def sets_of(spread: Mapping[str, float]) -> Any:
-    """Plant sets that share their directions, but for a part of them."""
+    """Make sets that share all but some of their directions."""
 
     def plant(model: ModelConfig, _: float) -> Planted:
         kind = model.interactions if model.sets > 1 else "single"
@@ -346,7 +346,7 @@ def test_claims_tell_planted_truths_apart(claim: Claim, plant: Any, verdict: Ver
 
 @pytest.mark.parametrize(("slope", "verdict"), [(1.0, HOLDS), (-1.0, FAILS)])
 def test_claims_of_influence(slope: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sub-embedding's abundance goes with the source and the target; ME's half as much."""
+    """The abundance of a sub-embedding follows source and target, in ME half as strongly."""
     ia = np.arange(1.0, 7)
     noise = np.random.default_rng(0).permutation(6.0 * np.arange(6))
 
@@ -384,7 +384,7 @@ class TestStudies:
 
     @pytest.mark.slow
     def test_the_command(self, profile: Profile, tmp_path: Path, collapse: Collapse) -> None:
-        """Two runs are enough for one claim; of the others it is said that they are not."""
+        """Two runs are enough for one claim, and the others are reported as undecided."""
         record_profile(tmp_path, profile)
         runs = Runs(folder=tmp_path, profile=profile, data=profile.data[0])
         assert runs.of(profile.single("dcnv2", 10)) == []
@@ -416,4 +416,4 @@ class TestStudies:
 
     def test_a_folder_that_is_no_study(self, tmp_path: Path, collapse: Collapse) -> None:
         code, _, err = collapse("findings", tmp_path)
-        assert (code, "is no study" in err) == (2, True)
+        assert (code, "is not a study" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""The built-in data set of flights, and how it is found by name."""
+"""The built-in flights, and their name on the command line."""
 
 import os
 import subprocess
@@ -149,8 +149,8 @@ def test_a_share_is_of_the_same_flights(data: PreparedData) -> None:
 
 
 @pytest.mark.parametrize("name", ["flights:0", "flights:2", "flights:x", "flights:nan"])
-def test_what_is_no_share_is_refused(name: str) -> None:
-    with pytest.raises(CollapseError, match=f"'{name}' is no share of the flights"):
+def test_another_fraction_is_refused(name: str) -> None:
+    with pytest.raises(CollapseError, match=f"fraction .*'{name}'|'{name}' is not a fraction"):
         load_data(name)
 
 

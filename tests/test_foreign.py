@@ -1,4 +1,4 @@
-"""Files that other libraries wrote, by the layout of their names: what is taken, skipped and asked for."""
+"""Files of other libraries, recognised by the names of their tensors: what is read, skipped and asked for."""
 
 import argparse
 import json
@@ -74,7 +74,7 @@ BY_NAME = dict(zip(NAMES, TABLES, strict=True))
 
 
 class TestThePapersCode:
-    """Its layout by hand: the code is no package that could be installed."""
+    """Its layout is written by hand, because the code cannot be installed."""
 
     def test_a_fused_table_is_split_by_given_fields(self, tmp_path: Path) -> None:
         state = {"embedding.embedding.weight": FUSED, **{f"cn.W.{n}": w for n, w in enumerate(W)}, **BESIDE}
@@ -86,7 +86,7 @@ class TestThePapersCode:
     def test_without_fields_they_are_asked_for(self, tmp_path: Path) -> None:
         tables = read(tmp_path, {"embedding.embedding.weight": FUSED, "cn.W.0": W[0]})
         assert tables.fields == ("all_fields",)
-        assert any("--fields splits it" in note for note in tables.notes)
+        assert any("split it with --fields" in note for note in tables.notes)
         assert any("cross layers" in note for note in tables.notes)
 
     @pytest.mark.parametrize("middle", ["", "0."])
@@ -122,7 +122,7 @@ class TestThePapersCode:
         np.testing.assert_allclose(A, (W[0][8:, :4] * n[2, 0]).T, rtol=1e-6)
 
     def test_field_aware(self, tmp_path: Path) -> None:
-        """A table a target; a field's own is not used (Appendix H)."""
+        """One table per target, of which a field's own is not used (Appendix H)."""
         targets = [torch.randn(sum(D), K) for _ in range(3)]
         state = {f"ffm.embeddings.{j}.weight": E for j, E in enumerate(targets)} | {
             "linear.fc.weight": torch.randn(130, 1)
@@ -141,7 +141,7 @@ class TestThePapersCode:
 
 
 class TestDLRM:
-    """Its layout by hand: it is a script and no package."""
+    """Its layout is written by hand, because it is a script."""
 
     def test_plain_tables_and_given_names(self, tmp_path: Path) -> None:
         state = {f"emb_l.{n}.weight": E for n, E in enumerate(TABLES)} | {"bot_l.0.weight": torch.randn(4, 13)}
@@ -161,11 +161,11 @@ class TestDLRM:
         }
         tables = read(tmp_path, {"state_dict": state})
         assert_abundances(tables, {"field_0.q": TABLES[0], "field_0.r": TABLES[1], "field_1": TABLES[2]})
-        assert tables.skipped == ("emb_l.1.proj.weight (maps the columns of a table of mixed dimension)",)
+        assert tables.skipped == ("emb_l.1.proj.weight (maps the columns of a mixed-dimension table)",)
 
 
 class TestTorchRec:
-    """Its layout by hand: its wheel needs a GPU's libraries."""
+    """Its layout is written by hand, because its wheel needs GPU libraries."""
 
     COLLECTION = "model.sparse_arch.embedding_bag_collection.embedding_bags"
 
@@ -177,7 +177,7 @@ class TestTorchRec:
         tables = read(tmp_path, self.state() | {"model.inter_arch.crossnet.kernels.0": whole})
         assert_abundances(tables, BY_NAME)
         assert_sub_embeddings(tables, whole[K:, K:])
-        assert tables.notes == ("4 of 16 columns of its cross layers are of no table: the first ones",)
+        assert tables.notes == ("4 of 16 columns of its cross layers (the first ones) belong to no table",)
 
     def test_a_low_rank_is_multiplied_out(self, tmp_path: Path) -> None:
         left, right = torch.randn(3 * K, 5), torch.randn(5, 3 * K)
@@ -186,7 +186,10 @@ class TestTorchRec:
 
 
 def test_fuxictr_ffm(tmp_path: Path) -> None:
-    """Of N - 1 layers, a field takes number n for its n-th target but itself; the model is in no package."""
+    """With N - 1 layers, a field uses layer n for its n-th target other than itself.
+
+    No package has the model.
+    """
     layers = [{name: torch.randn(rows, K) for name, rows in zip(NAMES, D, strict=True)} for _ in range(2)]
     state = {
         f"embedding_layers.{n}.embedding_layer.embedding_layers.{name}.weight": E
@@ -217,11 +220,11 @@ class TestRuleOfThumb:
         tables = read(tmp_path, self.STATE)
         assert_abundances(tables, {"user_emb": TABLES[0], "item_embedding": TABLES[1]})
         assert set(tables.skipped) == {
-            "net.genre.weight (its name is not that of a table)",
-            "net.emb_proj.weight (its name is not that of a table)",
-            "net.user_bias_emb.weight (its name is not that of a table)",
+            "net.genre.weight (its name does not suggest a table)",
+            "net.emb_proj.weight (its name does not suggest a table)",
+            "net.user_bias_emb.weight (its name does not suggest a table)",
             "net.count_emb.weight (a single column)",
-            "net.tied_emb.weight (the same numbers as net.user_emb.weight)",
+            "net.tied_emb.weight (identical to net.user_emb.weight)",
             "net.steps (int64)",
         }
         assert tables.tables[0].keys == ("net.user_emb.weight",)
@@ -229,7 +232,7 @@ class TestRuleOfThumb:
     def test_tables_that_are_named(self, tmp_path: Path) -> None:
         tables = read(tmp_path, self.STATE, table="genre|_emb.weight", skip="user|count")
         assert_abundances(tables, {"genre": TABLES[2], "tied_emb": TABLES[0]})
-        assert "net.item_embedding.weight (not named by --table)" in tables.skipped
+        assert "net.item_embedding.weight (not selected by --table)" in tables.skipped
         assert "net.user_emb.weight (left out by --skip)" in tables.skipped
 
     def test_one_big_table_is_split(self, tmp_path: Path) -> None:
@@ -312,7 +315,7 @@ def test_figure_3_of_a_foreign_model(tmp_path: Path, collapse: Collapse) -> None
 
 
 class TestPickledModels:
-    """A model that was pickled whole: its class is not looked up, its tensors are read."""
+    """For a model that was pickled whole, tensors are read and its class is not imported."""
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -330,7 +333,7 @@ class TestPickledModels:
         assert_abundances(tables, dict(zip(("field_0", "field_1", "field_2"), TABLES, strict=True)))
 
     def test_a_state_dict_beside_a_class(self, tmp_path: Path) -> None:
-        """As RecBole writes it, whose configuration is an object of its own."""
+        """RecBole writes such files, with a configuration object."""
         state = {"token_embedding_table.embedding.weight": FUSED, "user_embedding.weight": TABLES[0]}
         tables = read(tmp_path, {"config": argparse.Namespace(seed=1), "state_dict": state}, SIZES)
         assert_abundances(tables, BY_NAME | {"user_embedding": TABLES[0]})
@@ -352,19 +355,19 @@ class TestPayloads:
         tables = load(path)
         assert tables.fields == ("user_emb",)
         name = f"{Path.touch.__module__}.{Path.touch.__qualname__}"  # pathlib._local from Python 3.13 on
-        assert tables.skipped == (f"payload (an object of {name}, which was not made)",)
+        assert tables.skipped == (f"payload (an object of {name}, which was not loaded)",)
         assert not (tmp_path / "ran").exists()
         torch.load(path, weights_only=False)
         assert (tmp_path / "ran").exists()
 
     def test_nothing_else_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(CollapseError, match="without a tensor"):
+        with pytest.raises(CollapseError, match="that holds no tensor"):
             load(written(tmp_path / "a.pt", {"payload": self.Payload(tmp_path / "ran")}))
         assert not (tmp_path / "ran").exists()
 
 
 def test_what_holds_itself_or_one_thing_in_many_places(tmp_path: Path) -> None:
-    """A walk over all paths through it would never end."""
+    """A walk along all paths would never end."""
     content: dict[str, Any] = {"user_emb": TABLES[0]}
     content["itself"] = content
     deep: list[Any] = []
@@ -380,11 +383,11 @@ def test_a_table_beside_field_aware_ones_is_told(tmp_path: Path) -> None:
     }
     tables = read(tmp_path, state, SIZES)
     assert tables.fields == NAMES
-    assert tables.skipped == ("extra_emb.weight (it is beside field-aware tables)",)
+    assert tables.skipped == ("extra_emb.weight (next to field-aware tables)",)
 
 
 def test_tables_that_are_not_read_deny_no_other(tmp_path: Path, collapse: Collapse) -> None:
-    """Each is named with its reason, the rest is measured, and the exit code is 2, unless --skip names it."""
+    """Each is named with its reason, the rest is measured, and the exit code is 2 unless --skip names it."""
     lost = {
         "int_emb": torch.zeros(9, 4, dtype=torch.int8),
         "complex_emb": torch.zeros(9, 4, dtype=torch.complex64),

@@ -1,4 +1,4 @@
-"""What a checkpoint's layout can say: tables and maps of different sizes and places."""
+"""Layouts of checkpoints: tables and field maps of different sizes and positions."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from collapse.measures.abundance import information_abundance
 
 @pytest.fixture
 def of_different_sizes() -> Checkpoint:
-    """Return a checkpoint of two fields of 3 and 2 columns a set, in tensors of their own, set by set."""
+    """Return a checkpoint with two fields of 3 and 2 columns per set, in separate tensors for each set."""
     generator = torch.Generator().manual_seed(0)
     shapes = {"a.0": (9, 3), "a.1": (9, 3), "b": (20, 7), "W.0": (5, 5), "W.1": (5, 5), "n.1": (2, 2)}
     places = [
@@ -66,11 +66,11 @@ def test_every_field_has_a_size_and_a_place_of_its_own(of_different_sizes: Check
     ("layout", "sentence"),
     [
         ({"tables": [0, 1, 2]}, r"'b' .*\[0\]"),
-        ({"rows": (0, 10)}, r"'a.0' .*\(9, 3\): rows 0 to 10"),
+        ({"rows": (0, 10)}, r"rows 0 to 10 .*'a.0' of shape \(9, 3\)"),
         ({"rows": (0, 8)}, "'a' .*9 .*8"),
         ({"maps": {"weight": "n.1"}}, r"'n.1' .*\(2, 2\).* \(5, 5\)"),
         ({"maps": {"factors": "W.0", "weight": "W.0"}}, r"'W.0' .*\(5, 5\).* \(2, 2\)"),
-        ({"maps": {}}, "both"),
+        ({"maps": {}}, "either a matrix or a selection"),
         ({"maps": {"columns": (((0, 3), None),)}}, "pair"),
         ({"maps": {"columns": (((0, 3), None), (None, (1, 3)))}}, "'b'"),
         ({"maps": {"weight": "W.0", "set": 2}}, "set 2"),

@@ -1,4 +1,4 @@
-"""`--fail-if` with `--baseline`: a pipeline fails on what got worse, and on nothing else."""
+"""`--fail-if` with `--baseline` fails only on what got worse."""
 
 import json
 from contextlib import suppress
@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def table(decades: float) -> Any:
-    """Return a table whose singular values fall by so many powers of ten."""
+    """Return a table whose singular values fall by a given number of powers of ten."""
     U, _ = np.linalg.qr(RANDOM.normal(size=(60, 8)))
     V, _ = np.linalg.qr(RANDOM.normal(size=(8, 8)))
     return U @ np.diag(np.logspace(0, -decades, 8)) @ V
@@ -68,8 +68,8 @@ def test_only_what_got_worse_fails(
     code, _, err = collapse("analyze", now, *words, "--baseline", baseline, "--allow-missing", "^gone$")
     assert code == 1
     compared, failed = err.splitlines()
-    assert compared == f"{baseline}: 3 fields compared, 1 new (new), 1 gone (gone)"
-    assert failed == f"{condition or f'further collapsed than in {baseline}'}: {', '.join(within)}"
+    assert compared == f"{baseline}: 3 fields compared, 1 new (new), 1 missing (gone)"
+    assert failed == f"{condition or f'collapsed further than in {baseline}'}: {', '.join(within)}"
     code, _, err = collapse("analyze", now, *words)
     if without is None:
         assert (code, "--baseline" in err) == (2, True)
@@ -78,7 +78,7 @@ def test_only_what_got_worse_fails(
 
 
 def test_nothing_got_worse(baseline: Path, tmp_path: Path, collapse: Collapse) -> None:
-    """The checkpoint of the baseline itself passes every gate, collapsed fields and all."""
+    """The baseline's own checkpoint passes every gate, with its collapsed fields."""
     words = ("analyze", tmp_path / "old.npz", "--baseline", baseline)
     assert collapse(*words)[0] == 0
     assert collapse(*words, "--fail-if", "ia_normalised < 0.3", "--fail-if", "ia_change < 0")[0] == 0
@@ -182,7 +182,7 @@ class TestLanguage:
         ],
     )
     def test_what_holds(self, condition: str, hits: list[str]) -> None:
-        """A field that is not judged never fails, and a number that is missing makes a comparison false."""
+        """A field that is not judged never fails, and comparisons with missing numbers are false."""
         assert failing(FIELDS, condition)["field"].tolist() == hits
 
     @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ class TestLanguage:
             ("ia == 'user'", "'user'"),
             ("ia < 'a' + 'b'", "'a'"),
             ("iaa < 1", "did you mean 'ia'"),
-            ("rows_trained < 3", "rows_trained is not known"),
+            ("rows_trained < 3", "rows_trained is unknown"),
             ("ia < < 3", "character 6"),
             ("ia", "true"),
             ("1 / 0 < ia", "zero"),
@@ -243,7 +243,7 @@ JUNK = st.recursive(
 def test_a_baseline_that_was_edited_by_hand(
     place: str, value: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Is read, or refused in a sentence."""
+    """It is read, or refused with a sentence."""
     field = {"field": "a", "degree": "collapsed", "ia_normalised": 0.1, "k99": 3}
     settings = {"rows": "all", "layer": 0}
     content: dict[str, Any] = {"fields": [field], "choices": settings}

@@ -1,4 +1,4 @@
-"""The gradient split of Section 4.1 sums to the gradient that autograd gives."""
+"""The gradient split of Section 4.1 sums to autograd's gradient."""
 
 from itertools import combinations
 from typing import Any
@@ -22,7 +22,7 @@ from tests.test_analysis import table_set
     seed=st.integers(0, 99),
 )
 def test_it_sums_to_autograds_gradient(cardinalities: list[int], K: int, B: int, seed: int) -> None:
-    """Under FM with the mean binary cross-entropy, for a batch in which the row occurs among others."""
+    """Under FM with the mean binary cross-entropy, for a batch in which a row occurs among others."""
     generator = np.random.default_rng(seed)
     E_1 = torch.from_numpy(generator.standard_normal((3, K))).requires_grad_()
     tables = {f"f{i}": generator.standard_normal((D, K)) for i, D in enumerate(cardinalities)}
@@ -44,7 +44,7 @@ def test_it_sums_to_autograds_gradient(cardinalities: list[int], K: int, B: int,
 
 
 def test_alpha_knows_nothing_of_sigma() -> None:
-    """Scaling the directions of a table changes sigma and leaves alpha, as the paper argues."""
+    """Scaling the directions of a table changes sigma but not alpha, as the paper argues."""
     generator = np.random.default_rng(0)
     U, V = np.linalg.qr(generator.standard_normal((700, 4))).Q, np.linalg.qr(generator.standard_normal((4, 4))).Q
     ids, residuals = generator.integers(700, size=50), generator.standard_normal(50)
@@ -72,7 +72,7 @@ def test_ids_outside_of_a_table_are_refused() -> None:
 
 
 class TestOverACheckpoint:
-    """Under FM, on a batch, the terms sum to the gradient that autograd gives."""
+    """Under FM, on a batch, the terms sum to autograd's gradient."""
 
     @pytest.mark.parametrize("sets", [1, 3])
     def test_it_sums_to_autograds_gradient(self, sets: int) -> None:
@@ -97,9 +97,9 @@ class TestOverACheckpoint:
         ("change", "message"),
         [
             ({"field": "beauty"}, "has no field 'beauty'"),
-            ({"row": 3}, "has 3 rows and no row 3"),
-            ({"ids": np.zeros((5, 2), int)}, "does not fit 3 fields"),
-            ({"ids": np.array([[0, 9, 0]] * 5)}, "outside of its table"),
+            ({"row": 3}, "has 3 rows, but no row 3"),
+            ({"ids": np.zeros((5, 2), int)}, "do not fit 3 fields"),
+            ({"ids": np.array([[0, 9, 0]] * 5)}, "is out of range"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, change: dict[str, Any], message: str) -> None:

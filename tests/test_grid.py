@@ -1,4 +1,4 @@
-"""A grid of a user's own: which runs it stands for, what it refuses, and a sweep of one."""
+"""A user's own grid: the runs in it, the errors, and a sweep."""
 
 import json
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_a_sweep_of_a_grid(small_data: Path, tmp_path: Path, collapse: Collapse)
     results = pd.read_csv(study / "results.csv")
     assert sorted(results["name"]) == ["dnn-2", "fm-2"]
     assert out.index("wrote") > out.index("test_auc")
-    assert "0 of them to be trained" in collapse("sweep", "--config", file, "--out", study)[1]
+    assert "0 of them to train" in collapse("sweep", "--config", file, "--out", study)[1]
     for words in (["8a", "--config", file], ["--config", file, "--repeats", 2], [], ["--config", tmp_path / "no"]):
         code, out, err = collapse("sweep", *words, "--out", study)
         assert (code, out, err.count("\n")) == (2, "", 1)

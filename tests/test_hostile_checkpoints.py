@@ -1,4 +1,4 @@
-"""Checkpoints that nobody should trust: whatever stands in them, one sentence or the same numbers."""
+"""Untrusted checkpoints, with any content: one sentence or the same numbers."""
 
 import copy
 import os
@@ -25,7 +25,7 @@ JUNK: list[Any] = [
 
 
 def leaves(content: Any, at: Leaf = ()) -> Iterator[Leaf]:
-    """Yield the place of every part of a content, the containers too."""
+    """Yield the path of every part of a content, containers included."""
     if at:
         yield at
     parts = dict(enumerate(content)) if isinstance(content, list | tuple) else content
@@ -34,7 +34,7 @@ def leaves(content: Any, at: Leaf = ()) -> Iterator[Leaf]:
 
 
 def replaced(content: Any, at: Leaf, value: Any) -> Any:
-    """Return a content with another value in one place."""
+    """Return a content with one value replaced."""
     if not at:
         return value
     key, *rest = at
@@ -57,7 +57,7 @@ def numbers(trained: dict[str, Path]) -> pd.DataFrame:
 
 
 def told(path: Path) -> pd.DataFrame | None:
-    """Diagnose a file and ask for all that is told of it; None where it is refused in a sentence."""
+    """Diagnose a file and use all of its texts; return None if it is refused with a sentence."""
     try:
         tables = load(path)
         found = diagnose(tables)
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_named(
 @pytest.mark.parametrize("value", JUNK, ids=range(len(JUNK)))
 def test_another_mark_is_another_file(at: str, value: Any, content: dict[str, Any], tmp_path: Path) -> None:
     torch.save({**content, at: value}, tmp_path / "a.pt")
-    sentence = "no checkpoint of this project" if at == "format" else "has checkpoint format|is damaged"
+    sentence = "not a checkpoint of this project" if at == "format" else "has checkpoint format|is damaged"
     with pytest.raises(CollapseError, match=sentence):
         load(tmp_path / "a.pt")
 
@@ -147,7 +147,7 @@ def test_tables_of_other_kinds_are_refused_by_name(kind: str, content: dict[str,
     torch.save(replaced(content, ("state_dict", "embedding.weight"), KINDS[kind]()), tmp_path / "a.pt")
     with pytest.raises(CollapseError) as error:
         load(tmp_path / "a.pt")
-    said = f"tensor 'embedding.weight' is {kind}, and a table or field map is one of float16, bfloat16, float32"
+    said = f"tensor 'embedding.weight' is {kind}, but tables and field maps must be float16, bfloat16, float32"
     assert said in str(error.value)
 
 
@@ -166,7 +166,7 @@ class TestDamage:
     def test_a_flipped_bit_is_noticed(
         self, trained: dict[str, Path], numbers: pd.DataFrame, tmp_path: Path, place: float, bit: int
     ) -> None:
-        """Or lies where nothing is read from: padding, and the archive's own words."""
+        """Unless it is in padding or in the archive's own records, which are not read."""
         content = bytearray(trained["dcnv2-4x2"].read_bytes())
         content[int(place * len(content))] ^= 1 << bit
         (tmp_path / "a.pt").write_bytes(content)
@@ -185,16 +185,16 @@ class TestDamage:
         code, out, err = collapse("analyze", path)
         record = largest.filename.partition("/")[2]
         assert (code, out) == (2, "")
-        assert f"{path} is damaged: the bytes of its record {record} do not give the checksum" in err
+        assert f"{path} is damaged: the record {record} does not match its checksum" in err
         assert collapse("analyze", path, "--no-verify")[0] == 0
 
     def test_a_tensor_larger_than_its_record(self, content: dict[str, Any], tmp_path: Path) -> None:
-        """Strides of zero would make terabytes of one number; what repeats itself is not read."""
+        """Strides of zero would make terabytes from one number, so repeated values are not read."""
         torch.save(
             replaced(content, ("state_dict", "embedding.weight"), torch.zeros(1, 1).expand(10**9, 8)),
             tmp_path / "a.pt",
         )
-        with pytest.raises(CollapseError, match="is expanded, with more numbers than it stores"):
+        with pytest.raises(CollapseError, match="is expanded: it has more numbers than it stores"):
             load(tmp_path / "a.pt")
 
     def test_a_content_that_holds_itself(self, content: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line against names that hold anything, output that cannot be written, and what no machine has."""
+"""The command line with arbitrary names, unwritable outputs and impossible requests."""
 
 import errno
 import fcntl
@@ -36,7 +36,7 @@ NAMES = ("\x1b[31mred\x07", "=cmd|' /C calc'!A0", "$x$ and $\\frac$")
 
 @pytest.fixture
 def odd(trained: dict[str, Path], tmp_path: Path) -> Path:
-    """Return a checkpoint whose names hold a terminal's words, a formula, and signs of mathematics."""
+    """Return a checkpoint whose names contain terminal commands, a formula, and mathematical signs."""
     path = tmp_path / "odd.pt"
     save_checkpoint(path, replace(load_checkpoint(trained["dcnv2-4"]), fields=NAMES))
     return path
@@ -63,7 +63,7 @@ class TestNames:
             assert not re.search(r"(^|,)\"?=", text, re.MULTILINE)
 
     def test_in_a_figure(self, odd: Path, tmp_path: Path, collapse: Collapse) -> None:
-        """Two dollar signs are no formula, and the table draws it again."""
+        """Two dollar signs do not make a formula, and the table draws the figure again."""
         code, _, err = collapse("analyze", odd, "--figure", "2", "--figure", "3")
         assert (code, err) == (0, "")
         display = display_of("2").from_csv(tmp_path / "figure-2.csv")
@@ -81,7 +81,7 @@ class TestNames:
 
     @given(st.lists(st.text(alphabet="=+-@'\t a1,\"", max_size=4), min_size=1))
     def test_cells_come_back_from_a_csv(self, cells: list[str]) -> None:
-        """But for those that began with ' and such a sign, which is what was put there."""
+        """Except for cells that began with ' and a formula sign, because the writer adds that '."""
         table = pd.DataFrame({"name": cells, "number": range(len(cells))})
         expected = [cell for cell in cells if not re.match(r"'[=+\-@\t]", cell)]
         table = table[table["name"].isin(expected)]
@@ -142,7 +142,7 @@ class TestLimits:
     ) -> None:
         code, out, err = collapse("train", "--data", small_data, "--out", tmp_path / "run", *words)
         assert (code, out) == (2, "")
-        assert re.search(r"takes [\d,.]+ GB of memory and [\d,.]+ GB are free: take a smaller", err)
+        assert re.search(r"takes [\d,.]+ GB of memory, but only [\d,.]+ GB are free: choose a smaller", err)
         assert not (tmp_path / "run").exists()
 
     def test_the_toy_experiment(self, tmp_path: Path, collapse: Collapse) -> None:
@@ -162,7 +162,7 @@ class TestLimits:
     def test_a_model_that_looks_at_numbers_as_it_is_made(
         self, tmp_path: Path, small_data: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Has no shapes alone: its tables are counted, and it trains."""
+        """It cannot be built from shapes alone, so its tables are counted, and it trains."""
         (tmp_path / "looks.py").write_text(
             "from collapse import Interaction\n"
             "import torch\n\n\n"
@@ -212,7 +212,7 @@ class TestCache:
 
     @pytest.fixture
     def lock(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileLock:
-        """Return the lock under which the data set is prepared; it has been prepared once."""
+        """Return the lock under which the data set is prepared; it was prepared once."""
         monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path))
         name = load.load_data(self.NAME).path.name
         return FileLock(tmp_path / f".{name}.lock", is_singleton=False)
@@ -220,7 +220,7 @@ class TestCache:
     def test_one_that_is_whole_is_opened_without_its_lock(
         self, lock: FileLock, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """As from a cache that cannot be written to."""
+        """For example from a cache that cannot be written to."""
         with lock:
             assert load.load_data(self.NAME).rows > 0
         assert capfd.readouterr().err == ""
@@ -297,7 +297,7 @@ def test_a_table_is_written_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["2>&-", "0<&-", "1>&-", "0<&- 1>&- 2>&-"])
 def test_closed_streams(closed: str, trained: dict[str, Path]) -> None:
-    """What is written goes nowhere; no file takes the place of a stream, and the code is that of the command."""
+    """Output is discarded, no opened file replaces a stream, and the exit code is the command's."""
     shell = f'"{sys.executable}" -m collapse analyze "{trained["dcnv2-4"]}" {closed}'
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert done.returncode == 0
@@ -307,7 +307,7 @@ def test_closed_streams(closed: str, trained: dict[str, Path]) -> None:
 
 
 def test_another_backend_of_matplotlib(trained: dict[str, Path], tmp_path: Path) -> None:
-    """No window is opened, so that whatever is asked for makes no difference."""
+    """No window opens, whatever backend the environment names."""
     words = [sys.executable, "-m", "collapse", "analyze", str(trained["dcnv2-4"]), "--figure", "2", "--out", "f"]
     done = subprocess.run(
         words, env={**os.environ, "MPLBACKEND": "foo"}, cwd=tmp_path, capture_output=True, check=False
@@ -336,14 +336,14 @@ def test_preparing_with_a_handful_of_open_files(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "Error: preparing a data set opens up to 32 files at a time and this process may open 24: "
+        "Error: preparing a data set opens up to 32 files at a time, but this process may open only 24: "
         "raise the limit with `ulimit -n 32`\n"
     )
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_a_panic_of_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: Collapse) -> None:
-    """It is no Exception, and comes where no more files can be opened."""
+    """A panic is not an Exception, and occurs when no more files can be opened."""
 
     def panic(*_: object, **__: object) -> None:
         raise pl.exceptions.PanicException("called `Result::unwrap()`: too many open files")
@@ -351,7 +351,7 @@ def test_a_panic_of_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coll
     (tmp_path / "t.csv").write_text("y,a\n" + "0,b\n1,c\n" * 30)
     monkeypatch.setattr(pl.DataFrame, "filter", panic)
     code, _, err = collapse("prepare", "table", tmp_path / "t.csv", "--label", "y", "-o", tmp_path / "data")
-    assert (code, err) == (2, "Error: Polars cannot go on: 'called `Result::unwrap()`: too many open files'\n")
+    assert (code, err) == (2, "Error: Polars failed: 'called `Result::unwrap()`: too many open files'\n")
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="nothing is closed to root")

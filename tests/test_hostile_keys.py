@@ -1,4 +1,4 @@
-"""One key of a file replaced by something else: the command does its work, or says what is wrong in a sentence."""
+"""If one key of a file is replaced, the command does its work or names the problem in a sentence."""
 
 import copy
 import json
@@ -23,11 +23,11 @@ JUNK: tuple[Any, ...] = (
     [None], {}, {"a": 1}, [[[]]], "x" * 10_000,
 )  # fmt: skip
 SAMPLED = 40
-"""Of a file, in the fast tests."""
+"""Changes per file in the fast tests."""
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to everything in a JSON file."""
+    """Yield the path of every value in a JSON file."""
     pairs = (
         content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     )
@@ -37,7 +37,7 @@ def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 
 def changes(content: Any, *, every: bool) -> Iterator[Any]:
-    """Yield the content with one thing replaced, or taken away."""
+    """Yield the content with one value replaced or removed."""
     # To compile a model takes minutes, and is no error.
     found = [(place, junk) for place in places(content) for junk in (*JUNK, places) if place[-1] != "compiled"]
     chosen = found if every else random.Random(0).sample(found, min(SAMPLED, len(found)))
@@ -55,7 +55,7 @@ def changes(content: Any, *, every: bool) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def made(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a run that was stopped, one that is finished, a data set and a study."""
+    """Return a folder with a stopped run, a finished run, a data set and a study."""
     from dataclasses import replace
 
     from collapse.training.models.registry import model_config
@@ -107,7 +107,7 @@ def test_a_replaced_key(file: str, every: bool, made: Path, tmp_path: Path, coll
 
 @pytest.mark.parametrize("settings", [MLPConfig, OptimiserConfig])
 def test_counts_that_no_program_can_hold(settings: type[Settings]) -> None:
-    """10^30 hidden units were a message of torch over twenty lines."""
+    """10^30 hidden units gave a message of torch over twenty lines."""
     counts = [item.name for item in settings_of(settings) if item.kind is int]
     assert counts
     for name in counts:

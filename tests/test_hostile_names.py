@@ -1,4 +1,4 @@
-"""Names of fields, models, data and files that hold anything: no traceback, no broken table, nothing half-made."""
+"""Arbitrary names of fields, models, data and files cause no traceback, no broken table and no partial file."""
 
 import csv
 import io
@@ -39,11 +39,11 @@ NAMES = {
 
 
 PRINTED = {"\x1b", "\x07", "\x08", "\r", "\0", "\u2028", "\ufeff", "\u202e"}
-"""What reaches no terminal."""
+"""Characters that must not reach a terminal."""
 
 
 def odd(source: Path, name: str, folder: Path) -> Path:
-    """Write a checkpoint whose model, data and first field have a name."""
+    """Write a checkpoint with the given name for its model, data and first field."""
     checkpoint, path = load_checkpoint(source), folder / "odd.pt"
     data = {**checkpoint.data, "name": name}
     save_checkpoint(path, replace(checkpoint, name=name, data=data, fields=(name, *checkpoint.fields[1:])))
@@ -52,7 +52,7 @@ def odd(source: Path, name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_in_a_checkpoint(kind: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse) -> None:
-    """As the name of the model, of its data and of a field."""
+    """As the name of the model, the data and a field."""
     name, path = NAMES[kind], odd(trained["dcnv2-4"], NAMES[kind], tmp_path)
     for words in (
         ("analyze", path),
@@ -85,7 +85,7 @@ def test_in_every_figure(kind: str, trained: dict[str, Path], tmp_path: Path) ->
 
 
 def cells(markdown: str) -> list[list[str]]:
-    """Return the text of a table's cells, as a reader of Markdown sees it."""
+    """Return the text of a table's cells as a Markdown reader shows it."""
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     rows: list[list[str]] = []
     for before, token in pairwise(tokens):
@@ -144,7 +144,7 @@ def test_a_path_that_is_too_long(tmp_path: Path, collapse: Collapse) -> None:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_in_the_header_of_a_table(kind: str, tmp_path: Path, collapse: Collapse) -> None:
-    """What is prepared can be opened and trained on; what is refused leaves nothing."""
+    """Prepared data can be opened and trained on, and refused data leaves no files."""
     name = NAMES[kind]
     with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
         rows: list[tuple[object, ...]] = [("y", name, "b"), *((n % 2, f"v{n % 7}", n % 5) for n in range(60))]

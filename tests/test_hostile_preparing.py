@@ -1,4 +1,4 @@
-"""Preparing beside other processes, after a kill, over a data set that is there, and from odd files."""
+"""Preparing next to other processes, after a kill, over an existing data set, and from unusual files."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def prepare(collapse: Collapse, source: Path, out: Path, *words: str) -> tuple[i
 
 @pytest.mark.parametrize("link", [False, True], ids=["inside", "by a link"])
 def test_a_source_inside_the_folder_is_not_replaced(link: bool, tmp_path: Path, collapse: Collapse) -> None:
-    """With the folder it would be gone."""
+    """It would be deleted with the folder."""
     out = tmp_path / "data"
     prepare(collapse, write_criteo(tmp_path / "train.txt"), out)
     inside = Path(shutil.move(tmp_path / "train.txt", out / "train.txt"))
@@ -35,7 +35,7 @@ def test_a_source_inside_the_folder_is_not_replaced(link: bool, tmp_path: Path, 
         (tmp_path / "link.txt").symlink_to(inside)
     before = inside.read_bytes()
     code, _, err = prepare(collapse, tmp_path / "link.txt" if link else inside, out, "--overwrite")
-    assert (code, f"lies in {out}, which would be replaced: move it" in err) == (2, True)
+    assert (code, f"is in {out}, which would be replaced: move it" in err) == (2, True)
     assert inside.read_bytes() == before
 
 
@@ -49,7 +49,7 @@ def test_of_two_at_once_one_is_refused(tmp_path: Path, collapse: Collapse) -> No
 
 
 def test_what_a_kill_leaves_the_next_clears(tmp_path: Path, collapse: Collapse) -> None:
-    """And leaves alone what another folder's writer is filling."""
+    """It leaves the temporary folders of other writers alone."""
     source, out = write_criteo(tmp_path / "train.txt"), tmp_path / "data"
     code = (
         "import os, signal, collapse.training.data.store.encoding as encode\n"
@@ -71,7 +71,7 @@ def test_the_sentence_about_a_folder_names_the_option(tmp_path: Path, collapse: 
     code, _, err = prepare(collapse, source, out)
     assert (code, err) == (
         2,
-        f"Error: {out} exists already: choose another folder, or add --overwrite to replace it\n",
+        f"Error: {out} already exists: choose another folder, or replace it with --overwrite\n",
     )
 
 
@@ -113,10 +113,10 @@ def test_a_byte_order_mark_is_left_out_and_told(tmp_path: Path, collapse: Collap
 
 @pytest.mark.parametrize("number", [-(2**63), -(2**63) + 1, -(2**63) - 1, 2**63])
 def test_integers_beyond_the_buckets_are_refused(number: int, tmp_path: Path, collapse: Collapse) -> None:
-    """V - 2 would wrap round to the largest of all."""
+    """V - 2 would overflow to the largest integer."""
     (tmp_path / "train.txt").write_text(criteo_line() + "\n" + criteo_line(I2=str(number)) + "\n")
     code, _, err = prepare(collapse, tmp_path / "train.txt", tmp_path / "data")
-    assert (code, f"line 2: column I2 holds '{number}', which is not a 64-bit integer" in err) == (2, True)
+    assert (code, f"line 2: column I2 has '{number}', which is not a 64-bit integer" in err) == (2, True)
 
 
 def test_the_smallest_integer_that_fits(tmp_path: Path, collapse: Collapse) -> None:
@@ -131,7 +131,7 @@ def test_commas_where_tabs_are_expected(tmp_path: Path, collapse: Collapse) -> N
     (tmp_path / "train.txt").write_text(criteo_line().replace("\t", ",") + "\n")
     code, _, err = prepare(collapse, tmp_path / "train.txt", tmp_path / "data")
     assert code == 2
-    assert "line 1: 1 column where 40" in err
+    assert "line 1: 1 column instead of 40" in err
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path, collapse: Collapse) -> None:

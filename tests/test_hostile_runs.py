@@ -1,4 +1,4 @@
-"""A state belongs to one run: what another run, an edit or damage left in a folder is refused in a sentence."""
+"""A state belongs to one run: files from other runs, edits and damage are refused with a sentence."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ def config(small_data: Path) -> RunConfig:
 
 
 class Enough(Exception):
-    """The run was to stop here."""
+    """Raised where a run must stop."""
 
 
 def stopped(config: RunConfig, folder: Path, epochs: int = 1) -> Path:
@@ -60,7 +60,7 @@ def folder(half: Path, tmp_path: Path) -> Path:
 
 
 def refusal(config: RunConfig, folder: Path) -> str:
-    """Resume, and return the sentence with which that is refused; what is in the folder stays."""
+    """Resume, check that the folder stays the same, and return the message of the refusal."""
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".pt", ".csv", ".json")}
     with pytest.raises(CollapseError) as error:
         Run(config, folder, "cpu").train(resume=True)
@@ -83,16 +83,16 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("file", ["last.pt", "best.pt"])
 def test_a_file_of_another_run(name: str, file: str, config: RunConfig, folder: Path, tmp_path: Path) -> None:
-    """With the same shapes."""
+    """Its tensors have the same shapes."""
     other: Any = OTHERS[name]
     stopped(replace(config, **other), tmp_path / "other")
     shutil.copy(tmp_path / "other" / file, folder / file)
     sentence = refusal(config, folder)
-    assert f"{folder / file} is of another run ({name} is " in sentence
+    assert f"{folder / file} is from another run ({name} is " in sentence
 
 
 def test_every_difference_is_named(config: RunConfig, folder: Path) -> None:
-    """Of an edited config.json, too: the weights followed the old settings."""
+    """Including an edited config.json: the weights follow the old settings."""
     plain = json.loads((folder / "config.json").read_text())
     plain["optimiser"]["learning_rate"] = 0.5
     plain["seeds"]["split"] = 7
@@ -103,7 +103,7 @@ def test_every_difference_is_named(config: RunConfig, folder: Path) -> None:
     for sentence in (asked, resumed):
         assert "optimiser.learning_rate is " in sentence
         assert "; seeds.split is " in sentence
-    assert f"{folder / 'last.pt'} is of another run" in resumed
+    assert f"{folder / 'last.pt'} is from another run" in resumed
 
 
 def test_a_configuration_that_is_gone(config: RunConfig, folder: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_configuration_that_is_gone(config: RunConfig, folder: Path) -> None:
 
 
 def test_the_same_data_by_another_path(config: RunConfig, folder: Path, small_data: Path, tmp_path: Path) -> None:
-    """Is the same data, and gives the same weights."""
+    """It gives the same weights."""
     other = Path(shutil.copytree(small_data, tmp_path / "elsewhere"))
     moved = replace(config, data=str(other))
     Run(moved, folder, "cpu").train(resume=True)
@@ -123,14 +123,14 @@ def test_the_same_data_by_another_path(config: RunConfig, folder: Path, small_da
 
 
 def test_data_that_is_edited_in_place(config: RunConfig, tmp_path: Path) -> None:
-    """A label turned round leaves every id and shape as it was."""
+    """A changed label leaves all ids and shapes the same."""
     data = write_small_data(tmp_path / "data", rows=1000)
     config = replace(config, data=str(data))
     folder = stopped(config, tmp_path / "run")
     labels = np.load(data / "labels.npy")
     labels[0] ^= 1
     np.save(data / "labels.npy", labels)
-    with pytest.raises(CollapseError, match="not what was written"):
+    with pytest.raises(CollapseError, match="has changed since it was written"):
         Run(config, folder, "cpu")
 
 
@@ -139,30 +139,30 @@ def _of_first(state: dict[str, Any], **changes: Any) -> None:
 
 
 STATES: dict[str, Change] = {
-    "exp_avg is torch.float32 of shape (0,), not torch.float32 of shape": lambda state: _of_first(
+    "exp_avg is torch.float32 of shape (0,) instead of torch.float32 of shape": lambda state: _of_first(
         state, exp_avg=torch.zeros(0)
     ),
     "exp_avg_sq is torch.float64 of shape": lambda state: _of_first(
         state, exp_avg_sq=state["optimiser"]["state"][0]["exp_avg_sq"].double()
     ),
-    "step is None of shape (), not torch.float32": lambda state: _of_first(state, step=3.0),
+    "step is None of shape () instead of torch.float32": lambda state: _of_first(state, step=3.0),
     "tensors are not step, exp_avg, exp_avg_sq": lambda state: state["optimiser"]["state"][0].pop("exp_avg"),
-    "has no state of": lambda state: state["optimiser"]["state"].pop(0),
+    "its optimiser does not have": lambda state: state["optimiser"]["state"].pop(0),
     "its optimiser has other settings": lambda state: state["optimiser"]["param_groups"][0].update(lr=9.0),
     "Expected `int`, got `str` - at `$.epochs_done`": lambda state: state.update(epochs_done="1"),
     "Expected `int` >= 0 - at `$.steps_done`": lambda state: state.update(steps_done=-1),
     "it is at step 99 of epoch 2": lambda state: state.update(steps_done=99),
     "Expected `float` <= 1.0 - at `$.best_auc`": lambda state: state.update(best_auc=2.0),
     "its losses_sum is nan": lambda state: state.update(losses_sum=float("nan")),
-    "its random is no state of random numbers": lambda state: state.update(random=torch.zeros(3)),
+    "its random is not a state of random numbers": lambda state: state.update(random=torch.zeros(3)),
     "missing required field `optimiser`": lambda state: state.pop("optimiser"),
-    "its best epoch is 5 of 1": lambda state: state.update(best_epoch=5),
+    "its best epoch is 5, but it has 1 epoch": lambda state: state.update(best_epoch=5),
 }
 
 
 @pytest.mark.parametrize("sentence", STATES)
 def test_a_state_of_other_shapes(sentence: str, config: RunConfig, folder: Path) -> None:
-    """The fused optimiser would run past the end of a tensor that is too short."""
+    """The fused optimiser would write past the end of a tensor that is too short."""
     last = load_checkpoint(folder / "last.pt")
     state: Any = copy.deepcopy(last.training_state)
     STATES[sentence](state)
@@ -234,7 +234,7 @@ def monitored(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def instead(path: Path, make: Callable[[Path], object]) -> None:
-    """Put something else in the place of a file."""
+    """Replace a file with something else."""
     path.unlink()
     make(path)
 
@@ -264,7 +264,7 @@ OF_TEXT = ("halved", "without its last row", "edited")
 def test_a_file_of_a_run_that_is_not_what_it_wrote(
     name: str, damage: str, config: RunConfig, monitored: Path, tmp_path: Path
 ) -> None:
-    """It is refused whether or not the resumed run asks for the monitor, and nothing is changed."""
+    """It is refused whether or not the resumed run uses the monitor, and nothing is changed."""
     folder = Path(shutil.copytree(monitored, tmp_path / "run"))
     DAMAGES[damage](folder / name)
     before = {path.name: path.lstat().st_mtime_ns for path in folder.iterdir()}
@@ -279,7 +279,7 @@ def test_a_file_of_a_run_that_is_not_what_it_wrote(
 def test_a_run_that_is_whole_goes_on_as_if_it_had_not_stopped(
     config: RunConfig, monitored: Path, tmp_path: Path
 ) -> None:
-    """Its tables are those of a run in one go; a monitor that is added later begins then."""
+    """Its tables equal those of an uninterrupted run, and a monitor that is added later starts then."""
     folder = Path(shutil.copytree(monitored, tmp_path / "run"))
     Run(config, folder, "cpu", monitors=MONITORED).train(resume=True)
     Run(config, tmp_path / "whole", "cpu", monitors=MONITORED).train()
@@ -291,7 +291,10 @@ def test_a_run_that_is_whole_goes_on_as_if_it_had_not_stopped(
 
 
 def test_a_best_epoch_that_comes_out_differently(config: RunConfig, tmp_path: Path) -> None:
-    """As on a GPU: saved as the best, then trained again with other numbers; what is told is what is tested."""
+    """For example on a GPU: the best epoch is saved, then trained again with other numbers.
+
+    The tested weights are reported.
+    """
     folder = stopped(config, tmp_path / "run", 1)
     saved = load_checkpoint(folder / "best.pt")
     # The best of epoch 2 was saved, the state of it was not.

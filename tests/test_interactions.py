@@ -1,6 +1,6 @@
-"""Every interaction is its formula, and what the paper proves of them holds.
+"""Every interaction equals its formula and has the properties that the paper proves.
 
-Shapes: B batch, N fields, K embedding size, M sets.
+B batch, N fields, K columns, M sets.
 """
 
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_every_registered_model_has_a_twin() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(B=st.integers(2, 5), N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
 def test_an_interaction_is_its_formula(variant: str, B: int, N: int, K: int, seed: int) -> None:
-    """Values of every stream, and gradients of input and parameters, equal the plain twin's."""
+    """Values of every stream, and gradients of input and parameters, equal those of a plain reference."""
     torch.manual_seed(seed)
     config = model_config(variant, embedding_size=K)
     interaction = perturbed(build_interaction(N, zero_dropout(config)))
@@ -121,7 +121,7 @@ def test_heads_divide_the_hidden_units() -> None:
 
 
 def test_the_fusion_starts_small_or_at_zero() -> None:
-    """Of standardised streams, z_1^T W_3 z_2 has the variance 2 at the start, whatever their size."""
+    """For standardised streams, z_1^T W_3 z_2 has variance 2 at the start, for any number of units."""
     torch.manual_seed(0)
     W_3 = BilinearFusion({}, FinalMLPConfig(hidden=300)).W_3
     assert W_3.std().item() == pytest.approx((2 / (300**2 + 1)) ** 0.5, rel=0.02)
@@ -146,7 +146,7 @@ def fields_of(e_BNC: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TestFieldPermutation:
-    """Fields in another order permute what belongs to a field and leave the rest alone."""
+    """A permutation of the fields permutes what belongs to single fields and changes nothing else."""
 
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_fm_has_no_order(self, N: int, K: int, seed: int) -> None:
@@ -178,7 +178,7 @@ class TestFieldPermutation:
     @pytest.mark.parametrize("model", ["dcnv2", "nfwfm"])
     @given(N=st.integers(2, 5), K=sizes, seed=st.integers(0, 99))
     def test_weights_of_pairs_permute_with_the_fields(self, model: str, N: int, K: int, seed: int) -> None:
-        """The permuted weights give of the permuted fields what the weights give of the fields."""
+        """Permuted weights and permuted fields give the same result."""
         torch.manual_seed(seed)
         config = model_config(model, embedding_size=K)
         interaction, other = (perturbed(build_interaction(N, config)).eval() for _ in range(2))
@@ -230,11 +230,11 @@ class TestFieldPermutation:
 
 
 class TestLinearInteractionsOfAllSets:
-    """Appendix E: without non-linearity, ME is SE with size M K up to a permutation and the factor 1 / M."""
+    """Appendix E: without non-linearity, ME equals SE with M K columns, up to order and the factor 1 / M."""
 
     @given(N=sizes, K=sizes, M=sizes, seed=st.integers(0, 99))
     def test_dnn(self, N: int, K: int, M: int, seed: int) -> None:
-        """The sets' features side by side are the features of E = [E^(1), ..., E^(M)] in another order."""
+        """The features of all sets together are the features of E = [E^(1), ..., E^(M)] in another order."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         one = build_interaction(N, model_config("dnn", embedding_size=K))
@@ -244,7 +244,7 @@ class TestLinearInteractionsOfAllSets:
 
     @given(N=sizes, K=sizes, M=sizes, H=sizes, seed=st.integers(0, 99))
     def test_projected_dnn(self, N: int, K: int, M: int, H: int, seed: int) -> None:
-        """With a linear projection a set, the mean over sets is the projection of size M K times 1 / M."""
+        """With a linear projection per set, the mean over sets is the projection of M K columns times 1 / M."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         projections = [nn.Linear(N * K, H, bias=False).double() for _ in range(M)]
@@ -256,7 +256,7 @@ class TestLinearInteractionsOfAllSets:
 
     @given(N=sizes, K=sizes, M=sizes, layers=st.integers(1, 3), seed=st.integers(0, 99))
     def test_dcnv2(self, N: int, K: int, M: int, layers: int, seed: int) -> None:
-        """ME is the SE of size M K whose W^(m,m') is W^(m) for m = m' and zero otherwise, at any depth."""
+        """ME equals SE with M K columns, where W^(m,m') is W^(m) for m = m' and zero otherwise, at any depth."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         sets = [
@@ -273,7 +273,7 @@ class TestLinearInteractionsOfAllSets:
 
     @given(N=st.integers(2, 5), K=sizes, M=sizes, seed=st.integers(0, 99))
     def test_fm(self, N: int, K: int, M: int, seed: int) -> None:
-        """FM has no projection: its mean over sets is the logit of size M K times 1 / M."""
+        """FM has no projection: its mean over sets is the logit for M K columns times 1 / M."""
         torch.manual_seed(seed)
         e_BNMK = torch.randn(3, N, M, K, dtype=torch.float64)
         fm = build_interaction(N, model_config("fm", embedding_size=K))
@@ -282,7 +282,7 @@ class TestLinearInteractionsOfAllSets:
 
 
 class TestParameterCounts:
-    """Hand counts at Criteo's shape: N = 39 fields, 1,080,000 rows of tables (Table 4)."""
+    """Counted by hand for Criteo's shape: N = 39 fields and 1,080,000 table rows (Table 4)."""
 
     N, rows, K, H = 39, 1_080_000, 10, 400
 
@@ -349,7 +349,7 @@ class TestParameterCounts:
 
 @pytest.mark.parametrize("name", [f"{model}{sets}" for model in MODELS for sets in ("-4", "-4x3")])
 def test_a_model_overfits_a_small_batch(name: str) -> None:
-    """Random labels of 32 different rows are learned by heart."""
+    """It memorises random labels of 32 different rows."""
     torch.manual_seed(0)
     ids_BN = torch.stack([torch.randperm(32) for _ in range(4)], dim=1).int()
     labels_B = torch.arange(32).remainder(2).float()
@@ -365,7 +365,7 @@ def test_a_model_overfits_a_small_batch(name: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_takes_bf16_products(model: str) -> None:
-    """Under autocast, loss and gradients are those of float32 up to bfloat16's precision."""
+    """Under autocast, loss and gradients equal those of float32 up to bfloat16's precision."""
     torch.manual_seed(0)
     network = MultiEmbeddingModel([9] * 4, zero_dropout(model_config(model, embedding_size=3, sets=2)))
     with torch.no_grad():
@@ -388,7 +388,7 @@ def test_a_model_takes_bf16_products(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @given(seed=st.integers(0, 99))
 def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
-    """M copies of an SE model are its ME model: the mean over sets changes nothing."""
+    """An ME model of M equal sets equals the SE model: the mean over sets changes nothing."""
     torch.manual_seed(seed)
     single = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3)).eval()
     multi = MultiEmbeddingModel([4, 5, 3], model_config(model, embedding_size=3, sets=3)).eval()
@@ -399,7 +399,7 @@ def test_equal_sets_give_what_one_set_gives(model: str, seed: int) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_tensor_of_a_step_has_all_pairs_and_all_directions(model: str) -> None:
-    """No activation grows as B N^2 K; an FFM embedding does by its nature."""
+    """No activation grows as B N^2 K. Only FFM's embeddings do, by definition."""
     N, K, B = 48, 16, 11
     network = MultiEmbeddingModel([9] * N, model_config(model, embedding_size=K))
     kept: list[int] = []

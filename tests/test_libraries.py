@@ -1,4 +1,4 @@
-"""Files that other libraries really wrote: every table is found, with the numbers that the library has."""
+"""Files written by other libraries: every table is found, with the library's numbers."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ def test_every_script_is_run() -> None:
 
 @pytest.fixture(scope="module", params=LIBRARIES)
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Return the family's name, and the folder of a file that the library wrote in a process of its own."""
+    """Return the family's name and the folder of a file that the library wrote in a separate process."""
     package, family = LIBRARIES[request.param]
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed: `pip install -e '.[libraries]'`")

@@ -1,4 +1,4 @@
-"""The faster library for float32 products is taken only where it is exact."""
+"""The faster library for float32 products is used only where it is exact."""
 
 import ctypes
 import platform
@@ -23,7 +23,7 @@ needs_the_switch = pytest.mark.skipif(
 @needs_the_switch
 @pytest.mark.parametrize("vendor", ["AuthenticAMD", "GenuineIntel", "unknown"])
 def test_products_inside_are_right_to_float32(vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the processor is, also one that would really compute in bfloat16."""
+    """On every processor, including those that would compute in bfloat16."""
     before = setting()
     monkeypatch.setattr(machine, "_vendor", lambda: vendor)
     with machine.fast_float32_products() as taken:
@@ -55,7 +55,7 @@ def test_an_exact_switch_is_kept_inside_alone(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library is asked")
 def test_freed_memory_is_kept_for_the_next_array() -> None:
-    """A second array, of 156 MB, faults in far fewer pages, whatever their size."""
+    """A second array of 156 MB causes far fewer page faults, for any page size."""
     script = (
         "import resource, sys, torch; from collapse.training.runs.machine import keep_freed_memory\n"
         "assert keep_freed_memory(keep=sys.argv[1] == 'keep')\n"

@@ -19,7 +19,7 @@ scored_labels = st.lists(
 
 @given(scored_labels)
 def test_auc_and_logloss_equal_scikit_learns(rows: list[tuple[int, float]]) -> None:
-    """Ties included, to 1e-12."""
+    """With ties, to 1e-12."""
     labels = np.array([label for label, _ in rows], dtype=np.uint8)
     logits = np.array([score for _, score in rows], dtype=np.float32)
     assert auc(labels, logits) == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
@@ -35,7 +35,7 @@ def test_auc_of_swapped_labels_is_the_complement(rows: list[tuple[int, float]]) 
 
 
 def test_auc_extremes() -> None:
-    """1 where every positive is above, 0.5 where all scores are equal, NaN with one class."""
+    """AUC is 1 if every positive has a higher score, 0.5 if all scores are equal, NaN with one class."""
     labels = np.array([0, 0, 1, 1], dtype=np.uint8)
     assert auc(labels, np.array([0.1, 0.2, 0.3, 0.4])) == 1
     assert auc(labels, np.zeros(4)) == 0.5

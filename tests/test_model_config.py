@@ -1,4 +1,4 @@
-"""Names derived from settings and parsed back."""
+"""Names are derived from settings and parsed back."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from collapse.training.runs.config import RunConfig, Seeds
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
-    """Draw a model and any of its settings, within their bounds."""
+    """Draw a model and any valid settings."""
     model = draw(st.sampled_from(model_names()))
     sets = draw(st.integers(1, 20))
     settings: dict[str, object] = {"embedding_size": draw(st.integers(1, 10_000)), "sets": sets}
@@ -60,7 +60,7 @@ def test_names(name: str, derived: str) -> None:
 
 
 def test_whatever_differs_shows_in_the_label_of_a_run() -> None:
-    """Layers, depth, variant, seeds; nothing that does not differ."""
+    """Layers, depth, variant and seeds are shown if they differ, and nothing else."""
     assert RunConfig().label == "dcnv2-10"
     config = RunConfig(model=model_config("dnn-10x2,depth=4"), seeds=Seeds(order=2), precision="bf16", epochs=3)
     assert config.label == "dnn-10x2,depth=4,precision=bf16,epochs=3,order_seed=2"

@@ -1,7 +1,4 @@
-"""The one model, its embedding and its dropout.
-
-Shapes: B batch, N fields, K embedding size, M sets.
-"""
+"""The model class, its embedding and its dropout. B batch, N fields, K columns, M sets."""
 
 from collections.abc import Sequence
 
@@ -19,7 +16,7 @@ from tests.sets import give_every_set
 
 
 class TestFusedEmbedding:
-    """One gather from one table is a lookup in every field's and set's own table."""
+    """One gather from the fused table equals a lookup in the table of each field and set."""
 
     cardinalities = (3, 1, 7)
 
@@ -32,7 +29,7 @@ class TestFusedEmbedding:
         return torch.tensor([[2, 0, 6], [0, 0, 6], [2, 0, 0], [2, 0, 6]], dtype=torch.int32)
 
     def test_values_and_gradients(self) -> None:
-        """Also of two batches, whose gradients add up; the tensor that was given gets what autograd would."""
+        """Gradients of two batches add up, and the given tensor gets the same gradient as from autograd."""
         torch.manual_seed(0)
         embedding = FusedEmbedding(self.cardinalities, [4], sets=2)
 
@@ -64,7 +61,7 @@ class TestFusedEmbedding:
         assert not kept.any()
 
     def test_hooks_and_autograd_grad_see_the_gradient(self) -> None:
-        """Whatever `weight.grad` holds from before."""
+        """For any earlier content of `weight.grad`."""
         embedding = FusedEmbedding(self.cardinalities, [4], sets=1)
         embedding.weight.grad = torch.ones_like(embedding.weight)
         seen: list[Tensor] = []
@@ -117,7 +114,7 @@ class TestMultiEmbeddingModel:
     """The ME form of Section 5.1."""
 
     def test_one_set_is_the_plain_baseline(self) -> None:
-        """With M = 1: crosses, then an MLP 400-400-1 with batch normalisation, ReLU and dropout."""
+        """With M = 1, the model is: crosses, then an MLP 400-400-1 with batch normalisation, ReLU and dropout."""
         torch.manual_seed(0)
         model = MultiEmbeddingModel([4, 5], model_config(embedding_size=3, hidden=7)).eval()
         ids_BN = torch.tensor([[0, 4], [3, 1]], dtype=torch.int32)
@@ -130,7 +127,7 @@ class TestMultiEmbeddingModel:
         assert [layer.out_features for layer in plain.modules() if isinstance(layer, nn.Linear)] == [7, 7, 1]
 
     def test_sets_are_averaged_before_the_tower(self) -> None:
-        """M equal sets give what one of them gives."""
+        """M equal sets give the result of one."""
         torch.manual_seed(0)
         config = model_config(embedding_size=3, hidden=7)
         single = MultiEmbeddingModel([4, 5], config).eval()
@@ -140,7 +137,7 @@ class TestMultiEmbeddingModel:
         torch.testing.assert_close(multi(ids_BN), single(ids_BN))
 
     def test_parameter_count_on_criteo(self) -> None:
-        """The hand count of DCNv2 at Criteo's shape; embeddings hold above 92 % (Appendix A)."""
+        """Counted by hand for DCNv2 at Criteo's shape, where embeddings hold over 92 % (Appendix A)."""
         with torch.device("meta"):
             model = MultiEmbeddingModel([27_692] * 38 + [27_704], model_config())
         width = 39 * 10

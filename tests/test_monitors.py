@@ -1,4 +1,4 @@
-"""Monitors look along the training, change nothing, and survive a resume."""
+"""Monitors measure during training, change nothing, and survive a resume."""
 
 import subprocess
 import sys
@@ -129,7 +129,7 @@ def test_tensorboard_that_is_not_there_is_refused_first(
 
 
 def test_the_peak_is_that_of_what_is_watched() -> None:
-    """An array that was there before does not count, one that comes and goes does; in a process of its own."""
+    """An array from before does not count, and a temporary one does. Measured in a separate process."""
     program = """
 import numpy, torch
 from collapse.training.runs.memory import PeakMemory
@@ -145,7 +145,7 @@ print(first, peak.read()["process"], peak.read()["gpu"])
 
 
 def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
-    """Of DCNv2 at every look; of a model without projections nothing is kept."""
+    """DCNv2 is measured every time, and a model without projections never."""
     Run(config, tmp_path / "dcnv2", "cpu", monitors=[PatternsMonitor()]).train()
     frame = interaction_patterns(tmp_path / "dcnv2" / "last.pt")
     last = dynamics(tmp_path / "dcnv2").iloc[-1]
@@ -159,7 +159,7 @@ def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Pat
 
 
 def test_a_table_of_zeros_does_not_end_a_training(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
-    """Weight decay leaves such a table of a field that gets no gradient; its adjusted abundance is below 0."""
+    """Weight decay gives such a table for a field without gradients. Its adjusted abundance is below 0."""
     Run(config, tmp_path, "cpu").train()
     checkpoint = load_checkpoint(tmp_path / "last.pt")
     for tensor in checkpoint.state_dict.values():

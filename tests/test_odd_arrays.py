@@ -1,4 +1,4 @@
-"""What is passed for a table: each is measured, or refused in a sentence that says what to pass."""
+"""Objects passed as tables are measured, or refused with a sentence that says what to pass."""
 
 import warnings
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_what_is_not_a_table_gets_a_sentence(kind: str, function: str) -> None:
     "kind", [kind for kind in REFUSED if REFUSED[kind][1] in ("fill them first", "toarray", "to_dense")]
 )
 def test_a_table_by_name_is_not_left_out_in_silence(kind: str) -> None:
-    with pytest.raises(CollapseError, match="cannot take the table 'a' from"):
+    with pytest.raises(CollapseError, match="cannot read the table 'a' from"):
         collapse.diagnose({"a": REFUSED[kind][0](), "b": E})
 
 

@@ -1,4 +1,4 @@
-"""The difference between two models on the same rows, with the error of the rows."""
+"""The difference between two models on the same rows, with its sampling error."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def drawn(n: int, seed: int, levels: int = 1000) -> tuple[NDArray[np.uint8], NDA
 
 @given(n=st.integers(4, 200), seed=st.integers(0, 999), levels=st.sampled_from([1, 10, 1000]))
 def test_weights_are_repeated_rows(n: int, seed: int, levels: int) -> None:
-    """With ties, as scikit-learn has it."""
+    """With ties, as in scikit-learn."""
     labels, logits = drawn(n, seed, levels)
     weights = np.random.default_rng(seed + 1).integers(0, 3, n)
     weights[:2] = 1
@@ -33,7 +33,7 @@ def test_weights_are_repeated_rows(n: int, seed: int, levels: int) -> None:
 
 @given(seed=st.integers(0, 99))
 def test_the_same_predictions_do_not_differ(seed: int) -> None:
-    """Nor do those whose order is the same, in AUC."""
+    """Nor do predictions in the same order, in AUC."""
     labels, logits = drawn(300, seed)
     before = Predictions(labels=labels, logits=logits)
     same = paired_differences(before, before, resamples=20)
@@ -60,7 +60,7 @@ def test_the_value_is_that_of_all_rows_and_swaps_its_sign() -> None:
 
 @pytest.mark.slow
 def test_the_interval_covers_what_it_says() -> None:
-    """Of two models that are equally good: 95 %, within three standard errors of 400 studies."""
+    """For two equally good models: 95 %, within three standard errors of 400 studies."""
     covered = 0
     for seed in range(400):
         random = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ class TestFiles:
                 read_predictions(tmp_path / "test.npz")
 
     def test_a_run_keeps_them(self, trained: dict[str, Path]) -> None:
-        """Their AUC is that of the manifest, but for the rounding of logits."""
+        """Their AUC is that of the manifest, up to the rounding of logits."""
         folder = trained["dcnv2-4"].parent
         found = read_predictions(folder / "test.npz")
         manifest = json.loads((folder / "manifest.json").read_text())

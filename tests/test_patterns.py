@@ -1,4 +1,4 @@
-"""Interaction patterns, distances from unitary maps, and how far sets differ."""
+"""Interaction patterns, distances from unitary projections, and differences between sets."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.test_analysis import table_set
 
 
 class TestUnitaryDistance:
-    """0 on multiples of unitary maps alone."""
+    """It is 0 only for multiples of unitary matrices."""
 
     @given(K=st.integers(1, 6), scale=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
     def test_extremes(self, K: int, scale: float, seed: int) -> None:
@@ -35,7 +35,7 @@ class TestUnitaryDistance:
 
 
 class TestDivergence:
-    """From 0 for one pattern to sqrt(M - 1) for patterns without a common pair."""
+    """From 0 for equal patterns to sqrt(M - 1) for patterns without a common pair."""
 
     def test_extremes(self) -> None:
         one = np.random.default_rng(0).uniform(1, 2, (3, 3))

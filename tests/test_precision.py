@@ -1,4 +1,4 @@
-"""The noise floor of a type is what rounding to it does, and the rank rule stands on it."""
+"""The noise floor of a dtype describes its rounding, and the rule for the rank uses it."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ TYPES = [torch.bfloat16, torch.float16, torch.float32]
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize(("D", "K"), [(200, 200), (5000, 16), (100, 3)])
 def test_rounding_leaves_that_noise(dtype: torch.dtype, D: int, K: int) -> None:
-    """Its measured spectral norm is below the formula's, and within a factor of two."""
+    """The spectral norm of the noise is below the formula, and within a factor of two."""
     E = np.random.default_rng(0).standard_normal((D, K))
     rounded = torch.from_numpy(E).to(dtype).double().numpy()
     measured = np.linalg.norm(rounded - E, 2)
@@ -40,7 +40,7 @@ def test_rounding_leaves_that_noise(dtype: torch.dtype, D: int, K: int) -> None:
     seed=st.integers(0, 99),
 )
 def test_the_rank_survives_rounding(D: int, K: int, rank: int, low: float, dtype: torch.dtype, seed: int) -> None:
-    """A table of a known rank has it in every type, while its smallest direction stands above the noise."""
+    """A table of known rank has that rank in every dtype if its smallest direction is above the noise."""
     R = min(D, K)
     rank = min(rank, R)
     sigma = np.where(np.arange(R) < rank, np.geomspace(1, 10**-low, R), 0)
@@ -51,7 +51,7 @@ def test_the_rank_survives_rounding(D: int, K: int, rank: int, low: float, dtype
 
 
 def test_true_directions_of_long_tables_count() -> None:
-    """At D = 10^6 in float32, where max(D, K) eps sigma_1 is 12 % of sigma_1."""
+    """At D = 10^6 in float32, max(D, K) eps sigma_1 is 12 % of sigma_1."""
     sigma = np.array([1.0, 0.5, 1e-2, 1e-3, 1e-5])
     assert numerical_rank(sigma, 10**6, 5, eps=machine_epsilon(np.float32)) == 5
     assert np.count_nonzero(sigma > 10**6 * machine_epsilon(np.float32)) == 2
@@ -60,7 +60,7 @@ def test_true_directions_of_long_tables_count() -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4, 1e-5, 1e-6])
 def test_the_rank_is_that_of_the_table_at_every_scale(dtype: torch.dtype, size: float) -> None:
-    """Also where entries are below the least normal number of float16, 6e-5."""
+    """Including entries below 6e-5, the smallest normal number of float16."""
     random = np.random.default_rng(0)
     exact = size / 5**0.5 * random.standard_normal((3000, 5)) @ random.standard_normal((5, 64))
     found = diagnose(torch.from_numpy(exact).to(dtype)).iloc[0]

@@ -1,4 +1,4 @@
-"""Working ahead: the same items in the same order, and the same exceptions."""
+"""Prefetching gives the same items in the same order, and the same exceptions."""
 
 import threading
 from collections.abc import Iterator

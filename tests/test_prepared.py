@@ -1,4 +1,4 @@
-"""The prepared data set: what the encoder writes and what `open_prepared` refuses."""
+"""Prepared data sets: what the encoder writes and what `open_prepared` refuses."""
 
 import json
 import tempfile
@@ -40,7 +40,7 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def slow_twin(column: list[str | None], min_count: int) -> tuple[list[int], list[tuple[str | None, int]]]:
-    """Encode a column by plain dictionaries."""
+    """Encode a column with plain dictionaries."""
     texts = [text or "" for text in column]
     kept = [item for item in Counter(texts).items() if item[1] >= min_count]
     kept.sort(key=lambda item: (-item[1], item[0]))
@@ -128,7 +128,7 @@ def test_the_data_hash_sees_a_change_of(rows: Rows, labels: list[int], min_count
 
 
 def test_a_minimum_count_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CollapseError, match="minimum count"):
+    with pytest.raises(CollapseError, match="min_count must be at least 1"):
         prepare(tmp_path / "data", ROWS, LABELS, min_count=0)
     assert list(tmp_path.iterdir()) == []
 
@@ -136,7 +136,7 @@ def test_a_minimum_count_below_one_is_refused(tmp_path: Path) -> None:
 def test_only_a_prepared_data_set_is_overwritten(tmp_path: Path) -> None:
     prepare(tmp_path / "data", ROWS, LABELS, min_count=1)
     before = content(tmp_path / "data")
-    with pytest.raises(CollapseError, match="exists already"), new_prepared(tmp_path / "data"):
+    with pytest.raises(CollapseError, match="already exists"), new_prepared(tmp_path / "data"):
         pass
     with new_prepared(tmp_path / "data", overwrite=True) as folder:
         (folder / "schema.json").write_text("{}")
@@ -169,35 +169,44 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no JSON": (lambda d: (d / "schema.json").write_text("{"), "schema.json is not a JSON file"),
     "later version": (
         lambda d: put(d / "schema.json", "format_version", 9),
-        "schema.json has format version 9 where this release reads version 1: prepare the data set again",
+        "schema.json has format version 9, but this release reads version 1: prepare the data set again",
     ),
-    "bad field": (lambda d: put(d / "schema.json", "fields", [{}]), "schema.json lacks the key 'name'"),
+    "bad field": (lambda d: put(d / "schema.json", "fields", [{}]), "schema.json has no key 'name'"),
     "no fields": (lambda d: put(d / "schema.json", "fields", []), "fields"),
     "a text for rows that were left out": (
         lambda d: put(d / "manifest.json", "skipped", {"rows": "x"}),
         "manifest.json is damaged",
     ),
     "text for fields": (lambda d: put(d / "schema.json", "fields", [1]), "schema.json is damaged"),
-    "no data hash": (lambda d: (d / "manifest.json").write_text('{"rows": 6}'), "lacks the key 'data_hash'"),
-    "manifest a number": (lambda d: (d / "manifest.json").write_text("3"), "manifest.json lacks the key 'rows'"),
-    "other rows": (lambda d: put(d / "manifest.json", "rows", 7), r"ids.npy holds int32 of shape \(6, 2\) where"),
-    "cut ids": (lambda d: (d / "ids.npy").write_bytes((d / "ids.npy").read_bytes()[:-4]), "not a whole .npy file"),
-    "empty ids": (lambda d: (d / "ids.npy").write_bytes(b""), "ids.npy is not a whole .npy file"),
-    "wide ids": (lambda d: np.save(d / "ids.npy", np.zeros((6, 2), np.int64)), "ids.npy holds int64 of shape"),
+    "no data hash": (lambda d: (d / "manifest.json").write_text('{"rows": 6}'), "has no key 'data_hash'"),
+    "manifest a number": (lambda d: (d / "manifest.json").write_text("3"), "manifest.json has no key 'rows'"),
+    "other rows": (
+        lambda d: put(d / "manifest.json", "rows", 7),
+        r"ids.npy must hold .* holds int32 of shape \(6, 2\)",
+    ),
+    "cut ids": (
+        lambda d: (d / "ids.npy").write_bytes((d / "ids.npy").read_bytes()[:-4]),
+        "not a complete .npy file",
+    ),
+    "empty ids": (lambda d: (d / "ids.npy").write_bytes(b""), "ids.npy is not a complete .npy file"),
+    "wide ids": (
+        lambda d: np.save(d / "ids.npy", np.zeros((6, 2), np.int64)),
+        "ids.npy must hold .* but holds int64 of shape",
+    ),
     "Fortran ids": (lambda d: np.save(d / "ids.npy", np.zeros((6, 2), np.int32, order="F")), "in C order"),
     "short labels": (
         lambda d: np.save(d / "labels.npy", np.zeros(5, np.uint8)),
-        "labels.npy holds uint8 of shape",
+        "labels.npy must hold .* but holds uint8 of shape",
     ),
     "label 2": (
         lambda d: np.save(d / "labels.npy", np.array([0, 1, 0, 2, 0, 0], np.uint8)),
-        "labels.npy holds label 2 at row 3, which is neither 0 nor 1",
+        "row 3 .*labels.npy has label 2, which is neither 0 nor 1",
     ),
     "id too large": (
         lambda d: replace_ids(d, 5, 1, 120),
-        "field 'mark' of .*ids.npy holds id 120 at row 5, but its vocabulary has 4 rows: prepare the",
+        "row 5 of .*ids.npy has id 120 for field 'mark', but its vocabulary has 4 rows: prepare the",
     ),
-    "id negative": (lambda d: replace_ids(d, 0, 0, -1), "field 'letter' of .* holds id -1 at row 0, but"),
+    "id negative": (lambda d: replace_ids(d, 0, 0, -1), "row 0 of .* has id -1 for field 'letter', but"),
 }
 
 
@@ -217,7 +226,7 @@ def test_ids_are_checked_in_every_chunk(tmp_path: Path, monkeypatch: pytest.Monk
     prepare(tmp_path / "data", ROWS, LABELS, min_count=1)
     replace_ids(tmp_path / "data", 4, 0, 9)
     monkeypatch.setattr("collapse.training.data.store.prepared.CHUNK_ROWS", 2)
-    with pytest.raises(CollapseError, match="'letter' .*9.*row 4"):
+    with pytest.raises(CollapseError, match="row 4 .* 9 .*'letter'"):
         open_prepared(tmp_path / "data")
 
 

@@ -1,4 +1,4 @@
-"""The random baseline: the bidiagonal draw has the law of a plain one, and of Bartlett's factor."""
+"""The random baseline: the bidiagonal draw has the distribution of a plain one, and of Bartlett's factor."""
 
 import tracemalloc
 
@@ -18,7 +18,7 @@ from collapse.measures.random_matrix import (
 
 
 def plain_draws(D: int, K: int, draws: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.floating]]:
-    """Decompose whole random matrices: the slow twin."""
+    """Decompose complete random matrices: the slow reference."""
     matrices = np.random.default_rng(seed).standard_normal((draws, D, K))
     return abundance_of_spectrum(np.linalg.svd(matrices, compute_uv=False))
 
@@ -26,7 +26,7 @@ def plain_draws(D: int, K: int, draws: int, seed: int) -> np.ndarray[tuple[int, 
 @given(D=st.integers(1, 60), K=st.integers(1, 12))
 @settings(max_examples=settings().max_examples // 2)
 def test_its_mean_is_that_of_plain_draws(D: int, K: int) -> None:
-    """Within five standard errors of the difference, D < K included."""
+    """Within five standard errors of the difference, including D < K."""
     draws = 400
     plain = plain_draws(D, K, draws, seed=1)
     error = plain.std() * np.sqrt(2 / draws)
@@ -34,7 +34,7 @@ def test_its_mean_is_that_of_plain_draws(D: int, K: int) -> None:
 
 
 def test_the_whole_spectrum_has_the_law_of_plain_draws() -> None:
-    """Each mean singular value within five standard errors."""
+    """Each mean singular value agrees within five standard errors."""
     draws, D, K = 2000, 30, 5
     plain = np.linalg.svd(np.random.default_rng(3).standard_normal((draws, D, K)), compute_uv=False)
     ours = np.stack(list(random_spectra(D, K, draws=draws, seed=4)))
@@ -44,7 +44,10 @@ def test_the_whole_spectrum_has_the_law_of_plain_draws() -> None:
 
 @pytest.mark.parametrize(("D", "K"), [(100_000, 20), (40, 40), (7, 3)])
 def test_it_has_the_law_of_bartletts_factor(D: int, K: int) -> None:
-    """Means and spreads of all singular values; the factor needs no D rows, so long tables are tried too."""
+    """Means and spreads of all singular values agree.
+
+    The factor needs no D rows, so long tables are tested too.
+    """
     draws = 600
     generator = np.random.default_rng(5)
     factors = np.triu(generator.standard_normal((draws, K, K)), 1)
@@ -80,12 +83,12 @@ class TestWeightedRows:
         assert weighted_random_abundance(weights, 3) == weighted_random_abundance(weights[:30], 3)
 
     def test_nothing_to_draw_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="cannot be drawn"):
+        with pytest.raises(ValueError, match="at least 1 and some weight positive"):
             weighted_random_abundance(np.zeros(3), 2)
 
 
 def test_memory_does_not_grow_with_the_draws() -> None:
-    """K = 4096 takes no (K, K) matrix, however many draws there are."""
+    """K = 4096 needs no (K, K) matrix, for any number of draws."""
     tracemalloc.start()
     for _ in random_spectra(10_000, 2000, draws=3, seed=0):
         pass
@@ -102,7 +105,7 @@ def test_band_bounds_and_symmetry(D: int, K: int, seed: int) -> None:
 
 
 def test_extremes() -> None:
-    """1 for a single row or column, near min(D, K) where the sizes are far apart."""
+    """It is 1 for a single row or column, and near min(D, K) if D and K are very different."""
     assert random_abundance(1, 9).mean == pytest.approx(1)
     assert random_abundance(9, 1).mean == pytest.approx(1)
     assert random_abundance(10**7, 10).mean == pytest.approx(10, rel=1e-2)
@@ -110,13 +113,13 @@ def test_extremes() -> None:
 
 @pytest.mark.parametrize(("D", "K", "draws"), [(0, 3, 4), (3, 0, 4), (3, 3, 0)])
 def test_nothing_to_draw_is_refused(D: int, K: int, draws: int) -> None:
-    with pytest.raises(ValueError, match="cannot be drawn"):
+    with pytest.raises(ValueError, match="draws must be at least 1"):
         random_abundance(D, K, draws=draws)
 
 
 @pytest.mark.parametrize(("D", "K"), [(3, 2), (4, 40), (30, 5), (500, 12)])
 def test_the_interval_covers_what_it_says(D: int, K: int) -> None:
-    """Of random matrices 95 % lie in it and 1 % below the 1st percentile, over the draws of many seeds."""
+    """Of random matrices, 95 % are inside and 1 % are below the 1st percentile, over the draws of many seeds."""
     seeds, each = 60, 50
     bounds = [random_abundance(D, K, draws=199, seed=seed) for seed in range(seeds)]
     fresh = plain_draws(D, K, seeds * each, seed=10**6).reshape(seeds, each)
@@ -129,7 +132,7 @@ def test_the_interval_covers_what_it_says(D: int, K: int) -> None:
 
 @pytest.mark.parametrize(("D", "K"), [(9, 9), (9, 40), (12, 60), (40, 9), (60, 12), (40, 40), (100, 2), (1000, 5)])
 def test_the_mean_of_one_shape_gives_that_of_others(D: int, K: int) -> None:
-    """Within 1.5 % of IA - 1 where the formula is used, from a half of the rows to twice as many."""
+    """Where the formula is used, from half the rows to twice as many, its error is within 1.5 % of IA - 1."""
     known = RandomMean(mean=random_abundance(D, K, draws=2000).mean, D=D, K=K, seed=0)
     for rows, columns in ((D - 1, K), (D - 1, K - 1), (D // 2, K), (2 * D, K)):
         if min(rows, columns) >= 2:

@@ -1,4 +1,4 @@
-"""The README's commands do what they promise."""
+"""The README's commands work as it says."""
 
 import os
 import re
@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def command(name: str) -> str:
-    """Return the block of shell behind a mark."""
+    """Return the shell commands after a marker."""
     found = re.search(rf"<!-- {name} -->\n```sh\n(.*?)```", README, re.DOTALL)
     assert found is not None
     return found.group(1)
@@ -31,7 +31,7 @@ def python_examples(text: str = README) -> list[str]:
 
 @pytest.mark.install
 def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
-    """Install, make the whole paper small, in which collapse shows; then one model at the paper's settings."""
+    """Install, train the smallest study, where collapse is visible, then one model with the paper's settings."""
     copy = tmp_path / "copy"
     ignored = shutil.ignore_patterns(".git", ".venv", ".*cache*", "__pycache__", "dist", "build")
 
@@ -85,7 +85,7 @@ def test_the_main_command_works_in_a_fresh_environment(tmp_path: Path) -> None:
 def test_the_model_of_ones_own_trains(
     small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the words that the README uses."""
+    """With the commands in the README."""
     (own,) = (example for example in python_examples(OWN) if "class Pooled" in example)
     (tmp_path / "mine.py").write_text(own)
     monkeypatch.chdir(tmp_path)

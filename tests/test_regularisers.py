@@ -1,7 +1,4 @@
-"""The penalties of Evidence III and of Figure 10.
-
-Shapes: N fields, K embedding size, M sets.
-"""
+"""The penalties of Evidence III and of Figure 10. N fields, K columns, M sets."""
 
 import pytest
 import torch
@@ -19,7 +16,7 @@ sizes = st.integers(1, 4)
 
 
 def unitary_multiples(N: int, K: int) -> tuple[Tensor, Tensor]:
-    """Return a matrix whose every block is sqrt(lambda_ij) times an orthogonal matrix, and lambda."""
+    """Return a matrix whose blocks are sqrt(lambda_ij) times orthogonal matrices, and lambda."""
     lambda_NN = torch.rand(N, N, dtype=torch.float64) + 0.1
     U_NNKK = torch.linalg.qr(torch.randn(N, N, K, K, dtype=torch.float64)).Q
     blocks = lambda_NN.sqrt()[..., None, None] * U_NNKK
@@ -35,7 +32,7 @@ def test_unitary_multiples_cost_nothing(N: int, K: int, seed: int) -> None:
 
 @given(N=sizes, K=st.integers(2, 4), seed=st.integers(0, 99), size=st.floats(1e-3, 1))
 def test_anything_else_costs(N: int, K: int, seed: int, size: float) -> None:
-    """Also one changed entry of one block, and a wrong lambda."""
+    """One changed entry of one block, or a wrong lambda, is enough."""
     torch.manual_seed(seed)
     W, lambda_NN = unitary_multiples(N, K)
     changed = W.clone()
@@ -47,7 +44,7 @@ def test_anything_else_costs(N: int, K: int, seed: int, size: float) -> None:
 
 @given(N=sizes, K=sizes, seed=st.integers(0, 99))
 def test_the_penalty_is_its_formula(N: int, K: int, seed: int) -> None:
-    """Pair after pair; with lambda = 1 it is that of W W^T too, which the paper's code has."""
+    """Computed pair by pair. With lambda = 1 it equals the penalty of W W^T, which the paper's code has."""
     torch.manual_seed(seed)
     W, lambda_NN = torch.randn(N * K, N * K, dtype=torch.float64), torch.rand(N, N, dtype=torch.float64)
     one = torch.eye(K, dtype=torch.float64)
@@ -69,7 +66,7 @@ def test_gradients_agree_with_finite_differences(N: int, K: int, M: int, seed: i
 
 @given(N=sizes, K=sizes, M=st.integers(2, 4), seed=st.integers(0, 99))
 def test_alignment_is_zero_for_equal_norms_and_only_then(N: int, K: int, M: int, seed: int) -> None:
-    """Any rotation of every block keeps its norm; one longer block does not."""
+    """A rotation of a block keeps its norm, and one block with a larger norm does not."""
     torch.manual_seed(seed)
     W = torch.randn(N * K, N * K, dtype=torch.float64)
     norms = block_norms(W, N)
@@ -88,7 +85,7 @@ def test_alignment_is_zero_for_equal_norms_and_only_then(N: int, K: int, M: int,
 def test_the_model_adds_both_penalties_over_all_layers_and_sets(
     regularised: str, own: float, given: float
 ) -> None:
-    """Each form with a weight of its own, unless one is given."""
+    """Each form has its own default weight."""
     torch.manual_seed(0)
     config = model_config(
         embedding_size=3,
@@ -114,7 +111,7 @@ def test_the_model_adds_both_penalties_over_all_layers_and_sets(
 
 
 def effective(model: MultiEmbeddingModel, layer: int) -> list[Tensor]:
-    """Return n_ij W_ij of one layer in every set, where there are n_ij."""
+    """Return n_ij W_ij of one layer in every set, or W_ij if there is no n_ij."""
     found, parameters = [], dict(model.named_parameters())
     for m in range(2):
         n_NN = parameters.get(f"interactions.{m}.factors.{layer}", torch.ones(2, 2))
@@ -123,7 +120,7 @@ def effective(model: MultiEmbeddingModel, layer: int) -> list[Tensor]:
 
 
 def test_lambda_starts_at_its_best_value() -> None:
-    """No other lambda makes the penalty of the first W smaller."""
+    """No other lambda makes the penalty of the initial W smaller."""
     torch.manual_seed(0)
     network = CrossNetwork(3, 4, CrossConfig(regularised="lambda"))
     W, lambda_NN = network.get_parameter("layers.0.weight").detach(), network.get_parameter("lambdas.0")
@@ -138,7 +135,7 @@ def test_alignment_needs_projections() -> None:
 
 @pytest.mark.parametrize("which", ["unitary", "alignment"])
 def test_gradients_are_those_of_finite_differences(which: str) -> None:
-    """In float64, of W and of lambda."""
+    """In float64, for W and lambda."""
     torch.manual_seed(0)
     W_sets = [torch.randn(6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     lambda_NN = torch.rand(3, 3, dtype=torch.float64, requires_grad=True)

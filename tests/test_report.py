@@ -1,4 +1,4 @@
-"""The page about a checkpoint, in a real browser too."""
+"""The report of a checkpoint, also in a real browser."""
 
 import base64
 import html
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 ENTER = "\ue007"
-"""The key, as WebDriver names it."""
+"""The key's code in WebDriver."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def told(*words: object) -> str:
 
 
 def test_it_needs_nothing_else(page: Path) -> None:
-    """No address of another machine or file stands where a browser would fetch it."""
+    """It refers to no other machine or file that a browser would fetch."""
     text = page.read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
     assert "url(" not in text
@@ -72,7 +72,7 @@ HOSTILE = "</script><script>document.title='run'</script>"
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of a file of another library, with a name that is a script."""
+    """Return the page of another library's file, with a name that is a script."""
     folder = tmp_path_factory.mktemp("foreign")
     torch.manual_seed(0)
     names = ["user", HOSTILE, "city_" * 20]
@@ -85,7 +85,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_was_skipped_stands_in_it(foreign: Path) -> None:
     text = foreign.read_text()
-    assert "mlp.weight (its name is not that of a table)" in text
+    assert "mlp.weight (its name does not suggest a table)" in text
     assert "interaction weights" in text
     assert "--skip nothing" in text
     assert HOSTILE not in text
@@ -124,7 +124,7 @@ class TestInABrowser:
     def test_no_complaints(
         self, which: str, scheme: str, width: int, driver: "webdriver.Chrome", request: pytest.FixtureRequest
     ) -> None:
-        """No message on the console, no broken picture, not too wide; on a desk and a phone, light and dark."""
+        """No console message, broken picture or sideways scrolling, on a desktop and a phone, light and dark."""
         path = request.getfixturevalue(which)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -1,4 +1,4 @@
-"""The repository keeps its own rules: style, types, the direction of imports, one name in the wheel."""
+"""The rules of the repository: style, types, the direction of imports, one package in the wheel."""
 
 import importlib
 import subprocess
@@ -33,7 +33,7 @@ def test_the_checks_pass(command: list[str]) -> None:
 
 @pytest.mark.lint
 def test_every_module_can_be_imported_first() -> None:
-    """No module needs another to be imported before it: a circle shows in one order of imports alone."""
+    """A circle of imports shows only in some orders of imports."""
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sorted((ROOT / "collapse").rglob("*.py"))
@@ -56,7 +56,7 @@ def test_every_module_can_be_imported_first() -> None:
 
 @pytest.mark.lint
 def test_no_circle_of_imports() -> None:
-    """Not even one that only types need, or that is put off to a call."""
+    """Not even for types, or inside functions."""
     import grimp
 
     graph = grimp.build_graph("collapse", cache_dir=None)

@@ -1,4 +1,4 @@
-"""Results of the analysis that are kept beside a checkpoint."""
+"""Results of the analysis that are cached with a checkpoint."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from collapse.study.result_cache import FOLDER, cached_result, sha256_of_code
 
 
 def test_only_the_same_question_finds_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another checkpoint, other settings, another name or changed code compute anew."""
+    """Another checkpoint, other settings, another name or changed code compute the result again."""
     checkpoint = tmp_path / "best.pt"
     checkpoint.write_bytes(b"a checkpoint")
     computed: list[None] = []
@@ -42,7 +42,7 @@ def test_where_nothing_can_be_kept_it_is_computed_each_time(tmp_path: Path) -> N
 
 
 def test_a_digest_of_code_follows_names_and_contents(tmp_path: Path) -> None:
-    """Not where the package lies."""
+    """It does not depend on the package's folder."""
     digests = []
     for number, (name, text) in enumerate([("a", "1"), ("a", "1"), ("b", "1"), ("a", "2")]):
         folder = tmp_path / str(number) / "inner"

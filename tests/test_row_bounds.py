@@ -1,4 +1,4 @@
-"""Rows of delimited text: where they end, against Python's own reader."""
+"""Ends of rows in delimited text, compared with Python's own reader."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def test_leaving_out_rows(rows: list[list[str]], data: st.DataObject) -> None:
 
 
 def strictly(text: str) -> list[list[str]] | None:
-    """Read with the csv module; None where quotation marks are out of place."""
+    """Read with the csv module; None if quotation marks are out of place."""
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error:
@@ -61,7 +61,7 @@ def strictly(text: str) -> list[list[str]] | None:
 
 @given(st.text(st.sampled_from('a",\n'), max_size=12).map(lambda text: text + "\n"))
 def test_quotation_marks_out_of_place(text: str) -> None:
-    """What is found in order is what the csv module reads; what it refuses is out of order or never ends."""
+    """Valid text is read as by the csv module, and text that it refuses is found."""
     block = text.encode()
     found = row_bounds(block, ",", quoted=True)
     in_order = found.stray is None and last_end(block, quoted=True) == len(block)

@@ -1,4 +1,4 @@
-"""Rows that training never looked up: what is said with them, without them, and how their counts are given."""
+"""Rows that training never looked up: results with and without row counts, and files of row counts."""
 
 import json
 from io import StringIO
@@ -30,7 +30,7 @@ def counted(E: NDArray[np.float64], counts: NDArray[np.int64]) -> Selection:
 
 
 def test_trained_rows_of_rank_one_are_collapsed_however_many_were_never_trained() -> None:
-    """95 % of the rows are as they were drawn."""
+    """95 % of the rows have their initial values."""
     random = np.random.default_rng(0)
     trained = random.standard_normal((250, 1)) @ random.standard_normal((1, 32))
     E = np.r_[trained, 0.2 * random.standard_normal((4750, 32))]
@@ -53,7 +53,7 @@ def test_trained_rows_of_rank_one_are_collapsed_however_many_were_never_trained(
     exponent=st.sampled_from([-400, 0, 400]),
 )
 def test_both_readings_are_measured_in_one_pass(D: int, K: int, fraction: float, seed: int, exponent: int) -> None:
-    """Those of the trained rows and of all, from the Gram matrices of the two kinds of rows."""
+    """Trained rows and all rows are measured together, from the Gram matrices of the two kinds of rows."""
     random = np.random.default_rng(seed)
     E = np.ldexp(random.standard_normal((D, K)) * np.geomspace(1, 0.1, K), exponent)
     counts = random.integers(1, 9, D) * (random.random(D) < fraction)
@@ -78,7 +78,7 @@ def test_a_field_that_was_never_looked_up_is_not_judged() -> None:
 
 
 class TestFiles:
-    """Every form of file gives the same counts."""
+    """Every file format gives the same counts."""
 
     @pytest.fixture(params=["csv", "parquet", "npz", "npy"])
     def path(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
@@ -111,7 +111,7 @@ class TestFiles:
         found = json.loads(out)
         assert (code, found["choices"]["row_counts"]) == (0, "known")
         assert [field["rows_trained"] for field in found["fields"]] == [45, 10]
-        assert f"row counts are those of {path}" in found["checkpoints"][0]["notes"]
+        assert f"row counts are from {path}" in found["checkpoints"][0]["notes"]
 
     def test_a_single_table_needs_no_name(self, tmp_path: Path) -> None:
         (tmp_path / "counts.csv").write_text("row,count\n3,2\n1,1\n")
@@ -131,13 +131,13 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("field,row\na,1\n", "lacks the column 'count'"),
-            ("field,row,count\nuser,1,-2\n", "must hold numbers from 0, and holds -2"),
+            ("field,row\na,1\n", "has no column 'count'"),
+            ("field,row,count\nuser,1,-2\n", "must not be negative, got -2"),
             ("field,row,count\nuser,1,0.5\n", "must hold whole numbers"),
             ("field,row,count\nuser,1,x\n", "one whole number per row"),
             ("field,row,count\nuser,1,1\nuser,1,2\n", "lists row 1 of field 'user' twice"),
-            ("field,row,count\nuser,60,1\n", "counts row 60 of field 'user', whose table has 60 rows"),
-            ("field,row,count\nshop,1,1\n", "names no field of .*: it has shop, and the tables are user, item"),
+            ("field,row,count\nuser,60,1\n", "has a count for row 60 of field 'user', but its table has 60 rows"),
+            ("field,row,count\nshop,1,1\n", "has no field of .*: it has shop, but the tables are user, item"),
             ("", "cannot be read as row counts"),
         ],
     )
@@ -152,19 +152,22 @@ class TestFiles:
             (tmp_path / name).write_bytes(content)
             with pytest.raises(CollapseError, match=name):
                 read_row_counts(tmp_path / name)
-        for values, words in ((np.arange(79), "79 rows, and the tables .* have 80"), (np.eye(3), "one whole")):
+        for values, words in (
+            (np.arange(79), "79 row counts, but the tables .* have 80"),
+            (np.eye(3), "one whole"),
+        ):
             np.save(tmp_path / "b.npy", values)
             with pytest.raises(CollapseError, match=words):
                 load(TABLES, selection=Selection(row_counts=read_row_counts(tmp_path / "b.npy")))
         np.savez(tmp_path / "c.npz", user=USER[:-1])
-        with pytest.raises(CollapseError, match="counts 59 rows of field 'user', whose table has 60"):
+        with pytest.raises(CollapseError, match="has 59 row counts for field 'user', but its table has 60 rows"):
             load(TABLES, selection=Selection(row_counts=read_row_counts(tmp_path / "c.npz")))
 
 
 def test_a_prepared_data_set_counts_its_training_rows(
     trained: dict[str, Path], small_data: Path, tmp_path: Path, collapse: Collapse
 ) -> None:
-    """A checkpoint whose counts are lost has the verdicts that it had with them."""
+    """A checkpoint that has lost its counts gets the same verdicts with them."""
     tables = load(trained["dcnv2-4"])
     np.savez(tmp_path / "tables.npz", **{table.field: table.E for table in tables})
     code, out, _ = collapse("analyze", tmp_path / "tables.npz", "--row-counts", small_data, "--csv")

@@ -1,4 +1,4 @@
-"""What rows tell by themselves: norms near zero, and how alike they point."""
+"""Measures of the rows: norms near zero, and similarity of directions."""
 
 from itertools import combinations
 
@@ -13,7 +13,7 @@ from tests.strategies import Known, known_tables, orthonormal
 
 @given(known_tables(max_rows=40), st.floats(1e-4, 1))
 def test_they_are_their_definitions(known: Known, tolerance: float) -> None:
-    """Pair by pair."""
+    """Computed pair by pair."""
     norms = np.linalg.norm(known.E, axis=1)
     found = row_measures(known.E, tolerance=tolerance)
     twin = np.mean(norms < tolerance * norms.max())
@@ -27,7 +27,7 @@ def test_they_are_their_definitions(known: Known, tolerance: float) -> None:
 
 @given(known_tables(max_rows=600), st.integers(0, 99), st.integers(-1000, 1000))
 def test_they_are_invariant(known: Known, seed: int, exponent: int) -> None:
-    """Under orthogonal maps of the columns, permutations of the rows, and scaling from subnormal to huge."""
+    """For orthogonal maps of the columns, permutations of the rows, and scales from subnormal to huge."""
     D, K = known.E.shape
     moved = np.ldexp(known.E[np.random.default_rng(seed).permutation(D)] @ orthonormal(K, K, seed), exponent)
     assume((np.linalg.norm(known.E, axis=1) > 1e-12).all() and np.abs(moved).min() >= 1e-290)
@@ -35,7 +35,7 @@ def test_they_are_invariant(known: Known, seed: int, exponent: int) -> None:
 
 
 class TestExtremes:
-    """What the docstrings name."""
+    """The extremes in the docstrings."""
 
     def test_near_zero(self) -> None:
         assert row_measures(np.sign(orthonormal(40, 3, 0))).near_zero == 0
@@ -66,7 +66,7 @@ class TestExtremes:
 
 
 class TestUntouched:
-    """Rows at the norm of an initialisation, where others are not."""
+    """Rows with the norm of an initialisation, where others have changed."""
 
     random = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""A run: its folder, its stopping rule, its repeatability, and going on after a kill at any moment."""
+"""A run: its folder, its stopping rule, its repeatability, and continuing after a kill at any moment."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ Outcome = tuple[bytes, bytes, list[dict[str, str]], dict[str, Any]]
 
 @pytest.fixture
 def config(small_data: Path) -> RunConfig:
-    """Return a run of a few epochs of some steps each."""
+    """Return a run of a few short epochs."""
     model = model_config(embedding_size=4, sets=2, hidden=32)
     optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
     return RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=3)
@@ -45,7 +45,7 @@ def train(config: RunConfig, folder: Path, **options: Any) -> Outcome:
 
 
 def outcome(folder: Path) -> Outcome:
-    """Return all that a run ends with, timings left out."""
+    """Return the results of a run, without timings."""
     with (folder / "metrics.csv").open() as file:
         rows = [
             {k: v for k, v in row.items() if k not in ("seconds", "rows_per_second")}
@@ -70,7 +70,7 @@ def test_each_seed_changes_the_result(config: RunConfig, seeds: Seeds, tmp_path:
 
 
 def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunConfig, tmp_path: Path) -> None:
-    """After one epoch the loss is that of float32 up to bfloat16's precision, and not to the bit."""
+    """After one epoch the loss equals that of float32 up to bfloat16's precision, but not exactly."""
     config = replace(config, epochs=1)
     _, _, exact, _ = train(config, tmp_path / "float32")
     Run(replace(config, precision="bf16"), tmp_path / "bf16", "cpu", force=True).train()
@@ -84,9 +84,9 @@ def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunCon
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
 def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> None:
-    """In a process of its own, as the compiler warns; without dropout, of which it draws other masks.
+    """It runs in a separate process, because the compiler warns, and without dropout, whose masks differ.
 
-    Its kernels round differently from one processor to the next, and an AUC of few rows takes steps.
+    Its kernels round differently on each processor, and an AUC of few rows moves in steps.
     """
     config = replace(config, epochs=1, model=model_config(embedding_size=4, sets=2, hidden=32, dropout=0.0))
     _, _, [exact], _ = train(config, tmp_path / "eager")
@@ -159,19 +159,19 @@ def test_it_stops_after_patience_epochs_without_a_better_auc(
 
 
 class TestGoingOn:
-    """Killed at any moment and resumed, a run ends as if nothing had happened."""
+    """Killed at any moment and resumed, a run gives the same result."""
 
     def test_killed_around_every_file_that_it_writes(
         self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Before and after each of the writes of a whole run."""
+        """Before and after every write of a run."""
         config = replace(config, epochs=2)
         whole = train(config, tmp_path / "whole")
         replace_path = Path.replace
         calls, kill_at, after = 0, 0, False
 
         class Killed(BaseException):
-            """What no handler expects, as a kill."""
+            """An exception that no handler expects, like a kill."""
 
         def dying(path: Path, target: Path) -> Path:
             nonlocal calls
@@ -197,7 +197,7 @@ class TestGoingOn:
 
     @pytest.mark.kills
     def test_killed_outright(self, config: RunConfig, tmp_path: Path) -> None:
-        """SIGKILL in the middle of an epoch, twice, then to the end."""
+        """With SIGKILL in the middle of an epoch, twice, then to the end."""
         config = replace(config, epochs=6)
         whole = train(config, tmp_path / "whole")
         folder = tmp_path / "killed"
@@ -231,7 +231,7 @@ class TestGoingOn:
 
     @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
     def test_asked_to_stop(self, signal_number: int, config: RunConfig, tmp_path: Path) -> None:
-        """Between two steps in the middle of an epoch: the state is saved there, and nothing is done twice."""
+        """Between two steps of an epoch: the state is saved, and no step is repeated."""
         whole = train(config, tmp_path / "whole")
         folder = tmp_path / "stopped"
 
@@ -255,7 +255,7 @@ class TestGoingOn:
 
 
 class TestRefusals:
-    """One sentence each, and what was there stays."""
+    """Each is one sentence, and existing files stay."""
 
     def refused(self, config: RunConfig, folder: Path, sentence: str, **options: Any) -> None:
         with pytest.raises(CollapseError, match=sentence):
@@ -268,7 +268,7 @@ class TestRefusals:
     def test_bf16_where_it_is_slower(
         self, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Asked by a measurement, and taken with `force`."""
+        """A measurement decides, and `force` overrides it."""
         seconds = {torch.bfloat16: 3.6, torch.float32: 0.2}
         monkeypatch.setattr("collapse.training.runs.machine._product_seconds", seconds.__getitem__)
         config = replace(config, precision="bf16", epochs=1)
@@ -317,9 +317,9 @@ class TestRefusals:
         self.refused(config, tmp_path / "run", "changed")
 
     def test_a_loss_that_is_not_finite(self, config: RunConfig, tmp_path: Path) -> None:
-        """The place is named, and no diverged state is saved."""
+        """The step is named, and the diverged state is not saved."""
         wild = replace(config, optimiser=OptimiserConfig(learning_rate=1e38, batch_size=256))
-        self.refused(wild, tmp_path, r"(nan|inf) at step \d+ of epoch 1: .*learning rate")
+        self.refused(wild, tmp_path, r"loss is (nan|inf) at step \d+ of epoch 1, .*learning rate")
         assert not list(tmp_path.glob("*.pt"))
 
     def test_a_split_without_both_labels(
@@ -331,7 +331,7 @@ class TestRefusals:
         content = bytearray(labels.read_bytes())
         content[-301:] = bytes(301)
         labels.write_bytes(content)
-        self.refused(replace(config, data=str(data)), tmp_path / "run", "train .*labels")
+        self.refused(replace(config, data=str(data)), tmp_path / "run", "train .*only one label")
 
     def test_a_folder_that_cannot_be_made(self, config: RunConfig, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x")
@@ -342,11 +342,11 @@ class TestRefusals:
             self.refused(config, tmp_path, "another process")
 
     def test_no_such_device(self, config: RunConfig, tmp_path: Path) -> None:
-        with pytest.raises(CollapseError, match="--device toaster"):
+        with pytest.raises(CollapseError, match="--device must be .* got toaster"):
             Run(config, tmp_path, "toaster")
 
     def test_a_full_disk(self, config: RunConfig, tmp_path: Path) -> None:
-        """A real limit on file sizes: the last good state stays and the run goes on when there is room."""
+        """With a real limit on file sizes, the last good state stays, and the run continues when there is room."""
         whole = train(replace(config, epochs=2), tmp_path / "whole")
         folder = tmp_path / "full"
         folder.mkdir()

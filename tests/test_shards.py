@@ -1,4 +1,4 @@
-"""Tables whose shards a cluster reads: the numbers of one host, with workers that could not hold the table."""
+"""Tables read in shards by a cluster: the results of one host, with workers that cannot hold the table."""
 
 import mmap
 import os
@@ -51,7 +51,7 @@ def table(rows: int, columns: int, decades: float, scale: float = 1.0) -> NDArra
 
 
 def both(E: NDArray[Any], client: "Client", tmp_path: Path, **given: Any) -> tuple[Any, Any]:
-    """Factor a table here and by shards of 4 kB."""
+    """Factor a table here and in shards of 4 kB."""
     np.save(tmp_path / "a.npy", E)
     tables = load(tmp_path / "a.npy")
     settings = AnalysisSettings(rows=given.pop("rows", "all"))
@@ -65,7 +65,7 @@ def both(E: NDArray[Any], client: "Client", tmp_path: Path, **given: Any) -> tup
 
 
 def assert_same(there: FactoredTables, here: FactoredTables) -> None:
-    """Compare singular values to 1e-12 of the largest, and every measure."""
+    """Compare every measure, and singular values to 1e-12 of the largest."""
     ours, theirs = there.measured[0].sigma, here.measured[0].sigma
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * theirs[0])
     found, expected = diagnose_factored(there), diagnose_factored(here)
@@ -87,14 +87,14 @@ def assert_same(there: FactoredTables, here: FactoredTables) -> None:
 def test_the_numbers_of_one_host(
     columns: int, decades: float, scale: float, dtype: str, client: "Client", tmp_path: Path
 ) -> None:
-    """Also where squares overflow, where the spectrum is deep, and of a table of zeros."""
+    """Including tables whose squares overflow, deep spectra, and a table of zeros."""
     here, there = both(table(3000, columns, decades, scale).astype(dtype), client, tmp_path)
     assert_same(there, here)
 
 
 @pytest.mark.parametrize("rows", ["trained", "frequency"])
 def test_weights(rows: str, client: "Client", tmp_path: Path) -> None:
-    """With shards of which no row was seen."""
+    """Including shards without a single counted row."""
     counts = [*[0] * 1500, 1, 0, 5, 2]
     here, there = both(table(3008, 6, 1), client, tmp_path, rows=rows, counts=counts)
     assert_same(there, here)
@@ -111,7 +111,7 @@ def test_a_row_that_is_not_finite_is_named(client: "Client", tmp_path: Path) -> 
 
 @pytest.fixture
 def one_worker() -> "Iterator[Client]":
-    """Return the client of a worker process of 300 MB, which its nanny kills where it takes more."""
+    """Return the client of a worker process that is limited to 300 MB, and killed above that."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -124,7 +124,7 @@ def one_worker() -> "Iterator[Client]":
 
 
 def test_a_table_larger_than_a_workers_memory(tmp_path: Path, one_worker: "Client") -> None:
-    """A worker holds a piece of its 480 MB at a time, and gives back the pages that it has read."""
+    """A worker reads a piece of its 480 MB at a time, and releases the pages afterwards."""
     E = np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.float32, shape=(10_000_000, 12))
     random = np.random.default_rng(0)
     for start in range(0, len(E), 1_000_000):
@@ -152,7 +152,7 @@ def test_pages_are_given_back(tmp_path: Path) -> None:
 
 
 def peak_memory(client: "Client") -> float:
-    """Return the bytes that the worker process has taken at most."""
+    """Return the peak memory of the worker process in bytes."""
     (used,) = client.run(resource.getrusage, resource.RUSAGE_SELF).values()
     return float(used.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
@@ -175,7 +175,7 @@ def test_a_cluster_without_workers(tmp_path: Path) -> None:
 
 
 def test_the_command_line(tmp_path: Path, collapse: Collapse) -> None:
-    """With a cluster of its own for this machine; the table is longer than a shard."""
+    """With a cluster on this machine, and a table longer than a shard."""
     np.save(tmp_path / "a.npy", table(1_500_000, 6, 1).astype(np.float32))
     code, out, err = collapse("analyze", tmp_path / "a.npy", "--csv", "--engine", "dask")
     assert code == 0, err

@@ -1,4 +1,4 @@
-"""The documentation: its examples run, and the built site and the page of a study work in a browser."""
+"""The documentation: its examples run, and the site and a study's page work in a browser."""
 
 import re
 import subprocess
@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_browser
 def test_the_site_in_a_browser(site: Path, tmp_path: Path) -> None:
-    """No dead link, nothing on the console, every picture loads, no page needs scrolling sideways."""
+    """No dead link, no console message, every picture loads, and no page scrolls sideways."""
     with served(site) as address, browser(tmp_path) as driver:
         assert complaints(driver, f"{address}index.html") == []
         driver.get(f"{address}gallery.html")
@@ -61,7 +61,7 @@ def test_the_site_in_a_browser(site: Path, tmp_path: Path) -> None:
 
 @needs_browser
 def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path) -> None:
-    """With a table, a figure, and what is missing."""
+    """With a table, a figure, and missing items."""
     study = tmp_path / "study"
     profile = Profile(name="smoke", content="", data=(str(small_data),), base_size=2, epochs=1)
     record_profile(study, profile)
@@ -75,7 +75,7 @@ def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path) -> N
 
 @needs_browser
 def test_the_complaints_are_heard(tmp_path: Path) -> None:
-    """A page with every fault that is looked for."""
+    """A page with one problem of every kind."""
     (tmp_path / "page.html").write_text(
         "<!doctype html><link rel=icon href='data:,'><div style='width: 3000px'>wide</div><img src='none.png'>"
         "<a href='gone.html'>gone</a><a href='#nowhere'>x</a><script>console.error('oh')</script>"
@@ -88,7 +88,7 @@ def test_the_complaints_are_heard(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_line_exists(page: Path) -> None:
-    """Each option of each `collapse ..` line is one that the command knows."""
+    """The command accepts each option of each `collapse ..` line."""
     from collapse.cli import group
 
     lines = re.findall(r"^(?:\.venv/bin/)?collapse (\w+) ?([^#\n]*)", page.read_text(), re.MULTILINE)
@@ -114,7 +114,7 @@ def script(name: str) -> ModuleType:
 
 
 def test_the_page_of_commands_is_their_help() -> None:
-    """`python docs/make_commands.py` writes it anew."""
+    """`python docs/make_commands.py` writes it again."""
     module = script("make_commands")
     assert module.PAGE.read_text(encoding="utf-8") == module.page()
 
@@ -128,7 +128,7 @@ def test_the_reference_has_every_public_name() -> None:
 def test_the_examples_run(
     small_data: Path, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every Python example of the documentation, in a folder where the runs that it speaks of lie."""
+    """Every Python example of the documentation, in a folder with the runs that it uses."""
     monkeypatch.chdir(tmp_path)
     words = ["--data", small_data, "--epochs", 1]
     assert collapse("train", *words, "--out", "runs/first")[0] == 0
@@ -141,7 +141,7 @@ def test_the_examples_run(
 
 
 def test_the_gallery_has_every_item() -> None:
-    """And each picture that it shows is there; nothing lies beside that no page shows."""
+    """Every picture on the page exists, and no file is unused."""
     from collapse.paper.catalogue import CATALOGUE
 
     text = (DOCS / "gallery.md").read_text()
@@ -152,7 +152,7 @@ def test_the_gallery_has_every_item() -> None:
 
 
 def test_pictures_of_the_gallery_keep_their_colours(tmp_path: Path) -> None:
-    """Each pixel, whether the colours fit into a palette or not: a legend that names a colour must show it."""
+    """Each pixel, whether or not the colours fit into a palette: colours must match the legend."""
     make = script("make_gallery")
     for colours in (200, 5000):
         pixels = np.random.default_rng(0).integers(0, 256, (colours, 3), np.uint8)[np.arange(10_000) % colours]

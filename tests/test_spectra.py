@@ -1,4 +1,4 @@
-"""Singular values by streaming passes equal a float64 SVD."""
+"""Singular values from streaming passes equal a float64 SVD."""
 
 import tracemalloc
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.strategies import Known, known_tables, orthonormal, table_of_spectrum
 
 @given(known_tables())
 def test_they_equal_a_float64_svd(known: Known) -> None:
-    """The slow twin is LAPACK on the whole table."""
+    """The slow reference is LAPACK on the whole table."""
     twin = np.linalg.svd(known.E, compute_uv=False)
     np.testing.assert_allclose(singular_values(known.E), twin, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(singular_values(known.E), known.sigma, rtol=1e-9, atol=1e-14)
@@ -54,7 +54,7 @@ def test_orthogonal_maps_of_the_columns_and_permutations_of_the_rows_change_noth
 
 @given(known_tables(), st.integers(-1030, 1000))
 def test_scaling_scales(known: Known, exponent: int) -> None:
-    """By powers of two from subnormal to huge, where squares under- and overflow."""
+    """By powers of two from subnormal to huge, where squares underflow and overflow."""
     scaled = np.ldexp(known.E, exponent)
     twin = np.ldexp(singular_values(known.E), exponent)
     floor = 16 * np.finfo(np.float64).smallest_subnormal * known.E.size
@@ -98,7 +98,7 @@ def test_the_vectors_are_orthonormal_and_belong_to_the_values(known: Known) -> N
 
 
 class Counted:
-    """A table that counts the rows that are read from it."""
+    """A table that counts the rows read from it."""
 
     def __init__(self, E: NDArray[np.float64]) -> None:
         self._E, self.shape, self.dtype, self.rows = E, E.shape, E.dtype, 0
@@ -110,7 +110,7 @@ class Counted:
 
 
 class TestDeepSpectra:
-    """Each pass sees a thousand times further down."""
+    """Each pass resolves values a thousand times smaller."""
 
     @pytest.mark.parametrize(("lowest", "passes"), [(1e-2, 1), (1e-6, 2), (1e-9, 3)])
     def test_passes(self, lowest: float, passes: int) -> None:
@@ -150,7 +150,7 @@ class TestWeights:
 
 
 class TestOrigins:
-    """A table is what has a shape and gives its rows by slices."""
+    """A table is any object with a shape and slices of rows."""
 
     E = table_of_spectrum(6000, 8, np.geomspace(1, 1e-4, 8), seed=0).astype(np.float32)
 
@@ -215,7 +215,7 @@ def test_a_memory_mapped_file_works_as_it_is(tmp_path: Path) -> None:
 
 
 class TestExtremes:
-    """What the docstrings name."""
+    """The extremes in the docstrings."""
 
     @pytest.mark.parametrize("D", [3, 5000])
     def test_a_table_of_zeros(self, D: int) -> None:

@@ -1,4 +1,4 @@
-"""The monitor for other people's loops: by hand, in Lightning, and in Hugging Face's Trainer."""
+"""The monitor in other training loops: plain, in Lightning, and in Hugging Face's Trainer."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ class Model(nn.Module):
 
 
 def test_what_is_logged_is_the_abundance_of_the_moment() -> None:
-    """Tables of one column are none; a table that training changes is measured as it is then."""
+    """Tables of one column do not count, and a changing table is measured at each moment."""
     model, logged = Model(), []
     monitor = SpectrumMonitor(model, every_n_steps=2, log=lambda values, step: logged.append((step, values)))
     for step in range(1, 6):
@@ -70,7 +70,7 @@ def test_tables_by_name(kind: Any) -> None:
 
 
 def test_it_changes_nothing() -> None:
-    """Neither weights, nor gradients, nor what is drawn after it."""
+    """Neither weights, nor gradients, nor random numbers drawn after it."""
     model = Model()
     model(torch.ones(3, 3, dtype=torch.int64)).sum().backward()
     before = [(p.detach().clone(), None if p.grad is None else p.grad.clone()) for p in model.parameters()]
@@ -86,7 +86,7 @@ def test_it_changes_nothing() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="Linear"):
         SpectrumMonitor(nn.Linear(2, 2))
-    with pytest.raises(ValueError, match="every is 0"):
+    with pytest.raises(ValueError, match="every_n_steps must be at least 1"):
         SpectrumMonitor(Model(), every_n_steps=0)
     with pytest.raises(ValueError, match="'a': row 1"):
         SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).measure(1)
@@ -97,7 +97,7 @@ IDS = torch.randint(1, 30, (64, 3), generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.libraries
 def test_in_lightning(tmp_path: Path) -> None:
-    """It logs with the trainer's own loggers, at the optimiser's steps: two batches are one here."""
+    """It logs with the trainer's loggers, by optimiser step: here a step has two batches."""
     pytest.importorskip("lightning")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -162,7 +162,7 @@ def test_in_hugging_faces_trainer(tmp_path: Path) -> None:
 
 
 def test_a_table_has_the_name_that_analyze_gives_it(tmp_path: Path, collapse: Collapse) -> None:
-    """From the model, from its state dict, and from its file."""
+    """The same name from the model, from its state dict, and from its file."""
     layers = nn.ModuleDict({name: nn.Embedding(30, 4) for name in ("user", "item")})
     model = nn.ModuleDict({"embeddings": layers, "top": nn.Linear(8, 1)})
     torch.save(model.state_dict(), tmp_path / "a.pt")

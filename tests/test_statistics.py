@@ -1,4 +1,4 @@
-"""Findings as a referee would have them: intervals that cover, tests that err as often as they say."""
+"""Statistics of the findings: intervals have their coverage, and tests their error rates."""
 
 import math
 
@@ -58,7 +58,7 @@ class TestEstimates:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_its_definition(p_values: list[float]) -> None:
-    """A hypothesis is rejected where it and all smaller ones are below 5 % over how many are left."""
+    """A hypothesis is rejected if it and all smaller ones are below 5 % divided by the number left."""
     adjusted = holm(p_values)
     order = np.argsort(p_values, kind="stable")
     rejected: set[int] = set()
@@ -94,7 +94,7 @@ def test_how_many_initialisations_would_tell() -> None:
 class TestRows:
     @given(seed=st.integers(0, 999), n=st.integers(6, 80), decimals=st.integers(0, 3))
     def test_placements_average_to_the_auc(self, seed: int, n: int, decimals: int) -> None:
-        """Pair by pair, with ties."""
+        """Computed pair by pair, with ties."""
         random = np.random.default_rng(seed)
         labels = (np.arange(n) % 3 == 0).astype(np.uint8)
         scores = np.round(random.standard_normal(n) + labels, decimals)
@@ -108,7 +108,7 @@ class TestRows:
         assert_allclose(negatives, pairs.mean(0))
 
     def test_the_variance_is_that_of_drawing_the_rows_again(self) -> None:
-        """Of a difference of two models, over 600 draws of 400 rows."""
+        """The variance of a difference of two models, over 600 draws of 400 rows."""
         random = np.random.default_rng(0)
         differences, variances = [], []
         for _ in range(600):

@@ -1,4 +1,4 @@
-"""A folder of runs: what a study reads of them, and what it keeps."""
+"""Studies: what is read from a folder of runs, and what is stored in it."""
 
 import json
 from dataclasses import replace
@@ -78,7 +78,7 @@ class TestStudy:
         assert Study(folder).runs[0].fields().equals(first)
 
     def test_a_study_is_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(CollapseError, match="is no folder"):
+        with pytest.raises(CollapseError, match="is not a folder"):
             Study(tmp_path / "none")
         assert Study(tmp_path).results.empty
         assert Study(tmp_path).epochs.empty

@@ -1,4 +1,4 @@
-"""Figures of many runs: the lines that are drawn, and what a study that lacks runs gives."""
+"""Figures of many runs: the lines in them, and the result for an incomplete study."""
 
 import re
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_a_line_a_model_is_the_mean_of_its_seeds_and_the_band_its_interval(study
     assert np.ptp(np.asarray(edges)[np.asarray(edges)[:, 0] == 1][:, 1]) == pytest.approx(interval)
     points = [each for each in ax.collections if isinstance(each, PathCollection)]
     assert sum(len(np.asarray(each.get_offsets())) for each in points) == 6 * 5 * 3
-    assert "the 95 % interval of their mean" in display.caption
+    assert "bands are 95 % intervals of" in display.caption
 
 
 def test_runs_that_are_worse_than_a_constant_are_counted(study: Study) -> None:
@@ -96,7 +96,7 @@ def test_runs_that_are_worse_than_a_constant_are_counted(study: Study) -> None:
 
 
 def test_all_is_what_the_profile_asks_for(tmp_path: Path) -> None:
-    """Flights are for two models and leave out what would need many more runs than the findings."""
+    """Flights has two models and leaves out items that need many more runs than the findings."""
     assert all_items(PROFILES["smoke"]) == tuple(CATALOGUE)
     flights = PROFILES["flights"]
     assert set(all_items(flights)) == set(flights.items) < set(CATALOGUE)
@@ -133,12 +133,12 @@ def test_lines_of_several_sets_begin_at_the_one_set_that_they_share(study: Study
 
 
 def test_readings_are_of_the_means(study: Study, profile: Profile, tmp_path: Path) -> None:
-    """A size more is three thousandths more, and sets come after the sizes of SE: 10x is 4 sizes above 1x."""
+    """Each size adds three thousandths, and sets come after the sizes of SE: 10x is 4 sizes above 1x."""
     assert "from 1x to 10x mean test AUC rises for 6 of 6 models, with changes of +0.0120 to +0.0120." in (
         figure(study("1a")).reading
     )
     several = figure(study("12")).reading
-    assert "at 10x ME has the higher mean test AUC for 6 of 6 models, with differences of +0.0120 to" in several
+    assert "at 10x ME has the higher mean test AUC for 6 of 6 models, with differences from +0.0120 to" in several
     of_each = figure(study("10c")).reading
     assert re.search(r"changes by \+0\.\d{4} \(DCNv2\), \+0\.\d{4} \(DCNv2, interactions=shared\), ", of_each)
     one_size = pretended(tmp_path / "one", profile, "6b", leave_out=29)
@@ -208,7 +208,7 @@ def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     "name", [name for name in CATALOGUE if name not in {"4", "11", "13", "table-6", "cures", "findings"}]
 )
 def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None:
-    """From real runs where it reads checkpoints; those left out have tests of their own or want more data."""
+    """From real runs if it reads checkpoints; the others have their own tests or need more data."""
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, name)
     if CATALOGUE[name].is_of_checkpoints:
@@ -224,7 +224,7 @@ def test_every_item_is_made(name: str, profile: Profile, tmp_path: Path) -> None
 
 
 def test_along_training_a_line_is_an_initialisation(study: Study) -> None:
-    """And every panel has all of them, each as its run kept it."""
+    """Every panel has all initialisations, with the numbers that each run recorded."""
     display = figure(study("along-training"))
     axes = display.plot().axes_
     assert [len(ax.get_lines()) for ax in axes] == [3, 3, 3, 3]
@@ -249,7 +249,7 @@ def test_figure_11_takes_a_text_model(profile: Profile, tmp_path: Path, collapse
 def test_what_was_computed_is_kept_beside_the_checkpoints(
     kind: str, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second drawing of a figure reads no table's spectrum, and is the same."""
+    """Drawing a figure again reads no spectrum, and gives the same result."""
     record_profile(tmp_path, profile)
     item = item_of(tmp_path, kind)
     for run in item.runs:
@@ -302,7 +302,7 @@ def test_table_4_has_the_papers_rows_and_ours(profile: Profile, tmp_path: Path) 
 
 
 def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--figure all` leaves out what has no run, and says how to train it."""
+    """`--figure all` skips items without runs, and says how to train them."""
     monkeypatch.setattr(
         "collapse.figures.toy.ToySettings", lambda: ToySettings(iterations=20, measure_every=10, seeds=2)
     )
@@ -317,7 +317,7 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
     assert re.findall(r'<section id="(.*?)">', page) == shown
     linked = {*re.findall(r'(?:src|href)="([^#"]*?\.\w+)"', page)} - {"https://arxiv.org/abs/2310.04400"}
     assert linked == made - {"index.html"}
-    assert page.count("runs are missing: <code>collapse sweep ") == len(shown) - 4
+    assert page.count("runs are missing. Train them with <code>collapse sweep ") == len(shown) - 4
     assert "<td>ME</td>" in page
     assert {"table-7.csv", "table-7.md", "table-7.tex", "table-4.tex", "figure-4.png"} <= made
     assert not [name for name in made if name.startswith(("figure-8a", "table-1"))]
@@ -328,13 +328,13 @@ def test_all_that_there_is(study: Study, collapse: Collapse, monkeypatch: pytest
 
 
 def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: Callable[..., None]) -> None:
-    """From nothing to the page, and again without training; here of three items."""
+    """From nothing to the page, and again without training; here for three items."""
     only("2", "7", "table-4")
     study = tmp_path / "study"
     words = ("reproduce", "--data", small_data, "--base-size", 1, "--jobs", 1, "--out", study)
     code, out, err = collapse(*words)
     assert (code, err) == (0, "")
-    assert out.startswith("1 runs, 1 of them to be trained")
+    assert out.startswith("1 runs, 1 of them to train")
     assert out.endswith("figures/index.html\n")
     page = (study / "figures" / "index.html").read_text()
     assert page.count("<img ") == 2
@@ -342,7 +342,7 @@ def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: C
     assert "K = 1 at 1x" in page
     code, out, err = collapse(*words)
     assert (code, err) == (0, "")
-    assert out.startswith("1 runs, 0 of them to be trained")
+    assert out.startswith("1 runs, 0 of them to train")
 
 
 def test_the_script_does_the_same(
@@ -366,4 +366,4 @@ def test_a_page_shows_what_could_not_be_made_and_no_markup_of_a_name(study: Stud
     evil = Rendered(item=item, made=None, error=CollapseError("<script>alert(1)</script> & more"))
     page = write_page([evil], tmp_path).read_text()
     assert "<script>" not in page
-    assert "It could not be made: &lt;script&gt;" in page
+    assert "This item could not be made: &lt;script&gt;" in page

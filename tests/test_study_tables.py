@@ -1,4 +1,4 @@
-"""Tables of many runs: ours beside the paper's, and what is missing."""
+"""Tables of many runs: our values next to the paper's, and missing runs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def profile(small_data: Path) -> Profile:
 
 @pytest.fixture
 def papers(profile: Profile, tmp_path: Path) -> Profile:
-    """Return the same of two data sets that bear the names of the paper's."""
+    """Return a profile of two data sets with the names of the paper's."""
     names = ("criteo", "avazu")
     paths = [write_small_data(tmp_path / name, seed=seed, name=name) for seed, name in enumerate(names)]
     return replace(profile, data=tuple(map(str, paths)))
@@ -114,7 +114,7 @@ def test_a_study_of_one_data_set_asks_for_no_runs_on_a_second(
     assert (code, "shows a second data set" in err) == (2, True)
     code, out, _ = collapse("figures", tmp_path, "--figure", "all")
     assert code == 0
-    assert "left out 13: it shows a second data set" in out
+    assert "skipped 13: it shows a second data set" in out
     assert "0 of 0 runs" not in (tmp_path / "figures" / "index.html").read_text()
     assert "0 runs of" not in out
 

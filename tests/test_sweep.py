@@ -1,4 +1,4 @@
-"""Recipes, and the sweep that makes their runs: skipped, gone on with, failed, killed, shared."""
+"""Recipes, and sweeps of their runs: skipped, continued, failed, killed, shared."""
 
 import json
 import os
@@ -72,7 +72,7 @@ class TestRecipes:
             runs_of(["8c"], PROFILES["smoke"])
         with pytest.raises(CollapseError, match="'tiny'.* smoke, small, flights, paper"):
             profile_of("tiny")
-        with pytest.raises(CollapseError, match="the repeats is 0"):
+        with pytest.raises(CollapseError, match="repeats must be at least 1"):
             profile_of("smoke", repeats=0)
 
 
@@ -134,7 +134,7 @@ class TestSweep:
             found = list(sweep(runs, lambda: process_pool(2), at_once=2, device="cpu", threads=1))
         by_run = {outcome.run.path: outcome for outcome in found}
         assert len(by_run) == len(found) == 3
-        assert by_run[runs[0].path].reason == "its process died: killed, or out of memory"
+        assert by_run[runs[0].path].reason == "its process died: it was killed, or out of memory"
         assert all(by_run[run.path].result is not None for run in runs[1:])
 
     def test_a_stop_comes_back_whole_from_a_process(self, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ class TestSweep:
 
 
 class Deadly:
-    """Executes runs, but kills its process for one of them."""
+    """Executes runs, but kills the process for one of them."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -174,7 +174,7 @@ PROFILE = Profile(name="test", content="", data=("set here",), base_size=2, epoc
 
 @pytest.fixture
 def tiny(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
-    """Put a profile of the small data set among the others."""
+    """Add a profile for the small data set."""
     profile = replace(PROFILE, data=(str(small_data),))
     monkeypatch.setitem(PROFILES, "test", profile)
     return profile
@@ -186,7 +186,7 @@ class TestCommand:
         code, out, err = collapse(*words, "--dry-run")
         assert (code, err) == (0, "")
         assert [line.split()[0] for line in out.splitlines()] == ["missing"] * 3 + ["3"]
-        assert "3 runs, 3 of them to be trained" in out
+        assert "3 runs, 3 of them to train" in out
         assert not (tmp_path / "study").exists()
         code, out, err = collapse(*words)
         assert code == 0, err
@@ -194,7 +194,7 @@ class TestCommand:
         assert out.count("test AUC") == 3
         code, out, err = collapse(*words)
         assert (code, err) == (0, "")
-        assert "3 runs, 0 of them to be trained" in out
+        assert "3 runs, 0 of them to train" in out
         assert sorted(Study(tmp_path / "study").results["name"]) == ["dcnv2-20", "dcnv2-2x10", "dcnv2-2x4"]
 
     def test_a_failed_run_is_told_at_the_end(
@@ -247,7 +247,7 @@ def undisturbed(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.mark.kills
 def test_killed_at_any_moment_and_gone_on_with(small_data: Path, undisturbed: Study, tmp_path: Path) -> None:
-    """Stopped in the middle three times, nothing is left running; then it ends with the same numbers."""
+    """Stopped in the middle three times, with no process left, it ends with the same numbers."""
     folder = tmp_path / "study"
     words = the_command(small_data, folder)
     for kill in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
@@ -268,7 +268,7 @@ def test_killed_at_any_moment_and_gone_on_with(small_data: Path, undisturbed: St
 
 
 def saved_since(folder: Path, start: float) -> bool:
-    """Tell whether a run of a study has saved its state after some time."""
+    """Return whether a run of a study has saved its state since a time."""
     return any(path.stat().st_mtime > start for path in folder.glob("*/last.pt"))
 
 

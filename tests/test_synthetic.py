@@ -1,4 +1,4 @@
-"""Synthetic data: the teacher against its formula, what the manifest says of it, and whether a model finds it."""
+"""Synthetic data: the teacher agrees with its formula and the manifest, and a model finds the planted ranks."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def interacts(one: str, other: str) -> bool:
 
 
 def pair_sum(teacher: Teacher, u_BNR: torch.Tensor) -> torch.Tensor:
-    """Sum over the pairs that interact, pair after pair."""
+    """Sum over the interacting pairs, pair by pair."""
     pairs = [(i, j) for i, j in combinations(range(len(teacher.groups)), 2)]
     kept = [(i, j) for i, j in pairs if interacts(teacher.groups[i], teacher.groups[j])]
     return torch.stack([(u_BNR[:, i] * u_BNR[:, j]).sum(1) for i, j in kept]).sum(0)
@@ -62,7 +62,7 @@ def test_the_logit_is_its_formula(teacher: Teacher) -> None:
 
 
 def test_partners_let_as_many_directions_through_as_the_manifest_says(teacher: Teacher) -> None:
-    """Over rows, the gradient of a field's embedding spans what its partners have; its own table may have more."""
+    """The gradient of a field's embedding spans its partners' directions; its own table may have more."""
     u_BNR = looked_up(teacher, teacher.ids(np.random.default_rng(3), 400)).requires_grad_()
     (gradient,) = torch.autograd.grad(pair_sum(teacher, u_BNR).sum(), u_BNR)
     spans = [int(torch.linalg.matrix_rank(gradient[:, i])) for i in range(u_BNR.shape[1])]
@@ -124,9 +124,9 @@ def test_the_data_set_is_the_teachers(tmp_path: Path) -> None:
 def test_a_model_finds_the_bound_fields_in_fewer_directions(
     tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the name to the verdicts: of fields with equal tables, those that low ones interact with collapse.
+    """Among fields with equal tables, those that interact with low-rank ones collapse.
 
-    Of values that are seen often: what is hardly trained keeps the directions that it started with.
+    Only frequent values count, because rarely trained rows keep their initial directions.
     """
     monkeypatch.setenv("COLLAPSE_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "run"
@@ -152,7 +152,7 @@ def test_a_model_finds_the_bound_fields_in_fewer_directions(
 @pytest.mark.parametrize("shape", ["criteo", "avazu"])
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_the_raw_file_holds_the_same_rows(shape: str, ending: str, tmp_path: Path, collapse: Collapse) -> None:
-    """Through the publisher's format and back, every value has one id again and every row its label."""
+    """Through the publisher's format and back, every value has one id and every row its label."""
     raw = tmp_path / f"train{ending}"
     size = ("--shape", shape, "--scale", "0.001", "--rows", 2000)
     assert collapse("prepare", "synthetic", *size, "--raw", raw, "-o", tmp_path / "drawn")[0] == 0
@@ -167,7 +167,7 @@ def test_the_raw_file_holds_the_same_rows(shape: str, ending: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("synthetic-movies", "shape is 'movies'"),
+        ("synthetic-movies", "shape must be 'criteo' or 'avazu', got 'movies'"),
         ("synthetic-criteo:2", "2.0"),
         ("synthetic-criteo:small", "'synthetic-criteo:small'"),
         ("synthetic-criteo:1e-5", "1e-05"),
@@ -192,7 +192,7 @@ def test_a_large_set_is_told_of_or_refused(
     code, _, err = collapse(*arguments)
     assert code == 2
     assert "synthetic-criteo-0.001" in err
-    assert "(0.0 GB; COLLAPSE_CACHE names another place): 0.0 GB are free" in err
+    assert "(0.0 GB; set COLLAPSE_CACHE to use another place): only 0.0 GB are free" in err
     assert not list((tmp_path / "cache").glob("synthetic*"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
     code, _, err = collapse(*arguments)
@@ -208,6 +208,6 @@ def test_the_command_line(tmp_path: Path, collapse: Collapse) -> None:
     code, out, err = collapse("prepare", "synthetic", "-o", tmp_path / "data", *arguments)
     assert (code, err) == (0, "")
     assert out.startswith("synthetic-avazu:0.001: 500 rows, ")
-    assert "22 fields, 2,0" in out
+    assert "22 fields with cardinalities from 5 to " in out
     code, _, err = collapse("prepare", "synthetic", "-o", tmp_path / "more", *arguments, "--rank", 2)
-    assert (code, err) == (2, "Error: low_rank is 3 and rank 2: it can be no more than that\n")
+    assert (code, err) == (2, "Error: low_rank must be at most rank, got 3 and 2\n")

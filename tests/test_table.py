@@ -1,4 +1,4 @@
-"""Tables of a user's own: against plain Python, hostile files, and from the command line to a diagnosis."""
+"""A user's own tables: compared with plain Python, hostile files, and from the command line to a diagnosis."""
 
 import csv
 import gzip
@@ -45,7 +45,7 @@ def prepared(paths: Path | list[Path], out: Path, label: str = "y", **options: A
 
 
 def attempted(*arguments: Any, **options: Any) -> PreparedData | str:
-    """Return the data set, or the sentence that says why there is none."""
+    """Return the data set, or the error message."""
     try:
         return prepared(*arguments, **options)
     except CollapseError as error:
@@ -89,7 +89,7 @@ class TestColumns:
             "whole": ("categorical", "whole numbers"),
             "fraction": ("numeric", "numbers with fractions"),
             "text": ("categorical", "text"),
-            "empty": ("categorical", "no cell is filled"),
+            "empty": ("categorical", "all cells are empty"),
             "infinite": ("categorical", "text"),
             "mixed": ("categorical", "text"),
         }
@@ -174,11 +174,11 @@ ROWS = st.lists(
 
 
 NAMES = ["y", "text", "number", "*", "^.*$", "count", "value", "id", "literal"]
-"""Of columns; some mean something to Polars."""
+"""Column names, some with a special meaning in Polars."""
 
 
 def slow(rows: list[Row], bins: int, min_count: int, training: set[int]) -> list[Any]:
-    """Prepare in plain Python: the labels, and every field's values, None where out of vocabulary."""
+    """Prepare with plain Python: the labels, and every field's values, None if out of vocabulary."""
     known = [number for n, (_, _, number) in enumerate(rows) if number is not None and n in training]
     edges = slow_quantiles(known, bins)
     text = [cell.strip(" \n") for _, cell, _ in rows]
@@ -301,44 +301,46 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "nothing": ("a.csv", b"", {}, "a.csv is empty"),
     "blank": ("a.csv", b"\n\n", {}, "a.csv is empty|there is no column 'y'"),
     "a header alone": ("a.csv", b"y,s\n", {}, "a.csv is empty"),
-    "a short row": ("a.csv", GOOD.encode() + b"1,a\n", {}, "line 4: 2 columns where 3 are expected"),
-    "a long row": ("a.csv", GOOD.encode() + b"\n1,a,2,3\n", {}, "line 5: 4 columns where 3 are expected"),
-    "no such label": ("a.csv", b"x,s\n1,a\n", {}, "there is no column 'y' to be the label among x, s"),
-    "another separator": ("a.csv", b"y;s\n1;a\n", {}, "no column 'y' to be the label among y;s"),
-    "label 2": ("a.csv", GOOD.encode() + b"2,a,1\n", {}, "line 4: column y holds '2', which is not one"),
+    "a short row": ("a.csv", GOOD.encode() + b"1,a\n", {}, "line 4: 2 columns instead of 3"),
+    "a long row": ("a.csv", GOOD.encode() + b"\n1,a,2,3\n", {}, "line 5: 4 columns instead of 3"),
+    "no such label": ("a.csv", b"x,s\n1,a\n", {}, "there is no column 'y' .given as label.: the columns are x, s"),
+    "another separator": ("a.csv", b"y;s\n1;a\n", {}, "no column 'y' .given as label.: the columns are y;s"),
+    "label 2": ("a.csv", GOOD.encode() + b"2,a,1\n", {}, "line 4: column y has '2', which is not one"),
     "text in a number": (
-        "a.csv", GOOD.encode() + b"1,a,x\n", {"numeric": ("n",)}, "line 4: column n holds 'x', which is not"),
-    "infinity": ("a.csv", GOOD.encode() + b"1,a,inf\n", {"numeric": ("n",)}, "line 4: column n holds 'inf'"),
+        "a.csv", GOOD.encode() + b"1,a,x\n", {"numeric": ("n",)}, "line 4: column n has 'x', which is not"),
+    "infinity": ("a.csv", GOOD.encode() + b"1,a,inf\n", {"numeric": ("n",)}, "line 4: column n has 'inf'"),
     "latin-1": ("a.csv", GOOD.encode() + b"1,caf\xe9,1\n", {}, "line 4: byte 0xe9 is not UTF-8 text"),
     "a header in latin-1": ("a.csv", b"y,caf\xe9\n1,a\n", {}, "line 1: byte 0xe9 is not UTF-8 text"),
     "utf-16": ("a.csv", GOOD.encode("utf-16"), {}, "line 1: byte 0xff is not UTF-8 text"),
     "a stray quotation mark": (
-        "a.csv", b'y,s\n1,a\n0,5" pipe\n', {}, "line 3: a quotation mark stands inside a cell .*--no-quotes"),
-    "a cell that never ends": ("a.csv", b'y,s\n1,a\n0,"b\n1,c\n', {}, "line 3: a quoted cell of this row never"),
+        "a.csv", b'y,s\n1,a\n0,5" pipe\n', {}, "line 3: a quotation mark is inside a cell .*--no-quotes"),
+    "a cell that never ends": ("a.csv", b'y,s\n1,a\n0,"b\n1,c\n', {}, "line 3: a quoted cell is never"),
     "a quoted header that never ends": ("a.csv", b'y,"s\n1,a\n0,b\n', {}, "line 1"),
-    "two columns of one name": ("a.csv", b"y,s,s\n1,a,b\n", {}, "has two columns called 's'"),
+    "two columns of one name": ("a.csv", b"y,s,s\n1,a,b\n", {}, "has two columns named 's'"),
     "one value": (
         "a.csv", b"y,s,t,u\n1,a,b,c\n0,a,b,d\n", {},
-        "field 's' has one value in all rows, 'a', as have 1 more: .* --drop s,t"),
+        "no model can use field 's' .nor 1 more., because it has the same value in all rows, 'a': use --drop s,t"),
     "rare values": (
-        "a.csv", b"y,s\n1,a\n0,b\n", {"min_count": 3}, "field 's' has no value in 3 rows or more"),
-    "only the label": ("a.csv", b"y\n1\n0\n", {}, "no column beside the label 'y' that could be a field"),
+        "a.csv", b"y,s\n1,a\n0,b\n", {"min_count": 3},
+        "field 's', because it has no value that occurs in 3 rows or more"),
+    "only the label": ("a.csv", b"y\n1\n0\n", {}, "no column other than the label 'y'"),
     "a column twice": (
-        "a.csv", GOOD.encode(), {"numeric": ("n",), "drop": ("n",)}, "column 'n' is said to be both numeric"),
+        "a.csv", GOOD.encode(), {"numeric": ("n",), "drop": ("n",)}, "column 'n' cannot be both numeric"),
     "the label as a field": (
-        "a.csv", GOOD.encode(), {"numeric": ("y",)}, "column 'y' is said to be both label and numeric"),
+        "a.csv", GOOD.encode(), {"numeric": ("y",)}, "column 'y' cannot be both label and numeric"),
     "an unknown column": (
-        "a.csv", GOOD.encode(), {"drop": ("m",)}, "there is no column 'm' to be left out among y, s, n"),
+        "a.csv", GOOD.encode(), {"drop": ("m",)},
+        "there is no column 'm' .given as left out.: the columns are y, s, n"),
     "a threshold on text": (
-        "a.csv", GOOD.encode(), {"label": "s > 3"}, "line 2: column s holds 'a', which is not a number"),
+        "a.csv", GOOD.encode(), {"label": "s > 3"}, "line 2: column s has 'a', which is not a number"),
     "a threshold that is none": ("a.csv", GOOD.encode(), {"label": "n > 1e"}, "compares with '1e', which is no"),
-    "an unknown kind": ("a.txt", GOOD.encode(), {}, "ends neither in .csv, .tsv nor .parquet: .* --separator"),
-    "a cut gzip": ("a.csv.gz", gzip.compress(GOOD.encode() * 99)[:-9], {}, "is not a whole gzip file"),
+    "an unknown kind": ("a.txt", GOOD.encode(), {}, "does not end in .csv, .tsv or .parquet: .* --separator"),
+    "a cut gzip": ("a.csv.gz", gzip.compress(GOOD.encode() * 99)[:-9], {}, "is not a complete gzip file"),
     "no gzip": ("a.csv.gz", GOOD.encode(), {}, "a.csv.gz: not a gzipped file"),
-    "no parquet": ("a.parquet", b"hello", {}, "is no whole Parquet file"),
-    "nothing, in parquet": ("a.parquet", b"", {}, "is no whole Parquet file"),
+    "no parquet": ("a.parquet", b"hello", {}, "is not a complete Parquet file"),
+    "nothing, in parquet": ("a.parquet", b"", {}, "is not a complete Parquet file"),
     "parquet read as text": (
-        "a.parquet", b"", {"reading": Reading(separator=";")}, "is a Parquet file: how text is read does not go"),
+        "a.parquet", b"", {"reading": Reading(separator=";")}, "is a Parquet file, for which options of text"),
     "a long line": ("a.csv", b"x" * 3_000_000, {}, "line 1: this row is longer than a megabyte"),
 }  # fmt: skip
 
@@ -437,7 +439,7 @@ class TestSeveralFiles:
     def test_other_columns_are_refused(self, tmp_path: Path) -> None:
         first = written(tmp_path / "1.csv", "y,s\n1,a\n")
         for text, sentence in (
-            ("y,t\n", "2.csv lacks the column 's', unlike"),
+            ("y,t\n", "2.csv has no column 's', unlike"),
             ("y,s,t\n", "2.csv has a column 't'"),
         ):
             second = written(tmp_path / "2.csv", text)
@@ -467,21 +469,21 @@ def shop_log(path: Path, rows: int = 400) -> Path:
 
 
 def test_from_a_file_to_a_diagnosis(tmp_path: Path, collapse: Collapse) -> None:
-    """The commands of the help, on a log of its kind."""
+    """The commands in the help, on a log as in its example."""
     log = shop_log(tmp_path / "log.csv.gz")
     arguments = ("prepare", "table", log, "--label", "bought", "--numeric", "price,hour", "--bins", "quantile:4")
     code, out, err = collapse(*arguments, "-o", tmp_path / "shop", "--dry-run")
     assert (code, err) == (0, "")
     assert not (tmp_path / "shop").exists()
     assert "row_id categorical  whole numbers" in out
-    assert "(another in every row: --drop?)" in out
+    assert "(different in every row: --drop?)" in out
     assert "price  numeric      asked for" in out
     code, _, err = collapse(*arguments, "-o", tmp_path / "shop")
     assert (code, "--drop row_id" in err) == (2, True)
     code, out, err = collapse(*arguments, "-o", tmp_path / "shop", "--drop", "row_id")
     assert (code, err) == (0, "")
     assert "log: 400 rows" in out
-    assert "3 fields, " in out
+    assert "3 fields with cardinalities " in out
     code, out, err = collapse("data", tmp_path / "shop", "--verify")
     assert (code, err) == (0, "")
     assert "bought is 1 or true" in out
@@ -533,10 +535,10 @@ ARROW_TYPES: dict[str, Any] = {
 def test_arrow_types_that_have_no_text_get_one_sentence(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Polars panics at some of them, which prints its own account."""
+    """Polars panics on some of them and prints its own message."""
     labels = pa.array([n % 2 for n in range(60)])
     pq.write_table(pa.table({"y": labels, "x": ARROW_TYPES[kind], "a": labels}), tmp_path / "a.parquet")
-    with pytest.raises(CollapseError, match="column 'x' is of type .*--drop"):
+    with pytest.raises(CollapseError, match="column 'x' has type .*--drop"):
         prepared(tmp_path / "a.parquet", tmp_path / "data")
     assert "panicked" not in capfd.readouterr().err
 

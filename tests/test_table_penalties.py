@@ -1,4 +1,4 @@
-"""Penalties on what a batch looks up: their extremes, what leaves them as they are, and that they cure."""
+"""Penalties on the rows in a batch: their extremes and invariances, and their effect."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_spectral_is_the_inverse_of_the_participation_ratio(seed: int, scale: fl
 
 @given(seed=seeds)
 def test_extremes(seed: int) -> None:
-    """Rank one is the most, equal singular values and no covariance the least."""
+    """Rank one gives the maximum; equal singular values and zero covariance give the minimum."""
     assert float(spectral(low_rank(seed))) == pytest.approx(1)
     orthogonal = torch.linalg.qr(batch(seed, 40, 1, 4)[:, 0])[0][:, None]
     assert float(spectral(orthogonal)) == pytest.approx(1 / 4)
@@ -66,7 +66,7 @@ def test_scale_and_order_of_rows(seed: int, scale: float) -> None:
 
 @pytest.mark.parametrize("penalty", [spectral, vicreg, uniformity])
 def test_no_scale_is_pushed(penalty: object) -> None:
-    """What has no scale has a gradient that leaves the scale as it is: it is orthogonal to the embeddings."""
+    """The gradient of a scale-free penalty is orthogonal to the embeddings, so it does not change the scale."""
     e = batch(0).requires_grad_()
     (gradient,) = torch.autograd.grad(penalty(e), e)  # type: ignore[operator]
     along = float((gradient * e.detach()).sum() / (gradient.norm() * e.detach().norm()))
@@ -87,7 +87,7 @@ def test_uniformity_is_its_formula() -> None:
 
 @pytest.mark.parametrize("penalty", [spectral, vicreg, uniformity])
 def test_a_field_of_one_value_or_of_zeros(penalty: object) -> None:
-    """Gives a finite number, and a finite gradient."""
+    """The value and its gradient are finite."""
     for e in (torch.zeros(9, 2, 4), torch.ones(9, 2, 4), batch(0, 1).float()):
         leaf = e.clone().requires_grad_()
         value = penalty(leaf)  # type: ignore[operator]
@@ -99,7 +99,7 @@ def test_a_field_of_one_value_or_of_zeros(penalty: object) -> None:
 @pytest.mark.parametrize("kind", ["spectral", "vicreg", "uniformity"])
 @pytest.mark.parametrize("sets", [1, 2])
 def test_descending_it_raises_abundance(kind: str, sets: int) -> None:
-    """Through the model's own penalty, with the gradient where training keeps it: other rows stay as they are."""
+    """Through the model's own penalty, with sparse gradients: rows outside the batch do not change."""
     torch.manual_seed(0)
     config = model_config("dnn-4", sets=sets, table_penalty=kind, table_penalty_weight=1.0)
     model = MultiEmbeddingModel([30, 20], config)

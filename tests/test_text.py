@@ -1,4 +1,4 @@
-"""Token tables of text models: files of every kind, and no code of theirs."""
+"""Token tables of text models: files of every kind, without running their code."""
 
 import json
 import pickle
@@ -49,7 +49,7 @@ def test_the_token_table_is_found(kind: str, tmp_path: Path) -> None:
 
 
 class Payload:
-    """Runs code where it is unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self):  # type: ignore[no-untyped-def]
         return print, ("run",)

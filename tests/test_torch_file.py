@@ -1,4 +1,4 @@
-"""Torch's files without torch: what `torch.load` reads, and nothing else."""
+"""Torch files are read without torch, as `torch.load` reads them."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ TYPES += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
-    """Compare contents, tensors by type, shape, strides and bits."""
+    """Compare contents, and tensors by type, shape, strides and bits."""
     if isinstance(theirs, Tensor):
         assert ours.dtype == theirs.dtype
         assert ours.stride() == theirs.stride() or not theirs.numel()
@@ -51,7 +51,7 @@ def read_both(content: Any, path: Path) -> None:
 def test_a_tensor(
     dtype: torch.dtype, shape: list[int], seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Any type and shape; also transposed, and a view of a part, which shares its storage with the whole."""
+    """Any type and shape, including transposed tensors and views that share a storage."""
     whole = torch.from_numpy(np.random.default_rng(seed).integers(0, 2, (*shape, 3, 5))).to(dtype)
     content = {"whole": whole, "part": whole[..., 1:, 2:4], "turned": whole.mT}
     read_both(content, tmp_path_factory.mktemp("tensor") / "a.pt")
@@ -99,7 +99,7 @@ def test_other_names_are_refused(content: Any, tmp_path: Path) -> None:
 def test_a_tensor_beyond_its_record(
     field: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A forged shape, offset or stride shows no byte of its neighbours."""
+    """A forged shape, offset or stride reveals no byte of other records."""
     with monkeypatch.context() as patch:
         patch.setattr(Tensor, field, lambda *_: value)
         torch.save([torch.zeros(2, 2), torch.ones(99)], tmp_path / "a.pt")
@@ -108,7 +108,7 @@ def test_a_tensor_beyond_its_record(
 
 
 def test_records_that_are_not_whole(tmp_path: Path) -> None:
-    """Compressed, too short, or of another byte order."""
+    """Compressed, too short, or in another byte order."""
     torch.save(torch.ones(99), tmp_path / "a.pt")
     with zipfile.ZipFile(tmp_path / "a.pt") as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
@@ -129,7 +129,7 @@ def test_records_that_are_not_whole(tmp_path: Path) -> None:
 
 
 def test_an_analysis_does_not_load_torch(trained: dict[str, Path]) -> None:
-    """Which would take longer than the analysis."""
+    """Importing torch would take longer than the analysis."""
     code = (
         "import sys; sys.argv = ['collapse', 'analyze', sys.argv[1], '--json']\n"
         "from collapse.cli import group\n"
@@ -140,7 +140,7 @@ def test_an_analysis_does_not_load_torch(trained: dict[str, Path]) -> None:
 
 
 class Changer:
-    """A pickle that sets an attribute of what it names, by the opcode that fills objects."""
+    """A pickle that sets an attribute of a named object, by the opcode that fills objects."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -153,7 +153,7 @@ class Changer:
 
 @pytest.mark.parametrize("name", ["torch._utils._rebuild_tensor_v2", "torch.ComplexFloatStorage"])
 def test_a_file_cannot_change_what_it_names(name: str, tmp_path: Path) -> None:
-    """Else one file would tell how the next one is read."""
+    """Otherwise one file could change how the next one is read."""
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         archive.writestr("a/data.pkl", Changer(name).pickled())
     with pytest.raises(CollapseError, match="is damaged"):
@@ -164,7 +164,7 @@ def test_a_file_cannot_change_what_it_names(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_objects_of_unknown_classes_are_inert(protocol: int, tmp_path: Path) -> None:
-    """Their attributes, items and arrays are there; nothing of theirs is run, and every name is told."""
+    """Their attributes, items and arrays are read, none of their code runs, and every name is reported."""
     content = {
         "namespace": Namespace(a=1, table=torch.ones(2, 3)),
         "array": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -189,7 +189,7 @@ def test_objects_of_unknown_classes_are_inert(protocol: int, tmp_path: Path) -> 
 
 
 def test_files_of_before_version_1_6(tmp_path: Path) -> None:
-    """Tensors that share a storage, of several types, transposed; cut off anywhere, they are refused."""
+    """Tensors of several types that share a storage, some transposed. Truncated files are refused."""
     whole = torch.arange(12.0).reshape(3, 4)
     content = {"whole": whole, "part": whole[1:, 2:], "turned": whole.T, "half": whole.half(), "ids": whole.long()}
     path = tmp_path / "a.pt"
@@ -212,7 +212,7 @@ def test_files_of_before_version_1_6(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_file_cannot_ask_for_memory(pickled: bytes, zipped: bool, tmp_path: Path) -> None:
-    """Beyond what it holds: each of these asks for tens of gigabytes, and more than this process may have."""
+    """Each of these asks for tens of gigabytes, more than the file holds and the process may use."""
     path = tmp_path / "a.pt"
     if zipped:
         with zipfile.ZipFile(path, "w") as archive:

@@ -13,7 +13,7 @@ SMALL = ToySettings(cardinality=12, small=2, large=9, embedding_size=4, iteratio
 
 @pytest.mark.parametrize(("case", "D_3"), [("small", 2), ("large", 9)])
 def test_it_is_gradient_descent_on_every_pair(case: str, D_3: int) -> None:
-    """The slow twin: row after row of the data, with autograd."""
+    """The slow reference computes row by row with autograd."""
     for seed in (0, 1):
         E_1, E_2, E_3, x_3, y = map(torch.from_numpy, _draw(D_3, seed, SMALL))
         E_1.requires_grad_()
@@ -44,7 +44,7 @@ def test_a_low_rank_partner_lowers_the_abundance() -> None:
     assert frame.query("case == 'small'")["ia"].max() < frame.query("case == 'large'")["ia"].min()
 
 
-@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"every": 0}, {"learning_rate": 0.0}, {"small": -1}])
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"measure_every": 0}, {"learning_rate": 0.0}, {"small": -1}])
 def test_settings_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(CollapseError, match=next(iter(wrong))):
         ToySettings(**wrong)

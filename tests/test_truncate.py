@@ -1,4 +1,4 @@
-"""Tables cut to a share of their energy, by the theorem of Eckart and Young; and tested before and after."""
+"""Tables cut to a fraction of their energy, by the theorem of Eckart and Young, tested before and after."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def set_of(*tables: NDArray[Any], sizes: tuple[int, ...] | None = None) -> Table
 
 @given(known=known_tables(max_rows=700), energy=st.floats(0.01, 1))
 def test_it_is_the_best_of_its_rank(known: Known, energy: float) -> None:
-    """What is lost is the energy of the directions left out, which is as little as any rank k loses."""
+    """The loss is the energy of the omitted directions, which is the minimum for rank k."""
     E = known.E
     (cut,) = truncate(set_of(E), energy)
     exact = E.astype(np.float64)
@@ -58,7 +58,7 @@ def test_all_of_the_energy_is_the_table(trained: dict[str, Path]) -> None:
 
 
 def test_bytes() -> None:
-    """Of factors, (D + k K / D ..) times the type's size; never more than the table's."""
+    """Factors need (D + K) k numbers, and never more bytes than the table."""
     random = np.random.default_rng(0)
     low = (random.normal(size=(1000, 2)) @ random.normal(size=(2, 16))).astype(np.float32)
     frame = by_field(list(truncate(set_of(low, random.normal(size=(5, 16)).astype(np.float32)), 0.999)))
@@ -87,7 +87,7 @@ class TestCommand:
     def test_the_file_holds_the_cut_tables(
         self, ending: str, trained: dict[str, Path], tmp_path: Path, collapse: Collapse
     ) -> None:
-        """It loads without code, and is analysed as the tables that it makes."""
+        """It loads without code, and the analysis sees the truncated tables."""
         path = tmp_path / f"small{ending}"
         code, out, err = collapse("truncate", trained["dcnv2-4"], "--energy", 0.8, "-o", path)
         assert (code, err) == (0, "")
@@ -113,7 +113,10 @@ class TestCommand:
     def test_before_and_after(
         self, name: str, trained: dict[str, Path], small_data: Path, collapse: Collapse
     ) -> None:
-        """All of the energy costs nothing, one direction does; before is what the run was told."""
+        """Keeping all energy changes nothing, and keeping one direction does.
+
+        The values before are those of the run.
+        """
         words = ("truncate", trained[name], "--data", small_data, "--energy", 1, "--energy", 0.01, "--json")
         told = json.loads(collapse(*words)[1])
         run = json.loads((trained[name].parent / "manifest.json").read_text())
@@ -143,10 +146,10 @@ class TestCommand:
         torch.save({"user_emb": torch.randn(9, 8)}, tmp_path / "a.pt")
         for words, sentence in (
             (("-o", path), "is the checkpoint itself"),
-            (("--energy", 0.5, "--energy", 0.9, "-o", tmp_path / "b.pt"), "name --energy once"),
-            (("--data", "flights:0.001"), "of another hash than flights:0.001"),
+            (("--energy", 0.5, "--energy", 0.9, "-o", tmp_path / "b.pt"), "give --energy only once"),
+            (("--data", "flights:0.001"), "with another hash than flights:0.001"),
             (("--data", "nowhere"), "neither a built-in data set"),
-            (("--data", small_data, "--device", "quantum"), "--device quantum is not a device"),
+            (("--data", small_data, "--device", "quantum"), "--device must be auto, cpu or cuda, got quantum"),
         ):
             code, _, err = collapse("truncate", path, *words)
             assert (code, sentence in err, "Traceback" in err) == (2, True, False), err
@@ -171,5 +174,5 @@ def test_a_product_is_its_table() -> None:
     np.testing.assert_allclose(product[2:7], (left @ right)[2:7])
     np.testing.assert_allclose(product[:, 1:3], (left @ right)[:, 1:3])
     np.testing.assert_allclose(np.asarray(product), left @ right)
-    with pytest.raises(ValueError, match="make no table"):
+    with pytest.raises(ValueError, match="cannot be multiplied"):
         Product(left, right.T)

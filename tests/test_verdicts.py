@@ -1,4 +1,4 @@
-"""Verdicts on tables whose truth is known: no rank-one table is missed, and no random one is called collapsed."""
+"""Verdicts on tables of known truth: every rank-one table is found, and random ones are not collapsed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +51,7 @@ def test_no_rank_one_table_is_missed(D: int, K: int, seed: int, exponent: int, d
 @pytest.mark.parametrize("K", [2, 4, 16, 64])
 @pytest.mark.parametrize("D", [3, 10, 100, 3000])
 def test_random_tables_are_not_called_collapsed(law: str, D: int, K: int) -> None:
-    """Fewer than 1 % of them; of 40 a seventh would be far out, so one is let pass."""
+    """Fewer than 1 % of them. With 40 tables, one is allowed."""
     random = np.random.default_rng(D * K)
     tables = {str(number): LAWS[law](random, D, K) for number in range(40)}
     degrees = diagnose(tables)["degree"]
@@ -62,7 +62,7 @@ def test_random_tables_are_not_called_collapsed(law: str, D: int, K: int) -> Non
 @pytest.mark.parametrize("K", [2, 16])
 @pytest.mark.parametrize("D", [10, 100, 3000])
 def test_nor_are_random_tables_whose_rows_are_weighted_by_frequency(D: int, K: int) -> None:
-    """By Zipf's law."""
+    """Frequencies follow Zipf's law."""
     random, counts = np.random.default_rng(D * K), np.maximum(1, 10 * D // np.arange(1, D + 1))
     tables = {str(number): random.standard_normal((D, K)) for number in range(12)}
     given = Selection(row_counts=dict.fromkeys(tables, counts))
@@ -115,7 +115,7 @@ def normal(*shape: int) -> NDArray[np.float64]:
     ],
 )
 def test_the_truth_is_told(E: NDArray[np.float64], degree: Degree, word: str) -> None:
-    """Tables whose truth is known: the degree, and the cause in the verdict."""
+    """The degree, and the cause in the verdict."""
     for dtype in (np.float32, np.float64):
         found = judged(E.astype(dtype))
         assert found["degree"] == degree
@@ -123,7 +123,7 @@ def test_the_truth_is_told(E: NDArray[np.float64], degree: Degree, word: str) ->
 
 
 COUNTS = np.maximum(1, (1e5 / np.arange(1, 3001) ** 1.1).astype(np.int64))
-"""Row counts of Zipf's law."""
+"""Row counts that follow Zipf's law."""
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_popularity_is_told_from_other_causes(E: NDArray[np.float64], cause: Cau
 @pytest.mark.parametrize("weights", [None, "trained", "frequency"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_centred_is_what_the_centred_table_is(weights: str | None, dtype: type[Any]) -> None:
-    """Whatever rows enter, and however large the offset."""
+    """For any selection of rows, and for any offset."""
     E = (normal(3000, 8) * np.geomspace(1, 0.7, 8) + 10).astype(dtype)
     counts = np.arange(3000) % 3
     given = None if weights is None else RowCounts(source="counts", by_field={"a": counts})
@@ -181,7 +181,7 @@ def of_shape(E: NDArray[np.float64]) -> RandomMean:
 
 
 class TestCauses:
-    """What a table is without one thing, from its Gram matrix alone, is what it is with that thing taken away."""
+    """The effect of removing one cause, computed from the Gram matrix, equals removing it from the table."""
 
     def plain(self, E: NDArray[np.float64], D: int, K: int) -> float:
         sigma = np.linalg.svd(E, compute_uv=False)

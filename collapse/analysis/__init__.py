@@ -1,1 +1,1 @@
-"""From a checkpoint to tidy results."""
+"""Analyses of checkpoints, whose results are tidy tables."""

@@ -1,4 +1,4 @@
-"""An earlier diagnosis to hold a new one against: what got worse since."""
+"""Comparison of a diagnosis with an earlier one."""
 
 from pathlib import Path
 from typing import Any
@@ -17,29 +17,29 @@ _ORDER = (Degree.SPREAD, Degree.DOMINATED, Degree.PARTLY, Degree.COLLAPSED)
 
 
 class _Report(msgspec.Struct):
-    """What `collapse analyze --json` prints, as far as it is needed."""
+    """The part of a `collapse analyze --json` report that is needed."""
 
     fields: list[dict[str, str | bool | float | None]]
     choices: dict[str, str | bool | float | None] = {}
 
 
 def read_baseline(path: Path) -> pd.DataFrame:
-    """Read what ``collapse analyze --json`` printed.
+    """Read a report of ``collapse analyze --json``.
 
     Parameters
     ----------
     path : Path
-        The file, of one checkpoint.
+        The report, on one checkpoint.
 
     Returns
     -------
     pandas.DataFrame
-        A row a field: ``field``, ``degree`` and the measures that it has. ``attrs`` holds the settings.
+        One row per field: ``field``, ``degree`` and its measures. ``attrs`` holds the settings.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is none of this kind, or is of several checkpoints.
+        If the file cannot be read, is not such a report, or is on several checkpoints.
     """
     degrees = tuple(map(str, Degree))
     try:
@@ -48,57 +48,58 @@ def read_baseline(path: Path) -> pd.DataFrame:
         if missing := [name for name in ("field", "degree", "ia_normalised") if name not in frame]:
             raise ValueError(f"its fields have no {missing[0]}")
         if wrong := [each for each in frame["field"] if not isinstance(each, str)]:
-            raise ValueError(f"a field is called {wrong[0]!r}")
+            raise ValueError(f"a field is named {wrong[0]!r}")
         if wrong := [each for each in frame["degree"] if each not in degrees]:
-            raise ValueError(f"a degree is {wrong[0]!r}, and it must be one of {', '.join(degrees)}")
+            raise ValueError(f"degree must be one of {', '.join(degrees)}, got {wrong[0]!r}")
         numbers = [name for name in MEASURES if name in frame]
         frame[numbers] = frame[numbers].astype(float)
     except (msgspec.ValidationError, TypeError, ValueError, ArithmeticError) as error:
-        raise CollapseError(f"{path} is no report of `collapse analyze --json`: {first_line(error)}") from error
+        raise CollapseError(f"{path} is not a report of `collapse analyze --json`: {first_line(error)}") from error
     if frame["field"].duplicated().any():
-        raise CollapseError(f"{path} is a report on several checkpoints: a baseline is one")
+        raise CollapseError(f"{path} is a report on several checkpoints, but a baseline must be on one")
     frame.attrs["choices"] = report.choices
     return frame
 
 
 def check_settings(baseline: pd.DataFrame, fields: pd.DataFrame, path: Path) -> None:
-    """Refuse a baseline whose numbers are of other rows or of another layer.
+    """Refuse a baseline that was measured on other rows or on another layer.
 
     Parameters
     ----------
     baseline, fields : pandas.DataFrame
-        What `read_baseline` and `diagnose` returned.
+        Results of `read_baseline` and `diagnose`.
     path : Path
-        The baseline, for the error.
+        The baseline, for the error message.
 
     Raises
     ------
     CollapseError
-        If a choice differs; the sentence names it.
+        If a setting differs. The message names it.
     """
     then, now = baseline.attrs["choices"], fields.attrs["choices"]
     for name in ("rows", "row_counts", "centred", "layer", "near_zero"):
         if name in then and then[name] != now[name]:
             raise CollapseError(
-                f"{path} was measured with {name} {then[name]}, and this with {now[name]}: measure both alike"
+                f"{path} was measured with {name} {then[name]}, but this checkpoint with {now[name]}: use the "
+                "same options for both"
             )
 
 
 def with_baseline(fields: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
-    """Put the baseline's measures next to those of now.
+    """Add the baseline's measures to a diagnosis.
 
     Parameters
     ----------
     fields : pandas.DataFrame
-        What `diagnose` returned.
+        Result of `diagnose`.
     baseline : pandas.DataFrame
-        What `read_baseline` returned. Fields are matched without the prefixes of wrappers (`plain_name`).
+        Result of `read_baseline`. Fields are matched without the prefixes of wrappers (`plain_name`).
 
     Returns
     -------
     pandas.DataFrame
-        `fields`, with ``MEASURE_before`` and ``MEASURE_change``, now less before, of every measure,
-        ``degree_before`` and ``field_before``; NaN, and an empty text, of a field that the baseline does not have.
+        `fields` with ``MEASURE_before`` and ``MEASURE_change`` (now minus before) for every measure,
+        ``degree_before`` and ``field_before``. They are NaN or empty for a field that the baseline does not have.
     """
     now_names, then_names = matched_names(fields["field"], baseline["field"])
     before = baseline.set_index(pd.Index(then_names)).reindex(now_names)
@@ -108,24 +109,24 @@ def with_baseline(fields: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     for measure in MEASURES:
         then = before[measure].to_numpy(float) if measure in before else np.full(len(fields), np.nan)
         now = fields[measure].to_numpy(dtype=float, na_value=np.nan)
-        # What JSON rounds off is no change.
+        # Ignore differences that JSON rounds off.
         change = np.where(np.isclose(now, then, rtol=1e-12, atol=1e-14), 0.0, now - then)
         columns |= {f"{measure}_before": then, f"{measure}_change": change}
     return pd.concat([fields, pd.DataFrame(columns, index=fields.index)], axis=1)
 
 
 def as_before(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return what `with_baseline` would have been then: the measures of before, and no change.
+    """Return the earlier state of the same fields: the old measures, and no change.
 
     Parameters
     ----------
     compared : pandas.DataFrame
-        What `with_baseline` returned.
+        Result of `with_baseline`.
 
     Returns
     -------
     pandas.DataFrame
-        The fields that the baseline has, under the same columns.
+        The fields that the baseline has, with the same columns.
     """
     known = compared[compared["degree_before"] != ""]
     columns = {measure: known[f"{measure}_before"] for measure in MEASURES}
@@ -134,17 +135,18 @@ def as_before(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def worse(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the fields that are further collapsed than before (spread out, partly collapsed, collapsed), or new.
+    """Return the fields that have collapsed further than before, or are new and collapsed.
 
     Parameters
     ----------
     compared : pandas.DataFrame
-        What `with_baseline` returned.
+        Result of `with_baseline`.
 
     Returns
     -------
     pandas.DataFrame
-        Those rows; a new field if it is collapsed. A field that was not judged, or is not now, is not among them.
+        The rows of these fields, in the order spread out, partly collapsed, collapsed. A field that was not
+        judged, before or now, is not among them.
     """
     place = {str(degree): number for number, degree in enumerate(_ORDER)}
     now, before = (compared[name].map(place) for name in ("degree", "degree_before"))

@@ -1,4 +1,4 @@
-"""Conditions on a field's measures: comparisons and arithmetic of columns, numbers and texts, and nothing else."""
+"""Conditions on a field's measures: comparisons and arithmetic of columns, numbers and texts only."""
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from collapse.analysis.verdicts import Cause, Degree
 from collapse.errors import CollapseError
 
 LONGEST = 1000
-"""Characters of a condition: more than anybody types, and few enough that reading it takes no time."""
+"""Longest condition in characters: longer than anybody types, and short enough to be parsed at once."""
 DEEPEST = 30
-"""How deep its parts may be nested, far below Python's own limit."""
+"""Deepest nesting of a condition, far below Python's own limit."""
 
 _PARTS = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp,
@@ -29,32 +29,33 @@ _JUDGED = tuple(str(degree) for degree in Degree if degree is not Degree.NOT_JUD
 
 
 class _Refused(Exception):
-    """Why a condition is refused."""
+    """Reason why a condition is refused."""
 
 
 def failing(fields: pd.DataFrame, condition: str, *, known: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the fields for which a condition holds.
+    """Return the fields that meet a condition.
 
     Parameters
     ----------
     fields : pandas.DataFrame
-        What `diagnose` returned, perhaps with the columns of `with_baseline`.
+        Result of `diagnose`, optionally with the columns of `with_baseline`.
     condition : str
-        Comparisons of columns with numbers and texts, joined by and, or and not, with arithmetic:
+        Comparisons of columns with numbers and texts, combined by and, or, not and arithmetic:
         ``ia_normalised < 0.3 and cardinality > 100``.
     known : sequence of str
-        Fields that may be named although these are not among them, such as those of another checkpoint.
+        Names of fields that the condition may mention although they are not in `fields`, such as those of another
+        checkpoint.
 
     Returns
     -------
     pandas.DataFrame
-        Those rows. A field that is not judged is never among them. A comparison with a missing number is false.
+        The rows of these fields, without fields that are not judged. A comparison with a missing number is false.
 
     Raises
     ------
     CollapseError
-        If the condition cannot be read, names what is not a column or has no value, compares a text with what it
-        cannot be, or is neither true nor false.
+        If the condition cannot be parsed, mentions an unknown or missing column, compares a text with something it
+        cannot equal, or is not a truth value.
     """
     try:
         tree = _read(condition)
@@ -74,22 +75,22 @@ def failing(fields: pd.DataFrame, condition: str, *, known: Sequence[str] = ()) 
 
 
 def _read(condition: str) -> ast.Expression:
-    """Parse a condition, and refuse what is not part of the language."""
+    """Parse a condition, and refuse everything outside the language."""
     if len(condition) > LONGEST:
-        raise _Refused(f"it has {len(condition):,} characters, and a condition has at most {LONGEST:,}")
+        raise _Refused(f"it has {len(condition):,} characters, but at most {LONGEST:,} are allowed")
     text = condition.strip()
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         place = max(error.offset or 1, 1)
         raise _Refused(
-            f"it cannot be read from character {place} on, {text[place - 1 :]!r}: {error.msg}"
+            f"it cannot be parsed from character {place}, {text[place - 1 :]!r}: {error.msg}"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise _Refused(f"it cannot be read: {error}") from error
+        raise _Refused(f"it cannot be parsed: {error}") from error
     for node, depth in _nodes(tree):
         if depth > DEEPEST:
-            raise _Refused(f"it is nested deeper than {DEEPEST} levels")
+            raise _Refused(f"it is nested more than {DEEPEST} levels deep")
         if not isinstance(node, _PARTS) or (
             isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float | str)
         ):
@@ -99,7 +100,7 @@ def _read(condition: str) -> ast.Expression:
 
 
 def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """Yield every part with its depth, without recursion."""
+    """Yield every node with its depth, without recursion."""
     waiting = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -109,15 +110,15 @@ def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
 
 def _check_column(name: str, columns: Sequence[str], fields: pd.DataFrame) -> None:
     if name == "verdict":
-        raise _Refused(f"verdict is a sentence; use degree, which is one of {', '.join(_JUDGED)}")
+        raise _Refused(f"verdict is a sentence: use degree instead, which is one of {', '.join(_JUDGED)}")
     if name not in columns and name.removesuffix("_before").removesuffix("_change") in columns:
         raise _Refused(f"{name} needs a --baseline")
     if name not in columns:
-        raise _Refused(f"{name!r} is not a column{_near(name, columns)}; there are {', '.join(columns)}")
-    # Of before, a number is missing where a field is new.
+        raise _Refused(f"{name!r} is not a column{_near(name, columns)}; the columns are {', '.join(columns)}")
+    # Columns of the baseline are missing for new fields.
     of_now = name not in _TEXTS and not name.endswith(("_before", "_change"))
     if of_now and len(fields) and fields[name].isna().all():
-        raise _Refused(f"{name} is not known of this checkpoint")
+        raise _Refused(f"{name} is unknown for this checkpoint")
 
 
 def _near(name: str, known: Collection[str]) -> str:
@@ -126,7 +127,7 @@ def _near(name: str, known: Collection[str]) -> str:
 
 
 def _texts(tree: ast.Expression) -> Iterator[tuple[str, str]]:
-    """Yield every text with the column that it is compared with; refuse other uses of texts."""
+    """Yield every text with the column that it is compared with. Other uses of texts are refused."""
     compared: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Compare):
@@ -138,10 +139,10 @@ def _texts(tree: ast.Expression) -> Iterator[tuple[str, str]]:
                     and column.id in _TEXTS
                     and not isinstance(sign, ast.Eq | ast.NotEq)
                 ):
-                    raise _Refused(f"{column.id} is a text, which is compared by == or !=")
+                    raise _Refused(f"{column.id} is a text, which can only be compared by == or !=")
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     if not isinstance(column, ast.Name) or column.id not in _TEXTS:
-                        raise _Refused(f"the text {text.value!r} is compared with what is not {', '.join(_TEXTS)}")
+                        raise _Refused(f"the text {text.value!r} must be compared with {', '.join(_TEXTS)}")
                     compared.add(id(text))
                     yield text.value, column.id
     for node in ast.walk(tree):
@@ -156,5 +157,5 @@ def _holds(condition: str, tree: ast.Expression, record: Mapping[Any, Any]) -> b
     except (simpleeval.InvalidExpression, TypeError, ValueError, ArithmeticError) as error:
         raise _Refused(f"it cannot be computed: {str(error).splitlines()[0]}") from error
     if not isinstance(found, bool | np.bool_):
-        raise _Refused(f"it is {found!r}, which is neither true nor false: compare something")
+        raise _Refused(f"its value is {found!r} instead of true or false: compare it with something")
     return bool(found)

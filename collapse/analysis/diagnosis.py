@@ -1,4 +1,4 @@
-"""Which fields collapsed: one row a field."""
+"""Diagnosis of a checkpoint: one row per field with its measures and a verdict."""
 
 from dataclasses import asdict
 from typing import Any
@@ -32,75 +32,76 @@ from collapse.measures.random_matrix import (
 )
 
 COLUMNS = {
-    "field": "the field's name",
+    "field": "name of the field",
     "degree": "collapsed, partly collapsed, dominated by one direction, spread out, or not judged",
     "ia_adjusted": "adjusted abundance, (ia - 1) / (ia_random - 1): 0 at rank one, 1 for a random table",
     "ia": "information abundance, sum sigma / max sigma",
-    "ia_random": "the same of a random normal matrix of the same shape and row weights, on average",
+    "ia_random": "mean information abundance of random normal matrices with the same shape and row weights",
     "ia_normalised": "ia / ia_random",
-    "cardinality": "rows of its table, D",
+    "cardinality": "rows D of the table",
     "rows_trained": "rows that training looked up",
-    "near_zero": "share of rows with almost no norm",
+    "near_zero": "fraction of rows with almost no norm",
     "rank": "directions above the rounding noise of the table's type",
     "k99": "directions that hold 99 % of the energy",
-    "ia_random_low": "below it lie 2.5 % of random tables",
-    "ia_random_high": "above it lie 2.5 % of random tables",
-    "ia_random_p01": "below it lies 1 % of random tables",
-    "ia_per_k": "ia / columns of the table",
+    "ia_random_low": "2.5 % of random tables lie below it",
+    "ia_random_high": "2.5 % of random tables lie above it",
+    "ia_random_p01": "1 % of random tables lie below it",
+    "ia_per_k": "ia / number of columns of the table",
     "effective_rank": "exp of the entropy of sigma / sum sigma (RankMe)",
     "stable_rank": "sum sigma^2 / max sigma^2",
     "participation_ratio": "(sum sigma^2)^2 / sum sigma^4",
-    "first_share": "share of the energy sum sigma^2 that the first direction takes",
+    "first_share": "fraction of the energy sum sigma^2 in the first direction",
     "k90": "directions that hold 90 % of the energy",
     "k95": "directions that hold 95 % of the energy",
-    "above_bulk": "directions above the Marchenko-Pastur bulk of the table; none if most are rounding noise",
-    "noise": "that rounding noise / max sigma",
+    "above_bulk": "directions above the Marchenko-Pastur bulk of the table; missing if most are rounding noise",
+    "noise": "rounding noise of the table's type / max sigma",
     "anisotropy": "mean cosine of two rows",
-    "rows_entered": "rows that entered",
-    "rows_zero": "rows of zeros alone: padding, or never trained",
-    "rows_untouched": "rows at the norm of an initialisation while others are not, where row counts are not known",
+    "rows_entered": "rows that were measured",
+    "rows_zero": "rows of zeros: padding, or never trained",
+    "rows_untouched": "rows with the norm of an initialisation while others have not, if row counts are unknown",
     "adjusted_centred": "adjusted abundance without the mean row",
     "adjusted_without_first": "adjusted abundance without the first direction",
     "adjusted_without_constant": "adjusted abundance without the constant columns",
-    "constant_columns": "columns that are the same in all rows",
+    "constant_columns": "columns with the same value in all rows",
     "adjusted_without_popularity": "adjusted abundance without the direction that follows the row counts",
-    "adjusted_without_near_zero": "adjusted abundance against random tables of the rows that are not near zero",
-    "adjusted_trained": "adjusted abundance over the rows that training looked up",
-    "adjusted_all": "adjusted abundance over all rows",
-    "cosine_mean": "cosine of the first left singular vector with the one in which all rows are alike",
-    "cosine_counts": "the same with the row counts",
-    "cosine_log_counts": "the same with log(1 + row count)",
+    "adjusted_without_near_zero": "adjusted abundance relative to random tables with only the rows that are not "
+    "near zero",
+    "adjusted_trained": "adjusted abundance of the rows that training looked up",
+    "adjusted_all": "adjusted abundance of all rows",
+    "cosine_mean": "cosine of the first left singular vector with the vector of ones",
+    "cosine_counts": "cosine of the first left singular vector with the row counts",
+    "cosine_log_counts": "cosine of the first left singular vector with log(1 + row count)",
     "cause": "what a field is dominated by: constant columns, mean row, popularity, first direction, or nothing",
-    "verdict": "the degree with the reason",
+    "verdict": "the degree with its reason",
 }
-"""The columns of `diagnose`, those that are read first before the others, with what they hold."""
+"""The columns of `diagnose` with their meaning, the most important ones first."""
 
 
 MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "cause", "verdict"))
-"""Those of them that are numbers."""
+"""The numeric columns."""
 
 
 def diagnose(source: Any, *, settings: AnalysisSettings | None = None) -> pd.DataFrame:
-    """Measure how far every field of a checkpoint or model is collapsed.
+    """Measure how far every field of a checkpoint or model has collapsed.
 
     Parameters
     ----------
     source : str, Path or object
         The path of a checkpoint, a model (``nn.Module``), a state dict, arrays by name, one array or tensor, an
-        ``nn.Embedding``, or what `load` returned.
+        ``nn.Embedding``, or the result of `load`.
     settings : AnalysisSettings, optional
-        Which rows enter, and how the random baseline is drawn.
+        Which rows are used, and how the random tables are drawn.
 
     Returns
     -------
     pandas.DataFrame
-        One row a field in the model's order, the columns of `COLUMNS`. The sets of a multi-embedding model are
-        side by side. `attrs` holds the settings.
+        One row per field in the model's order, with the columns of `COLUMNS`. The sets of a multi-embedding model
+        are concatenated. ``attrs["choices"]`` holds the settings.
 
     Raises
     ------
     CollapseError
-        If no tables can be read from it, or a table holds NaN or infinity.
+        If no tables can be read from `source`, or a table holds NaN or infinity.
 
     Examples
     --------
@@ -115,17 +116,17 @@ def diagnose(source: Any, *, settings: AnalysisSettings | None = None) -> pd.Dat
 
 
 def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
-    """Do what `diagnose` does with tables that are factored already.
+    """Diagnose tables whose spectra are already computed.
 
     Parameters
     ----------
     factored : FactoredTables
-        What `factorise` returned.
+        Result of `factorise`.
 
     Returns
     -------
     pandas.DataFrame
-        As from `diagnose`.
+        As `diagnose`.
     """
     since = _since(factored)
     records = [_record(table, factored.settings, since.get(table.field)) for table in factored]
@@ -133,17 +134,17 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
         {"rows_trained": "Int64", "above_bulk": "Int64"}
     )
     known = frame["rows_trained"].notna()
-    counts = "known" if known.all() else "not known" if not known.any() else "known of some fields"
+    counts = "known" if known.all() else "not known" if not known.any() else "known for some fields"
     frame.attrs["choices"] = {**asdict(factored.settings), "row_counts": counts}
     return frame
 
 
 _SMALL = 4096
-"""The entries of a table up to which heavy-tailed tables of its shape are drawn for comparison."""
+"""Tables of at most this many entries are also compared with heavy-tailed random tables."""
 
 
 def _since(factored: FactoredTables) -> dict[str, int]:
-    """Return since when fields have been collapsed, where the run kept it of the rows that entered here."""
+    """Return since when fields have been collapsed, if the run recorded it for the rows that are measured."""
     tables, epoch = factored.tables, factored.tables.description.get("epoch", "")
     rows = factored.settings.rows
     if rows == "frequency" or factored.settings.centred or not epoch.isdecimal():
@@ -158,7 +159,8 @@ def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None)
     random = _random(table, D, settings)
     rows_of_norm = D - round(table.of_rows.near_zero * D)
     if rows_of_norm < FEWEST_ROWS:
-        # One row of enormous norm makes all others near zero: that says nothing of them, unless they are zero.
+        # A single row of enormous norm makes all others near zero, which says nothing about them, unless they are
+        # zero.
         rows_of_norm = D - table.of_rows.zero
     random_of_norm = random if rows_of_norm in (0, D) else _random(table, rows_of_norm, settings)
     first_share = float(dimensions.first_direction_fraction(sigma))
@@ -182,7 +184,7 @@ def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None)
     )
     found = degree(evidence)
     noise = table.noise
-    # The bulk is scaled to the median, which is none of a table where most directions are rounding noise.
+    # The bulk is scaled to the median, which is meaningless if most directions are rounding noise.
     has_bulk = len(sigma) > 0 and float(np.median(sigma)) > ABOVE_NOISE * noise
     return {
         "field": table.field,
@@ -230,7 +232,7 @@ def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None)
 
 
 def _random(table: FactoredTable, rows: int, settings: AnalysisSettings) -> RandomAbundance:
-    """Draw random tables of some rows; a centred table has one less to vary."""
+    """Draw random tables of a number of rows. A centred table has one degree of freedom less."""
     draws, seed = settings.draws, settings.seed
     if table.weights is None or table.weights.dtype == bool:
         return random_abundance(max(1, rows - settings.centred), table.columns, draws=draws, seed=seed)
@@ -238,17 +240,17 @@ def _random(table: FactoredTable, rows: int, settings: AnalysisSettings) -> Rand
 
 
 def _is_rare(ia: float, random: RandomAbundance, D: int, K: int, settings: AnalysisSettings) -> bool:
-    """Tell whether random tables of the shape hardly ever have an abundance as low, heavy-tailed ones either."""
+    """Return whether random tables of this shape, even heavy-tailed ones, hardly ever come as low."""
     if ia >= random.p01 or adjusted_abundance(ia, random.mean) >= PARTLY_BELOW:
         return ia < random.p01
-    # Larger tables do not come as low by chance, whatever their law.
+    # Larger tables never come as low by chance, whatever their distribution.
     return max(1, D) * K > _SMALL or ia < heavy_tailed_p01(max(1, D), K, seed=settings.seed)
 
 
 def _trained_and_all(
     table: FactoredTable, adjusted: float, near: RandomMean, settings: AnalysisSettings
 ) -> tuple[float, float]:
-    """Return the adjusted abundance over trained rows and over all; NaN where one is not known."""
+    """Return the adjusted abundance of the trained rows and of all rows; NaN if unknown."""
     never, K, D = table.of_rows.sums.untrained, table.columns, table.cardinality
     if settings.centred or settings.rows == "frequency":
         return float("nan"), float("nan")

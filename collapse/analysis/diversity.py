@@ -1,4 +1,4 @@
-"""Diversity of a checkpoint's sets, of an SE table split into sets, and of random ones (Section 5.3, Figure 10).
+"""Diversity of a checkpoint's sets, of an SE table split into sets, and of random sets (Section 5.3, Figure 10).
 
 Shapes: N fields, M sets, K columns of a set, D rows of a table (cardinality).
 """
@@ -21,27 +21,28 @@ from collapse.measures.random_matrix import random_diversity
 def set_diversity(
     source: Any, *, split: int | None = None, settings: AnalysisSettings | None = None
 ) -> pd.DataFrame:
-    """Return the mean diversity of every field's sets over all pairs of them.
+    """Return the mean diversity of every field's sets over all pairs of sets.
 
     Parameters
     ----------
     source : str, Path or object
         A checkpoint, as `collapse.load` takes it.
     split : int, optional
-        Take the table of a single-embedding model as this many sets of consecutive columns, of equal size.
+        Split the table of a single-embedding model into this many sets of consecutive columns.
     settings : AnalysisSettings, optional
-        Draws and seed of the random reference; all rows enter, as in the paper.
+        Draws and seed of the random sets. All rows are used, as in the paper.
 
     Returns
     -------
     pandas.DataFrame
-        A row a field: ``field``, ``cardinality``, ``sets`` M, ``columns`` K of a set, ``div`` = 1 - ||cos phi||_1
-        / K, ``div_rank`` with min(D, K) in place of K, and ``div_random``, what ``div`` is of random normal sets.
+        One row per field: ``field``, ``cardinality``, the number of ``sets`` M, the ``columns`` K of a set,
+        ``div`` = 1 - ||cos phi||_1 / K, ``div_rank`` with min(D, K) instead of K, and ``div_random``, the mean
+        ``div`` of random normal sets.
 
     Raises
     ------
     CollapseError
-        If there is one set alone and no `split`, the columns cannot be split so, the sets differ in size, or a
+        If there is only one set and no `split`, the columns cannot be split evenly, the sets differ in size, or a
         table holds NaN or infinity.
     """
     return pd.DataFrame.from_records(list(_records(load(source), split, settings or AnalysisSettings())))
@@ -74,8 +75,8 @@ def _sets(table: EmbeddingTable, tables: TableSet, split: int | None) -> list[An
         return [table.set(m) for m in range(table.sets)]
     if split is None:
         raise CollapseError(
-            f"{tables.source} ({tables.name}) has one set: diversity needs a multi-embedding checkpoint, or a "
-            "number of sets to split the table into"
+            f"{tables.source} ({tables.name}) has only one set: diversity needs a multi-embedding checkpoint, "
+            "or a number of sets to split the table into"
         )
     columns = table.E.shape[1]
     if split < 2 or columns % split:

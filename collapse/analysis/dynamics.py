@@ -1,4 +1,4 @@
-"""What a run kept along its training: loss and AUC by epoch (Section 4.2), and every field's abundance."""
+"""Records of a run: loss and AUC by epoch (Section 4.2), and the abundance of every field."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from collapse.files.opening import open_file
 from collapse.measures.abundance import adjusted_abundance
 
 HISTORY = "abundance.csv"
-"""What `collapse.analysis.monitors.AbundanceMonitor` writes beside a run's checkpoints."""
+"""File that `collapse.analysis.monitors.AbundanceMonitor` writes next to a run's checkpoints."""
 COLUMNS = ("epoch", "train_loss", "validation_auc", "validation_logloss")
 
 
 def dynamics(folder: str | Path) -> pd.DataFrame:
-    """Read what happened along a run's training.
+    """Read the metrics of a run by epoch.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def dynamics(folder: str | Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row an epoch: ``epoch`` from 1, ``train_loss``, ``validation_auc``, ``validation_logloss``, and whatever
-        else the run kept.
+        One row per epoch: ``epoch`` from 1, ``train_loss``, ``validation_auc``, ``validation_logloss``, and
+        anything else that the run recorded.
 
     Raises
     ------
@@ -40,18 +40,18 @@ def dynamics(folder: str | Path) -> pd.DataFrame:
 
 
 def history(checkpoint: str | Path) -> pd.DataFrame:
-    """Read the abundance of every field along the training of a checkpoint, if its run kept it.
+    """Read the abundance of every field during the training of a checkpoint, if its run recorded it.
 
     Parameters
     ----------
     checkpoint : str or Path
-        The checkpoint; the run's history lies beside it.
+        The checkpoint. The history is in a file next to it.
 
     Returns
     -------
     pandas.DataFrame
-        A row a look and field: ``epoch``, ``step``, ``field``, ``ia`` and ``ia_normalised`` over all rows, and
-        ``ia_adjusted`` over those that training looks up, if it was kept; empty without a history.
+        One row per measurement and field: ``epoch``, ``step``, ``field``, ``ia`` and ``ia_normalised`` of all
+        rows, and ``ia_adjusted`` of the rows that training looks up, if it was recorded. Empty without a history.
 
     Raises
     ------
@@ -65,24 +65,24 @@ def history(checkpoint: str | Path) -> pd.DataFrame:
 def below_since(
     checkpoint: str | Path, epoch: int, threshold: float, *, rows: Literal["trained", "all"]
 ) -> dict[str, int]:
-    """Tell since which epoch every field's adjusted abundance has been low, if the checkpoint's run kept it.
+    """Return since which epoch every field's adjusted abundance has been low, if the run recorded it.
 
     Parameters
     ----------
     checkpoint : str or Path
-        The checkpoint; the run's history lies beside it.
+        The checkpoint. The history is in a file next to it.
     epoch : int
-        The epoch that it holds; what came after does not count.
+        Epoch of the checkpoint; later measurements are ignored.
     threshold : float
-        The adjusted abundance below which it is low.
+        Adjusted abundance below which a field is low.
     rows : {"trained", "all"}
-        The rows that enter it.
+        Rows that are measured.
 
     Returns
     -------
     dict of str to int
-        The first epoch, from 0, the start, from which on a field has stayed below; only fields that end below it.
-        Empty without a history of those rows.
+        For each field that ends below the threshold, the first epoch since which it has stayed there; 0 is the
+        initialisation. Empty without a history of these rows.
 
     Raises
     ------
@@ -113,5 +113,5 @@ def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise CollapseError(f"{path} is not a table of a run: {error}") from error
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise CollapseError(f"{path} lacks the column {missing[0]!r}")
+        raise CollapseError(f"{path} has no column {missing[0]!r}")
     return frame

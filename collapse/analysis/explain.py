@@ -1,4 +1,4 @@
-"""Why one field is as collapsed as it is: its rows, its partners, since when, and the size that it fills."""
+"""Explanation of a field: rows, causes, directions, partners, history and the size that it fills."""
 
 import numpy as np
 import pandas as pd
@@ -19,32 +19,32 @@ FRACTIONS = (0.9, 0.95, 0.99)
 
 
 def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None = None) -> Explanation:
-    """Say what makes a field what it is.
+    """Explain the state of a field.
 
     Parameters
     ----------
     factored : FactoredTables
-        The checkpoint; its settings say which layer's field maps enter.
+        The checkpoint. Its settings choose the layer of the field maps.
     field : str
-        The field.
+        Name of the field.
     side : pandas.DataFrame, optional
-        What is known of the table's rows, by row, as `collapse.analysis.side.read_side` reads it.
+        A description of the table's rows, as `collapse.analysis.side.read_side` reads it.
 
     Returns
     -------
     Explanation
-        What is known.
+        The explanation.
 
     Raises
     ------
     CollapseError
-        If there is no such field, the run's history cannot be read, or the side table has other rows.
+        If the field does not exist, the run's history cannot be read, or the side table has other rows.
     """
     tables = factored.tables
     if field not in tables.fields:
         near = [name for name in tables.fields if field.lower() in name.lower()]
         there = ", ".join((near or tables.fields)[:8])
-        raise CollapseError(f"{tables.source} has no field {field!r}; it has {there}")
+        raise CollapseError(f"{tables.source} has no field {field!r}: its fields are {there}")
     number = tables.fields.index(field)
     frame = diagnose_factored(factored)
     order = frame["ia_adjusted"].rank(method="min", na_option="bottom")

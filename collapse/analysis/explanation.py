@@ -1,4 +1,4 @@
-"""What is known of one field, in sentences and small tables."""
+"""The explanation of a field, as data and as text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from collapse.analysis.verdicts import LEAST_BELOW
 from collapse.printable import name_column, shown_name
 
 _EPOCHS = 8
-"""Epochs listed of a longer history: a screen holds these and the other sections."""
+"""Most epochs of a history that are listed, so that all sections fit on a screen."""
 _WITHOUT = {
     "adjusted_without_constant": "without its constant columns",
     "adjusted_centred": "without its mean row",
@@ -19,48 +19,48 @@ _WITHOUT = {
     "adjusted_without_first": "without its first direction",
 }
 _OVER = {
-    "adjusted_trained": "over the rows that training looked up",
-    "adjusted_all": "over all rows",
-    "adjusted_without_near_zero": "over the rows that are not near zero",
+    "adjusted_trained": "for the rows that training looked up",
+    "adjusted_all": "for all rows",
+    "adjusted_without_near_zero": "for the rows that are not near zero",
 }
-_FOLLOWED = {"mean": "all rows alike", "counts": "row counts", "log_counts": "log row counts"}
+_FOLLOWED = {"mean": "a constant", "counts": "row counts", "log_counts": "log row counts"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Explanation:
-    """What is known of one field."""
+    """Explanation of one field."""
 
     field: str
-    """The field."""
+    """Name of the field."""
     diagnosis: Mapping[str, Any]
-    """Its row of `collapse.analysis.diagnosis.diagnose`."""
+    """The field's row of `collapse.analysis.diagnosis.diagnose`."""
     columns: int
-    """All columns of its table, M K."""
+    """Number of columns of its table, M K."""
     rank: int
-    """Its place among all fields, from 1 for the most collapsed, by adjusted abundance."""
+    """Its rank among all fields by adjusted abundance, 1 for the most collapsed."""
     fields: int
-    """How many fields there are."""
+    """Number of fields."""
     sizes: Mapping[float, int]
-    """By share of the energy, the fewest directions that hold it: the size K at which its spectrum would."""
+    """For each fraction of the energy, the fewest directions that hold it: the size K that the spectrum needs."""
     first_zero: int | None
-    """Its first row of zeros alone; None if there is none."""
+    """Index of its first row of zeros; None if there is none."""
     directions: pd.DataFrame
-    """One row per direction, the strongest first: ``k`` from 1, ``energy`` its fraction of sum sigma^2, and what
-    its left singular vector follows over the rows, from 0 to 1. ``mean`` is its cosine with the vector in which
-    all rows are alike, ``counts`` and ``log_counts`` with row counts, where they are known. For each column of a
-    side table it is the correlation; for texts the multiple correlation, adjusted for the number of values."""
+    """One row per direction, the strongest first: ``k`` from 1, ``energy`` as a fraction of sum sigma^2, and how
+    closely its left singular vector follows columns over the rows, from 0 to 1. ``mean`` is the cosine with the
+    vector of ones, ``counts`` and ``log_counts`` those with row counts, if known. For each column of a side table
+    it is the correlation, or for texts the multiple correlation, adjusted for the number of values."""
     partners: pd.DataFrame
-    """A row a field j that it meets, the one that leaves least of it first: ``field``, ``ia`` = IA(E_i^{->j}),
-    ``left`` = IA(E_i^{->j}) / IA(E_i), ``of_all`` = the mean of that over all fields i, ``ia_normalised`` of field
-    j itself. Empty where the checkpoint has no field maps."""
+    """One row per field j that it interacts with, the smallest ``left`` first: ``field``, ``ia`` = IA(E_i^{->j}),
+    ``left`` = IA(E_i^{->j}) / IA(E_i), ``of_all`` = the mean of ``left`` over all fields i, and ``ia_normalised``
+    of field j itself. Empty if the checkpoint has no field maps."""
     advice: tuple[str, ...]
-    """What to do, a sentence each."""
+    """Advice, one sentence each."""
     warning: str
-    """What is to be known of the whole model first, such as that it learned nothing; empty if there is nothing."""
+    """A warning about the whole model, for example that it learned nothing; empty if there is none."""
     epoch: int | None
-    """The epoch that the checkpoint holds; None if it does not tell."""
+    """Epoch of the checkpoint; None if unknown."""
     history: pd.DataFrame
-    """A row a measurement: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty where its run kept none."""
+    """One row per measurement: ``epoch``, ``step``, ``ia``, ``ia_normalised``; empty if the run recorded none."""
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.field!r}: {self.diagnosis['verdict']}>"
@@ -73,29 +73,29 @@ class Explanation:
 
 
 def explanation_text(found: Explanation, partners: int = 5) -> str:
-    """Write what is known of a field as people read it.
+    """Format the explanation of a field as text.
 
     Parameters
     ----------
     found : Explanation
-        What `explain` returned.
+        Result of `explain`.
     partners : int
-        How many partners to show.
+        Number of partners to show.
 
     Returns
     -------
     str
-        Some paragraphs.
+        Several paragraphs.
     """
     of, D, K = found.diagnosis, int(found.diagnosis["cardinality"]), found.columns
     lines = [f"{shown_name(found.field)}: {of['verdict']}"]
     lines += [f"  {found.warning}"] if found.warning else []
-    lines += [f"  number {found.rank} of {found.fields} fields, from the most collapsed"]
-    lines += ["", "Rows", f"  {D:,} in its table, of {K} columns{_trained(of)}", f"  {_zeros(found)}"]
+    lines += [f"  rank {found.rank} of {found.fields} fields (1 is the most collapsed)"]
+    lines += ["", "Rows", f"  {D:,} rows, {K} columns{_trained(of)}", f"  {_zeros(found)}"]
     lines += ["", "Causes", *_causes(of)]
     lines += ["", "Directions", *_directions(found)]
     sizes = ", ".join(f"{fraction:.0%} in {size}" for fraction, size in found.sizes.items())
-    lines += ["", "Size", f"  of {K} columns, its energy is {sizes} directions"]
+    lines += ["", "Size", f"  the energy of its {K} columns: {sizes} directions"]
     lines += ["", "Partners", *_partners(found, partners), "", "Since when", *_since(found)]
     lines += ["", "What to do", *(f"  - {each}" for each in found.advice)]
     return "\n".join(lines)
@@ -103,14 +103,17 @@ def explanation_text(found: Explanation, partners: int = 5) -> str:
 
 def _trained(of: Any) -> str:
     if pd.isna(of["rows_trained"]):
-        return "; which of them training looked up is not known (--row-counts)"
+        return "; how many of them training looked up is unknown (see --row-counts)"
     return f"; training looked up {int(of['rows_trained']):,} of them"
 
 
 def _zeros(found: Explanation) -> str:
     of = found.diagnosis
-    zero = f"of those that entered {of['near_zero']:.0%} are near zero, {of['rows_zero']:,} hold zeros alone" + (
-        "" if found.first_zero is None else f", the first is row {found.first_zero}"
+    zeros = int(of["rows_zero"])
+    where = "" if found.first_zero is None else f" ({'the first is ' * (zeros > 1)}row {found.first_zero})"
+    zero = (
+        f"{of['near_zero']:.0%} of the measured rows are near zero, {zeros:,} "
+        f"{'row is' if zeros == 1 else 'are'} zero{where}"
     )
     if of["rows_untouched"]:
         zero += f"\n  {of['rows_untouched']:,} look untouched by training: they have the norm of an initialisation"
@@ -118,7 +121,7 @@ def _zeros(found: Explanation) -> str:
 
 
 def causes_text(of: Any) -> str:
-    """Say what the adjusted abundance is without each thing that could be the cause, and over other rows."""
+    """Format the adjusted abundance without each possible cause, and of other rows."""
     return ", ".join(f"{value:.2f} {words}" for words, value in _measured(of))
 
 
@@ -128,10 +131,10 @@ def _causes(of: Any) -> list[str]:
 
 
 def _measured(of: Any) -> list[tuple[str, float]]:
-    lines = [("as it is", of["ia_adjusted"])]
+    lines = [("for the whole table", of["ia_adjusted"])]
     lines += [(words, of[column]) for column, words in _WITHOUT.items()]
     if 1 - of["first_share"] < LEAST_BELOW:
-        lines[-1] = (f"{lines[-1][0]}, which leaves as good as nothing", lines[-1][1])
+        lines[-1] = (f"{lines[-1][0]}, which leaves almost nothing", lines[-1][1])
     as_it_is = f"{of['ia_adjusted']:.2f}"
     lines += [(words, of[column]) for column, words in _OVER.items() if f"{of[column]:.2f}" != as_it_is]
     return [(words, value) for words, value in lines if not pd.isna(value)]
@@ -145,15 +148,15 @@ def _directions(found: Explanation) -> list[str]:
     for name in shown.columns[2:]:
         text[name] = shown[name].map("{:.2f}".format).where(shown[name].notna(), "")
     lines = text.to_string(index=False, col_space=2).split("\n")
-    head = "  their energy, and how nearly they follow over the rows (from 0 to 1)"
+    head = "  fraction of the energy, and correlation over the rows with known columns, from 0 to 1"
     return [head, *(f"  {line}" for line in lines)]
 
 
 def _partners(found: Explanation, partners: int) -> list[str]:
     if found.partners.empty:
         return [
-            "  not known: this file has no interaction weights",
-            "  pass the whole state dict of a DCNv2 or an FFM, and --fields if its tables are one",
+            "  unknown: this file has no interaction weights",
+            "  pass the whole state dict of a DCNv2 or an FFM, with --fields if one table holds all fields",
         ]
     shown = found.partners.head(partners)
     text = shown.assign(
@@ -168,7 +171,7 @@ def _partners(found: Explanation, partners: int) -> list[str]:
 
 def _since(found: Explanation) -> list[str]:
     if found.history.empty:
-        return ["  not known: no abundance.csv lies next to the checkpoint (`collapse train` writes it)"]
+        return ["  unknown: there is no abundance.csv next to the checkpoint (`collapse train` writes one)"]
     count = len(found.history)
     step = -(-count // _EPOCHS)
     shown = found.history.iloc[sorted({*range(0, count, step), count - 1})]

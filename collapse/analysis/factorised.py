@@ -1,4 +1,4 @@
-"""A few passes over each table; every measure after them works on its small spectrum.
+"""Spectra of all tables, from a few passes over each. Every measure is computed from these.
 
 Shapes: N fields, K embedding size, M sets, D rows of a table (cardinality), R = min(D, M K) singular values.
 """
@@ -24,12 +24,12 @@ from collapse.printable import printable
 
 
 class BadTableError(CollapseError):
-    """A table that cannot be measured, as it holds NaN or infinity, or is of a kind that is not read.
+    """A table cannot be measured, because it holds NaN or infinity or is of an unreadable kind.
 
     Parameters
     ----------
     field : str
-        The field.
+        Name of the field.
     source : str
         The checkpoint.
     reason : str
@@ -42,72 +42,73 @@ class BadTableError(CollapseError):
 
 
 class Decomposer(Protocol):
-    """What measures long tables elsewhere."""
+    """Measures long tables elsewhere, for example on a cluster."""
 
     def takes(self, table: EmbeddingTable) -> bool:
-        """Tell whether it wants a table."""
+        """Return whether it measures this table."""
 
     def measure(
         self, number: int, table: EmbeddingTable, weights: NDArray[Any] | None, tolerance: float
     ) -> tuple[Spectrum, RowMeasures]:
-        """Do what `decompose` and `row_measures` do."""
+        """Return the same as `decompose` and `row_measures`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FactoredTable:
-    """A table's singular values and vectors, and what else its passes gave."""
+    """Spectrum of a table, and everything else that its passes gave."""
 
     field: str
-    """The field's name."""
+    """Name of the field."""
     cardinality: int
-    """All rows of the table, D."""
+    """Number of rows D of the table."""
     rows: int
-    """The rows that entered, those of positive weight."""
+    """Number of rows that were measured, those with positive weight."""
     weights: NDArray[Any] | None
-    """Their weights, shape (D,): booleans choose rows, numbers weight them; None if all rows entered alike."""
+    """Weights of the rows, shape (D,): booleans select rows, numbers weight them; None if all rows count
+    equally."""
     rows_trained: int | None
-    """The rows looked up in training; None if it is not known."""
+    """Number of rows that training looked up; None if unknown."""
     of_rows: RowMeasures
-    """What the rows that entered tell by themselves."""
+    """Measures of the rows that were measured."""
     spectrum: Spectrum
-    """Singular values and right singular vectors, R of them."""
+    """The R singular values and right singular vectors."""
     eps: float
-    """The machine epsilon of the table's type."""
+    """Machine epsilon of the table's type."""
     spacing: float
-    """The spacing of the type's smallest numbers, over the scale of the spectrum."""
+    """Spacing of the type's smallest numbers, relative to the scale of the spectrum."""
 
     @property
     def noise(self) -> float:
-        """What rounding to the table's type leaves in its singular values (`rounding_noise`), over their scale."""
+        """Rounding noise of the table's type in its spectrum (`rounding_noise`), in the units of `spectrum`."""
         return rounding_noise(self.spectrum.values, self.rows, self.columns, eps=self.eps, spacing=self.spacing)
 
     @property
     def columns(self) -> int:
-        """All columns of the table, M K."""
+        """Number of columns of the table, M K."""
         return len(self.spectrum.V)
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """The singular values, descending, shape (R,)."""
+        """Singular values, descending, shape (R,)."""
         return self.spectrum.sigma
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FactoredTables:
-    """A checkpoint's tables, factored when a factor is first asked for."""
+    """Tables of a checkpoint with their spectra, which are computed when first needed."""
 
     tables: TableSet
-    """Where they come from."""
+    """The tables."""
     settings: AnalysisSettings
-    """What enters."""
+    """Settings of the analysis."""
     decomposer: Decomposer | None = None
-    """What decomposes long tables elsewhere; None for here."""
+    """Decomposes long tables elsewhere; None to do it here."""
     given: tuple[FactoredTable, ...] | None = None
-    """What was measured, where it is there already."""
+    """Spectra that are already known."""
 
     @cached_property
     def measured(self) -> tuple[FactoredTable, ...]:
-        """One a field, in the model's order; raises what `factorise` raises."""
+        """One per field, in the model's order. Raises what `factorise` raises."""
         if self.given is not None:
             return self.given
         return tuple(
@@ -117,7 +118,7 @@ class FactoredTables:
 
     @property
     def rows(self) -> Rows:
-        """Which rows entered: those asked for, or all where it is not known of any table which were trained."""
+        """Rows that were measured: those of the settings, or all if row counts are unknown for every table."""
         known = self.settings.rows != "trained" or any(table.row_counts is not None for table in self.tables)
         return self.settings.rows if known else "all"
 
@@ -128,27 +129,27 @@ class FactoredTables:
 def factorise(
     source: Any, settings: AnalysisSettings | None = None, *, decomposer: Decomposer | None = None
 ) -> FactoredTables:
-    """Factor every table, the sets of a field side by side as in Figure 8b.
+    """Compute the spectrum of every table, with the sets of a field concatenated as in Figure 8b.
 
     Parameters
     ----------
     source : str, Path or object
-        A checkpoint or model, as `collapse.load` takes it. Tables that are factored already stay as they are.
+        A checkpoint or model, as `collapse.load` takes it. A `FactoredTables` is returned unchanged.
     settings : AnalysisSettings, optional
-        Which rows enter, and what counts as near zero.
+        Which rows are used, and what counts as near zero.
     decomposer : Decomposer, optional
-        What decomposes long tables elsewhere, such as on a cluster.
+        Decomposes long tables elsewhere, for example on a cluster.
 
     Returns
     -------
     FactoredTables
-        One factor a field, there at once.
+        The tables with their spectra.
 
     Raises
     ------
     CollapseError
-        If no tables can be read from it, one holds NaN or infinity, or rows are to be weighted by how often they
-        were looked up and that is not known.
+        If no tables can be read from `source`, one holds NaN or infinity, or rows are to be weighted by row counts
+        that are unknown.
     """
     if isinstance(source, FactoredTables):
         return source
@@ -160,30 +161,30 @@ def factorise(
 def factorise_readable(
     tables: TableSet, settings: AnalysisSettings, *, decomposer: Decomposer | None = None
 ) -> tuple[FactoredTables, tuple[BadTableError, ...]]:
-    """Factor every table that can be, so that a bad one does not deny the others.
+    """Compute the spectra of all tables that can be measured, so that a bad table does not affect the others.
 
     Parameters
     ----------
-    tables, settings, engine
+    tables, settings, decomposer
         As for `factorise`.
 
     Returns
     -------
     factored : FactoredTables
-        Of the tables that could be measured. Without field maps if one could not, as they are of all fields.
+        The tables that could be measured. If one could not, field maps are left out, because they cover all
+        fields.
     bad : tuple of BadTableError
-        What is wrong with the others, which names field and row.
+        What is wrong with the others, with field and row.
 
     Raises
     ------
     CollapseError
-        If no table can be measured, or rows are to be weighted by how often they were looked up and that is not
-        known.
+        If no table can be measured, or rows are to be weighted by row counts that are unknown.
     """
     good: list[tuple[EmbeddingTable, FactoredTable]] = []
     bad: list[BadTableError] = []
     unread = [
-        BadTableError(name, tables.source, f"a table of this kind is not read ({reason})")
+        BadTableError(name, tables.source, f"tables of this kind cannot be read ({reason})")
         for name, reason in tables.unread.items()
     ]
     for number, table in _numbered(tables):
@@ -201,7 +202,7 @@ def factorise_readable(
 
 
 def _numbered(tables: TableSet) -> Iterator[tuple[int, EmbeddingTable]]:
-    """Yield the tables with their numbers, and show how far it is."""
+    """Yield the tables with their numbers, and show progress."""
     name = printable(tables.name)
     yield from enumerate(tqdm(tables, desc=name, total=len(tables), unit="fields", leave=False, disable=None))
 
@@ -214,7 +215,7 @@ def _factored(
         if decomposer is not None and decomposer.takes(table):
             if settings.centred:
                 raise CollapseError(
-                    "--centred cannot be combined with --engine: only whole tables are centred here"
+                    "--centred cannot be combined with --engine, because only whole tables can be centred"
                 )
             spectrum, of_rows = decomposer.measure(number, table, weights, settings.near_zero)
         else:
@@ -239,20 +240,18 @@ def _factored(
 
 
 def _weights(table: EmbeddingTable, source: str, settings: AnalysisSettings) -> NDArray[Any] | None:
-    """Return the weights of the rows; None where all enter alike."""
+    """Return the weights of the rows; None if all count equally."""
     counts = table.row_counts
     if settings.rows == "all" or (settings.rows == "trained" and counts is None):
         return None
     if counts is None:
         raise CollapseError(
-            f"{source} does not say how often the rows of field {table.field!r} were looked up in training: "
-            "--row-counts gives a file of that"
+            f"{source} does not say how often training looked up the rows of field {table.field!r}: pass a file "
+            "with --row-counts"
         )
     if settings.rows == "trained":
-        # A field that was never looked up is measured as it is, and not judged.
+        # A field that was never looked up is measured, but not judged.
         return None if counts.all() or not counts.any() else counts > 0
     if not counts.any():
-        raise CollapseError(
-            f"no row of field {table.field!r} of {source} was looked up in training: use --rows all"
-        )
+        raise CollapseError(f"training looked up no row of field {table.field!r} of {source}: use --rows all")
     return np.asarray(counts, dtype=np.float64)

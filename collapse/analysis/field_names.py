@@ -1,4 +1,4 @@
-"""Names of one field in two checkpoints: what wrappers put before them is taken off."""
+"""Matching the names of fields in two checkpoints, without the prefixes of wrappers."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ _WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod|_forward_module|model)\.)+")
 
 
 def plain_name(field: str) -> str:
-    """Return a field's name without what wrappers put before it.
+    """Return a field's name without the prefixes of wrappers.
 
     Parameters
     ----------
@@ -17,23 +17,23 @@ def plain_name(field: str) -> str:
     Returns
     -------
     str
-        The rest, such as ``user``; the name itself if there is nothing else.
+        The rest, such as ``user``, or the name itself if nothing else is left.
     """
     return _WRAPPERS.sub("", field) or field
 
 
 def matched_names(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return names under which the fields of two checkpoints can be matched.
+    """Return names by which the fields of two checkpoints can be matched.
 
     Parameters
     ----------
     ours, theirs : iterable of str
-        The names of either.
+        Names of the fields of each checkpoint.
 
     Returns
     -------
     ours, theirs : list of str
-        The same without the prefixes of wrappers; as they are, where two of one checkpoint would become one.
+        The names without the prefixes of wrappers, or unchanged if two names of one checkpoint would become equal.
     """
     exact = list(ours), list(theirs)
     plain = [plain_name(name) for name in exact[0]], [plain_name(name) for name in exact[1]]

@@ -1,4 +1,4 @@
-"""Interaction patterns of a checkpoint: the norm of every field map, set by set (Section 5.3, Figure 10b).
+"""Interaction patterns of a checkpoint: norms of the field maps of every set (Section 5.3, Figure 10b).
 
 Shapes: N fields, M sets.
 """
@@ -16,26 +16,26 @@ from collapse.measures.projections import pattern_divergence, unitary_distance
 
 
 def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:
-    """Measure every field map A_ij of one layer; of DCNv2 A_ij = W_{i->j}^T, of regularised DCNv2 n_ij times that.
+    """Measure the field maps A_ij of one layer: W_{i->j}^T in DCNv2, multiplied by n_ij if it is regularised.
 
     Parameters
     ----------
     source : str, Path or object
         A checkpoint, as `collapse.load` takes it.
     layer : int
-        The layer, from 0.
+        Index of the layer.
 
     Returns
     -------
     pandas.DataFrame
-        A row a set and pair: ``set`` from 0, ``source`` (field i), ``target`` (field j), ``norm`` =
-        ||W_{i->j}^(m)||_F, ``unitary_distance`` from 0 for a multiple of a unitary map. ``attrs`` holds the
-        ``divergence`` of the patterns across the sets.
+        One row per set and pair: ``set`` from 0, ``source`` (field i), ``target`` (field j), ``norm`` =
+        ||W_{i->j}^(m)||_F, and ``unitary_distance``, which is 0 for a multiple of a unitary map. ``attrs`` holds
+        the ``divergence`` of the patterns between the sets.
 
     Raises
     ------
     CollapseError
-        If the model has no field maps in that layer, or they hold NaN or infinity.
+        If the model has no field maps in this layer, or they hold NaN or infinity.
     """
     tables = load(source)
     frame = pd.DataFrame.from_records(list(_records(tables, layer)))
@@ -44,7 +44,7 @@ def interaction_patterns(source: Any, *, layer: int = 0) -> pd.DataFrame:
 
 
 def divergence(patterns: pd.DataFrame) -> float:
-    """Return the divergence of what `interaction_patterns` returned; a file does not keep its ``attrs``."""
+    """Compute the divergence of a result of `interaction_patterns`, whose ``attrs`` files do not store."""
     N = patterns["source"].nunique()
     return pattern_divergence(patterns["norm"].to_numpy().reshape(-1, N, N))
 

@@ -10,7 +10,7 @@ from collapse.analysis.factorised import FactoredTables
 
 
 def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison: pd.DataFrame | None) -> str:
-    """Write all checkpoints as one JSON object, with the settings."""
+    """Format all checkpoints as one JSON object, with the settings."""
     content: dict[str, Any] = {
         "checkpoints": [
             {
@@ -34,6 +34,6 @@ def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as plain values, as JSON has them."""
+    """Return the rows of a table as plain values for JSON."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
     return rows

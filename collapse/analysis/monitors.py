@@ -1,6 +1,6 @@
-"""What a training run can be asked to keep along its way (Figure 4's view of a real model).
+"""Measurements that a training run can record (Figure 4's view of a real model).
 
-A monitor takes the model as a checkpoint in memory, and returns rows; the run writes them beside its metrics.
+A monitor receives the model as a checkpoint in memory and returns rows, which the run writes next to its metrics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ Row = Mapping[str, Any]
 class AbundanceMonitor:
     """Information abundance of every field.
 
-    ``field``, ``ia`` and ``ia_normalised`` over all rows of a table, as in the paper, and ``ia_adjusted`` over
-    those that training looks up, as verdicts have it.
+    ``field``, ``ia`` and ``ia_normalised`` of all rows of a table, as in the paper, and ``ia_adjusted`` of the
+    rows that training looks up, as in verdicts.
     """
 
     name = "abundance"
@@ -44,12 +44,12 @@ class AbundanceMonitor:
 
 
 class CoInfluenceMonitor:
-    """Pearson's and Spearman's correlation of Figures 3b and 3c, in a layer; nothing without field maps.
+    """Pearson's and Spearman's correlations of Figures 3b and 3c, in one layer; none without field maps.
 
     Parameters
     ----------
     layer : int
-        The layer, from 0.
+        Index of the layer.
     """
 
     name = "co-influence"
@@ -58,17 +58,18 @@ class CoInfluenceMonitor:
         self.layer = layer
 
     def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
-        """Correlate over either side: ``by`` (source or target) and the columns of `Correlation`."""
+        """Correlate on both sides: ``by`` (source or target) and the columns of `Correlation`."""
         tables = tables_of(checkpoint)
         if not tables.layer(self.layer):
             return []
         pairs = sub_embedding_abundance(factorise(tables, PAPER), layer=self.layer)
-        # A tenth of what an analysis takes: else a look would be 4 % of a short epoch.
+        # A tenth of the permutations of an analysis. With all of them a measurement would take 4 % of a short
+        # epoch.
         found = {by: co_influence(pairs, by, permutations=999)[1] for by in get_args(Side)}
         return [{"by": by, **asdict(correlation)} for by, correlation in found.items()]
 
     def columns(self, rows: Sequence[Row]) -> dict[str, float]:
-        """Return Pearson's correlation over all pairs by ``co_influence_source`` and ``co_influence_target``."""
+        """Return Pearson's correlations over all pairs as ``co_influence_source`` and ``co_influence_target``."""
         return {f"co_influence_{row['by']}": float(row["pearson"]) for row in rows}
 
 
@@ -82,15 +83,16 @@ def _measured(table: EmbeddingTable) -> dict[str, float]:
 
 
 class PatternsMonitor:
-    """How far the projections of a layer are from unitary ones, and how far the sets' patterns diverge.
+    """Distance of a layer's projections from unitary ones, and divergence of the sets' patterns.
 
-    What regularising DCNv2 and aligning norms are to lessen (Evidence III, Section 5.3): ``unitary_distance``, the
-    mean over all pairs and sets, and ``pattern_divergence``; nothing without projections.
+    Regularising DCNv2 and aligning norms are meant to reduce these (Evidence III, Section 5.3):
+    ``unitary_distance``, the mean over all pairs and sets, and ``pattern_divergence``. There are none without
+    projections.
 
     Parameters
     ----------
     layer : int
-        The layer, from 0.
+        Index of the layer.
     """
 
     name = "patterns"

@@ -1,4 +1,4 @@
-"""Every field's normalised singular values (Figure 1b)."""
+"""Normalised singular values of every field (Figure 1b)."""
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,9 @@ def normalised_spectra(factored: FactoredTables) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a singular value: ``field``, ``cardinality``, ``k`` from 1, ``sigma``, ``sigma_normalised`` from 0
-        to 1, descending within a field, and ``above_noise``, whether it stands above what rounding to the table's
-        type leaves (`rounding_noise`).
+        One row per singular value: ``field``, ``cardinality``, ``k`` from 1, ``sigma``, ``sigma_normalised`` from
+        0 to 1, descending within a field, and ``above_noise``, whether it exceeds the rounding noise of the
+        table's type (`rounding_noise`).
     """
     return pd.concat(
         [

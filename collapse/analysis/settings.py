@@ -1,4 +1,4 @@
-"""The settings that the numbers of an analysis depend on, recorded with them."""
+"""Settings that the results of an analysis depend on. They are recorded with the results."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,29 +10,29 @@ from collapse.measures.random_matrix import DRAWS
 from collapse.settings import Settings
 
 FEWEST_DRAWS = 99
-"""Of fewer the 1st percentile is the least of the draws."""
+"""With fewer draws the 1st percentile would lie below the smallest of them."""
 Rows = Literal["trained", "all", "frequency"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisSettings(Settings):
-    """What enters a measure, and how."""
+    """What is measured, and how."""
 
     rows: Rows = "trained"
-    """Which rows of a table: those that training looked up at least once, or all where it is not known which those
-    are; all, as in the paper; or all, each weighted by how often it was looked up, so that the Gram matrix is that
-    of the embeddings as the model sees them."""
+    """Rows that are measured. ``"trained"``: those that training looked up at least once, or all if that is
+    unknown. ``"all"``: all rows, as in the paper. ``"frequency"``: all rows, weighted by how often they were
+    looked up, so that the Gram matrix is that of the embeddings as the model sees them."""
     centred: bool = False
-    """Whether spectra are those of a table without its mean row."""
+    """Subtract the mean row from each table first."""
     near_zero: NotNegative = 1e-3
-    """A row is near zero if its norm is below this times the largest row's."""
+    """A row counts as near zero if its norm is below this fraction of the largest row norm."""
     draws: Annotated[int, Meta(ge=FEWEST_DRAWS)] = DRAWS
-    """Random matrices drawn for E[IA(random)] and its percentiles, at least 99."""
+    """Number of random matrices drawn for E[IA(random)] and its percentiles."""
     seed: Index = 0
-    """Their seed."""
+    """Seed of the random matrices."""
     layer: Index = 0
-    """The layer, from 0, whose field maps enter; the paper takes the first."""
+    """Index of the layer whose field maps are used. The paper uses the first."""
 
 
 PAPER = AnalysisSettings(rows="all")
-"""How the paper measures: all rows, uncentred."""
+"""The paper's settings: all rows, not centred."""

@@ -1,4 +1,4 @@
-"""Several checkpoints next to each other: labels that tell them apart, differences by field, abundance by size."""
+"""Several checkpoints together: distinct labels, differences by field, abundance by size."""
 
 import re
 from collections import Counter
@@ -24,12 +24,12 @@ NAMES = {
     "ffm": "FFM",
     "fm": "FM",
 }
-"""The models' names as people write them."""
+"""Names of the models, as usually written."""
 _NAME = re.compile(r"(?P<model>\w+)-(?P<K>\d+)(?:x(?P<M>\d+))?(?P<settings>(?:,.*)?)")
 
 
 def readable(name: str) -> str:
-    """Write a model's name with its size as people do.
+    """Format a model's name with its size.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def readable(name: str) -> str:
     -------
     str
         ``DCNv2 ME 4 x 10, cross_layers=8``: single-embedding (SE) with K, or multi-embedding (ME) with M x K.
-        Other names stay; one of spaces alone, or that begins with the underscore by which a legend leaves out
-        what it names, is quoted.
+        Other names are unchanged, but quoted if they are blank or begin with an underscore, which would hide them
+        in a legend.
     """
     if not name.strip() or name.startswith("_"):
         return repr(name)
@@ -53,7 +53,7 @@ def readable(name: str) -> str:
 
 
 def labels(checkpoints: Sequence[TableSet]) -> list[str]:
-    """Tell checkpoints apart.
+    """Return distinct labels for checkpoints.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def labels(checkpoints: Sequence[TableSet]) -> list[str]:
     Returns
     -------
     list of str
-        One each, no two alike: the model's name, with the settings in which those of one name differ (seeds, data,
-        optimiser, epoch), and with the file where they differ in nothing else.
+        One label per checkpoint: the model's name, the settings in which checkpoints of that name differ (seeds,
+        data, optimiser, epoch), and the file if they differ in nothing else.
     """
     found = []
     for checkpoint in checkpoints:
@@ -92,22 +92,22 @@ def _short(key: str) -> str:
 
 
 def compare(fields: pd.DataFrame, against: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
-    """Put the measures of two checkpoints side by side.
+    """Compare the measures of two checkpoints.
 
     Parameters
     ----------
     fields, against : pandas.DataFrame
-        What `diagnose` returned for either.
+        Results of `diagnose` for the two.
     measures : sequence of str
         Columns to compare.
 
     Returns
     -------
     pandas.DataFrame
-        A row a field that both have, in the order of the first: ``field``, and for every measure its value,
-        ``MEASURE_against`` and ``MEASURE_difference``, the first less the second. Fields are matched without the
-        prefixes of wrappers (`plain_name`). ``attrs`` holds the fields that one checkpoint alone has: ``only`` the
-        first, ``only_against`` the second.
+        One row per common field, in the order of the first checkpoint: ``field``, and for every measure its value,
+        ``MEASURE_against`` and ``MEASURE_difference``, the first minus the second. Fields are matched without the
+        prefixes of wrappers (`plain_name`). ``attrs`` holds the fields of the first checkpoint alone (``only``)
+        and of the second alone (``only_against``).
 
     Raises
     ------
@@ -136,7 +136,7 @@ def compare(fields: pd.DataFrame, against: pd.DataFrame, measures: Sequence[str]
 
 
 def abundance_by_size(checkpoints: Sequence[FactoredTables]) -> pd.DataFrame:
-    """Average IA over the fields of every checkpoint, sizes side by side as in Table 2.
+    """Average IA over the fields of every checkpoint, with one column per size as in Table 2.
 
     Parameters
     ----------
@@ -146,8 +146,9 @@ def abundance_by_size(checkpoints: Sequence[FactoredTables]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a model and data set: ``model``, ``data``, and a column a size, ascending: the columns of a table,
-        with ", ME" where they are several sets. Checkpoints that differ in nothing of that are averaged.
+        One row per model and data set: ``model``, ``data``, and one column per size in ascending order, the number
+        of columns of a table, followed by ", ME" for several sets. Checkpoints that agree in all of this are
+        averaged.
     """
     found = pd.DataFrame([_mean(checkpoint) for checkpoint in checkpoints])
     order = found.sort_values(["columns", "size"], kind="stable")["size"].unique()

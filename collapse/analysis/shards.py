@@ -1,8 +1,8 @@
-"""Tables beyond one host: Gram matrices and measures of rows as sums over shards, which a Dask cluster reads.
+"""Tables larger than one host: Gram matrices and row measures as sums over shards that Dask workers read.
 
-A worker is sent the place of a shard, not its numbers: the checkpoint is a path that all machines see. It maps the
-file, reads a few megabytes of rows at a time, and gives their pages back, because Dask counts mapped pages as the
-worker's memory.
+A worker receives the position of a shard, not its numbers: the checkpoint is a path that all machines can read. It
+maps the file, reads a few megabytes of rows at a time, and releases their pages, because Dask counts mapped pages
+as the worker's memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,24 +23,25 @@ from collapse.measures.rows import RowMeasures, RowPart, combined, measure_part
 from collapse.measures.spectra import Spectrum, decompose_passes, gram, is_short, threads_for
 
 SHARD_BYTES = 2**25
-"""The size of a shard, the work of one task: small enough that many workers share a table, and large enough that
-opening the checkpoint for it (milliseconds) does not count."""
+"""Bytes of a shard, the work of one task: small enough for many workers to share a table, and large enough that
+opening the checkpoint, which takes milliseconds, does not matter."""
 _PIECE_BYTES = 2**22
-"""How much of a mapped shard a worker keeps in memory."""
+"""Bytes of a mapped shard that a worker keeps in memory."""
 _WORKER_BYTES = 2**28
-"""What a worker takes without any table: Python, Dask, NumPy, SciPy and pandas (140 to 200 MB, measured)."""
+"""Bytes that a worker needs without any table, for Python, Dask, NumPy, SciPy and pandas (140 to 200 MB
+measured)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a table lies."""
+    """Position of a table."""
 
     path: Path
-    """The checkpoint, as every worker sees it."""
+    """Path of the checkpoint on every worker."""
     selection: Selection
-    """What the user said of it."""
+    """How the checkpoint is read."""
     number: int
-    """Which of its tables."""
+    """Index of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +53,24 @@ class DaskDecomposer:
     path: Path
     """The checkpoint."""
     selection: Selection
-    """What the user said of it."""
+    """How the checkpoint is read."""
     shard_bytes: int = SHARD_BYTES
-    """How large a shard is."""
+    """Bytes of a shard."""
 
     def takes(self, table: EmbeddingTable) -> bool:
-        """Tell whether a table is worth sending: it is longer than a shard, and its file is mapped."""
+        """Return whether a table is longer than a shard and mapped from a file."""
         rows, columns = table.E.shape
         return not is_short(rows, columns) and rows > self._rows(table) and is_mapped(table.E)
 
     def measure(
         self, number: int, table: EmbeddingTable, weights: NDArray[Any] | None, tolerance: float
     ) -> tuple[Spectrum, RowMeasures]:
-        """Decompose a table, and measure its rows, as `decompose` and `row_measures` do here.
+        """Return the same as `decompose` and `row_measures`.
 
         Raises
         ------
         CollapseError
-            If a worker cannot read the checkpoint, workers die of a shard, or there are none.
+            If a worker cannot read the checkpoint, a shard kills workers, or there are no workers.
         ValueError
             If a row holds NaN or infinity.
         """
@@ -86,19 +87,19 @@ class DaskDecomposer:
 
 
 class _ShardPasses:
-    """The passes over a table of shards."""
+    """Passes over a table of shards."""
 
     def __init__(
         self, client: Any, place: Place, table: EmbeddingTable, weights: NDArray[Any] | None, rows: int
     ) -> None:
         self._client, self._place, self._weights, self._rows = client, place, weights, rows
         self._field = table.field
-        # Checks the weights and the type; no row is read.
+        # Checks the weights and the type without reading rows.
         stream = RowStream(table.E, weights)
         self.shape, self.rank_bound, self.scale = stream.shape, stream.rank_bound, 1.0
 
     def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the Gram matrices of the shards, always in one order."""
+        """Add the Gram matrices of the shards in a fixed order."""
         if not basis.shape[1]:
             return np.zeros((0, 0))
         shared = self._client.scatter(basis, broadcast=True)
@@ -107,13 +108,13 @@ class _ShardPasses:
             return np.asarray(np.sum(parts, axis=0))
 
     def largest(self) -> float:
-        """Return the largest entry by size."""
+        """Return the largest absolute entry."""
         return float(max(self.of_shards(_largest_of_shard)))
 
     def of_shards(
         self, function: Callable[..., Any], *args: Any, counts: NDArray[np.int64] | None = None
     ) -> list[Any]:
-        """Call a function of every shard on the cluster, and return what it returned in their order."""
+        """Call a function on every shard on the cluster, and return the results in order."""
         futures = [
             self._client.submit(
                 function,
@@ -128,7 +129,7 @@ class _ShardPasses:
             for start, part in self._shards()
         ]
         K = self.shape[1]
-        # A piece in its type and in float64, the Gram matrix and its decomposition, norms and weights of rows.
+        # A piece in its own type and in float64, the Gram matrix and its decomposition, norms and weights of rows.
         needed = _WORKER_BYTES + 4 * _PIECE_BYTES + 64 * K * K + 16 * self._rows
         return results(self._client, futures, what=f"field {self._field!r}", unit="shards", needed=needed)
 
@@ -139,7 +140,7 @@ class _ShardPasses:
 
 
 class _Rows:
-    """Some rows of a mapped table, of which a few megabytes stay in memory."""
+    """Rows of a mapped table, of which a few megabytes stay in memory."""
 
     def __init__(self, E: Any, start: int, stop: int) -> None:
         self._E, self._start, self._held = E, start, 0
@@ -147,7 +148,7 @@ class _Rows:
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         first, last, _ = rows.indices(self.shape[0])
-        # A copy, since the pages behind a view of it would be read a second time.
+        # A copy, because the pages behind a view would be read twice.
         found = np.array(self._E[self._start + first : self._start + last])
         self._held += found.nbytes
         if self._held >= _PIECE_BYTES:
@@ -163,7 +164,7 @@ def _rows(place: Place, start: int, stop: int) -> _Rows:
 
 
 def _shard(place: Place, start: int, part: tuple[int, NDArray[Any] | None], scale: float) -> RowStream:
-    """Open a shard, with rows of zeros where no row has a weight."""
+    """Open a shard, with zeros for rows without weight."""
     stop, weights = part
     E: Any = _rows(place, start, stop)
     if weights is not None and not weights.any():

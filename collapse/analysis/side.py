@@ -1,4 +1,4 @@
-"""What each direction of a table holds: its energy, and what its left singular vector follows over the rows.
+"""Directions of a table: their energy, and what their left singular vectors follow over the rows.
 
 Shapes: D rows of a table (cardinality), n directions.
 """
@@ -21,27 +21,26 @@ from collapse.measures.left_sums import FOLLOWED
 from collapse.measures.row_stream import RowStream, in_memory
 
 DIRECTIONS = 5
-"""The directions that are described: the strongest."""
+"""Number of directions that are described, from the strongest."""
 
 
 def read_side(path: Path) -> pd.DataFrame:
-    """Read what is known of the rows of a table.
+    """Read a description of the rows of a table.
 
     Parameters
     ----------
     path : Path
-        A CSV or Parquet file with a row for each row of the table, in its order, or with a column ``row`` that
-        says which.
+        A CSV or Parquet file with one row per row of the table, in order or with a column ``row`` of row numbers.
 
     Returns
     -------
     pandas.DataFrame
-        Its columns, by row.
+        The other columns, indexed by row.
 
     Raises
     ------
     CollapseError
-        If it cannot be read, or says a row twice.
+        If the file cannot be read, or lists a row twice.
     """
     check_is_file(path)
     if path.suffix not in (".csv", ".parquet"):
@@ -53,9 +52,9 @@ def read_side(path: Path) -> pd.DataFrame:
     except (ValueError, TypeError) as error:
         raise CollapseError(f"{path} cannot be read as a table: {first_line(error)}") from error
     if (twice := frame.index.duplicated()).any():
-        raise CollapseError(f"{path} has row {frame.index[twice][0]} twice")
+        raise CollapseError(f"{path} lists row {frame.index[twice][0]} twice")
     if not len(frame.columns):
-        raise CollapseError(f"{path} has no column beside the row")
+        raise CollapseError(f"{path} has no column other than row")
     return frame.rename_axis(None)
 
 
@@ -67,13 +66,13 @@ def directions(
     Parameters
     ----------
     table : FactoredTable
-        The table, factored.
+        The table with its spectrum.
     of : EmbeddingTable
-        The same with its numbers, which are read where there is a side table.
+        The same table with its numbers, which are read only if there is a side table.
     side : pandas.DataFrame or None
-        What is known of the rows, by row.
+        A description of the rows, indexed by row.
     centred : bool
-        Whether the table was factored without its mean row.
+        Whether the mean row was subtracted.
 
     Returns
     -------
@@ -95,7 +94,8 @@ def directions(
         unknown = side.index[(side.index < 0) | (side.index >= of.cardinality)]
         if len(unknown):
             raise CollapseError(
-                f"the side table has a row {unknown[0]}, and the table of {of.field!r} has {of.cardinality:,} rows"
+                f"the side table has row {unknown[0]}, but the table of {of.field!r} has only "
+                f"{of.cardinality:,} rows"
             )
         U = _left_vectors(table, of, n, centred=centred)
         of_rows = side.reindex(rows)
@@ -104,7 +104,7 @@ def directions(
 
 
 def _left_vectors(table: FactoredTable, of: EmbeddingTable, n: int, *, centred: bool) -> NDArray[np.float64]:
-    """Return u_k = E v_k / sigma_k of the rows that entered, (D, n); rows count alike."""
+    """Return u_k = E v_k / sigma_k of the measured rows, shape (D, n), with equal weights."""
     E = Centred(of.E, table.of_rows.sums.mean) if centred else of.E
     stream = RowStream(E, None if table.weights is None else table.weights > 0)
     stream.scale = table.spectrum.scale

@@ -1,4 +1,4 @@
-"""Information abundance along anybody's training: a monitor for a loop that is not ours."""
+"""Information abundance during any training loop."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,39 +19,40 @@ Log = Callable[[dict[str, float], int], object]
 
 
 class SpectrumMonitor:
-    """Looks at embedding tables every so many steps and logs the information abundance of each.
+    """Measures the information abundance of embedding tables every so many steps, and logs it.
 
     Parameters
     ----------
     tables : object
-        A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are taken
-        by the names that ``collapse analyze`` gives their tables; tables by name: parameters, tensors on any
-        device, arrays, or embedding layers; or anything else that `collapse.load` takes, such as one array.
+        A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are
+        measured under the names that ``collapse analyze`` gives their tables; or tables by name, which may be
+        parameters, tensors on any device, arrays or embedding layers; or anything else that `collapse.load` takes,
+        such as one array.
     every_n_steps : int
-        The steps between two measurements.
+        Number of steps between two measurements.
     log : callable, optional
         Called with a dictionary of numbers and the step, such as ``wandb.log``, or ``lambda values, step:
         writer.add_scalars(..)``.
     prefix : str
-        What its names begin with.
+        Prefix of the logged names.
 
     Raises
     ------
     ValueError
-        If no table can be taken from `tables`, or `every_n_steps` is below 1.
+        If no table can be found in `tables`, or `every_n_steps` is below 1.
 
     Notes
     -----
-    A measurement is one pass over each table in float64, on the device where it lies, two for a deep spectrum
-    (`decompose`); nothing is kept on the device. The names that are logged are, for every table,
-    ``PREFIX/ia/NAME`` and ``PREFIX/ia_normalised/NAME``, IA / E[IA(random)], and their means ``PREFIX/ia_mean``
-    and ``PREFIX/ia_normalised_mean``.
+    A measurement is one pass over each table in float64 on the table's device, or two if the spectrum is deep
+    (`decompose`). Nothing is kept on the device. For every table the logged names are ``PREFIX/ia/NAME`` and
+    ``PREFIX/ia_normalised/NAME``, IA / E[IA(random)]; their means are ``PREFIX/ia_mean`` and
+    ``PREFIX/ia_normalised_mean``.
 
     Examples
     --------
     >>> import torch, collapse
     >>> model = torch.nn.ModuleDict({"user": torch.nn.Embedding(50, 4), "item": torch.nn.Embedding(30, 4)})
-    >>> monitor = collapse.SpectrumMonitor(model, every=100)
+    >>> monitor = collapse.SpectrumMonitor(model, every_n_steps=100)
     >>> for _ in range(200):
     ...     _ = monitor.step()  # after optimiser.step()
     >>> sorted(set(monitor.history["step"]))
@@ -65,19 +66,21 @@ class SpectrumMonitor:
             raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
         self._tables = dict(_tables(tables))
         if not self._tables:
-            raise ValueError("there is no embedding table of several columns: name them, as {'user': table, ..}")
+            raise ValueError(
+                "no embedding table of several columns was found: pass tables by name, as {'user': table, ..}"
+            )
         self.every_n_steps, self._log, self._prefix = every_n_steps, log, prefix
         self.steps = 0
-        """The steps that were counted."""
+        """Number of steps so far."""
         self._rows: list[dict[str, Any]] = []
 
     def step(self) -> dict[str, float] | None:
-        """Count a step, and measure after every `every_n_steps` of them.
+        """Count a step, and measure if it is a multiple of `every_n_steps`.
 
         Returns
         -------
         dict of str to float or None
-            What was logged; None where nothing was measured.
+            The logged values; None if nothing was measured.
 
         Raises
         ------
@@ -88,22 +91,22 @@ class SpectrumMonitor:
         return None if self.steps % self.every_n_steps else self.measure(self.steps)
 
     def measure(self, step: int) -> dict[str, float]:
-        """Measure all tables now, and log.
+        """Measure all tables now, and log the result.
 
         Parameters
         ----------
         step : int
-            The step to log it under.
+            Step to log it under.
 
         Returns
         -------
         dict of str to float
-            What was logged.
+            The logged values.
 
         Raises
         ------
         ValueError
-            If a table holds NaN or infinity; the message names it.
+            If a table holds NaN or infinity. The message names the table.
         """
         values: dict[str, float] = {}
         found = {name: self._of_table(name) for name in self._tables}
@@ -137,25 +140,25 @@ class SpectrumMonitor:
 
     @property
     def history(self) -> pd.DataFrame:
-        """All measurements: one row per table each time, ``step``, ``field``, ``ia``, ``ia_normalised``."""
+        """All measurements, one row per table and step: ``step``, ``field``, ``ia``, ``ia_normalised``."""
         return pd.DataFrame(self._rows, columns=["step", "field", "ia", "ia_normalised"])
 
 
 def against_random(E: Any) -> dict[str, float]:
-    """Measure a table: ``ia``, and ``ia_normalised`` = IA / E[IA(random)]; all rows enter."""
+    """Measure all rows of a table: ``ia`` and ``ia_normalised`` = IA / E[IA(random)]."""
     ia = information_abundance(E)
     return {"ia": ia, "ia_normalised": ia / random_abundance(*map(int, E.shape)).mean}
 
 
 def adjusted_over(E: Any, trained: NDArray[np.bool_]) -> float:
-    """Measure the adjusted abundance of the chosen rows of a table, or of all where none is chosen."""
+    """Measure the adjusted abundance of the chosen rows of a table, or of all rows if none is chosen."""
     rows = int(np.count_nonzero(trained)) or len(trained)
     ia = information_abundance(E, weights=trained if 0 < rows < len(trained) else None)
     return adjusted_abundance(ia, random_abundance(rows, int(E.shape[1])).mean)
 
 
 def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
-    """Yield tables by name; modules are kept, as their weights may be replaced by others."""
+    """Yield tables by name. Modules are kept, because their weights may be replaced."""
     if isinstance(tables, Mapping) and all(_is_table(each) for each in tables.values()):
         yield from tables.items()
         return
@@ -168,7 +171,7 @@ def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
                     yield fields.get(f"{name}.weight", name or TABLE), each
             return
     try:
-        # Views of what is in memory, which follow it as long as it is changed in place.
+        # Views of memory follow the tables as long as these are changed in place.
         found = load(tables)
     except CollapseError as error:
         raise ValueError(str(error)) from error
@@ -176,7 +179,7 @@ def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _fields(model: Any) -> dict[str, str]:
-    """Return the names that `load` gives tables, by tensor; none of tables that it splits or joins."""
+    """Return the names that `load` gives tables, by tensor, except for tables that it splits or joins."""
     try:
         found = load(model)
     except CollapseError:

@@ -1,4 +1,4 @@
-"""Section 4.1's gradient split over a checkpoint and a batch: what each field adds to an embedding's gradient.
+"""The gradient of an embedding split by field, for a checkpoint and a batch (Section 4.1).
 
 Shapes: B rows of a batch, N fields, K embedding size.
 """
@@ -19,40 +19,40 @@ from collapse.measures.gradients import gradient_split
 def split_gradient(
     source: Any, ids: NDArray[np.integer], labels: NDArray[Any], *, field: str, row: int
 ) -> pd.DataFrame:
-    """Split the gradient of one row of a field's table into the other fields' directions.
+    """Split the gradient of one row of a field's table into the directions of the other fields.
 
-    The tables are taken under the interaction of Section 4.1, h = sum_{i < j} e_i^T e_j (FM), with the mean binary
-    cross-entropy of the batch as the loss, whatever model they were trained in. The sets of an ME model are side
-    by side, as FM takes them (Appendix E).
+    The tables of any model are used with the interaction of Section 4.1, h = sum_{i < j} e_i^T e_j (FM), and the
+    mean binary cross-entropy of the batch as the loss. The sets of an ME model are concatenated, as in an FM
+    (Appendix E).
 
     Parameters
     ----------
     source : str, Path or object
-        A checkpoint, as `collapse.load` takes it, all tables of one size.
+        A checkpoint, as `collapse.load` takes it, whose tables all have the same size.
     ids : (B, N) array of int
-        The batch: the row of its own field's table for every field, in the order of the tables.
+        The batch: for every field the row of its own table, in the order of the tables.
     labels : (B,) array
         0 or 1.
     field : str
-        The field of the embedding.
+        Field of the embedding.
     row : int
-        Its row.
+        Row of the embedding.
 
     Returns
     -------
     pandas.DataFrame
-        A row a field other than `field` and direction: ``field``, ``k`` from 1, ``alpha``, ``sigma``, and
-        ``weight`` = alpha_ik sigma_ik, the coefficient of v_ik in theta_i. ``attrs["gradient"]`` holds
-        sum_i theta_i = dL/de, shape (K,).
+        One row per other field and direction: ``field``, ``k`` from 1, ``alpha``, ``sigma``, and ``weight`` =
+        alpha_ik sigma_ik, the coefficient of v_ik in theta_i. ``attrs["gradient"]`` holds sum_i theta_i = dL/de,
+        shape (K,).
 
     Raises
     ------
     CollapseError
-        If there is no such field or row, the tables differ in size, or the batch does not fit them.
+        If the field or row does not exist, the tables differ in size, or the batch does not fit them.
     """
     tables = load(source)
     if field not in tables.fields:
-        raise CollapseError(f"{tables.source} has no field {field!r}; it has {', '.join(tables.fields)}")
+        raise CollapseError(f"{tables.source} has no field {field!r}: its fields are {', '.join(tables.fields)}")
     own = tables.fields.index(field)
     _check(tables, ids, labels, own, row)
     e_BNK = np.stack([np.asarray(table.E[ids[:, i]], np.float64) for i, table in enumerate(tables)], axis=1)
@@ -87,16 +87,16 @@ def split_gradient(
 
 def _check(tables: TableSet, ids: NDArray[np.integer], labels: NDArray[Any], own: int, row: int) -> None:
     if len({table.E.shape[1] for table in tables}) > 1:
-        raise CollapseError(f"the tables of {tables.source} differ in size, and an inner product needs one")
+        raise CollapseError(
+            f"the tables of {tables.source} differ in size, but an inner product needs equal sizes"
+        )
     if not 0 <= row < tables.tables[own].cardinality:
         raise CollapseError(
-            f"field {tables.fields[own]!r} has {tables.tables[own].cardinality} rows and no row {row}"
+            f"field {tables.fields[own]!r} has {tables.tables[own].cardinality} rows, but no row {row}"
         )
     if len(tables) < 2 or ids.ndim != 2 or ids.shape[1] != len(tables) or len(labels) != len(ids):
-        raise CollapseError(
-            f"a batch of ids of shape {ids.shape} and {len(labels)} labels does not fit {len(tables)} fields"
-        )
+        raise CollapseError(f"ids of shape {ids.shape} and {len(labels)} labels do not fit {len(tables)} fields")
     cardinalities = np.array([table.cardinality for table in tables])
     if (ids < 0).any() or (ids >= cardinalities).any():
         outside = ((ids < 0) | (ids >= cardinalities)).any(axis=0)
-        raise CollapseError(f"an id of field {tables.fields[int(outside.argmax())]!r} is outside of its table")
+        raise CollapseError(f"an id of field {tables.fields[int(outside.argmax())]!r} is out of range")

@@ -22,42 +22,40 @@ from collapse.measures.spectra import threads_for
 
 Side = Literal["source", "target"]
 
-# Decompositions of fewer columns are too short for threads to pay.
+# Decompositions of fewer columns are too short for threads to pay off.
 _WIDE = 32
 
 
 def sub_embedding_abundance(
     source: Any, *, layer: int = 0, settings: AnalysisSettings | None = None
 ) -> pd.DataFrame:
-    """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a; of FFM as in Figure 14a.
+    """IA(E_i^{->j}) of every ordered pair of fields, as in Figure 3a, or Figure 14a for FFM.
 
-    The sets of a multi-embedding model are side by side: E_i^{->j} is [E_i^(m) A_ij^(m)] over m, a reading of
-    Figure 9 that the paper leaves open. FFM has a table for every E_i^{->j} with i != j, and none for i = j.
+    The sets of a multi-embedding model are concatenated: E_i^{->j} is [E_i^(m) A_ij^(m)] over m. The paper leaves
+    this open in Figure 9. FFM has a table for every E_i^{->j} with i != j, and none for i = j.
 
     Parameters
     ----------
     source : str, Path or object
-        A checkpoint with field maps (DCNv2, FFM), as `collapse.load` takes it, or what `factorise` returned.
+        A checkpoint with field maps (DCNv2, FFM), as `collapse.load` takes it, or the result of `factorise`.
     layer : int
-        The layer whose maps are taken, from 0; the paper takes the first.
+        Index of the layer whose maps are used. The paper uses the first.
     settings : AnalysisSettings, optional
-        Which rows enter; by default those that training looked up, where it is known. The paper takes all.
+        Which rows are used. The default is those that training looked up, if known; the paper uses all.
 
     Returns
     -------
     pandas.DataFrame
         N^2 rows: ``source`` (field i), ``target`` (field j), ``ia`` of the sub-embedding, ``ia_source`` = IA(E_i),
-        ``ia_target`` = IA(E_j). ``ia`` is NaN where the model has no E_i^{->j}.
+        ``ia_target`` = IA(E_j). ``ia`` is NaN if the model has no E_i^{->j}.
 
     Raises
     ------
     CollapseError
-        If the model has no field maps in that layer, or they hold NaN or infinity.
+        If the model has no field maps in this layer, or they hold NaN or infinity.
 
-    Notes
-    -----
-    E_i has the singular values of its factor R_i under any product from the right, so no (D_i, K) product is
-    formed: each pair costs one small decomposition of R_i A_ij.
+    Notes ----- E_i has the same singular values as its factor R_i under any product from the right, so no (D_i, K)
+    product is formed: each pair takes one small decomposition of R_i A_ij.
     """
     factored = factorise(source, settings)
     tables = factored.tables
@@ -74,14 +72,14 @@ def sub_embedding_abundance(
 
 
 def maps_of_layer(tables: TableSet, layer: int) -> tuple[FieldMaps, ...]:
-    """Return the field maps of one layer, a set each, or say what would have them.
+    """Return the field maps of one layer, one per set.
 
     Parameters
     ----------
     tables : TableSet
         A checkpoint, as `load` reads it.
     layer : int
-        The layer, from 0.
+        Index of the layer.
 
     Returns
     -------
@@ -91,15 +89,15 @@ def maps_of_layer(tables: TableSet, layer: int) -> tuple[FieldMaps, ...]:
     Raises
     ------
     CollapseError
-        If the model has no field maps in that layer, or they hold NaN or infinity.
+        If the model has no field maps in this layer, or they hold NaN or infinity.
     """
     maps = tables.layer(layer)
     if not maps:
         layers = sorted({each.layer for each in tables.field_maps})
         there = f"its layers are {layers[0]} to {layers[-1]}" if layers else "it has none in any layer"
         raise CollapseError(
-            f"{tables.source} ({tables.name}) has no field maps W_i->j in layer {layer}, {there}: sub-embeddings "
-            "need a checkpoint of DCNv2 or FFM, such as `collapse train --model dcnv2` makes"
+            f"{tables.source} ({tables.name}) has no field maps W_i->j in layer {layer}, {there}: "
+            "sub-embeddings need a checkpoint of DCNv2 or FFM, for example from `collapse train --model dcnv2`"
         )
     for each in maps:
         try:
@@ -112,7 +110,7 @@ def maps_of_layer(tables: TableSet, layer: int) -> tuple[FieldMaps, ...]:
 
 
 def _of_source(factored: FactoredTables, maps: Sequence[FieldMaps], i: int) -> NDArray[np.floating]:
-    """Return IA(E_i^{->j}) for every j, NaN where there is none."""
+    """Return IA(E_i^{->j}) for every j; NaN where there is none."""
     table, R = factored.tables.tables[i], factored.measured[i].spectrum.factor
     of_sets = [each.sub_embeddings(i, table.columns_of_set(R, each.set)) for each in maps]
     ia = np.full(len(factored.tables), np.nan)
@@ -129,25 +127,26 @@ def _of_source(factored: FactoredTables, maps: Sequence[FieldMaps], i: int) -> N
 
 @dataclass(frozen=True, kw_only=True)
 class Correlation:
-    """How one field's raw abundance goes with a sum of sub-embeddings' abundances."""
+    """Correlation of the fields' abundance with a sum of sub-embeddings' abundances."""
 
     pearson: float
     """Pearson's r; NaN if one side is constant."""
     pearson_p: float
-    """The share of permutations of the fields whose r is as far from 0, from 1 / (permutations + 1)."""
+    """Permutation p-value of Pearson's r: the fraction of permutations with an r as far from 0, at least
+    1 / (permutations + 1)."""
     spearman: float
     """Spearman's rank correlation; NaN if one side is constant."""
     spearman_p: float
-    """The same of Spearman's."""
+    """Permutation p-value of Spearman's correlation."""
     pearson_off_diagonal: float
-    """Pearson's r with sums that leave out i = j, which alone can decide it where there are few fields: what the
-    interaction of a field with itself leaves of it follows its own abundance."""
+    """Pearson's r with sums that leave out i = j. With few fields, i = j alone can decide the correlation, because
+    what is left of a field after its interaction with itself depends on its own abundance."""
     pearson_off_diagonal_p: float
-    """Its permutation p-value."""
+    """Permutation p-value of this r."""
     spearman_off_diagonal: float
-    """Spearman's of these sums."""
+    """Spearman's correlation with these sums."""
     spearman_off_diagonal_p: float
-    """Its permutation p-value."""
+    """Permutation p-value of this correlation."""
 
 
 def co_influence(
@@ -158,30 +157,31 @@ def co_influence(
     Parameters
     ----------
     pairs : pandas.DataFrame
-        What `sub_embedding_abundance` returned.
+        Result of `sub_embedding_abundance`.
     by : {"source", "target"}
-        The field that is kept: ``source`` gives sum_j IA(E_i^{->j}) for every i, ``target`` gives
+        The field that is kept: ``"source"`` gives sum_j IA(E_i^{->j}) for every i, ``"target"`` gives
         sum_i IA(E_i^{->j}) for every j.
     permutations : int
-        Random permutations for the p-values.
+        Number of random permutations for the p-values.
     seed : int
-        Their seed.
+        Seed of the permutations.
 
     Returns
     -------
     sums : pandas.DataFrame
-        ``field``, ``ia`` = IA(E_i) of the raw table, ``sum``, and ``sum_off_diagonal`` without i = j; ascending by
+        ``field``, ``ia`` = IA(E_i) of the raw table, ``sum``, and ``sum_off_diagonal`` without i = j, sorted by
         ``ia``.
     correlation : Correlation
-        Of ``ia`` with either sum. The paper does not say which correlation factor it prints; both are given.
+        Correlations of ``ia`` with both sums. The paper does not say which correlation it prints, so there are
+        two.
 
     Raises
     ------
     ValueError
-        If `by` is neither side.
+        If `by` has another value.
     """
     if by not in get_args(Side):
-        raise ValueError(f"sums are by {' or '.join(get_args(Side))}, and not by {by!r}")
+        raise ValueError(f"by must be {' or '.join(map(repr, get_args(Side)))}, got {by!r}")
     from scipy import stats  # half a second to import, which a diagnosis without correlations need not wait for
 
     grouped = pairs.groupby(by, sort=False)
@@ -202,7 +202,7 @@ def co_influence(
 def _permuted(
     x: NDArray[np.floating], y: NDArray[np.floating], permutations: int, seed: int
 ) -> tuple[float, float]:
-    """Return Pearson's r and its two-sided permutation p-value; NaN where one side is constant."""
+    """Return Pearson's r and its two-sided permutation p-value; NaN if one side is constant."""
     from scipy import stats
 
     if len(np.unique(x)) < 2 or len(np.unique(y)) < 2:

@@ -17,27 +17,27 @@ from collapse.measures.random_matrix import random_abundance
 
 
 def toy_experiment(settings: ToySettings | None = None) -> pd.DataFrame:
-    """Train E_1 of three fields under an FM interaction while E_2 and E_3 stay fixed, for two cardinalities D_3.
+    """Train E_1 of three fields in an FM, while E_2 and E_3 are fixed, for two cardinalities D_3.
 
-    Every (x_1, x_2) occurs once, with x_3 and the label drawn uniformly; all tables start standard normal; the
-    logit is e_1^T e_2 + e_1^T e_3 + e_2^T e_3. All seeds of a case are trained at once.
+    Every (x_1, x_2) occurs once, with x_3 and the label drawn uniformly. All tables are initialised standard
+    normal. The logit is e_1^T e_2 + e_1^T e_3 + e_2^T e_3. All seeds of a case are trained at once.
 
     Parameters
     ----------
     settings : ToySettings, optional
-        Appendix G's by default.
+        The default is that of Appendix G.
 
     Returns
     -------
     pandas.DataFrame
-        A row a case, seed and measurement: ``case`` (small or large), ``cardinality_3``, ``seed``, ``iteration``,
-        ``ia`` = IA(E_1), ``loss`` in nats, ``ia_3`` = IA(E_3), ``ia_random``, what a random table of E_1's shape
-        has.
+        One row per case, seed and measurement: ``case`` (small or large), ``cardinality_3``, ``seed``,
+        ``iteration``, ``ia`` = IA(E_1), ``loss`` in nats, ``ia_3`` = IA(E_3), and ``ia_random``, the mean of
+        random tables of E_1's shape.
     """
     settings = settings or ToySettings()
     D, S = settings.cardinality, settings.seeds
-    # Logits, their fixed part, residuals, labels and x_3, which is twice as wide, of every pair of rows.
-    refuse_beyond_memory(24 * S * D * D, f"the experiment with D_1 = {D:,}", "take a smaller cardinality")
+    # Logits, their fixed part, residuals, labels and x_3, which takes twice the bytes, for every pair of rows.
+    refuse_beyond_memory(24 * S * D * D, f"the experiment with D_1 = {D:,}", "choose a smaller cardinality")
     refuse_beyond_memory(16 * S * max(D, settings.large) * settings.embedding_size, "the experiment", "take less")
     cases = {"small": settings.small, "large": settings.large}
     return pd.concat([_case(name, D_3, settings) for name, D_3 in cases.items()], ignore_index=True)
@@ -48,7 +48,7 @@ def _case(name: str, D_3: int, settings: ToySettings) -> pd.DataFrame:
     drawn = [_draw(D_3, seed, settings) for seed in seeds]
     E_1, E_2, E_3, x_3, y = (np.stack(parts) for parts in zip(*drawn, strict=True))
     S, D, _ = E_1.shape
-    # Where (x_1, x_3) of every pair lies in an array of shape (S, D_1, D_3).
+    # Position of (x_1, x_3) of every pair in an array of shape (S, D_1, D_3).
     pair_13 = ((np.arange(S)[:, None, None] * D + np.arange(D)[:, None]) * D_3 + x_3).ravel()
     fixed = np.take_along_axis(E_2 @ E_3.mT, x_3.mT, axis=2).mT
     random = random_abundance(settings.cardinality, settings.embedding_size).mean
@@ -71,7 +71,8 @@ def _case(name: str, D_3: int, settings: ToySettings) -> pd.DataFrame:
                     }
                 )
             )
-        # dl/dh of the mean loss; E_1's rows meet every row of E_2 once, and E_3's as often as they were drawn.
+        # dl/dh of the mean loss. Each row of E_1 meets every row of E_2 once, and the rows of E_3 as often as they
+        # were drawn.
         residuals = (expit(logits) - y) / D**2
         of_3 = np.bincount(pair_13, weights=residuals.ravel(), minlength=S * D * D_3).reshape(S, D, D_3)
         E_1 = E_1 - settings.learning_rate * (residuals @ E_2 + of_3.astype(np.float32) @ E_3)

@@ -1,4 +1,4 @@
-"""The settings of the toy experiment (Appendix G), apart from it so that a command line can show them at once."""
+"""Settings of the toy experiment (Appendix G), in a module that imports fast, for the command line."""
 
 from dataclasses import dataclass, field
 
@@ -8,23 +8,23 @@ from collapse.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class ToySettings(Settings):
-    """The experiment's settings, Appendix G's by default."""
+    """Settings of the toy experiment; the defaults are those of Appendix G."""
 
     cardinality: Count = 100
-    """D_1 = D_2."""
+    """Cardinality of the first two fields, D_1 = D_2."""
     small: Count = 3
-    """D_3 of the case in which E_3 has low information abundance."""
+    """Cardinality D_3 of the third field in the case with low information abundance."""
     large: Count = 100
-    """D_3 of the other."""
+    """Cardinality D_3 of the third field in the other case."""
     embedding_size: Count = 10
-    """K. The paper gives none; 10 is its base size, between the two D_3."""
+    """Embedding size K. The paper gives none; 10 is its base size and lies between the two D_3."""
     learning_rate: Positive = 1.0
-    """Of full-batch gradient descent on the mean binary cross-entropy."""
+    """Learning rate of full-batch gradient descent on the mean binary cross-entropy."""
     iterations: Count = 5000
-    """How many steps."""
+    """Number of gradient steps."""
     measure_every: Count = field(default=50, metadata={"former": "every"})
-    """Steps between two measurements."""
+    """Number of steps between two measurements."""
     seeds: Count = 5
-    """Independent repetitions."""
+    """Number of independent repetitions."""
     first_seed: CountFrom0 = 0
-    """The seed of the first; each next has the next."""
+    """Seed of the first repetition; the others use the following numbers."""

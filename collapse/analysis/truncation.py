@@ -1,4 +1,4 @@
-"""Tables cut to the directions that hold a share of their energy: what the collapsed ones were worth.
+"""Truncation of tables to the directions that hold a fraction of their energy.
 
 Shapes: D rows of a table, K columns, k directions kept.
 """
@@ -19,7 +19,7 @@ from collapse.measures.spectra import Spectrum, decompose
 
 
 def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
-    """Decompose every table of every set, once for all shares that are asked for.
+    """Decompose every table of every set once, for several truncations.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
     Returns
     -------
     list of Spectrum
-        One a field and set, in the order of the fields.
+        One per field and set, in the order of the fields.
 
     Raises
     ------
@@ -47,29 +47,29 @@ def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
 
 
 def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None = None) -> Iterator[Truncated]:
-    """Cut every table of every set to the directions that hold a share of its energy.
+    """Truncate every table of every set to the fewest directions that hold a fraction of its energy.
 
     Parameters
     ----------
     tables : TableSet
         The tables.
     energy : float
-        The share, above 0 and at most 1.
+        The fraction, above 0 and at most 1.
     spectra : sequence of Spectrum, optional
-        What `spectra_of_sets` returned, where several shares are asked for.
+        Result of `spectra_of_sets`, for several truncations.
 
     Yields
     ------
     Truncated
-        One a field and set, in the order of the fields.
+        One per field and set, in the order of the fields.
 
     Raises
     ------
     CollapseError
-        If the share is none, or a table holds NaN or infinity.
+        If the fraction is out of range, or a table holds NaN or infinity.
     """
     if not 0 < energy <= 1:
-        raise CollapseError(f"{energy:g} is no share of the energy: it is above 0 and at most 1")
+        raise CollapseError(f"energy must be greater than 0 and at most 1, got {energy:g}")
     of_sets = iter(spectra_of_sets(tables) if spectra is None else spectra)
     for table in tables:
         for m in range(table.sets):
@@ -98,18 +98,18 @@ def _cut(field: str, m: int, E: Any, spectrum: Spectrum, energy: float) -> Trunc
 
 
 def by_field(cut: Sequence[Truncated]) -> pd.DataFrame:
-    """Sum what was cut over the sets of every field.
+    """Sum truncations over the sets of every field.
 
     Parameters
     ----------
     cut : sequence of Truncated
-        What `truncate` gave.
+        Results of `truncate`.
 
     Returns
     -------
     pandas.DataFrame
-        A row a field: ``field``, ``cardinality``, ``columns`` of all sets, ``kept`` directions of all sets,
-        ``energy`` kept on average, ``bytes_before``, ``bytes_after``, ``saved``, a share.
+        One row per field: ``field``, ``cardinality``, ``columns`` of all sets, ``kept`` directions of all sets,
+        mean ``energy`` that is kept, ``bytes_before``, ``bytes_after``, and the fraction ``saved``.
     """
     frame = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""A field's numbers in words: its degree, the cause, and a sentence."""
+"""The verdict on a field: its degree, the cause, and a sentence."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,15 +6,15 @@ from enum import StrEnum
 from collapse.measures.causes import Causes, Without
 
 FEWEST_ROWS = 3
-"""Rows below which a field is not judged: one or two rows have no spectrum to speak of."""
+"""Fewest rows of a field that is judged. One or two rows have no meaningful spectrum."""
 
 
 class Degree(StrEnum):
-    """How far a field is collapsed: by its adjusted abundance, below 0.3, below 0.6, and above.
+    """How far a field has collapsed: adjusted abundance below 0.3, below 0.6, or above.
 
-    A field whose adjusted abundance is low because of one thing, and above 0.8 without it, is dominated by it.
-    A field is collapsed, or partly, only if fewer than 1 % of random tables of its shape have an abundance as low.
-    The two thresholds are this project's; the paper compares curves and sets none.
+    A field whose adjusted abundance is low for one reason, and above 0.8 without it, is dominated by it. A field
+    has collapsed, or partly collapsed, only if fewer than 1 % of random tables of its shape have an abundance as
+    low. Both thresholds are this project's; the paper compares curves and sets none.
     """
 
     COLLAPSED = "collapsed"
@@ -25,7 +25,7 @@ class Degree(StrEnum):
 
 
 class Cause(StrEnum):
-    """The one thing without which a field is like a random table."""
+    """The single cause without which a field resembles a random table."""
 
     NONE = ""
     CONSTANT = "constant columns"
@@ -37,51 +37,51 @@ class Cause(StrEnum):
 COLLAPSED_BELOW, PARTLY_BELOW = 0.3, 0.6
 """Thresholds of the adjusted abundance. They are this project's; the paper compares curves and sets none."""
 RESTORED = 0.8
-"""The adjusted abundance without one thing from which on that thing is the cause: near that of a random table,
-since taking the first direction away raises the abundance of every table a little."""
+"""Adjusted abundance without a possible cause from which on it is the cause. It is not 1, because removing the
+first direction raises the abundance of every table a little."""
 LEAST_BELOW = 0.01
-"""The fraction of the energy that has to be left below the first direction: less is as good as nothing, whatever
-its directions are (a rank-one table with noise)."""
+"""Fraction of the energy that must be left without the first direction. With less, the rest is negligible,
+whatever its directions are (a rank-one table with noise)."""
 LEAST_AROUND = 1e-4
-"""The same around the mean row or beside constant columns, which are known by more than their size."""
+"""The same without the mean row or constant columns, which are identified by more than their size."""
 FOLLOWS = 0.9
-"""The cosine with the row counts, or their logarithm, from which on a first direction is said to follow them. On
-the interaction matrix of MovieLens-1M it is 0.986 (Lin et al., WSDM 2025, arXiv 2404.12008)."""
+"""Cosine with the row counts, or their logarithm, from which on a first direction is said to follow them. For the
+interaction matrix of MovieLens-1M it is 0.986 (Lin et al., WSDM 2025, arXiv 2404.12008)."""
 _BELOW = {Degree.COLLAPSED: COLLAPSED_BELOW, Degree.PARTLY: PARTLY_BELOW}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a verdict rests on."""
+    """The numbers that a verdict is based on."""
 
     adjusted: float
-    """The adjusted abundance, (IA - 1) / (E[IA(random)] - 1)."""
+    """Adjusted abundance, (IA - 1) / (E[IA(random)] - 1)."""
     is_rare: bool
     """Whether IA is below the 1st percentile of random tables of the shape, normal or heavy-tailed."""
     rows: int
-    """The rows that entered."""
+    """Number of rows that were measured."""
     columns: int
-    """Columns of the table, M K."""
+    """Number of columns of the table, M K."""
     is_zero: bool
-    """Whether every entry that entered is zero."""
+    """Whether all measured entries are zero."""
     rows_of_norm: int
-    """The rows that entered and are not near zero."""
+    """Number of measured rows that are not near zero."""
     adjusted_of_norm: float
-    """The adjusted abundance against random tables of those rows alone, which carry the spectrum."""
+    """Adjusted abundance relative to random tables with only those rows, which carry the spectrum."""
     is_rare_of_norm: bool
     """Whether IA is below the 1st percentile of such tables."""
     never_trained: bool = False
-    """Whether it is known that no row was looked up in training."""
+    """Whether training is known to have looked up no row."""
     rows_untouched: int = 0
-    """The rows that look untouched by training, where it is not known which training looked up."""
+    """Number of rows that look untouched by training, if row counts are unknown."""
     causes: Causes | None = None
-    """What the adjusted abundance is without one thing; None if it was not measured."""
+    """Adjusted abundance without each possible cause; None if it was not measured."""
     since: int | None = None
-    """The epoch since which it has been collapsed, 0 for the start; None if the run does not tell."""
+    """Epoch since which the field has been collapsed, 0 for the initialisation; None if unknown."""
 
 
 def degree(evidence: Evidence) -> Degree:
-    """Return how far a field's embeddings are collapsed."""
+    """Return how far a field has collapsed."""
     too_small = evidence.rows_of_norm < FEWEST_ROWS or evidence.columns < 2
     if evidence.is_zero or evidence.never_trained or too_small:
         return Degree.NOT_JUDGED
@@ -92,7 +92,7 @@ def degree(evidence: Evidence) -> Degree:
 
 
 def cause(evidence: Evidence) -> Cause:
-    """Return the one thing without which a field is like a random table, if there is one."""
+    """Return the single cause without which a field resembles a random table, if there is one."""
     of = evidence.causes
     if of is None:
         return Cause.NONE
@@ -109,12 +109,12 @@ def cause(evidence: Evidence) -> Cause:
     )
     if of.constant.adjusted >= RESTORED and of.constant.energy >= LEAST_AROUND:
         return Cause.CONSTANT
-    # The logarithm of the counts is nearly the same in all rows of many tables: what restores more is the cause.
+    # In many tables the logarithm of the counts is almost constant: the cause that restores more is the right one.
     return max(around, key=lambda name: around[name]) if around else next(iter(below), Cause.NONE)
 
 
 def without(of: Causes, name: Cause) -> Without:
-    """Return what is left of a table without a cause."""
+    """Return the measures of a table without a cause."""
     things = {
         Cause.CONSTANT: of.constant,
         Cause.MEAN: of.mean,
@@ -125,19 +125,19 @@ def without(of: Causes, name: Cause) -> Without:
 
 
 def verdict(evidence: Evidence) -> str:
-    """Say how far a field's embeddings are collapsed, and why.
+    """Return how far a field has collapsed, and why.
 
     Parameters
     ----------
     evidence : Evidence
-        The field's numbers.
+        The numbers of the field.
 
     Returns
     -------
     str
-        The degree, and what the table's columns do not say: the cause with the adjusted abundance without it; of a
-        collapsed field the most that taking one thing away gives, and since when, if the run tells; why a field is
-        not judged, or is spread out although its abundance is low.
+        The degree, and what the other columns do not say: the cause, with the adjusted abundance without it; for a
+        collapsed field, the most that removing one possible cause restores, and since when it has been collapsed,
+        if known; why a field is not judged, or is spread out despite a low abundance.
     """
     found = degree(evidence)
     if found is Degree.NOT_JUDGED:
@@ -147,7 +147,7 @@ def verdict(evidence: Evidence) -> str:
 
 
 def _judged(evidence: Evidence, found: Degree) -> str:
-    """Say the degree with its reason."""
+    """Return the degree with its reason."""
     if found is Degree.SPREAD:
         return f"{found}{_although_low(evidence)}"
     of = evidence.causes
@@ -172,28 +172,30 @@ def _not_judged(evidence: Evidence) -> str:
     if evidence.never_trained:
         return "training looked up none of its rows"
     if evidence.columns < 2:
-        return "a single column has a single direction"
+        return "a single column has only one direction"
     of_norm = " that are not zero" if evidence.rows_of_norm < evidence.rows else ""
-    return f"{evidence.rows_of_norm} row{'s' * (evidence.rows_of_norm > 1)}{of_norm} cannot tell directions apart"
+    return (
+        f"{evidence.rows_of_norm} row{'s' * (evidence.rows_of_norm > 1)}{of_norm} cannot show several directions"
+    )
 
 
 def _although_low(evidence: Evidence) -> str:
-    """Say why a field of a low adjusted abundance is not collapsed."""
+    """Return why a field with a low adjusted abundance is not collapsed."""
     if evidence.adjusted >= PARTLY_BELOW:
         return ""
     if not evidence.is_rare:
-        return f": random tables of {evidence.rows} x {evidence.columns} have as little"
-    return f" over the {evidence.rows_of_norm:,} rows that are not near zero: {evidence.adjusted_of_norm:.2f}"
+        return f": random tables of {evidence.rows} x {evidence.columns} are as low"
+    return f": {evidence.adjusted_of_norm:.2f} for the {evidence.rows_of_norm:,} rows that are not near zero"
 
 
 def _follows(of: Causes) -> str:
-    """Say what the first direction follows over the rows."""
+    """Return what the first direction follows over the rows."""
     counts = max((of.alignment.counts, of.alignment.log_counts), default=0.0)
     return ", which follows row counts" if counts >= FOLLOWS and counts > of.alignment.mean else ""
 
 
 def _at_most(of: Causes | None) -> str:
-    """Say how little taking one thing away restores it: the most that one does."""
+    """Return how little the removal of any single cause restores."""
     if of is None:
         return ""
     if of.first.energy < LEAST_BELOW:

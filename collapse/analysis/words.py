@@ -1,4 +1,4 @@
-"""What the diagnosis of a whole checkpoint comes to, in sentences."""
+"""Sentences about the diagnosis of a whole checkpoint."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from collapse.printable import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _LISTED = 8
-_PLAINLY_NONE = ("(its name is not that of a table)", "(of 1 dimension)", "(of 0 dimensions)")
+_PLAINLY_NONE = ("(its name does not suggest a table)", "(1-dimensional)", "(0-dimensional)")
 
 
 def worst_first(fields: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
-    """Sort by the first measure, or by how far below random the fields are; what is not judged comes last."""
+    """Sort by the first measure, or by adjusted abundance; fields that are not judged come last."""
     by = measures[0] if measures else "ia_adjusted"
     order = fields.sort_values(by, kind="stable", ascending=by not in _MORE_IS_WORSE)
     return pd.concat([order[order["degree"] != "not judged"], order[order["degree"] == "not judged"]])
 
 
 def heading(factored: FactoredTables) -> tuple[str, str]:
-    """Name a checkpoint, and say what its numbers depend on: a line each."""
+    """Return a line that names the checkpoint, and one with the settings of its numbers."""
     tables, settings = factored.tables, factored.settings
     described = ", ".join(f"{key} {value}" for key, value in tables.description.items())
     size = " to ".join(str(each) for each in dict.fromkeys((tables.sizes[0], tables.sizes[-1])))
@@ -30,14 +30,15 @@ def heading(factored: FactoredTables) -> tuple[str, str]:
     return (
         clipped(f"{tables.source}: {tables.name}, {shape} ({described})", 500),
         one_line(
-            f"{rows_text(factored)}; {'centred' if settings.centred else 'uncentred'}; random: {settings.draws} "
-            f"draws, seed {settings.seed}; near 0: norm below {settings.near_zero:g} of the largest"
+            f"{rows_text(factored)}; {'centred' if settings.centred else 'not centred'}; random tables: "
+            f"{settings.draws} draws, seed {settings.seed}; near 0: norm below {settings.near_zero:g} of the "
+            "largest"
         ),
     )
 
 
 def rows_text(factored: FactoredTables) -> str:
-    """Say which rows entered, and how many were left out."""
+    """Return which rows were measured, and how many were left out."""
     rows = factored.settings.rows
     if rows == "frequency":
         return "rows weighted by how often training looked them up"
@@ -45,39 +46,39 @@ def rows_text(factored: FactoredTables) -> str:
         return "all rows"
     known = [table for table in factored if table.rows_trained is not None]
     if not known:
-        return "all rows, as it is not known which were trained (--row-counts)"
+        return "all rows (which were trained is unknown; see --row-counts)"
     every = sum(table.cardinality for table in known)
     left_out = every - sum(table.rows for table in known)
-    text = f"trained rows ({left_out:,} of {every:,} rows left out, which training never looked up)"
+    text = f"trained rows ({left_out:,} of {every:,} rows were never looked up and are left out)"
     unknown = [table.field for table in factored if table.rows_trained is None]
-    return text + (f"; all rows of {', '.join(unknown[:_LISTED])}, where it is not known" if unknown else "")
+    return text + (f"; all rows of {', '.join(unknown[:_LISTED])}, where this is unknown" if unknown else "")
 
 
 def remarks(factored: FactoredTables) -> list[str]:
-    """Tell what a foreign file does not say, what of it was skipped, and which rows hold zeros alone."""
+    """Return remarks on a foreign file: what it does not say, what was skipped, and which rows are zero."""
     tables = factored.tables
     warning = model_warning(tables)
     lines = [f"note: {note}" for note in ((warning, *tables.notes) if warning else tables.notes)]
     if tables.skipped:
         more = len(tables.skipped) - _LISTED
-        rest = f"; and {more} more, which --json has" if more > 0 else ""
-        # What could have been a table comes first.
+        rest = f"; and {more} more (see --json)" if more > 0 else ""
+        # Show first what could have been a table.
         skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
-        lines.append(f"skipped, as no table: {', '.join(skipped[:_LISTED])}{rest}")
+        lines.append(f"skipped: {', '.join(skipped[:_LISTED])}{rest}")
     if untouched := untouched_text(factored):
         rest = f" and {len(untouched) - _LISTED} more" if len(untouched) > _LISTED else ""
         lines.append(
-            f"rows that look untouched by training, by their norms: {', '.join(untouched[:_LISTED])}{rest}; "
-            "--row-counts leaves out those that were never looked up"
+            "rows that look untouched by training, judging by their norms: "
+            f"{', '.join(untouched[:_LISTED])}{rest}; --row-counts leaves out rows that were never looked up"
         )
     if zero := zero_rows(factored):
         rest = f" and {len(zero) - _LISTED} more" if len(zero) > _LISTED else ""
-        lines.append(f"rows of zeros alone, padding or never trained: {', '.join(zero[:_LISTED])}{rest}")
+        lines.append(f"rows of zeros (padding, or never trained): {', '.join(zero[:_LISTED])}{rest}")
     return lines
 
 
 def untouched_text(factored: FactoredTables) -> list[str]:
-    """Name every field that has rows at the norm of an initialisation while others are not."""
+    """Return the fields with rows that have the norm of an initialisation while others have not."""
     return [
         f"{table.field} ({table.of_rows.untouched:,} of {table.rows:,} rows)"
         for table in factored
@@ -86,7 +87,7 @@ def untouched_text(factored: FactoredTables) -> list[str]:
 
 
 def zero_rows(factored: FactoredTables) -> list[str]:
-    """Name every field that has rows of zeros alone, with which or how many."""
+    """Return the fields with rows of zeros, and which row or how many."""
     return [
         f"{table.field} ({f'row {of_rows.first_zero}' if of_rows.zero == 1 else f'{of_rows.zero:,} rows'})"
         for table in factored
@@ -95,24 +96,27 @@ def zero_rows(factored: FactoredTables) -> list[str]:
 
 
 _LEARNED, _LEAKED = 0.52, 0.99
-"""The validation AUC below which a model has learned hardly anything: chance is 0.5, and over a thousand rows it
-errs by 0.02. Above the other, what it predicts is most likely among its fields."""
+"""Validation AUC below which a model has learned almost nothing (chance is 0.5, with an error of 0.02 on a
+thousand rows), and above which the label is probably among its fields."""
 
 
 def model_warning(tables: TableSet) -> str:
-    """Say what is to be known of a model before its fields: that it learned nothing, or has seen the label."""
+    """Return a warning about the whole model: it learned almost nothing, or has seen the label."""
     auc = tables.validation_auc
     if auc is not None and auc < _LEARNED:
         return (
-            f"the model learned hardly anything (validation AUC {auc:.3f}): its tables say little about collapse"
+            f"the model learned almost nothing (validation AUC {auc:.3f}), so its tables say little about collapse"
         )
     if auc is not None and auc > _LEAKED:
-        return f"the model knows nearly all labels (validation AUC {auc:.3f}): see whether a field holds the label"
+        return (
+            f"the model predicts almost every label (validation AUC {auc:.3f}): check whether a field "
+            "contains the label"
+        )
     return ""
 
 
 def summary(fields: pd.DataFrame) -> str:
-    """Say how many fields are collapsed and which most, how many are so in part or dominated, and the means."""
+    """Summarise how many fields are collapsed, partly collapsed or dominated, the worst of them, and the means."""
     collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_adjusted", kind="stable")
     count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
     if len(collapsed):
@@ -120,7 +124,7 @@ def summary(fields: pd.DataFrame) -> str:
             f"{row.field} (adjusted abundance {row.ia_adjusted:.2f})" for row in collapsed[:3].itertuples()
         )
         count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
-    degrees = {"partly collapsed": "partly collapsed", "dominated by one direction": "dominated by one thing"}
+    degrees = {"partly collapsed": "partly collapsed", "dominated by one direction": "dominated by one cause"}
     others = [
         f"{number} {words}"
         for degree, words in degrees.items()
@@ -132,10 +136,10 @@ def summary(fields: pd.DataFrame) -> str:
 
 
 def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> str:
-    """Say which command tells why: of the worst field, or nothing where all are spread out or not judged."""
+    """Return the command that explains the worst field, or nothing if all are spread out or not judged."""
     bad = worst_first(fields, ())
     bad = bad[~bad["degree"].isin(["spread out", "not judged"])]
     if bad.empty:
         return ""
     command = ["collapse", "explain", factored.tables.source, str(bad["field"].iloc[0]), *words]
-    return f"why, and what to do: {shlex.join(command)}"
+    return f"to see why and what to do: {shlex.join(command)}"

@@ -1,1 +1,1 @@
-"""`collapse.SpectrumMonitor` as callbacks of other libraries' training loops."""
+"""`collapse.SpectrumMonitor` as callbacks for the training loops of other libraries."""

@@ -13,21 +13,21 @@ class SpectrumCallback(Callback):  # type: ignore[misc]
     Parameters
     ----------
     tables : mapping of str to Any, optional
-        The tables by name, as `SpectrumMonitor` takes them; by default those of the module.
+        Tables by name, as `SpectrumMonitor` takes them. The default is the tables of the module.
     every_n_steps : int
-        The steps of the optimiser between two measurements.
+        Number of optimiser steps between two measurements.
 
     Examples
     --------
     >>> from lightning.pytorch import Trainer
     >>> from collapse.callbacks.lightning import SpectrumCallback
-    >>> trainer = Trainer(callbacks=[SpectrumCallback(every=1000)])  # doctest: +SKIP
+    >>> trainer = Trainer(callbacks=[SpectrumCallback(every_n_steps=1000)])  # doctest: +SKIP
     """
 
     def __init__(self, tables: Any = None, *, every_n_steps: int = 1000) -> None:
         self._tables, self._every_n_steps = tables, every_n_steps
         self.monitor: SpectrumMonitor | None = None
-        """The monitor, with its history, once training has begun."""
+        """The monitor with its history, once training has begun."""
         self._last = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -38,12 +38,12 @@ class SpectrumCallback(Callback):  # type: ignore[misc]
         self._last = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Look after every so many-th step; a step of several batches counts once."""
+        """Measure every so many steps. A step of several batches counts once."""
         step = trainer.global_step
         if self.monitor is None or step == self._last or step % self._every_n_steps:
             return
         self._last = step
-        # On one process of several: the tables are the same on all.
+        # One process is enough, because the tables are the same in all.
         if trainer.is_global_zero:
             values = self.monitor.measure(step)
             for logger in trainer.loggers:

@@ -1,4 +1,4 @@
-"""The command line: one file a command, imported only when it is called."""
+"""The command line: one file per command, imported only when the command is called."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from collapse.extras import missing_extra
 from collapse.printable import printable
 
 _LONGEST = 4000
-"""Characters of an error: a path may have as many, a cell of a table millions."""
+"""Longest error message printed, in characters: long enough for any path, but a table's cell may hold millions."""
 _COMMANDS = (
     "prepare",
     "data",
@@ -32,7 +32,7 @@ _COMMANDS = (
 
 
 class _Commands(click.Group):
-    """The commands of `_COMMANDS`, each `command` of the module of its name."""
+    """Loads each command from the module that has its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names in the order of use."""
@@ -42,8 +42,8 @@ class _Commands(click.Group):
         """Import one command."""
         if cmd_name not in _COMMANDS:
             near = get_close_matches(cmd_name, _COMMANDS, n=1, cutoff=0.6)
-            hint = f": did you mean {near[0]}?" if near else f"; there are {', '.join(_COMMANDS)}"
-            raise CollapseError(f"there is no command {cmd_name!r}{hint}")
+            hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(_COMMANDS)}"
+            raise CollapseError(f"unknown command {cmd_name!r}: {hint}")
         command: click.Command = import_module(f"collapse.cli.{cmd_name}").command
         return command
 
@@ -51,21 +51,21 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="embedding-collapse", message="%(prog)s %(version)s")
 def group() -> None:
-    """Find out which embeddings of a recommender model collapsed, and train models to study it.
+    """Measure which embedding tables of a recommender model have collapsed, and train models to study it.
 
     \b
     Start here:
       collapse train --out runs/first          train DCNv2 on the built-in flights data
-      collapse analyze runs/first/best.pt      which fields collapsed
+      collapse analyze runs/first/best.pt      show which fields have collapsed
     """
 
 
 def main() -> None:
-    """Run the command line: bad input is one sentence on standard error and exit code 2."""
-    # Threads that wait by spinning make two trainings on one machine seven times as slow; read when torch is
-    # loaded.
+    """Run the command line: bad input gives one sentence on standard error and exit code 2."""
+    # OpenMP threads that spin while they wait make two trainings on one machine seven times slower. The variable
+    # is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # No window is opened, whatever is asked for; matplotlib cannot be imported with a name that it does not know.
+    # Never open a window. An unknown backend in the environment would also make importing matplotlib fail.
     os.environ["MPLBACKEND"] = "agg"
     open_closed_streams()
     try:
@@ -85,10 +85,10 @@ def main() -> None:
             CollapseError(f"cannot open {shortened(str(error.filename), 200)}: {(error.strerror or '').lower()}")
         )
     except BaseException as error:
-        # Rust's panic in Polars, such as where too many files are open, is no Exception.
+        # A panic in Polars' Rust code, for example with too many open files, is not an Exception.
         if type(error).__name__ != "PanicException":
             raise
-        _refuse(CollapseError(f"Polars cannot go on: {shortened(str(error), 200)}"))
+        _refuse(CollapseError(f"Polars failed: {shortened(str(error), 200)}"))
 
 
 def _refuse(error: CollapseError) -> None:

@@ -22,24 +22,28 @@ if TYPE_CHECKING:
 @click.command(name="analyze", context_settings={"show_default": True})
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CKPT...")
 @click.option(
-    "--figure", "figures", multiple=True, metavar="N", help="Draw this figure of the paper, see below; repeatable."
+    "--figure",
+    "figures",
+    multiple=True,
+    metavar="N",
+    help="Draw this figure of the paper (listed below). Repeatable.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the figures; by default that of the first checkpoint.",
+    help="Write the figures to this folder.  [default: the folder of the first checkpoint]",
 )
 @rows_option
 @centred_option
 @click.option(
-    "--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps in Figures 3 and 10b."
+    "--layer", type=click.IntRange(min=0), default=0, help="Use the field maps of this layer in Figures 3 and 10b."
 )
 @click.option(
     "--measure",
     "measures",
     multiple=True,
     metavar="NAME",
-    help="Show this measure instead, and sort by the first; repeatable. `--json` has them all.",
+    help="Show this measure instead of the usual ones; the table is sorted by the first. Repeatable.",
 )
 @click.option(
     "--against",
@@ -50,37 +54,40 @@ if TYPE_CHECKING:
 @click.option(
     "--paper-table",
     type=click.Choice(["2"]),
-    help="Print the row of this table of the paper: mean IA by size.",
+    help="Also print the checkpoints as a row of this table of the paper: mean IA by size.",
 )
 @text_model_option
 @foreign_options
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with the settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with every measure and the settings.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
-@click.option("--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file.")
+@click.option(
+    "--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this Parquet file."
+)
 @click.option(
     "--fail-if",
     "conditions",
     multiple=True,
     metavar="CONDITION",
-    help="Exit with code 1 if this holds for a field, such as 'ia_normalised < 0.3 and k99 < 5'; repeatable.",
+    help="Exit with code 1 if any field meets this condition, for example 'ia_normalised < 0.3 and k99 < 5'. "
+    "Repeatable.",
 )
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="JSON",
-    help="Fail only on what got worse since this output of --json: fields for which --fail-if did not hold then; "
-    "without --fail-if, fields that are further collapsed, and new ones that are collapsed. Fields that are gone "
-    "fail too. Conditions can name MEASURE_before and MEASURE_change.",
+    help="Compare with an earlier --json report and fail only on regressions: fields that did not meet --fail-if "
+    "in that report. Without --fail-if, fail on fields that have collapsed further, on new fields that have "
+    "collapsed, and on missing fields. Conditions may use MEASURE_before and MEASURE_change.",
 )
 @click.option(
     "--allow-missing",
     metavar="REGEX",
-    help="With --baseline, let fields of such names be gone; others that are gone fail.",
+    help="With --baseline, do not fail on missing fields whose names match.",
 )
 @verify_option
 @engine_option
-@click.option("--timing", is_flag=True, help="Tell on standard error what took how long.")
+@click.option("--timing", is_flag=True, help="Print timings to standard error.")
 def command(
     checkpoints: tuple[Path, ...],
     figures: tuple[str, ...],
@@ -104,42 +111,47 @@ def command(
     engine: str | None,
     timing: bool,
 ) -> None:
-    """Say which fields of a checkpoint collapsed, and draw the paper's figures from it.
+    """Show which fields of a checkpoint have collapsed.
 
     \b
     The columns of the table:
-      D          cardinality: rows of the field's embedding table
-      trained    rows that training looked up, where it is known (--row-counts)
-      near 0     share of rows with almost no norm (weight decay shrinks rare rows)
-      IA         information abundance: sum of singular values / the largest
-      random     IA of a random normal matrix of the same shape, on average
-      IA/random  how much of that is left
+      D          cardinality: the rows of the field's embedding table
+      trained    rows that training looked up, if known (see --row-counts)
+      near 0     fraction of rows with almost no norm (weight decay shrinks rare rows)
+      IA         information abundance: sum of the singular values / the largest
+      random     mean IA of random normal matrices of the same shape
+      IA/random  the ratio of the two
       adjusted   (IA - 1) / (random - 1): 0 for a table of rank one, 1 for a random one
+      verdict    spread out, partly collapsed, collapsed or dominated by one direction, and why
 
     \b
     Other measures, for --measure and --fail-if:
-      ia_adjusted; what it is without one thing: adjusted_centred, adjusted_without_first,
-      adjusted_without_constant, adjusted_without_popularity, adjusted_without_near_zero,
-      adjusted_trained, adjusted_all; constant_columns, cosine_mean, cosine_counts,
-      cosine_log_counts, ia_per_k, effective_rank, stable_rank, participation_ratio, first_share,
-      k90, k95, k99, above_bulk, rank, noise, anisotropy; --json has them all
+      ia_adjusted, and its value without one possible cause: adjusted_centred,
+      adjusted_without_first, adjusted_without_constant, adjusted_without_popularity,
+      adjusted_without_near_zero, adjusted_trained, adjusted_all; constant_columns, cosine_mean,
+      cosine_counts, cosine_log_counts, ia_per_k, effective_rank, stable_rank,
+      participation_ratio, first_share, k90, k95, k99, above_bulk, rank, noise, anisotropy
 
     \b
     Figures:
-      1b singular values of every field      3, 3a, 3b, 3c sub-embeddings (DCNv2, FFM), 14 the same of an FFM
-      2  abundance against random tables     9  sums of sub-embeddings, 16 heatmaps with marginal bars
-      4  the toy experiment                  5a, 6a, 8b abundance, checkpoint against checkpoint
-      11 a text model's token table          10a, 10d diversity of the sets, 10b interaction patterns
-      15 IA / K against K
+      1b           singular values of every field
+      2            IA of every field, with random tables of the same shape
+      3, 3a to 3c  IA of the sub-embeddings (DCNv2, FFM); 14 is the same for an FFM
+      4            the toy experiment
+      5a, 6a, 8b   IA of every field, one checkpoint next to another
+      9, 16        sums of the sub-embeddings' IA; heatmaps with marginal bars
+      10a, 10d     diversity of the sets; 10b shows their interaction patterns
+      11           singular values next to those of a text model's token table
+      15           IA / K by K
 
-    CKPT is a checkpoint of `collapse train`, or another library's: a state dict or a model pickled whole (the
+    CKPT is a checkpoint of `collapse train` or of another library: a state dict or a whole pickled model (the
     paper's code, pytorch-fm, FuxiCTR, DeepCTR-Torch, RecBole, torch-rechub, DLRM, TorchRec, Hugging Face), a file
-    of tables (.npy, .npz, .safetensors), or a folder of torch.distributed.checkpoint. Of other files a rule of
-    thumb finds the tables: matrices whose name speaks of embeddings. What was skipped is told with the reason; no
-    code of a file is run.
+    of tables (.npy, .npz, .safetensors), or a folder of torch.distributed.checkpoint. In other files, a heuristic
+    looks for the tables: matrices whose names suggest embeddings. The output lists what was skipped and why. No
+    code in a file is ever run.
 
-    The sets of a multi-embedding model are measured side by side. A figure is written as PNG and PDF, with the
-    numbers behind it as CSV beside them.
+    The sets of a multi-embedding model are measured side by side, as one wide table. Figures are written as PNG
+    and PDF, with their numbers as CSV.
 
     \b
     Examples:
@@ -168,11 +180,11 @@ def command(
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
-        raise CollapseError(f"--{forms[0]} and --{forms[1]} both print to standard output: choose one")
+        raise CollapseError(f"--{forms[0]} and --{forms[1]} both print to standard output: use only one of them")
     form = forms[0] if forms else "text"
     for measure in measures:
         if measure not in MEASURES:
-            raise CollapseError(f"there is no measure {measure!r}; there are {', '.join(MEASURES)}")
+            raise CollapseError(f"unknown --measure {measure!r}: the measures are {', '.join(MEASURES)}")
     kinds = []
     if figures:
         from collapse.paper.making import display_of
@@ -200,7 +212,7 @@ def command(
     if against:
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
-    # Every figure is computed before anything is printed; of several, those that cannot be drawn are told last.
+    # Compute every figure before printing anything. With several figures, report those that failed at the end.
     texts = []
     if any(kind.needs_text_model for kind in kinds):
         from collapse.io.readers.token_table import read_token_table
@@ -244,7 +256,7 @@ def command(
         click.echo(stopwatch.text(), err=True)
     if refused or bad:
         tell(hits)
-        hint = ["the other fields were measured, and --skip leaves a table out"] if bad else []
+        hint = ["the other fields were measured; --skip leaves a table out"] if bad else []
         raise CollapseError("; ".join([*map(str, bad), *hint, *refused]))
     fail(hits)
 
@@ -253,11 +265,13 @@ def _check_distinct(paths: tuple[Path, ...]) -> None:
     real = [path.resolve() for path in paths]
     for number, path in enumerate(real):
         if path in real[:number]:
-            raise CollapseError(f"{paths[number]} and {paths[real.index(path)]} are the same file: name it once")
+            raise CollapseError(
+                f"{paths[number]} and {paths[real.index(path)]} are the same file: pass it only once"
+            )
 
 
 class Stopwatch:
-    """What took how long."""
+    """Wall-clock times of the stages of a command."""
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
@@ -270,6 +284,6 @@ class Stopwatch:
         self._last = now
 
     def text(self) -> str:
-        """Return a line a stage, and the whole."""
-        laps = {**self._laps, "all": self._last - self._start}
+        """Return one line per stage, and the total."""
+        laps = {**self._laps, "total": self._last - self._start}
         return "\n".join(f"{name:30s} {seconds:8.3f} s" for name, seconds in laps.items())

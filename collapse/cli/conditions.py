@@ -1,4 +1,4 @@
-"""`--fail-if`, `--baseline` and `--allow-missing`: on which fields a pipeline is to fail."""
+"""`--fail-if`, `--baseline` and `--allow-missing`: which fields make a pipeline fail."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMED = 8
+"""Most fields that a line on standard error names."""
 
 
 def failures(
@@ -22,37 +23,37 @@ def failures(
     baseline: Path | None,
     allow_missing: str | None = None,
 ) -> dict[str, list[str]]:
-    """Name the fields on which a pipeline is to fail.
+    """Find the fields that make a pipeline fail.
 
     Parameters
     ----------
     frames : sequence of pandas.DataFrame
-        What `diagnose` returned, a checkpoint each.
+        The result of `diagnose` for each checkpoint.
     conditions : sequence of str
-        As `collapse.analysis.condition.failing` takes them.
+        Conditions as `collapse.analysis.condition.failing` takes them.
     baseline : Path, optional
-        What ``--json`` printed before. A field then fails on a condition only if that did not hold for it before;
-        without a condition, if it is further collapsed than before, or new and collapsed. How many fields were
-        compared, which are new and which are gone is printed to standard error; those that are gone fail too.
+        An earlier ``--json`` report. With it, a field fails a condition only if it did not meet the condition in
+        the report. Without conditions, a field fails if it has collapsed further, or is new and collapsed. Missing
+        fields always fail. The numbers of compared, new and missing fields are printed to standard error.
     allow_missing : str, optional
-        A regular expression of fields of the baseline that may be gone.
+        A regular expression for fields of the baseline that may be missing.
 
     Returns
     -------
     dict of str to list of str
-        The fields by what they fail on; none where all is well.
+        The failing fields by condition. Every list is empty if nothing fails.
 
     Raises
     ------
     CollapseError
-        If a condition or the baseline cannot be read, the baseline was measured with other settings, or no field
-        is in both.
+        If a condition or the baseline cannot be read, the baseline was measured with other settings, or the two
+        have no field in common.
     """
     from collapse.analysis.condition import failing
 
     if baseline is None:
         if allow_missing is not None:
-            raise CollapseError("--allow-missing is of fields of a --baseline: name one")
+            raise CollapseError("--allow-missing needs a --baseline")
         known = [str(field) for frame in frames for field in frame["field"]]
         return {
             condition: [
@@ -66,10 +67,10 @@ def failures(
     check_settings(before, frames[0], baseline)
     compared = [with_baseline(frame, before) for frame in frames]
     gone = _changes(baseline, compared, before)
-    found = {f"gone since {baseline} (--allow-missing REGEX lets them be)": _not_allowed(gone, allow_missing)}
+    found = {f"missing, but in {baseline} (--allow-missing REGEX accepts them)": _not_allowed(gone, allow_missing)}
     if not conditions:
         return found | {
-            f"further collapsed than in {baseline}": [str(f) for each in compared for f in worse(each)["field"]]
+            f"collapsed further than in {baseline}": [str(f) for each in compared for f in worse(each)["field"]]
         }
     known = [str(field) for frame in (*frames, before) for field in frame["field"]]
     then = [as_before(each) for each in compared]
@@ -79,7 +80,7 @@ def failures(
             for now, earlier in zip(compared, then, strict=True)
             for field in _newly(
                 failing(now, condition, known=known),
-                # Of new fields alone there is nothing to ask of before.
+                # If every field is new, there are no earlier values to test.
                 failing(earlier, condition, known=known) if len(earlier) else earlier,
             )
         ]
@@ -88,17 +89,20 @@ def failures(
 
 
 def _changes(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.DataFrame") -> list[str]:
-    """Say how many fields were compared, and return those of the baseline that are gone."""
+    """Print how many fields were compared, and return the fields of the baseline that are missing now."""
     new = [str(field) for each in compared for field in each.loc[each["degree_before"] == "", "field"]]
     number = sum(map(len, compared)) - len(new)
     there = {str(field) for each in compared for field in each["field_before"]}
     gone = [str(field) for field in before["field"] if field not in there]
     if not number:
         raise CollapseError(
-            f"no field is in the checkpoint and in {baseline}: one has {_named(new)}, the other {_named(gone)}"
+            f"the checkpoint and {baseline} have no field in common: the checkpoint has {_named(new)}, "
+            f"the baseline {_named(gone)}"
         )
     words = [f"{number} field{'s' * (number != 1)} compared"]
-    words += [f"{len(names)} {kind} ({_named(names)})" for kind, names in (("new", new), ("gone", gone)) if names]
+    words += [
+        f"{len(names)} {kind} ({_named(names)})" for kind, names in (("new", new), ("missing", gone)) if names
+    ]
     click.echo(printable(f"{baseline}: {', '.join(words)}"), err=True)
     return gone
 
@@ -120,14 +124,14 @@ def _newly(now: "pd.DataFrame", then: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def tell(found: Mapping[str, Sequence[str]]) -> None:
-    """Tell which fields failed on what."""
+    """Print the failing fields of each condition to standard error."""
     for condition, names in found.items():
         if names:
             click.echo(printable(f"{condition}: {', '.join(names)}"), err=True)
 
 
 def fail(found: Mapping[str, Sequence[str]]) -> None:
-    """Tell which fields failed on what, and end with code 1 if any did."""
+    """Print the failing fields, and exit with code 1 if there are any."""
     tell(found)
     if any(found.values()):
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""``collapse data``: the built-in data sets, and what a prepared one holds."""
+"""`collapse data`."""
 
 import json
 from typing import TYPE_CHECKING
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 @click.command(name="data")
 @click.argument("source", required=False, metavar="[NAME|DIR]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print a row a field as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one row per field.")
 @click.option(
     "--verify",
     is_flag=True,
-    help="Read all of it and compare with the hash of the manifest; without, a data set that was checked once and "
-    "whose files have kept their size and time is taken as it is.",
+    help="Read all files and compare them with the hash in the manifest. Without this option, a data set that was "
+    "checked once is not checked again while its files keep their sizes and times.",
 )
 def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) -> None:
-    """List the built-in data sets, or show what a prepared one holds.
+    """List the data sets, or describe a prepared one.
 
-    NAME is a built-in data set, which is prepared if it was not; DIR is a folder that `collapse prepare` wrote.
-    Shown are the row of the paper's Table 4 (rows, fields, cardinalities), the share of positive labels, and for
-    every field its cardinality, the share of rows whose value has no row of its own (out of vocabulary), and its
-    most frequent values with their shares.
+    NAME is a built-in data set, which is prepared on first use. DIR is a folder that `collapse prepare` wrote. The
+    output has the columns of the paper's Table 4 (rows, fields, cardinalities), the fraction of positive labels,
+    and for each field its cardinality, the fraction of rows that are out of vocabulary, and its most frequent
+    values with their frequencies.
 
     \b
     Examples:
@@ -41,14 +41,14 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
     from collapse.training.data.store.prepared import verify_prepared
 
     if as_json and as_csv:
-        raise CollapseError("--json and --csv are two forms of one output: name one")
+        raise CollapseError("--json and --csv both print to standard output: use only one of them")
     if source is None:
         if as_json:
             click.echo(json.dumps(BUILT_IN, indent=2))
             return
         for name, text in BUILT_IN.items():
             click.echo(f"{name:22s} {text}")
-        click.echo("\n`collapse data NAME` shows one; `collapse prepare --help` tells how to make others")
+        click.echo("\n`collapse data NAME` describes one; `collapse prepare --help` shows how to add your own")
         return
     data = load_data(source)
     if verify:
@@ -67,7 +67,7 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     if as_csv:
-        # A list in a cell is JSON.
+        # Lists in cells are written as JSON.
         lists = {
             name: [json.dumps(cell.to_list()) for cell in fields[name]] for name in ("most_frequent", "shares")
         }
@@ -81,10 +81,11 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
     )
     skipped = f"; {summary['skipped']:,} malformed rows skipped" if summary["skipped"] else ""
     click.echo(
-        f"{summary['name']}: {summary['rows']:,} rows, {summary['fields']} fields, sum of cardinalities "
-        f"{summary['sum_cardinality']:,}, from {summary['min_cardinality']:,} to {summary['max_cardinality']:,}\n"
+        f"{summary['name']}: {summary['rows']:,} rows, {summary['fields']} fields with cardinalities from "
+        f"{summary['min_cardinality']:,} to {summary['max_cardinality']:,}, {summary['sum_cardinality']:,} in "
+        "total\n"
         f"{summary['positive']:.1%} positive ({summary['label']}); {options}{skipped}\n"
-        f"{data.path}{', verified: every byte is what was written' if verified else ''}\n"
+        f"{data.path}{', verified: every byte is as written' if verified else ''}\n"
     )
     names = [clipped(field) for field in fields["field"]]
     width = max(map(len, names))

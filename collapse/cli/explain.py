@@ -18,20 +18,23 @@ if TYPE_CHECKING:
 @click.command(name="explain", context_settings={"show_default": True})
 @click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
 @click.argument("field")
-@click.option("--partners", type=click.IntRange(min=0), default=5, help="How many partners to show; 0 for all.")
+@click.option("--partners", type=click.IntRange(min=0), default=5, help="Show this many partners; 0 shows all.")
 @rows_option
 @centred_option
-@click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the field maps of its partners.")
+@click.option(
+    "--layer", type=click.IntRange(min=0), default=0, help="Use the field maps of this layer for the partners."
+)
 @click.option(
     "--side",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="What is known of the field's rows, a CSV or Parquet file with a row for each, in order or with a column "
-    "`row`: whether a direction follows one of its columns.",
+    help="Test whether a direction follows a column of this CSV or Parquet file, which describes the field's "
+    "rows in "
+    "order, or by a column `row`.",
 )
 @foreign_options
 @verify_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text, with all partners.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all partners.")
 def command(
     checkpoint: Path,
     field: str,
@@ -44,20 +47,21 @@ def command(
     verify: bool,
     as_json: bool,
 ) -> None:
-    """Say why a field of a checkpoint is as collapsed as it is, and what to do.
+    """Explain why a field collapsed and what to do.
 
     \b
-    It prints
-      rows           how many training looked up, and how many are near zero or zero
-      causes         its adjusted abundance without one thing each: the mean row, constant columns,
-                     the direction that follows row counts, the first direction
-      directions     the energy of the strongest, and whether they follow the mean row, row counts,
-                     or a column of --side
-      size           the fewest directions that hold 90, 95 and 99 % of its energy
-      partners       IA(E_i^{->j}), what the interaction leaves of it before it meets field j (DCNv2,
-                     FFM); "of all" is what j leaves of all fields: a low one pulls all of them down
-      since when     its abundance by epoch, where `collapse train` kept it
-      what to do     advice that fits the cause, in the terms of the checkpoint's library
+    The output has these parts:
+      rows           how many rows training looked up, and how many are zero or near zero
+      causes         the adjusted abundance without the mean row, without constant columns, without
+                     the direction that follows row counts, and without the first direction
+      directions     the energy of the strongest directions, and whether they follow the mean row,
+                     row counts or a column of --side
+      size           the fewest directions that hold 90, 95 and 99 % of the energy
+      partners       IA(E_i^{->j}): how much abundance is left when field i meets field j (DCNv2,
+                     FFM). The column "of all" is the mean over all fields i: a partner with a low
+                     value affects every field
+      since when     the abundance by epoch, if `collapse train` recorded it
+      what to do     advice for the cause, in the terms of the checkpoint's library
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``collapse figures``: what the runs of a study show."""
+"""`collapse figures`."""
 
 import sys
 from collections.abc import Iterable
@@ -18,25 +18,30 @@ if TYPE_CHECKING:
 @click.command(name="figures")
 @click.argument("study", type=click.Path(path_type=Path, file_okay=False), metavar="STUDY")
 @click.option(
-    "--figure", "names", multiple=True, metavar="ITEM", help="Such as 8a or table-1, or all. Repeatable."
+    "--figure",
+    "names",
+    multiple=True,
+    metavar="ITEM",
+    help="Draw this item, for example 8a or table-1, or all. Repeatable.",
 )
-@click.option("--list", "listed", is_flag=True, help="Show what each item needs and has, and stop.")
+@click.option("--list", "listed", is_flag=True, help="List the items with their finished runs, then stop.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write.  [default: STUDY/figures]",
+    help="Write to this folder.  [default: STUDY/figures]",
 )
 @text_model_option
 def command(
     study: Path, names: tuple[str, ...], *, listed: bool, output: Path | None, text_model: Path | None
 ) -> None:
-    """Draw the paper's figures and write its tables from the runs of a study.
+    """Draw the paper's figures and tables from a study.
 
-    STUDY is a folder that `collapse sweep` filled. A study that lacks runs gives what it has, and the command that
-    makes the rest is named. A figure is written as PNG and PDF, with the numbers behind it as CSV; a table as CSV,
-    Markdown and LaTeX, the paper's printed value, ours and the difference side by side. With all, a page shows
-    everything, index.html; if an item could not be made, the exit code is 1.
+    STUDY is a folder of `collapse sweep` or `collapse reproduce`. If runs are missing, the figures show the runs
+    that are finished, and the command that trains the others is printed. Figures are written as PNG and PDF, with
+    their numbers as CSV. Tables are written as CSV, Markdown and LaTeX, and show the paper's printed value, ours
+    and the difference. With `--figure all`, the page index.html shows everything, and the exit code is 1 if an
+    item could not be made.
 
     \b
     Examples:
@@ -53,7 +58,9 @@ def command(
             click.echo(f"{name:8s} {item.finished:4d} of {len(item.runs):4d} runs  {entry.shows}")
         return
     if not names:
-        raise CollapseError("name an item with --figure, or all: `collapse figures STUDY --list` shows them")
+        raise CollapseError(
+            "--figure is missing: `collapse figures STUDY --list` lists the items, and all draws them all"
+        )
     folder = output or study / "figures"
     if "all" in names:
         if any(each.error for each in write(study, all_items(read_profile(study)), folder, text_model=text_model)):
@@ -74,7 +81,7 @@ def write(
     page: bool = True,
     show_tables: bool = True,
 ) -> "list[Rendered]":
-    """Write items of a study, and tell of each; a page with all of them, if it is asked for."""
+    """Write items of a study, print each file, and write the page if `page` is set."""
     from collapse.figures.study_table import StudyTable
     from collapse.paper.render import render, write_page
 
@@ -88,9 +95,9 @@ def write(
         if each.error and page:
             click.echo(printable(f"{each.item.name} could not be made: {each.error}"), err=True)
         elif each.item.lacks_data and page:
-            click.echo(f"left out {each.item.name}: it shows a second data set, and the study has one")
+            click.echo(f"skipped {each.item.name}: it shows a second data set, and the study has only one")
         elif each.made is None and page:
-            click.echo(f"left out {each.item.name}: {each.item.command}")
+            click.echo(f"skipped {each.item.name}: {each.item.command}")
         elif each.missing:
             click.echo(f"{each.missing} runs of {each.item.name} are missing: {each.item.command}")
     if page:

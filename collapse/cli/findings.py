@@ -1,4 +1,4 @@
-"""``collapse findings``: the paper's claims, checked on the runs of a study."""
+"""`collapse findings`."""
 
 import json
 import math
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @click.command(name="findings")
 @click.argument("study", type=click.Path(path_type=Path, file_okay=False), metavar="STUDY")
-@click.option("--json", "how", flag_value="json", help="A list of findings, every number unrounded.")
-@click.option("--markdown", "how", flag_value="markdown", help="A table.")
+@click.option("--json", "how", flag_value="json", help="Print JSON, with unrounded numbers.")
+@click.option("--markdown", "how", flag_value="markdown", help="Print a Markdown table.")
 def command(study: Path, how: str | None) -> None:
-    """Check the paper's claims on the runs of a study.
+    """Test the paper's claims on a study.
 
-    STUDY is a folder that `collapse sweep` or `collapse reproduce` filled. Each claim has one number per
-    initialisation, a 95 % Student t interval over these (for AUC with the error of the test rows), and a p-value
-    that is corrected for all claims of the study (Holm). It holds or does not hold at 5 %. With fewer than five
-    initialisations, or otherwise, the runs cannot tell, and the command says how many would. A claim about a
-    treatment is judged only if the treatment took, such as if regularising made projections nearly unitary. The
-    levels were chosen beforehand; nothing is tuned.
+    STUDY is a folder of `collapse sweep` or `collapse reproduce`. Each claim has one number per initialisation, a
+    95 % Student t interval (for AUC including the error of the test rows), and a p-value corrected for all claims
+    of the study (Holm). The verdict is "holds" or "does not hold" at the 5 % level. Otherwise, and always with
+    fewer than five initialisations, it is "cannot tell", with the number of initialisations that would tell. A
+    claim about a treatment is judged only if the treatment took: regularisation, for example, must have made the
+    projections nearly unitary. The levels were fixed beforehand.
 
     \b
     Examples:

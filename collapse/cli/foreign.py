@@ -1,4 +1,4 @@
-"""Options of every command that reads other libraries' files: what such a file does not say itself."""
+"""Options of the commands that read other libraries' checkpoints: what the files themselves do not say."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 _SPLIT = 0
-"""The seed of the split whose training rows are counted: that of `collapse train`, unless it is named."""
+"""Seed of the split whose training rows are counted: the default of `collapse train`."""
 
 engine_option = click.option(
     "--engine",
     metavar="dask[:ADDRESS]",
-    help="Have a Dask cluster read tables that are longer than a shard, such as dask:tcp://node1:8786; without "
-    "an address one of this machine's processes. All machines see CKPT under the same path.",
+    help="Measure long tables on a Dask cluster, for example dask:tcp://node1:8786. Without an address, Dask "
+    "starts "
+    "processes on this machine. Every machine must see CKPT under the same path.",
 )
 
 
@@ -33,33 +34,33 @@ engine_option = click.option(
 def decomposers(
     name: str | None, paths: Sequence[Path], selection: "Selection"
 ) -> "Iterator[Sequence[DaskDecomposer | None]]":
-    """Open the engine of ``--engine`` for some checkpoints.
+    """Start what ``--engine`` asks for.
 
     Parameters
     ----------
     name : str or None
-        ``dask`` or ``dask:ADDRESS``; None for none.
+        ``dask`` or ``dask:ADDRESS``; None measures in this process.
     paths : sequence of Path
         The checkpoints.
     selection : Selection
-        What the user said of them.
+        How the checkpoints are read.
 
     Yields
     ------
     sequence of DaskDecomposer or None
-        One a checkpoint.
+        One per checkpoint.
 
     Raises
     ------
     CollapseError
-        If there is no such engine, or its cluster does not answer.
+        If the engine is unknown or its cluster does not answer.
     """
     if name is None:
         yield [None] * len(paths)
         return
     kind, _, address = name.partition(":")
     if kind != "dask":
-        raise CollapseError(f"there is no engine {kind!r}: --engine is dask or dask:ADDRESS")
+        raise CollapseError(f"unknown --engine {kind!r}: use dask or dask:ADDRESS")
     from collapse.analysis.shards import DaskDecomposer
     from collapse.dask_client import dask_client
 
@@ -75,19 +76,20 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "fields_file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="JSON",
-        help="Names and cardinalities of the fields, which split a table of all of them: an object "
-        '{"name": rows, ..}, the schema.json of prepared data, or FuxiCTR\'s feature_map.json.',
+        help="Read names and cardinalities of the fields from this file, to split one table that holds them "
+        "all: an "
+        'object {"name": rows, ..}, the schema.json of prepared data, or FuxiCTR\'s feature_map.json.',
     )
-    @click.option("--table", metavar="REGEX", help="Take the tensors of such names for the embedding tables.")
-    @click.option("--skip", metavar="REGEX", help="Take no tensor of such a name.")
+    @click.option("--table", metavar="REGEX", help="Take the tensors whose names match as embedding tables.")
+    @click.option("--skip", metavar="REGEX", help="Skip the tensors whose names match.")
     @click.option(
         "--row-counts",
         "counts",
         type=click.Path(path_type=Path),
         metavar="FILE|DATA",
-        help="How often training looked up each row, so that rows never trained are left out: a CSV or Parquet "
-        "file with the columns field, row and count, an .npz file with an array per field, a .npy file of all "
-        "fields one after the other, or a prepared data set, whose training rows are counted.",
+        help="Read how often training looked up each row, and leave out rows that it never did. A CSV or Parquet "
+        "file with the columns field, row and count, an .npz file with one array per field, a .npy file with all "
+        "fields one after another, or a prepared data set, whose training rows are counted.",
     )
     @wraps(command)
     def wrapped(
@@ -110,7 +112,7 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reading_words(selection: "Selection", settings: "AnalysisSettings") -> list[str]:
-    """Return what a checkpoint was read with, as words of a command line."""
+    """Return the options that a checkpoint was read with, as words of a command line."""
     words = [] if settings.rows == "trained" else ["--rows", settings.rows]
     words += ["--centred"] if settings.centred else []
     words += ["--layer", str(settings.layer)] if settings.layer else []

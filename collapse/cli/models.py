@@ -10,15 +10,15 @@ from collapse.settings import written
 
 @click.command(name="models")
 @click.argument("model", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(model: str | None, as_json: bool) -> None:
-    """List the models that `collapse train --model` takes, or describe one with all its settings.
+    """List the models, or describe one with its settings.
 
-    Counted are the parameters of the single-embedding model of the base size at Criteo's shape (39 fields,
-    1.08 million rows of tables in all, Table 4), and the share of them in the embedding tables.
+    The parameter counts are for a single-embedding model of the base size at Criteo's shape (39 fields, 1.08
+    million table rows, Table 4). The column "in tables" is the fraction of them in the embedding tables.
 
-    Models of other packages are listed too: those registered as entry points of the group collapse.models. A class
-    in a file of your own needs no registration: collapse train --model module:Class.
+    Other packages can add models as entry points of the group collapse.models. A class in a file of your own needs
+    no registration: collapse train --model module:Class.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def _described(model: dict[str, Any]) -> str:
     lines += ["", model["about"]] * bool(model["about"])
     size = f"{model['parameters']:,} parameters, {model['embedding_share']:.1%} of them in the embedding tables"
     lines += ["", f"{model['name']} at Criteo's shape: {size}."]
-    lines += ["", "Settings, each -c KEY=VALUE or a part of the name:"]
+    lines += ["", "Settings, given as -c KEY=VALUE or in the model's name:"]
     for item in model["settings"]:
         choices = f" ({', '.join(item['choices'])})" if item["choices"] else ""
         lines += [f"  {item['name']}={written(item['default'])}{choices}", f"      {item['help']}"]

@@ -1,4 +1,4 @@
-"""Options made from settings: their names, types, defaults and help stand in the dataclasses alone."""
+"""Options made from settings: their names, types, defaults and help come from the dataclasses."""
 
 from collections.abc import Callable
 from copy import copy
@@ -14,30 +14,34 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 text_model_option = click.option(
     "--text-model",
     type=click.Path(path_type=Path),
-    help="For Figure 11: a Hugging Face folder, a safetensors file, a .npy table.  [default: GloVe's vectors]",
+    help="Text model for Figure 11: a Hugging Face folder, a .safetensors file or a .npy table.  [default: GloVe "
+    "vectors]",
 )
 rows_option = click.option(
     "--rows",
     type=click.Choice(["trained", "all", "frequency"]),
     default="trained",
-    help="Rows that enter a spectrum: those that training looked up, where it is known (--row-counts); all, as in "
-    "the paper; or all, weighted by how often they were looked up.",
+    help="Choose the rows that are measured: those that training looked up, if known (see --row-counts); all "
+    "rows, "
+    "as in the paper; or all rows weighted by how often they were looked up.",
 )
 centred_option = click.option(
-    "--centred", is_flag=True, help="Subtract the mean row from each table before its spectrum is measured."
+    "--centred", is_flag=True, help="Subtract the mean row from each table before measuring it."
 )
 verify_option = click.option(
-    "--verify/--no-verify", default=True, help="Compare the tables' bytes with the file's checksums."
+    "--verify/--no-verify", default=True, help="Compare the bytes of the tables with the file's checksums."
 )
 
 
 def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) -> Decorator:
-    """Give a command an option a field; one that was not named is None, so that it can be told from its default.
+    """Give a command one option per field of a settings class.
+
+    An option that the user did not give is None, which tells it apart from its default.
 
     Parameters
     ----------
     kind : type of Settings
-        The settings; nested ones are left out.
+        The class; nested settings are left out.
     leave_out : tuple of str
         Fields without an option.
 
@@ -71,7 +75,7 @@ def _option(item: Setting) -> Decorator:
 
 
 class RenamedOption(click.Option):
-    """An option whose help leaves out the names that it had before."""
+    """An option that still accepts its former names, which its help leaves out."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the first name and the help text."""
@@ -81,6 +85,6 @@ class RenamedOption(click.Option):
 
 
 def named(kind: type[Settings], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `kind` whose options were named, with their values."""
+    """Return the fields of `kind` whose options the user gave, with their values."""
     values = {item.name: options.get(item.key) for item in settings_of(kind)}
     return {name: value for name, value in values.items() if value is not None}

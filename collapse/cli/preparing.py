@@ -1,4 +1,4 @@
-"""What the commands below ``collapse prepare`` share: their options, and what they tell at the end."""
+"""Options and the closing summary that the subcommands of `collapse prepare` share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +10,19 @@ if TYPE_CHECKING:
     from collapse.training.data.store.prepared import PreparedData
 
 output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder to write."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Write the data set to this folder.",
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace a prepared data set that is there.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing prepared data set.")
 
 
 def min_count_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return the option of the threshold below which values share the out-of-vocabulary row."""
-    text = "Values of a field seen in fewer rows share one row of its table."
+    """Return the option ``--min-count``."""
+    text = "Map values that occur in fewer rows to the out-of-vocabulary row of their field."
     return click.option("--min-count", type=click.IntRange(min=1), default=default, show_default=True, help=text)
 
 
@@ -26,15 +31,15 @@ _vocabulary = click.option(
     type=click.Choice(["all", "training"]),
     default="all",
     show_default=True,
-    help="Rows whose values are known: all, as in the paper's code, or those of the training split alone, so that "
-    "nothing of the test leaks.",
+    help="Build the vocabulary from all rows, as the paper's code does, or from the training split only, so that "
+    "nothing leaks from the test rows.",
 )
 _split_seed = click.option(
     "--split-seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="The split of --vocabulary training; `collapse train` then takes this one and no other.",
+    help="Seed of the split for --vocabulary training. `collapse train` then accepts only this split.",
 )
 _skip_bad = click.option(
     "--skip-bad",
@@ -42,12 +47,12 @@ _skip_bad = click.option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Leave out up to N malformed rows; the manifest tells how many, and where.",
+    help="Skip up to N malformed rows. The manifest records how many and where.",
 )
 
 
 def raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add what every raw file is prepared with, in the order of their help."""
+    """Add the options of every raw file, in the order of their help."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         threshold = min_count_option(min_count)
@@ -59,24 +64,24 @@ def raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable
 
 
 def tell(data: "PreparedData") -> None:
-    """Say what was prepared, what was left out, and which fields tell a model nothing."""
+    """Print what was prepared and skipped, and which fields have a single value."""
     from collapse.training.data.store.description import single_valued
 
     schema, skipped = data.schema, data.manifest["skipped"]
     click.echo(
         f"{schema.name}: {data.rows:,} rows, {data.labels.mean():.1%} positive ({schema.label})\n"
-        f"{len(schema.fields)} fields, {schema.rows_total:,} table rows in all, from "
-        f"{min(schema.cardinalities):,} to {max(schema.cardinalities):,} a field"
+        f"{len(schema.fields)} fields with cardinalities from {min(schema.cardinalities):,} to "
+        f"{max(schema.cardinalities):,}, {schema.rows_total:,} in total"
     )
     for source in data.manifest["sources"]:
         if source.get("byte_order_mark"):
-            click.echo(f"{source['name']}: a byte-order mark at its start was left out")
+            click.echo(f"{source['name']}: skipped the byte-order mark at the start")
     if unlabelled := skipped["unlabelled"]:
-        click.echo(f"{unlabelled:,} rows without a label left out")
+        click.echo(f"skipped {unlabelled:,} rows without a label")
     if rows := skipped["rows"]:
         first = skipped["first"][0]
         place = f"{first['file']}, " + (f"line {first['line']:,}" if "line" in first else f"row {first['row']:,}")
-        click.echo(f"{rows:,} malformed row{'s' * (rows > 1)} skipped, the first in {place}: {first['reason']}")
+        click.echo(f"skipped {rows:,} malformed row{'s' * (rows > 1)}, the first in {place}: {first['reason']}")
     if single := single_valued(data.vocabulary()):
-        click.echo(f"one value in all rows, which tells a model nothing: {', '.join(single)}")
-    click.echo(f"written to {data.path}")
+        click.echo(f"fields with the same value in every row, which no model can use: {', '.join(single)}")
+    click.echo(f"wrote {data.path}")

@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The page to write; by default report.html beside the checkpoint.",
+    help="Write the page to this file.  [default: report.html next to the checkpoint]",
 )
 @rows_option
 @centred_option
-@click.option("--layer", type=click.IntRange(min=0), default=0, help="Layer of the heatmap of sub-embeddings.")
+@click.option(
+    "--layer",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Use the field maps of this layer for the heatmap of sub-embeddings.",
+)
 @foreign_options
 @verify_option
 @engine_option
@@ -40,14 +45,14 @@ def command(
     verify: bool,
     engine: str | None,
 ) -> None:
-    """Write one page about a checkpoint, to be sent to others: which fields collapsed, how far, and what was read.
+    """Write a one-page HTML report on a checkpoint.
 
-    The page is a single file that opens without a network: a sentence that says how bad it is, a table of the
-    fields that can be searched and sorted, vector pictures of their singular values and of their information
-    abundance against random, the heatmap of sub-embeddings where the checkpoint has interaction weights (DCNv2,
-    FFM), what was skipped and why, and how to make it again. It follows the reader's dark mode, and prints.
+    The page is a single file that needs no network. It has a summary, a table of the fields that can be searched
+    and sorted, plots of the singular values and of information abundance next to random tables, a heatmap of
+    sub-embeddings if the checkpoint has interaction weights (DCNv2, FFM), what was skipped and why, and the
+    command that makes the page again. It follows the reader's dark mode and can be printed.
 
-    CKPT is whatever `collapse analyze` takes.
+    CKPT is any checkpoint that `collapse analyze` reads.
 
     \b
     Examples:
@@ -75,4 +80,4 @@ def command(
     json = as_json([factored], fields.assign(checkpoint=tables.source), None)
     click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")
     if bad:
-        raise CollapseError("; ".join([*map(str, bad), "the other fields are on the page"]))
+        raise CollapseError("; ".join([*map(str, bad), "the page has the other fields"]))

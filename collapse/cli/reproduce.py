@@ -1,4 +1,4 @@
-"""``collapse reproduce``: every figure and table of the paper, from nothing to a page."""
+"""`collapse reproduce`."""
 
 import sys
 from pathlib import Path
@@ -12,15 +12,17 @@ from collapse.cli.studies import chosen_profile, study_options, train_missing
 
 @click.command(name="reproduce")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="The study's folder.  [default: runs/PROFILE]"
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the study in this folder.  [default: runs/PROFILE]",
 )
 @text_model_option
 @study_options
 def command(**options: Any) -> None:
-    """Train what is missing, and show every figure and table of the paper on one page.
+    """Redo every figure and table of the paper.
 
-    The same as `collapse sweep all` and `collapse figures STUDY --figure all`: what is finished is not trained
-    again, and what was stopped goes on. The page is figures/index.html in the study's folder.
+    This is `collapse sweep all` followed by `collapse figures STUDY --figure all`. Finished runs are not trained
+    again, and interrupted runs continue. The result is the page figures/index.html in the study's folder.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What the commands on studies share: options, and the training of what is missing."""
+"""Options of the commands that train studies, and the loop that trains missing runs."""
 
 import os
 import sys
@@ -22,61 +22,68 @@ if TYPE_CHECKING:
 _STOPPED = 130
 """Exit code of a command that Ctrl-C ended, as shells have it: 128 + SIGINT."""
 _ON_A_CLUSTER = 64
-"""Runs in flight on a cluster, whose size is not known here."""
+"""Default number of concurrent runs on a cluster, whose size is unknown here."""
 _OPTIONS = (
     click.option(
-        "--profile", default="smoke", show_default=True, help="Size of the study: smoke, small, flights or paper."
+        "--profile",
+        default="smoke",
+        show_default=True,
+        help="Choose the size of the study: smoke, small, flights or paper.",
     ),
     click.option(
-        "--data", multiple=True, help="A data set in place of the profile's, by name or folder. Repeatable."
+        "--data", multiple=True, help="Use this data set instead of the profile's, by name or folder. Repeatable."
     ),
     click.option(
         "--seeds",
         "--repeats",
         "repeats",
         type=click.IntRange(min=1),
-        help="Initialisations in place of the profile's.",
+        help="Train this many initialisations of each run that is compared, instead of the profile's number.",
     ),
-    click.option("--rows", type=float, help="Share of the training rows, such as 0.1, in place of all."),
+    click.option("--rows", type=float, help="Train on this fraction of the training rows, for example 0.1."),
     click.option(
-        "--base-size", type=click.IntRange(min=1), help="Embedding size K at 1x in place of the profile's."
+        "--base-size", type=click.IntRange(min=1), help="Use this embedding size K at 1x instead of the profile's."
     ),
     click.option(
         "--engine",
         type=click.Choice(["processes", "dask", "submitit"]),
         default="processes",
         show_default=True,
-        help="What executes the runs: processes of this machine, Dask's workers, or Slurm's jobs by submitit.",
+        help="Execute runs in processes on this machine, on Dask workers, or as Slurm jobs through submitit.",
     ),
     click.option(
         "-e",
         "engine_words",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Dask: address=tcp://HOST:8786. submitit: slurm_partition=gpu, gpus_per_node=1, timeout_min=600, "
-        "cluster=local, or any other of its parameters. Repeatable.",
+        help="Set a parameter of the engine. Dask: address=tcp://HOST:8786. submitit: slurm_partition=gpu, "
+        "gpus_per_node=1, timeout_min=600, cluster=local, or any other of its parameters. Repeatable.",
     ),
     click.option(
         "--jobs",
         type=click.IntRange(min=1),
-        help="Runs at one time.  [default: one a core, 1 on a GPU, 64 with -e]",
+        help="Train this many runs at a time.  [default: one per core; 1 on a GPU; 64 with -e]",
     ),
-    click.option("--threads", type=click.IntRange(min=1), help="Threads a run.  [default: the cores shared out]"),
     click.option(
-        "--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.  [default: auto]"
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Use this many threads per run.  [default: the cores divided by --jobs]",
+    ),
+    click.option(
+        "--device", default="auto", help="Train on cpu or cuda; auto takes a GPU if there is one.  [default: auto]"
     ),
 )
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that choose and change a profile and say where its runs are executed."""
+    """Give a command the options that choose a profile, change it, and say where its runs are executed."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def chosen_profile(options: dict[str, Any]) -> "Profile":
-    """Return the profile that is asked for, with what is to be otherwise."""
+    """Return the profile that the options choose and change."""
     from collapse.paper.profiles import profile_of
 
     return profile_of(
@@ -96,25 +103,25 @@ def train_missing(
     *,
     dry_run: bool = False,
 ) -> bool:
-    """Train the runs that are missing, told line by line.
+    """Train the runs that are missing, and print one line for each.
 
     Parameters
     ----------
     runs : sequence of Planned
-        All runs.
+        All runs of the study.
     out : Path
         The study's folder.
     profile : Profile, optional
-        What the study is filled with, to be written down; None for a grid.
+        The study's profile, which is recorded in the folder; None for a grid.
     options : dict
         The values of `study_options`.
     dry_run : bool
-        Show the runs and an estimate, and train nothing.
+        Print the runs and an estimate, and train nothing.
 
     Returns
     -------
     bool
-        Whether none failed; those that did are told on standard error.
+        True if no run failed. Failed runs are listed on standard error.
     """
     from collapse.paper.item import record_profile
     from collapse.study.estimate import Remaining
@@ -126,8 +133,8 @@ def train_missing(
         for run in runs:
             click.echo(printable(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
     click.echo(
-        f"{len(runs)} runs, {len(left.runs)} of them to be trained, {_duration(left.seconds(jobs))} by estimate; "
-        f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each; {out}"
+        f"{len(runs)} runs, {len(left.runs)} of them to train in about {_duration(left.seconds(jobs))} "
+        f"({jobs} at a time, {threads} thread{'s' * (threads > 1)} each); {out}"
     )
     if dry_run:
         return True
@@ -141,19 +148,19 @@ def train_missing(
         _stopping(left, saved=options["engine"] != "dask"),
         open_executor(options["engine"], words, jobs=jobs, folder=out) as executor,
     ):
-        # The longest first, so that no core is idle while the last of them is trained.
+        # Start with the longest runs, so that no core is idle while the last run is trained.
         in_order = sorted(runs, key=left.of_run, reverse=True)
         return _sweep(in_order, left, executor, threads=threads, jobs=jobs, device=options["device"])
 
 
 @contextmanager
 def _stopping(left: "Remaining", *, saved: bool) -> Iterator[None]:
-    """Turn Ctrl-C and a termination signal, once the engine has stopped, into a word and an exit code."""
+    """After Ctrl-C or a termination signal, print how to continue and exit."""
     try:
         yield
     except KeyboardInterrupt:
-        how = "stopped and saved" if saved else "stopped"
-        click.echo(f"{how}, {len(left.runs)} runs to go: the same command goes on", err=True)
+        how = "stopped; the runs in progress are saved" if saved else "stopped"
+        click.echo(f"{how}. {len(left.runs)} runs are left: rerun the same command to continue", err=True)
         sys.exit(_STOPPED)
 
 
@@ -176,7 +183,7 @@ def _sweep(
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"
         else:
             what = f"failed: {found.reason}"
-        to_go = f"{_duration(left.seconds(jobs))} to go" if left.runs else _duration(time.monotonic() - start)
+        to_go = f"{_duration(left.seconds(jobs))} left" if left.runs else _duration(time.monotonic() - start)
         done = f"[{whole - len(left.runs)}/{whole}]"
         click.echo(printable(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
         failed += [found] * (found.result is None)
@@ -190,12 +197,12 @@ def _sweep(
 def _key_and_value(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not equals:
-        raise CollapseError(f"-e {word} is no option of an engine: write key=value")
+        raise CollapseError(f"-e {word} is not of the form KEY=VALUE")
     return key, value
 
 
 def _shared_out(device: str, threads: int | None, jobs: int | None, *, elsewhere: bool) -> tuple[int, int]:
-    """Return threads a run and runs at one time."""
+    """Return the threads per run and the runs at a time."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

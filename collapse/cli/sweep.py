@@ -1,4 +1,4 @@
-"""``collapse sweep``: the runs of the paper's items, trained and left alone."""
+"""`collapse sweep`."""
 
 import sys
 from collections.abc import Sequence
@@ -22,32 +22,34 @@ if TYPE_CHECKING:
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A grid of your own in place of items: TOML or JSON.",
+    help="Train the grid in this TOML or JSON file instead of items.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The study's folder.  [default: runs/PROFILE, or runs/FILE of a grid]",
+    help="Keep the study in this folder.  [default: runs/PROFILE, or runs/FILE for a grid]",
 )
 @study_options
-@click.option("--dry-run", is_flag=True, help="Show the runs, what is finished and an estimate, and stop.")
+@click.option("--dry-run", is_flag=True, help="List the runs, their state and an estimate, then stop.")
 def command(items: tuple[str, ...], **options: Any) -> None:
-    """Train the runs that figures and tables of the paper are made of, or a grid of your own.
+    """Train all runs of figures, tables or a grid.
 
-    ITEM is a figure (8a) or a table (table-1), or all; several share their runs. What is finished is skipped, what
-    was stopped or killed goes on, and a run that fails does not stop the others: it is told at the end, and the
-    exit code is 1. Ctrl-C has the runs in progress saved and stops; the same command goes on. Two sweeps may work
-    in one folder.
+    ITEM is a figure (8a), a table (table-1) or all. Items share runs, and each run is trained once. Finished runs
+    are skipped, and interrupted runs continue. If a run fails, the others go on; the failure is reported at the
+    end and the exit code is 1. Ctrl-C saves the runs in progress, then stops; rerun the same command to continue.
+    Two sweeps may work in the same folder.
 
     \b
     Profiles:
-      smoke    a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x, once: five minutes on two cores
-      small    a tenth and a set of Criteo's shape, five initialisations of what is compared: an hour and a half
-      flights  all flights at the paper's settings, DCNv2 and DNN at 1x and 4x, five initialisations: hours
-      paper    the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: for a GPU
+      smoke    5 % of the flights and a set of Avazu's shape, K = 4 at 1x: five minutes on two cores
+      small    10 % of the flights and a set of Criteo's shape, K = 4 at 1x, five initialisations:
+               an hour and a half
+      flights  all flights at the paper's settings, DCNv2 and DNN at 1x and 4x, five initialisations:
+               two hours and a half
+      paper    the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu: needs a GPU
 
     \b
-    A grid is a file with the keys of a run's config.json; lists are multiplied:
+    A grid is a file with the keys of a run's config.json. Lists are combined in every way:
       data = ["flights", "data/shop"]
       epochs = 10
       [model]
@@ -55,8 +57,8 @@ def command(items: tuple[str, ...], **options: Any) -> None:
       [seeds]
       initialisation = [0, 1, 2]
 
-    With --engine dask or submitit every machine has the study's folder and the data under the same paths, and this
-    package installed.
+    With --engine dask or submitit, every machine needs this package, and must see the study's folder and the data
+    under the same paths.
 
     \b
     Examples:
@@ -72,7 +74,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
 
     if (file := options["config_file"]) is not None:
         if items or any(options[name] for name in ("data", "repeats", "base_size", "rows")):
-            raise CollapseError("--config says all of a grid: leave out items and what changes a profile")
+            raise CollapseError("--config replaces items, --data, --seeds, --base-size and --rows: leave them out")
         from collapse.study.grid import read_grid
 
         profile, configs = None, read_grid(file)
@@ -91,19 +93,20 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
     from collapse.paper.catalogue import runs_of
 
     if not items:
-        raise CollapseError("name an item, such as 8a, table-1 or all, or a grid with --config")
+        raise CollapseError("nothing to train: pass an item such as 8a, table-1 or all, or a grid with --config")
     profile = chosen_profile(options)
     configs = runs_of(items, profile)
     if not configs:
         raise CollapseError(
-            f"{', '.join(items)} has no runs in this profile: Figures 4 and 7 and Table 4 need none, and "
-            "Figure 13 and Table 6 a second --data"
+            f"{', '.join(items)} has no runs in this profile: Figures 4 and 7 and Table 4 need none, and Figure "
+            "13 "
+            "and Table 6 need a second --data"
         )
     return profile, configs
 
 
 def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
-    """Print a row a run of a grid, the best first, and keep all that is known of them as CSV."""
+    """Print one row per run of a grid, the best first, and write all results as CSV."""
     from collapse.files.csv_cells import write_csv
     from collapse.study.study import Study
 

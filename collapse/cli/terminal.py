@@ -32,7 +32,7 @@ SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_norm
 def as_text(
     factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
 ) -> str:
-    """Write a checkpoint's table, the worst field first, with a sentence on the whole and the settings.
+    """Write a checkpoint's table, the worst field first, below a summary and the settings.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def as_text(
     fields : pandas.DataFrame
         Its diagnosis.
     measures : sequence of str
-        The measures to show in place of the usual ones, the first to sort by; empty for the usual.
+        The measures to show and to sort by (the first); empty for the usual ones.
     words : sequence of str
-        The options of this reading, for the next command.
+        The options that the checkpoint was read with, for the suggested next command.
 
     Returns
     -------
     str
-        Some lines.
+        Several lines.
     """
     notes = "".join(f"{line}\n" for line in remarks(factored))
     following = next_command(factored, fields, words)
@@ -58,20 +58,20 @@ def as_text(
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
-    """Return the columns that people read, the worst field first."""
+    """Return the columns to show, the worst field first."""
     usual = [name for name in SHOWN if fields[name].notna().any()]
     shown = ("cardinality", *measures) if measures else usual
     return worst_first(fields, measures)[["field", *shown, "verdict"]]
 
 
 def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> str:
-    """Write a comparison, the greatest fall first."""
+    """Write a comparison, the largest decrease first."""
     first = f"{measures[0]}_difference"
     table = comparison.sort_values(first, kind="stable")
     fell = int((comparison[first] < 0).sum())
     line = (
-        f"{here} against {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields, "
-        f"and differs by {comparison[first].mean():+.3f} on average"
+        f"{here} compared with {there}: {measures[0]} is lower in {fell} of {len(comparison)} fields; "
+        f"the mean difference is {comparison[first].mean():+.3f}"
     )
     for path, key in ((here, "only"), (there, "only_against")):
         if names := comparison.attrs[key]:
@@ -88,7 +88,7 @@ def _aligned(table: "pd.DataFrame") -> str:
 
 
 def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the cells as people read them, under short headings."""
+    """Return the cells as text, under short headings."""
     text = table.copy()
     for column in table.columns:
         if column in _COUNTS:
@@ -130,19 +130,19 @@ def as_markdown(
 
 
 def write_parquet(fields: "pd.DataFrame", path: Path) -> None:
-    """Write all checkpoints as one Parquet file, whole or not at all.
+    """Write all diagnoses to one Parquet file. A failure leaves no partial file.
 
     Parameters
     ----------
     fields : pandas.DataFrame
-        The diagnoses, the column ``checkpoint`` before them.
+        The diagnoses, with ``checkpoint`` as the first column.
     path : Path
-        The file.
+        The file to write.
 
     Raises
     ------
     CollapseError
-        If it cannot be written.
+        If the file cannot be written.
     """
     import polars as pl
 

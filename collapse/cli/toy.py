@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Draw Figure 4 into this folder.  [default: only the table is printed]",
+    help="Draw Figure 4 into this folder.  [default: only print the results]",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print every measurement as CSV.")
 def command(out: Path | None, as_csv: bool, **options: Any) -> None:
-    """Run the paper's toy experiment: a low-rank field makes the field that interacts with it collapse.
+    """Run the paper's toy experiment.
 
-    Three fields under an FM interaction; E_2 and E_3 are fixed, E_1 is trained by gradient descent, once with a
-    small and once with a large E_3 (Section 4.1, Figure 4, Appendix G). Some seconds on two cores.
+    Three fields interact in an FM. E_2 and E_3 are fixed, and E_1 is trained by gradient descent, once with a
+    small and once with a large E_3 (Section 4.1, Figure 4, Appendix G). With a small E_3, which has a low rank,
+    E_1 collapses. The experiment takes a few seconds on two cores.
 
     \b
     Examples:

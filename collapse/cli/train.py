@@ -28,77 +28,83 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
 @click.option(
     "--model",
     shell_complete=_complete,
-    help="One of `collapse models`, alone or with its size and settings (dcnv2, dcnv2-10x4, "
-    "dcnv2-10,cross_layers=8), or module:Class of your own.  [default: dcnv2]",
+    help="Train this model: a name from `collapse models`, optionally with its size and settings (dcnv2, "
+    "dcnv2-10x4, "
+    "dcnv2-10,cross_layers=8), or module:Class for your own.  [default: dcnv2]",
 )
 @click.option(
     "-c",
     "words",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of the chosen model; `collapse models MODEL` lists them. Repeatable.",
+    help="Change a setting of the model; `collapse models MODEL` lists them. Repeatable.",
 )
 @click.option(
     "--scale",
     type=click.IntRange(min=1),
-    help="Enlarge the embedding size this many times: single-embedding (SE) scaling.  [default: 1]",
+    help="Multiply the embedding size by this factor (single-embedding scaling, SE).  [default: 1]",
 )
 @setting_options(ModelConfig, leave_out=("model",))
 @setting_options(RunConfig)
 @setting_options(OptimiserConfig)
 @setting_options(Seeds)
-@click.option("--device", default="auto", help="cpu, cuda, or auto for a GPU if there is one.  [default: auto]")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU.  [default: one a core]")
+@click.option(
+    "--device", default="auto", help="Train on cpu or cuda; auto takes a GPU if there is one.  [default: auto]"
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Use this many CPU threads.  [default: one per core]")
 @click.option(
     "--monitor",
     "monitors",
     multiple=True,
     default=["abundance"],
     type=click.Choice(["abundance", "co-influence", "patterns", "none"]),
-    help="What else to keep along the training, a CSV each: every field's information abundance, the "
-    "correlations of Figure 3, or how far the projections of DCNv2 are from unitary ones. "
+    help="Record during training, as one CSV file each: the information abundance of every field, the "
+    "correlations "
+    "of Figure 3 (co-influence), or the distance of DCNv2's projections from unitary ones (patterns). "
     "Repeatable.  [default: abundance]",
 )
 @click.option(
     "--monitor-every",
     type=click.IntRange(min=1),
     metavar="STEPS",
-    help="Look after so many steps too.  [default: at the start and after every epoch]",
+    help="Also record after every so many steps.  [default: at the start and after every epoch]",
 )
 @click.option(
-    "--tensorboard", is_flag=True, help="Write metrics and monitors for TensorBoard too, in the run's folder."
+    "--tensorboard", is_flag=True, help="Also write metrics and monitors for TensorBoard, in the run's folder."
 )
-@click.option("--force", is_flag=True, help="Take bf16 even where it is slower than float32.")
+@click.option("--force", is_flag=True, help="Use bf16 even if it is slower than float32 on this device.")
 @click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings to start from: the config.json of a run; what is named beside it goes before it.",
+    help="Start from the settings in this config.json of a run; options on the command line override it.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The run's folder.  [default: runs/DATA-LABEL, where the label is all that differs from the defaults]",
+    help="Write the run to this folder.  [default: runs/DATA-LABEL, where LABEL names the settings that differ "
+    "from "
+    "the defaults]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out; its settings are read from there.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out with its settings.")
 def command(**options: Any) -> None:
-    """Train a model and keep its best checkpoint.
+    """Train one model and save checkpoints.
 
-    Without options: DCNv2 with the paper's settings on 327,346 real flights, about a minute on two cores. The
-    run's folder gets config.json, metrics.csv (a row an epoch), abundance.csv (every field's information
-    abundance along the training), best.pt (the checkpoint of the best validation AUC), last.pt (to resume from)
-    and manifest.json (test results, versions, hashes, timings).
+    Without options, this trains DCNv2 with the paper's settings on 327,346 real flights, in about a minute on two
+    cores. The run's folder gets config.json, metrics.csv (one row per epoch), abundance.csv (the information
+    abundance of every field during training), best.pt (the checkpoint with the best validation AUC), last.pt (for
+    --resume) and manifest.json (test results, versions, hashes, timings).
 
-    Ctrl-C saves and stops; a run killed at any moment goes on with --resume and ends with the same numbers, bit
-    for bit on a CPU. A finished run is not trained again.
+    Ctrl-C saves and stops. A run that was interrupted at any moment continues with --resume and ends with the same
+    numbers, on a CPU bit for bit. A finished run is not trained again.
 
     \b
     Examples:
       collapse train
       collapse train --scale 4 --out runs/se4      one set of K = 40
       collapse train --sets 4 --out runs/me4       four sets of K = 10
-      collapse train --model ipnn-10x4             the same of another model, as one name
-      collapse train -c regularised=lambda         with Evidence III's penalty
+      collapse train --model ipnn-10x4             another model, with its size in the name
+      collapse train -c regularised=lambda         with the penalty of Evidence III
       collapse train --sets 4 --interactions shared
       collapse train --config runs/me4/config.json --init-seed 1 --out runs/me4-1
       collapse train --resume --out runs/me4
@@ -109,7 +115,7 @@ def command(**options: Any) -> None:
     from collapse.training.runs.run import Run
 
     if options["resume"] and options["config_file"]:
-        raise click.UsageError("--resume takes the settings from --out: leave out --config")
+        raise click.UsageError("--resume reads the settings from --out: leave out --config")
     own_model = _model_alone(options["model"])
     file = options["config_file"]
     base = read_config(file, own_model=own_model) if file else RunConfig()
@@ -135,7 +141,7 @@ def command(**options: Any) -> None:
     click.echo(f"{config.label} on {run.data.schema.name}: {rows:,} training rows, {run.device}, {folder}")
     result = run.train(resume=options["resume"], report=_report)
     if result.already:
-        click.echo("already finished, nothing was trained:")
+        click.echo("this run is already finished; nothing was trained:")
     click.echo(
         f"best epoch {result.best_epoch}: validation AUC {result.validation.auc:.5f}, "
         f"test AUC {result.test.auc:.5f}, test logloss {result.test.logloss:.5f}"
@@ -144,14 +150,14 @@ def command(**options: Any) -> None:
 
 
 def _model_alone(text: str | None) -> str | None:
-    """Return the part of a model's name that is ``module:Class``, if it is one."""
+    """Return the ``module:Class`` in a model's name, if there is one."""
     if text is None or ":" not in text:
         return None
     return model_config(text).model
 
 
 def _applied(base: RunConfig, options: dict[str, Any]) -> RunConfig:
-    """Put what was named over `base`; a stored run that differs is then refused with its reason."""
+    """Apply the options to `base`. If a stored run differs, it is refused later with the reason."""
     return replace(
         base,
         **named(RunConfig, options),
@@ -162,7 +168,7 @@ def _applied(base: RunConfig, options: dict[str, Any]) -> RunConfig:
 
 
 def _model(base: ModelConfig, options: dict[str, Any]) -> ModelConfig:
-    # A model alone is no word against the size and the variant of a stored run.
+    # A model's name without a size keeps the size and the variant of a stored run.
     text = options["model"]
     name = base.name if text in (None, base.model) else text
     changed = named(ModelConfig, {**options, "model": None})

@@ -32,24 +32,25 @@ _MB = 1e6
     type=float,
     multiple=True,
     default=(0.99,),
-    metavar="SHARE",
-    help="Keep the fewest directions that hold this share of a table's energy; repeatable, to compare.",
+    metavar="FRACTION",
+    help="Keep the fewest directions that hold this fraction of a table's energy. Repeat it to compare several.",
 )
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the factors of the tables to this file.",
+    help="Write the truncated tables, as pairs of factors, to this file.",
 )
 @click.option(
     "--data",
     metavar="NAME|DIR",
-    help="Test the model before and after on this data, that it was trained on: of checkpoints of collapse train.",
+    help="Test the model before and after on the data that it was trained on (only checkpoints of collapse "
+    "train).",
 )
-@click.option("--device", default="auto", help="Where to test: auto, cpu, cuda or cuda:1.")
+@click.option("--device", default="auto", help="Test on this device: auto, cpu, cuda or cuda:1.")
 @foreign_options
 @verify_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     checkpoint: Path,
     energies: tuple[float, ...],
@@ -60,21 +61,21 @@ def command(
     verify: bool,
     as_json: bool,
 ) -> None:
-    """Ask what the collapsed directions of a checkpoint's tables are worth: cut them away.
+    """Cut tables to their strongest directions.
 
-    Every table of D rows and K columns is replaced by the product of two factors, D x k and k x K, its best
-    approximation of rank k: the fewest directions that hold a share of its energy, the sum of squared singular
-    values. The command prints the directions kept and the bytes saved for each field, and with --data the test AUC
-    and logloss before and after. Their difference has a 95 % interval from a paired bootstrap of the test rows;
-    where it covers 0, the rows cannot tell the difference. The checkpoint itself stays as it is.
+    Each table of D rows and K columns is replaced by its best approximation of rank k, the product of two factors
+    of D x k and k x K, where k is the smallest rank that keeps a fraction of the energy (the sum of the squared
+    singular values). The command prints the directions kept and the bytes saved for each field. With --data, it
+    also prints the test AUC and logloss before and after, and a 95 % interval of their differences from a paired
+    bootstrap of the test rows. If the interval contains 0, the rows cannot tell. The checkpoint is not changed.
 
     \b
     The file of -o is a plain torch file, which torch.load(weights_only=True) reads:
-      tables: a list with, for every field and set, field, set, k, energy and
-              left (D, k) and right (k, K), an nn.Embedding and an nn.Linear without bias,
-              or table where these would not be smaller
-    With a name that ends in .safetensors it is such a file, with tensors named FIELD.SET.left
-    and so on; torch need not be installed. `collapse analyze` reads both.
+      tables: a list with one entry per field and set: field, set, k, energy, and
+              left (D, k) and right (k, K), for an nn.Embedding and an nn.Linear without bias,
+              or table (D, K) if the factors would not be smaller
+    If its name ends in .safetensors, it holds tensors named FIELD.SET.left and so on, and torch
+    need not be installed. `collapse analyze` reads both.
 
     \b
     Examples:
@@ -89,7 +90,7 @@ def command(
     from collapse.io.low_rank import check_can_write, save_factors
 
     if out is not None and len(energies) > 1:
-        raise CollapseError("-o writes the factors of one share: name --energy once")
+        raise CollapseError("-o writes one truncation: give --energy only once")
     if out is not None and out.exists() and checkpoint.exists() and out.samefile(checkpoint):
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
     if out is not None:
@@ -117,7 +118,7 @@ def command(
 
 
 class _Tested:
-    """The model's test before its tables are cut, and after."""
+    """Tests a model before and after its tables are cut."""
 
     def __init__(self, path: Path, data: str, device: str) -> None:
         from collapse.io.checkpoint.file import load_checkpoint
@@ -130,7 +131,7 @@ class _Tested:
         self.before = self._predictions.evaluation
 
     def after(self, cut: "list[Truncated]") -> "_After":
-        """Test with cut tables in the place of the whole ones."""
+        """Test with the cut tables in place of the whole ones."""
         import torch
 
         from collapse.training.runs.paired import paired_differences
@@ -144,7 +145,7 @@ class _Tested:
         return _After(evaluation=now.evaluation, differences=paired_differences(self._predictions, now))
 
     def sentence(self, after: "_After") -> str:
-        """Return a line a measure."""
+        """Return one line per metric."""
         return "\n".join(
             f"test {words:8s} {getattr(self.before, name):.5f} -> {getattr(after.evaluation, name):.5f} "
             f"({found.value:+.5f}, 95 % interval {found.low:+.5f} to {found.high:+.5f}"
@@ -156,13 +157,13 @@ class _Tested:
 
 @dataclass(frozen=True, kw_only=True)
 class _After:
-    """The test after the tables were cut."""
+    """Test results after the tables were cut."""
 
     evaluation: "Evaluation"
     differences: "Mapping[str, Difference]"
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the values for JSON."""
         return {
             **asdict(self.evaluation),
             "change": {name: asdict(each) for name, each in self.differences.items()},

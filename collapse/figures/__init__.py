@@ -1,1 +1,1 @@
-"""Drawing: one Display a figure."""
+"""Drawing figures, one Display class per kind."""

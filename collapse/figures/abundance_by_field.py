@@ -1,4 +1,4 @@
-"""Figure 2: information abundance of every field against a random matrix of the same shape."""
+"""Figure 2: information abundance of every field, with random matrices of the same shape."""
 
 from collections.abc import Sequence
 
@@ -14,29 +14,29 @@ from collapse.figures.display import PanelLayout
 
 
 class AbundanceDisplay(CheckpointDisplay):
-    """IA(E_i) of every field, fields by ascending cardinality, with the mean over random normal matrices."""
+    """IA(E_i) of every field in the order of cardinalities, with the mean of random normal matrices."""
 
     columns = ("label", "field", "cardinality", "ia", "ia_random")
     size = (style.PAGE, 3.6)
 
     def layout(self) -> PanelLayout:
-        """Return one panel, wider than a page where its fields need it."""
+        """Return one panel, which is wider than a page if there are many fields."""
         return PanelLayout(mosaic=self.mosaic, size=style.wide_enough(self.size, self.table["field"].nunique()))
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every field's abundance."""
+        """Compute the abundance of every field."""
         return diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
 
     @property
     def here(self) -> str:
-        """How far below random the fields lie."""
+        """How far the fields lie below random matrices."""
         fractions = self.table["ia"] / self.table["ia_random"]
         of_each = fractions.groupby(self.table["label"], sort=False)
         several = of_each.ngroups > 1
         found = [
-            f"{f'{label} has ' if several else ''}{of.mean():.0%} of random on average over the fields, "
-            f"from {of.min():.0%} to {of.max():.0%}"
+            f"{f'{label} has ' if several else ''}{of.mean():.0%} of random on average over the fields, from "
+            f"{of.min():.0%} to {of.max():.0%}"
             if of.notna().any()
             else f"{label} has no field that can be measured"
             for label, of in of_each
@@ -44,7 +44,7 @@ class AbundanceDisplay(CheckpointDisplay):
         return "; ".join(found)
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a point a field and model, and the random level as a short line above it."""
+        """Draw one point per field and model, and the random level as a short line above it."""
         (ax,) = axes
         labels = list(self.table["label"].unique())
         place = style.cardinality_axis(ax, self.table)

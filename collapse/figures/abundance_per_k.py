@@ -1,4 +1,4 @@
-"""Figure 15: IA / K against K."""
+"""Figure 15: IA / K by K."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from collapse.figures.checkpoint_display import CheckpointDisplay
 
 
 class AbundancePerKDisplay(CheckpointDisplay):
-    """Information abundance over the embedding size, a line a field and their mean; a checkpoint a size."""
+    """IA / K by embedding size: one checkpoint per size, one line per field, and their mean."""
 
     columns = ("label", "embedding_size", "field", "cardinality", "ia_per_k")
     size = (style.COLUMN, 2.8)
@@ -20,24 +20,24 @@ class AbundancePerKDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every field's IA / K, K the columns of its table."""
+        """Compute IA / K of every field, where K is the number of columns of its table."""
         columns = [table.columns for table in checkpoint]
         return diagnose_factored(checkpoint).assign(embedding_size=columns)
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return the means over the fields, by size."""
+        """Return the means over the fields by size."""
         means = self.table.groupby(["embedding_size", "label"])[["ia_per_k", "ia_normalised"]].mean()
         return {"means": means.reset_index()}
 
     @property
     def here(self) -> str:
-        """The mean at the least and at the greatest size."""
+        """The means at the smallest and the largest size."""
         means = self.derived["means"].groupby("embedding_size")["ia_per_k"].mean()
         ends = [f"{means[K]:.2f} at K = {K}" for K in dict.fromkeys((means.index[0], means.index[-1]))]
         return f"its mean over the fields is {' and '.join(ends)}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a thin line a field and a thick one for the mean."""
+        """Draw a thin line per field and a thick one for the mean."""
         (ax,) = axes
         of_field = self.table.groupby(["field", "embedding_size"], sort=True)
         of_size = of_field[["ia_per_k", "cardinality"]].mean().reset_index()
@@ -46,7 +46,7 @@ class AbundancePerKDisplay(CheckpointDisplay):
                 line["embedding_size"], line["ia_per_k"], ".-", color=style.REFERENCE, alpha=0.3, lw=0.6
             )
         field[0].set_label("a field")
-        # A table of fewer rows than columns cannot fill them.
+        # A table with fewer rows than columns cannot fill its columns.
         short = of_size[of_size["cardinality"] < of_size["embedding_size"]]
         few = ax.plot(short["embedding_size"], short["ia_per_k"], "x", color=style.REFERENCE, ms=3, lw=0)
         few[0].set_label("fewer rows than K")

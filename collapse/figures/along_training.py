@@ -13,11 +13,11 @@ LABELS = {
     "train_loss": "train loss",
     "validation_auc": "validation AUC",
 }
-"""The measures that are drawn, by their columns."""
+"""The measures that are drawn, by column."""
 
 
 class AlongTrainingDisplay(StudyDisplay):
-    """Mean IA over random, co-influence, train loss and validation AUC by epoch, a line an initialisation."""
+    """IA / random, co-influence, training loss and validation AUC by epoch, one line per initialisation."""
 
     columns = ("data", "model", "seed", "epoch", *LABELS)
     size = (style.PAGE, 4.4)
@@ -38,12 +38,12 @@ class AlongTrainingDisplay(StudyDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same as of other studies, and that these runs go on past the profile's epochs."""
+        """The provenance, with a note that these runs go on beyond the profile's epochs."""
         epochs = self.table["epoch"].max()
         return f"{super().provenance}; these runs train for {epochs} epochs without early stopping"
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a panel a measure, a colour a data set, a line an initialisation."""
+        """Draw one panel per measure, one colour per data set, and one line per initialisation."""
         names = list(self.table["data"].unique())
         handles = []
         for name, colour in zip(names, style.colours(len(names)), strict=True):

@@ -1,4 +1,4 @@
-"""Figures 1a, 6b, 8a, 10c, 12, 13, 17a and 17b: test AUC against the embedding size, a line a model or variant."""
+"""Figures 1a, 6b, 8a, 10c, 12, 13, 17a and 17b: test AUC by embedding size, one line per model or variant."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,11 +14,11 @@ from collapse.measures.statistics import estimate
 
 _ACROSS = 3
 _NAMED = 3
-"""Lines or models that a sentence names one by one; of more it gives the range."""
+"""Most lines or models that a sentence lists individually; of more it gives the range."""
 
 
 class AucBySizeDisplay(StudyDisplay):
-    """Test AUC against the size, a multiple of the base: a point per run, the mean, and its interval as a band."""
+    """Test AUC by size, a multiple of the base size: one point per run, the mean, and its interval as a band."""
 
     columns = (
         "data", "model", "variant", "factor", "seed", "test_auc", "test_logloss", "constant_logloss", "panel",
@@ -27,7 +27,7 @@ class AucBySizeDisplay(StudyDisplay):
     size = (style.COLUMN, 2.8)
     legend_lines = 0
     with_distances: ClassVar[bool] = False
-    """Whether the caption says how far regularising took at the largest size."""
+    """Whether the caption has the distances of the projections from unitary ones at the largest size."""
 
     def derive(self) -> dict[str, pd.DataFrame]:
         """Return the means of the runs at every size, with their intervals."""
@@ -35,20 +35,20 @@ class AucBySizeDisplay(StudyDisplay):
 
     @property
     def here(self) -> str:
-        """How AUC changes with the size; with a panel per model, by how much ME lies above SE at the largest."""
+        """How AUC changes with the size, or with one panel per model, how ME compares with SE."""
         means = self.derived["means"]
         several = means["panel"].nunique() > 1
         return sets_over_single(means) if several else changes_of_auc(means, "line")
 
     @property
     def provenance(self) -> str:
-        """The same, with what bands are, and how many runs are worse than a constant."""
+        """The provenance, with the meaning of the bands and the number of runs that are worse than a constant."""
         text = f"{super().provenance}{uncertainty(self.table, self.derived['means'])}"
         largest = self.table[self.table["factor"] == self.table["factor"].max()]
         return text + (distances_text(largest, "line") if self.with_distances else "")
 
     def layout(self) -> PanelLayout:
-        """Return a panel, or three models a row."""
+        """Return one panel, or three models per row."""
         names = list(self.table["panel"].unique())
         if len(names) == 1:
             return super().layout()
@@ -58,7 +58,7 @@ class AucBySizeDisplay(StudyDisplay):
         return PanelLayout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.4 + 1.9 * len(rows)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a line and a band each."""
+        """Draw the lines and bands."""
         names = list(self.table["panel"].unique())
         colours = dict(zip(lines := list(self.table["line"].unique()), style.colours(len(lines)), strict=True))
         handles: dict[str, Artist] = {}
@@ -66,7 +66,7 @@ class AucBySizeDisplay(StudyDisplay):
             of_panel = self.derived["means"][self.derived["means"]["panel"] == name]
             runs = self.table[self.table["panel"] == name]
             for line, of_line in of_panel.groupby("line", sort=False):
-                # A model that has the figure to itself stands in the legend, which is where the title would be.
+                # A figure of a single model has its name in the legend, where the title would be.
                 label = style.model_name(", ".join([name, str(line)] if name and len(names) == 1 else [str(line)]))
                 points = runs[runs["line"] == line]
                 handles[str(line)] = draw_auc(ax, of_line, points, colour=colours[str(line)], label=label)
@@ -80,20 +80,20 @@ class AucBySizeDisplay(StudyDisplay):
 
 
 def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return mean, deviation, number and interval of the runs' test AUC by some columns, sizes ascending.
+    """Return mean, standard deviation, number and interval of the runs' test AUC by some columns.
 
     Parameters
     ----------
     runs : pandas.DataFrame
         The runs with their ``test_auc``.
     keys : list of str
-        The columns, ``factor`` among them.
+        The columns to group by, including ``factor``.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of `keys`, then ``mean``, ``std`` (of the sample, NaN of one run), ``size``, and ``low`` and
-        ``high`` of the 95 % interval of the mean (Student's t, NaN of one run).
+        The columns of `keys`, then ``mean``, ``std`` (of the sample; NaN for one run), ``size``, and the ends
+        ``low`` and ``high`` of the 95 % interval of the mean (Student's t; NaN for one run).
     """
     records = []
     for key, of_key in runs.groupby(keys, sort=False)["test_auc"]:
@@ -113,19 +113,19 @@ def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def changes_of_auc(means: pd.DataFrame, line: str) -> str:
-    """Say by how much the mean test AUC of every line changes from the least size to the largest.
+    """Describe how the mean test AUC of every line changes from the smallest size to the largest.
 
     Parameters
     ----------
     means : pandas.DataFrame
-        What `spread` returned.
+        Result of `spread`.
     line : str
-        The column that tells the lines apart.
+        Column that distinguishes the lines.
 
     Returns
     -------
     str
-        A clause; empty where no line has several sizes.
+        A clause; empty if no line has several sizes.
     """
     ends = means.sort_values("factor", kind="stable").groupby(line, sort=False)[["factor", "mean"]]
     first, last = ends.first(), ends.last()
@@ -142,17 +142,17 @@ def changes_of_auc(means: pd.DataFrame, line: str) -> str:
 
 
 def sets_over_single(means: pd.DataFrame) -> str:
-    """Say by how much the mean test AUC of ME lies above that of SE at the largest size that both have.
+    """Describe how far the mean test AUC of ME lies above that of SE at the largest size that both have.
 
     Parameters
     ----------
     means : pandas.DataFrame
-        What `spread` returned, by ``panel``, ``line`` (SE and ME) and ``factor``.
+        Result of `spread` by ``panel``, ``line`` (SE and ME) and ``factor``.
 
     Returns
     -------
     str
-        A clause; empty where no model has both at one size.
+        A clause; empty if no model has both at the same size.
     """
     both = means.pivot_table(index=["panel", "factor"], columns="line", values="mean", sort=False)
     both = both[both.index.get_level_values("factor") > 1].reindex(columns=["SE", "ME"]).dropna()
@@ -162,53 +162,56 @@ def sets_over_single(means: pd.DataFrame) -> str:
     gain = (largest["ME"] - largest["SE"]).droplevel("factor")
     size = f"{largest.index.get_level_values('factor').max():g}x"
     if len(gain) <= _NAMED:
-        return f"at {size} the mean test AUC of ME less that of SE is {listed(gain, '{:+.4f}')}"
+        return f"at {size} the mean test AUC of ME minus that of SE is {listed(gain, '{:+.4f}')}"
     above = int((gain > 0).sum())
     return (
-        f"at {size} ME has the higher mean test AUC for {above} of {len(gain)} models, with differences of "
+        f"at {size} ME has the higher mean test AUC for {above} of {len(gain)} models, with differences from "
         f"{gain.min():+.4f} to {gain.max():+.4f}"
     )
 
 
 def uncertainty(runs: pd.DataFrame, means: pd.DataFrame) -> str:
-    """Say what points and bands are, and how many runs predict worse than a constant does.
+    """Explain points and bands, and count the runs that predict worse than a constant.
 
     Parameters
     ----------
     runs, means : pandas.DataFrame
-        The figure's table, and what `spread` returned.
+        The table of the figure, and the result of `spread`.
 
     Returns
     -------
     str
-        Lines, with the break before them; empty where there is nothing to say.
+        Lines, each after a line break; empty if there is nothing to say.
     """
     lines = []
     if (means["size"] > 1).any():
-        lines.append("a point is an initialisation, a band the 95 % interval of their mean (Student's t)")
+        lines.append("points are initialisations; bands are 95 % intervals of their mean (Student's t)")
     known = runs.dropna(subset=["test_logloss", "constant_logloss"])
     if worse := int((known["test_logloss"] > known["constant_logloss"]).sum()):
-        lines.append(f"{worse} of {len(known)} runs have a test logloss worse than that of the mean label")
+        lines.append(
+            f"{worse} of {len(known)} runs have a test logloss worse than that of predicting the mean label"
+        )
     return "".join(f"\n{line}" for line in lines)
 
 
 def draw_auc(
     ax: Axes, means: pd.DataFrame, runs: pd.DataFrame, *, colour: tuple[float, float, float], label: str
 ) -> Artist:
-    """Draw a line of mean test AUC by size, its interval as a band where runs are repeated, and a point per run.
+    """Draw a line of mean test AUC by size, its interval as a band if runs are repeated, and one point per run.
 
     Parameters
     ----------
     ax : Axes
         The axes.
     means : pandas.DataFrame
-        ``factor``, ascending, ``mean``, ``low`` and ``high``; those of a single run are NaN and have no band.
+        ``factor``, ascending, ``mean``, ``low`` and ``high``; the latter two are NaN for a single run, which has
+        no band.
     runs : pandas.DataFrame
         ``factor`` and ``test_auc`` of every run.
     colour : tuple of float
         Red, green and blue.
     label : str
-        The line's name.
+        Name of the line.
 
     Returns
     -------
@@ -222,8 +225,8 @@ def draw_auc(
 
 
 def size_axis(ax: Axes, multiples: "pd.Series[float]") -> None:
-    """Put multiples of the base size along the x axis, logarithmic, each with its tick."""
-    ax.set(xlabel="embedding size, times the base", xscale="log")
+    """Show multiples of the base size on a logarithmic x axis with one tick each."""
+    ax.set(xlabel="embedding size / base size", xscale="log")
     known = sorted(multiples.unique())
     ax.set_xticks(known, [f"{factor:g}x" for factor in known])
     ax.set_xticks([], minor=True)

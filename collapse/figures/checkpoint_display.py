@@ -1,4 +1,4 @@
-"""Figures drawn from checkpoints."""
+"""Figures of checkpoints."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,39 +16,39 @@ Keep = Callable[[FactoredTables, Mapping[str, Any], Callable[[], pd.DataFrame]],
 
 
 def computed(_: FactoredTables, __: Mapping[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Keep nothing."""
+    """Compute a result without storing it."""
     return compute()
 
 
 class CheckpointDisplay(Display):
-    """A figure of one or several checkpoints: `from_checkpoints` computes its table."""
+    """A figure of one or several checkpoints; `from_checkpoints` computes its table."""
 
     takes_one: ClassVar[bool] = False
-    """Whether it draws one checkpoint alone."""
+    """Whether it draws only a single checkpoint."""
     needs_text_model: ClassVar[bool] = False
-    """Whether a text model's token table is to be among its checkpoints."""
+    """Whether a text model's token table must be among its checkpoints."""
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> Self:
-        """Compute the table.
+        """Compute the table of the figure.
 
         Parameters
         ----------
         checkpoints : sequence of FactoredTables
-            The checkpoints to draw; each gets a label of its own, whatever they differ in.
+            The checkpoints to draw. Each gets a distinct label.
         keep : callable, optional
-            Called for every checkpoint with what its numbers depend on beside it, and with what computes them; it
-            may return numbers that were kept.
+            Called for every checkpoint with the settings that its numbers depend on and a function that computes
+            them. It may return stored numbers instead.
 
         Returns
         -------
         Display
-            Ready to be drawn.
+            The figure, ready to be drawn.
 
         Raises
         ------
         CollapseError
-            If the checkpoints cannot serve this figure; the sentence names what would.
+            If the figure cannot be made from these checkpoints. The message says what is needed.
         """
         tables = [
             with_provenance(keep(checkpoint, {}, partial(cls.compute, checkpoint)), checkpoint, label)
@@ -58,10 +58,10 @@ class CheckpointDisplay(Display):
 
     @classmethod
     def labelled(cls, checkpoints: Sequence[FactoredTables]) -> list[str]:
-        """Return a label each, or refuse more than the figure draws."""
+        """Return one label per checkpoint, or refuse more checkpoints than the figure draws."""
         if cls.takes_one and len(checkpoints) != 1:
             raise CollapseError(
-                f"figure {cls.number} draws one checkpoint, and {len(checkpoints)} were given: name one"
+                f"figure {cls.number} draws a single checkpoint, but {len(checkpoints)} were given"
             )
         return labels([checkpoint.tables for checkpoint in checkpoints])
 
@@ -72,7 +72,7 @@ class CheckpointDisplay(Display):
 
     @property
     def provenance(self) -> str:
-        """What data, models, rows and seeds the numbers are from."""
+        """Data, models, rows and seeds of the numbers."""
         lines = self.table[list(PROVENANCE)].astype(str).drop_duplicates()
         profile = self.table["profile"].unique() if "profile" in self.table else ()
         return "\n".join(
@@ -90,7 +90,7 @@ PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")
 
 
 def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str) -> pd.DataFrame:
-    """Put the columns that say where numbers are from before a table.
+    """Add the columns of `PROVENANCE` to a table.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str)
     checkpoint : FactoredTables
         The checkpoint.
     label : str
-        What it is called in the figure.
+        Its label in the figure.
 
     Returns
     -------
     pandas.DataFrame
-        The table behind the columns of `PROVENANCE`.
+        The columns of `PROVENANCE`, followed by the table.
     """
     tables = checkpoint.tables
     described = {key: tables.description.get(key, "unknown") for key in ("data", "epoch", "seeds")}

@@ -1,4 +1,4 @@
-"""Figures 5a, 6a and 8b: information abundance of every field, checkpoint against checkpoint."""
+"""Figures 5a, 6a and 8b: information abundance of every field for several checkpoints."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -15,7 +15,7 @@ from collapse.figures.readings import distances_text, listed
 
 
 def mean_unitary_distance(checkpoint: FactoredTables) -> float:
-    """Return the mean distance of a checkpoint's projections from unitary ones; NaN where it has none."""
+    """Return the mean distance of a checkpoint's projections from unitary ones; NaN if it has no projections."""
     if not checkpoint.tables.layer(checkpoint.settings.layer):
         return float("nan")
     patterns = interaction_patterns(checkpoint.tables, layer=checkpoint.settings.layer)
@@ -23,26 +23,26 @@ def mean_unitary_distance(checkpoint: FactoredTables) -> float:
 
 
 class ComparisonDisplay(CheckpointDisplay):
-    """IA(E_i) of every field, a line a checkpoint, fields by ascending cardinality."""
+    """IA(E_i) of every field in the order of cardinalities, one line per checkpoint."""
 
     columns = ("label", "field", "cardinality", "ia")
     size = (style.PAGE, 3.2)
     with_distances: ClassVar[bool] = False
-    """Whether the caption says how far the projections are from unitary ones."""
+    """Whether the caption has the distances of the projections from unitary ones."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every field's abundance."""
+        """Compute the abundance of every field."""
         found = diagnose_factored(checkpoint).sort_values("cardinality", kind="stable")
         return found.assign(unitary_distance=mean_unitary_distance(checkpoint)) if cls.with_distances else found
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return every checkpoint's mean over the fields."""
+        """Return the mean over the fields of every checkpoint."""
         return {"means": self.table.groupby("label", sort=False)[["ia", "ia_normalised"]].mean().reset_index()}
 
     @property
     def here(self) -> str:
-        """Which checkpoint has the larger abundance, on average and in how many fields."""
+        """Which checkpoint is more abundant, on average and in how many fields."""
         means = self.derived["means"].set_index("label")["ia"]
         here = f"mean IA {listed(means, '{:.2f}')}"
         if len(means) == 2:
@@ -54,11 +54,11 @@ class ComparisonDisplay(CheckpointDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same, with what regularising did to the projections, if that is asked for."""
+        """The provenance, with the effect of regularisation on the projections if requested."""
         return super().provenance + (distances_text(self.table) if self.with_distances else "")
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a line a checkpoint, its mean in the legend."""
+        """Draw one line per checkpoint, with its mean in the legend."""
         (ax,) = axes
         means = self.derived["means"].set_index("label")
         place = style.cardinality_axis(ax, self.table)

@@ -1,4 +1,4 @@
-"""What every figure is: a tidy table, and a drawing of nothing else."""
+"""Base classes of figures: a tidy table, and a drawing of that table only."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,35 +27,35 @@ _NUMBERS_THAT_MAY_BE_MISSING = (
     "ia_per_k", "norm", "unitary_distance", "divergence", "div", "div_rank", "div_random",
     "test_auc", "test_logloss", "constant_logloss", "epoch", "train_loss", "validation_auc", "validation_logloss",
 )  # fmt: skip
-# Numbers as they were written, which pandas reads by itself from 3.0 on.
+# Numbers exactly as written, which is the default from pandas 3.0.
 _EXACTLY: dict[str, Any] = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
 _MAY_BE_MISSING = {column: [""] for column in _NUMBERS_THAT_MAY_BE_MISSING}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PanelLayout:
-    """How the panels of a figure are arranged."""
+    """Arrangement of the panels of a figure."""
 
     mosaic: str | list[list[str]]
-    """As `matplotlib.figure.Figure.subplot_mosaic` takes it."""
+    """Argument of `matplotlib.figure.Figure.subplot_mosaic`."""
     size: tuple[float, float]
     """Width and height in inches."""
     ratios: Mapping[str, Any] = field(default_factory=dict)
-    """``width_ratios`` and ``height_ratios``, where they are not alike."""
+    """``width_ratios`` and ``height_ratios``, if they differ."""
 
     @property
     def panels(self) -> list[str]:
-        """The panels' names, in the order in which `Display.plot` takes their axes."""
+        """Names of the panels, in the order in which `Display.plot` takes their axes."""
         rows = self.mosaic.splitlines() if isinstance(self.mosaic, str) else self.mosaic
         return [name for name in dict.fromkeys(cell for row in rows for cell in row) if name != "."]
 
 
 _LONGEST_NAME, _LONGEST_LINE = 40, 600
-"""Characters of a name and of a line of the caption; longer ones are cut so that the figure stays legible."""
+"""Longest name and longest line of a caption, in characters. Longer ones are cut, to keep the figure legible."""
 
 
 def _shown(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Write a name so that a dollar sign in it begins no formula and all of it can be drawn; cut a long one."""
+    """Make a name drawable: escape dollar signs, which would begin a formula, and cut a long name."""
     return clipped(name, longest).replace("$", r"\$")
 
 
@@ -67,44 +67,44 @@ def _with_names_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 class Display(ABC):
-    """A figure of the paper: `plot` draws its table, which another constructor computes.
+    """A figure; `plot` draws its table, which other constructors compute.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        The tidy table behind the figure, the columns of `columns` among others.
+        The tidy table of the figure, with at least the columns of `columns`.
     """
 
     number: ClassVar[str] = ""
-    """The figure's number in the paper, by the catalogue."""
+    """Number of the figure in the paper, from the catalogue."""
     paper: ClassVar[str] = ""
-    """What the paper's figure shows, by the catalogue."""
+    """What the paper's figure shows, from the catalogue."""
     columns: ClassVar[tuple[str, ...]]
-    """The columns that the drawing needs."""
+    """Columns that the drawing needs."""
     size: ClassVar[tuple[float, float]]
     """Width and height in inches."""
     legend_lines: ClassVar[int] = 1
-    """Lines that a checkpoint takes in its legend; 0 without one."""
+    """Lines that a checkpoint takes in its legend; 0 without a legend."""
     mosaic: ClassVar[str] = "a"
-    """The arrangement of its panels, as `matplotlib.figure.Figure.subplot_mosaic` takes it; `layout` says so
-    where it depends on the table."""
+    """Arrangement of its panels, for `matplotlib.figure.Figure.subplot_mosaic`; `layout` overrides it if it
+    depends on the table."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         missing = [column for column in self.columns if column not in table]
         if missing or table.empty:
             raise CollapseError(
                 f"figure {self.number} cannot be drawn from this table: "
-                + (f"it lacks the column {missing[0]!r}" if missing else "it is empty")
+                + (f"it has no column {missing[0]!r}" if missing else "it is empty")
             )
         self.table = table
         self.derived = self.derive()
-        """What is read off the table, by name: every number that is drawn beside the table's own."""
+        """Numbers derived from the table that are drawn too, by name."""
         self.figure_: Figure | None = None
         self.axes_: list[Axes] = []
 
     @classmethod
     def from_csv(cls, path: Path) -> Self:
-        """Take the table that `save` wrote, to draw the figure again without any checkpoint.
+        """Read a table that `save` wrote, to draw the figure again without checkpoints.
 
         Parameters
         ----------
@@ -114,12 +114,12 @@ class Display(ABC):
         Returns
         -------
         Display
-            Ready to be drawn.
+            The figure, ready to be drawn.
 
         Raises
         ------
         CollapseError
-            If the file cannot be read or is no table of this figure.
+            If the file cannot be read, or is not a table of this figure.
         """
         try:
             with open_file(path) as file:
@@ -129,11 +129,11 @@ class Display(ABC):
             raise CollapseError(f"{path} is not a table of figure {cls.number}: {error}") from error
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Compute what is drawn beside the table itself; `save` writes each as a CSV of its own."""
+        """Compute derived numbers; `save` writes each table as a separate CSV file."""
         return {}
 
     def layout(self) -> PanelLayout:
-        """Return the arrangement of the panels of this table."""
+        """Return the arrangement of the panels for this table."""
         return PanelLayout(mosaic=self.mosaic, size=self.size)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> Self:
@@ -142,12 +142,12 @@ class Display(ABC):
         Parameters
         ----------
         axes : sequence of Axes, optional
-            One a panel; a figure is made where none are given.
+            One per panel. Without them a figure is made.
 
         Returns
         -------
         Display
-            Itself, with ``axes_`` and ``figure_``.
+            The figure itself, with ``axes_`` and ``figure_``.
         """
         with mpl.style.context(style.RC):
             if axes is None:
@@ -156,7 +156,7 @@ class Display(ABC):
                 caption = style.wrapped("\n".join(lines), layout.size[0])
                 height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
                 figure = Figure(figsize=(layout.size[0], height), layout="constrained")
-                # Rows of names, or a text of single letters: matplotlib's types know the two apart alone.
+                # Rows of names, or a string of letters; matplotlib's types do not accept the union.
                 mosaic: Any = layout.mosaic
                 axes = list(figure.subplot_mosaic(mosaic, **layout.ratios).values())
                 figure.supxlabel(caption, fontsize=6, color=style.REFERENCE)
@@ -176,7 +176,7 @@ class Display(ABC):
 
     @contextmanager
     def _as_shown(self) -> Iterator[None]:
-        """Have names in the tables as they can be drawn, while the block lasts."""
+        """Replace names in the tables by drawable ones for the duration of the block."""
         table, derived = self.table, self.derived
         self.table = _with_names_shown(table)
         self.derived = {name: _with_names_shown(each) for name, each in derived.items()}
@@ -186,41 +186,41 @@ class Display(ABC):
             self.table, self.derived = table, derived
 
     def _legend_height(self) -> float:
-        """Return the room of a legend that names every checkpoint, beyond the first."""
+        """Return the height of a legend that lists every checkpoint, beyond the first."""
         count = self.table["label"].nunique() if "label" in self.table else 1
         return style.LEGEND_LINE * self.legend_lines * (count - 1)
 
     @abstractmethod
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw the table on given axes, one a panel; `plot` calls it in the house style."""
+        """Draw the table on given axes, one per panel. `plot` calls it with the style set."""
 
     @property
     def caption(self) -> str:
-        """The reading, then the provenance."""
+        """The reading, followed by the provenance."""
         return "\n".join(filter(None, (self.reading, self.provenance)))
 
     @property
     def reading(self) -> str:
-        """What to see in the paper's figure, and what is to be seen here."""
+        """What to see in the paper's figure, and what is seen here."""
         return reading(self.paper, self.here)
 
     @property
     def here(self) -> str:
-        """What this figure shows, a clause; empty where the numbers say nothing."""
+        """What this figure shows, as a clause; empty if the numbers say nothing."""
         return ""
 
     @property
     @abstractmethod
     def provenance(self) -> str:
-        """What the numbers are of."""
+        """Where the numbers are from."""
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Draw, and write a PNG, a PDF and the tables as CSV, each whole or not at all.
+        """Draw the figure, and write it as PNG and PDF and its tables as CSV. No file is left half-written.
 
         Parameters
         ----------
         folder : str or Path
-            Where to; made if it is not there.
+            Folder of the files, which is created if needed.
 
         Returns
         -------
@@ -240,7 +240,7 @@ class Display(ABC):
         paths = [folder / f"figure-{self.number}.{suffix}" for suffix in ("png", "pdf", "csv")]
         for path in paths[:2]:
             with mpl.style.context(style.RC), atomic_write(path) as file:
-                # No clock time inside: the same numbers give the same file.
+                # Leave out the date, so that equal numbers give equal files.
                 metadata: dict[str, Any] = {"CreationDate": None} if path.suffix == ".pdf" else {}
                 figure.savefig(file, format=path.suffix[1:], metadata=metadata)
         numbers = {paths[2]: self.table}
@@ -251,10 +251,10 @@ class Display(ABC):
 
 
 class StudyDisplay(Display):
-    """A figure of many runs: a row a run, with its ``data`` among others, and what they are ``runs`` of."""
+    """A figure of many runs: one row per run, with its ``data``, the number of ``runs`` and the ``profile``."""
 
     @property
     def provenance(self) -> str:
-        """How many runs, of which data and profile."""
+        """Number of runs, data and profile."""
         first = self.table.iloc[0]
         return f"{first['runs']} runs on {', '.join(self.table['data'].unique())}; {first['profile']}"

@@ -1,4 +1,4 @@
-"""Figures 10a and 10d: diversity of the sets, beside an SE table split into sets and random sets."""
+"""Figures 10a and 10d: diversity of the sets, with an SE table split into sets and random sets."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,14 +15,14 @@ from collapse.figures.display import PanelLayout
 from collapse.figures.readings import listed
 
 _BAR = 0.85
-"""Inches a bar: a setting's name fits."""
+"""Inches per bar, enough for a setting's name."""
 
 
 class DiversityDisplay(CheckpointDisplay):
-    """Mean diversity over pairs of sets and fields, a bar a checkpoint; the fields as points.
+    """Mean diversity over pairs of sets and over fields, one bar per checkpoint, with the fields as points.
 
     A single-embedding checkpoint is split into sets of consecutive columns, as many as the first multi-embedding
-    one beside it has; alone it is refused.
+    checkpoint has. Without one it is refused.
     """
 
     columns = ("label", "field", "sets", "columns", "div", "div_rank", "div_random")
@@ -31,11 +31,12 @@ class DiversityDisplay(CheckpointDisplay):
 
     @classmethod
     def from_checkpoints(cls, checkpoints: Sequence[FactoredTables], keep: Keep = computed) -> "DiversityDisplay":
-        """Compute the diversity of every field; see the class for single-embedding checkpoints."""
+        """Compute the diversity of every field. Single-embedding checkpoints are split."""
         split = next((each.tables.sets for each in checkpoints if each.tables.sets > 1), None)
         if split is None:
             raise CollapseError(
-                f"figure {cls.number} needs a multi-embedding checkpoint: `collapse train --sets 4` makes one"
+                f"figure {cls.number} needs a multi-embedding checkpoint, for example from `collapse train "
+                "--sets 4`"
             )
         tables = []
         for checkpoint, label in zip(checkpoints, cls.labelled(checkpoints), strict=True):
@@ -52,7 +53,7 @@ class DiversityDisplay(CheckpointDisplay):
         return set_diversity(checkpoint.tables, settings=checkpoint.settings)
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return every checkpoint's mean over the fields."""
+        """Return the mean over the fields of every checkpoint."""
         measures = ["div", "div_rank", "div_random"]
         return {"means": self.table.groupby("label", sort=False)[measures].mean().reset_index()}
 
@@ -65,12 +66,12 @@ class DiversityDisplay(CheckpointDisplay):
         return f"mean div {listed(means['div'], '{:.2f}')}; random sets {level}"
 
     def layout(self) -> PanelLayout:
-        """Return a panel that has room for the name below each bar."""
+        """Return a panel with room for the name below each bar."""
         bars = self.table["label"].nunique()
         return PanelLayout(mosaic=self.mosaic, size=(max(style.COLUMN, 0.4 + _BAR * bars), self.size[1]))
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a bar a checkpoint, its fields, and the level of random sets."""
+        """Draw one bar per checkpoint, its fields, and the level of random sets."""
         (ax,) = axes
         means = self.derived["means"]
         rows = zip(means["label"], means["div"], means["div_random"], style.colours(len(means)), strict=True)

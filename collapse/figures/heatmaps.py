@@ -1,4 +1,4 @@
-"""Figure 16: heatmaps of IA(E_i^{->j}) with the abundance of both fields as bars, checkpoint by checkpoint."""
+"""Figure 16: heatmaps of IA(E_i^{->j}) with the abundance of both fields as bars, one per checkpoint."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ _ACROSS = 2
 
 
 class HeatmapsDisplay(CheckpointDisplay):
-    """A heatmap per checkpoint with one scale of colours and one order of the fields, that of the first.
+    """One heatmap per checkpoint, with a common colour scale and the first checkpoint's order of the fields.
 
-    The bars are the abundance of the fields themselves: IA(E_i) to the right, IA(E_j) below.
+    The bars are the abundance of the fields themselves: IA(E_i) on the right, IA(E_j) below.
     """
 
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
@@ -29,7 +29,7 @@ class HeatmapsDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every pair's abundance, and how far the projections are from unitary ones."""
+        """Compute the abundance of every pair, and the distances of the projections from unitary ones."""
         pairs = sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
         return pairs.assign(unitary_distance=mean_unitary_distance(checkpoint))
 
@@ -41,15 +41,15 @@ class HeatmapsDisplay(CheckpointDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same, with what regularising did to the projections."""
+        """The provenance, with the effect of regularisation on the projections."""
         return f"{super().provenance}{distances_text(self.table)}"
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Sum over either side, and correlate."""
+        """Sum over both sides, and correlate."""
         return summed(self.table)
 
     def layout(self) -> PanelLayout:
-        """Return two checkpoints a row, each a heatmap and two bars."""
+        """Return two checkpoints per row, each a heatmap and two bars."""
         count = self.table["label"].nunique()
         across = min(_ACROSS, count)
         mosaic = []

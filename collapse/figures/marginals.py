@@ -1,4 +1,4 @@
-"""Figure 9: sums over i of IA(E_i^{->j}), single- against multi-embedding, with their correlations."""
+"""Figure 9: sums over i of IA(E_i^{->j}) for single- and multi-embedding, with their correlations."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ _ACROSS = 3
 
 
 class MarginalsDisplay(CheckpointDisplay):
-    """sum_i IA(E_i^{->j}) of the fields j by ascending IA(E_j), a panel per checkpoint, warmer where it is larger.
+    """sum_i IA(E_i^{->j}) of the fields j in the order of IA(E_j), one panel per checkpoint.
 
-    The last panel, which the paper does not have, shows the same against IA(E_j), both relative to the largest.
+    The last panel, which is not in the paper, shows the same against IA(E_j), both relative to the largest.
     """
 
     columns = ("label", "source", "target", "ia", "ia_source", "ia_target")
@@ -28,7 +28,7 @@ class MarginalsDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every pair's abundance."""
+        """Compute the abundance of every pair."""
         return sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
 
     def derive(self) -> dict[str, pd.DataFrame]:
@@ -43,12 +43,12 @@ class MarginalsDisplay(CheckpointDisplay):
 
     @property
     def here(self) -> str:
-        """How far the sums follow IA(E_j)."""
+        """How closely the sums follow IA(E_j)."""
         r = self.derived["correlations"].set_index("label")["pearson"]
         return f"Pearson's r is {listed(r, '{:.2f}')}"
 
     def layout(self) -> PanelLayout:
-        """Return a panel per checkpoint and one for all, three a row."""
+        """Return one panel per checkpoint and one for all, three per row."""
         panels = [*(f"of{n}" for n in range(self.table["label"].nunique())), "all"]
         across = min(_ACROSS, len(panels))
         rows = [panels[first : first + across] for first in range(0, len(panels), across)]

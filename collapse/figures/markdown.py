@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Markdown tables."""
 
 import re
 from typing import TYPE_CHECKING
@@ -8,22 +8,22 @@ from collapse.printable import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-# Within a word an underscore is no mark, and names of fields have many.
+# An underscore within a word is not markup, and names of fields have many.
 _MARKS = re.compile(r"[\\|`*<\[]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
 
 
 def markdown_table(table: "pd.DataFrame") -> str:
-    """Write a table in Markdown, a row a line; marks in cells are escaped.
+    """Format a table in Markdown, one line per row. Markup in cells is escaped.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        What is written, and its column names.
+        The table, including its column names.
 
     Returns
     -------
     str
-        The lines, without one that ends them.
+        The lines, without a final line break.
     """
     rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     return "\n".join(

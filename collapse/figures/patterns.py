@@ -1,4 +1,4 @@
-"""Figure 10b: interaction patterns ||W_{i->j}^{(m)}||_F, a heatmap a set."""
+"""Figure 10b: interaction patterns ||W_{i->j}^{(m)}||_F, one heatmap per set."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _ACROSS = 2
 
 
 class PatternDisplay(CheckpointDisplay):
-    """||W_{i->j}^{(m)}||_F of every pair, one scale of colours for all sets."""
+    """||W_{i->j}^{(m)}||_F of every pair, with a common colour scale for all sets."""
 
     columns = ("set", "source", "target", "norm", "divergence")
     size = (style.PAGE, 2.2)
@@ -25,22 +25,22 @@ class PatternDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every map's norm."""
+        """Compute the norm of every map."""
         frame = interaction_patterns(checkpoint.tables, layer=checkpoint.settings.layer)
         return frame.assign(divergence=frame.attrs["divergence"])
 
     @property
     def here(self) -> str:
-        """How far the sets' patterns differ."""
+        """How much the sets' patterns differ."""
         divergence = float(self.table["divergence"].iloc[0])
         return (
-            f"their norms deviate across the sets by {divergence:.1%} of the mean norm"
+            f"their norms deviate between the sets by {divergence:.1%} of the mean norm"
             if divergence >= 0
             else "all norms are 0"
         )
 
     def layout(self) -> PanelLayout:
-        """Return some sets a row."""
+        """Return several sets per row."""
         sets = [str(each) for each in self.table["set"].unique()]
         across = min(_ACROSS, len(sets))
         rows = math.ceil(len(sets) / across)
@@ -49,7 +49,7 @@ class PatternDisplay(CheckpointDisplay):
         return PanelLayout(mosaic=mosaic, size=(3.4 * across, 3.3 * rows + 0.3))
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a heatmap a set."""
+        """Draw one heatmap per set."""
         fields = list(self.table["source"].unique())
         low, high = self.table["norm"].min(), self.table["norm"].max()
         for number, (ax, (m, of_set)) in enumerate(zip(axes, self.table.groupby("set", sort=True), strict=False)):

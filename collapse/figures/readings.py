@@ -1,4 +1,4 @@
-"""Sentences on what a figure shows, from its numbers."""
+"""Sentences about what a figure shows, from its numbers."""
 
 import math
 
@@ -8,12 +8,12 @@ from collapse.figures import style
 
 
 def reading(paper: str, here: str) -> str:
-    """Put what the paper's figure shows next to what this one does.
+    """Combine what the paper's figure shows with what this one does.
 
     Parameters
     ----------
     paper, here : str
-        Clauses without a full stop; `here` may be empty, where the numbers say nothing.
+        Clauses without a full stop. `here` may be empty if the numbers say nothing.
 
     Returns
     -------
@@ -24,37 +24,37 @@ def reading(paper: str, here: str) -> str:
 
 
 def defined(value: float, form: str = "{:.2f}") -> str:
-    """Return a number as text; of NaN, such as the correlation of what is constant, that it is not defined."""
+    """Format a number. NaN, such as the correlation with a constant, becomes "not defined"."""
     return "not defined" if math.isnan(value) else form.format(value)
 
 
 def listed(values: "pd.Series[float]", form: str) -> str:
-    """Return every value with its name: ``-0.0012 (DNN), +0.0004 (DCNv2)``.
+    """Format every value with its name: ``-0.0012 (DNN), +0.0004 (DCNv2)``.
 
     Parameters
     ----------
     values : pandas.Series
-        The values, their names the index; NaN are left out.
+        The values, indexed by name. NaN are left out.
     form : str
-        How a value is written, such as ``{:+.4f}``.
+        Format of a value, such as ``{:+.4f}``.
     """
     return ", ".join(f"{form.format(value)} ({style.model_name(name)})" for name, value in values.dropna().items())
 
 
 def distances_text(table: pd.DataFrame, by: str = "label") -> str:
-    """Say how far the projections are from unitary ones, in a line with the break before it.
+    """Describe the distances of the projections from unitary ones in a line that begins with a line break.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows with their ``unitary_distance``.
+        Rows with a ``unitary_distance``.
     by : str
-        The column whose values are told apart.
+        Column by which means are taken.
 
     Returns
     -------
     str
-        The means; empty where nothing was recorded.
+        The means; empty if nothing was recorded.
     """
     means = listed(table.groupby(by, sort=False)["unitary_distance"].mean(), "{:.2f}")
     return f"\nmean distance of the projections from unitary ones: {means}" if means else ""

@@ -1,6 +1,7 @@
 """Regenerate every figure and table of the paper: ``python figures/regenerate.py [PROFILE [FOLDER]]``.
 
-What `collapse reproduce` does, without its options: train what a profile's study lacks, draw all, write a page.
+This is `collapse reproduce` without its options: train the missing runs of a profile, draw everything, write a
+page.
 """
 
 import os
@@ -16,14 +17,14 @@ from collapse.study.sweep import plan, sweep
 
 
 def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
-    """Train, draw and write.
+    """Train, draw and write the page.
 
     Parameters
     ----------
     profile_name : str
-        ``smoke``, ``small`` or ``paper``.
+        ``smoke``, ``small``, ``flights`` or ``paper``.
     study : str, optional
-        The study's folder; ``runs/PROFILE`` by default.
+        Folder of the study. The default is ``runs/PROFILE``.
 
     Returns
     -------

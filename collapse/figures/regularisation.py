@@ -1,4 +1,4 @@
-"""Figure 5b: standard against regularised DCNv2, test AUC by size and the optimisation along the epochs."""
+"""Figure 5b: standard and regularised DCNv2, test AUC by size, and loss and AUC by epoch."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ _ALONG = {"train_loss": "train loss", "validation_auc": "validation AUC"}
 
 
 class DynamicsDisplay(StudyDisplay):
-    """Test AUC by size; and train loss and validation AUC by epoch at the largest size, a thin line a run.
+    """Test AUC by size, and training loss and validation AUC by epoch at the largest size, one thin line per run.
 
-    A row of the table is a run, or an epoch of one: ``epoch`` is empty in the former, ``test_auc`` in the latter.
+    A row of the table is a run, with an empty ``epoch``, or an epoch of a run, with an empty ``test_auc``.
     """
 
     columns = ("data", "model", "factor", "seed", "test_auc", "test_logloss", "constant_logloss", "epoch", *_ALONG)
@@ -42,13 +42,13 @@ class DynamicsDisplay(StudyDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same, with what bands are, and how many runs are worse than a constant."""
+        """The provenance, with the meaning of the bands and the number of runs that are worse than a constant."""
         runs = self.table[self.table["epoch"].isna()]
         largest = runs[runs["factor"] == runs["factor"].max()]
         return f"{super().provenance}{uncertainty(runs, self.derived['means'])}{distances_text(largest, 'model')}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw the three panels, one colour a model in all."""
+        """Draw the three panels, with one colour per model."""
         by_size, *along = axes
         means = self.derived["means"]
         names = list(self.table["model"].unique())

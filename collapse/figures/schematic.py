@@ -1,4 +1,4 @@
-"""Figure 7: single- and multi-embedding, drawn from the models' own description."""
+"""Figure 7: single- and multi-embedding, drawn from the models themselves."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from collapse.training.models.config import ModelConfig
 
 
 class SchematicDisplay(Display):
-    """The parts of a model from its tables up to its head, a panel a model."""
+    """The parts of a model from its tables to its head, one panel per model."""
 
     columns = ("model", "variant", "part", "level", "x", "text", "into")
     size = (style.PAGE, 2.8)
@@ -23,7 +23,7 @@ class SchematicDisplay(Display):
     @classmethod
     def from_models(cls, models: Sequence[ModelConfig]) -> Self:
         """Describe two models."""
-        # It builds them with torch, which an installation for analyses lacks.
+        # This builds the models with torch, which an installation for analyses lacks.
         from collapse.training.models.schematic import parts_of
 
         tables = [
@@ -48,11 +48,11 @@ class SchematicDisplay(Display):
 
     @property
     def provenance(self) -> str:
-        """What a box is."""
-        return "each box is a part of the model as it is built for three fields; dropout is left out"
+        """Meaning of a box."""
+        return "each box is a part of the model as built for three fields; dropout is left out"
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a box a part and a line for what flows."""
+        """Draw one box per part, and lines for the connections."""
         for ax, (name, parts) in zip(axes, self.table.groupby("model", sort=False), strict=True):
             place = dict(zip(parts["part"], zip(parts["x"], parts["level"], strict=True), strict=True))
             colours = style.colours(int(parts["level"].max()) + 1)
@@ -70,7 +70,7 @@ class SchematicDisplay(Display):
 
 
 def _table_name(text: str) -> str | None:
-    """Set the name of a table, ``E_1`` or ``E_1^(2)``, as a formula; None for what is none."""
+    """Format the name of a table, ``E_1`` or ``E_1^(2)``, as a formula; None for other names."""
     found = re.fullmatch(r"E_(\d+)(?:\^\((\d+)\))?", text)
     if found is None:
         return None

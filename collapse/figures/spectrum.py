@@ -1,4 +1,4 @@
-"""Figure 1b: the normalised singular values of every field at several embedding sizes."""
+"""Figure 1b: normalised singular values of every field at several embedding sizes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,14 +15,14 @@ from collapse.figures.readings import listed
 
 
 class SpectrumDisplay(CheckpointDisplay):
-    """One line a field and checkpoint, sigma_k / sigma_1 against k; dashed for the smallest of several sizes."""
+    """sigma_k / sigma_1 by k, one line per field and checkpoint, dashed for the smallest of several sizes."""
 
     columns = ("label", "columns", "field", "k", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every field's spectrum."""
+        """Compute the spectrum of every field."""
         return normalised_spectra(checkpoint).assign(columns=max(table.E.shape[1] for table in checkpoint.tables))
 
     @property
@@ -32,7 +32,7 @@ class SpectrumDisplay(CheckpointDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same, with the values that are not drawn."""
+        """The provenance, with the number of values that are not drawn."""
         return f"{super().provenance}{below_noise(self.table)}"
 
     def draw(self, axes: Sequence[Axes]) -> None:
@@ -58,7 +58,7 @@ class SpectrumDisplay(CheckpointDisplay):
 
 
 def mean_height(table: pd.DataFrame) -> str:
-    """Say how high the spectra of every checkpoint are: the mean of sigma_k / sigma_1.
+    """Describe the height of every checkpoint's spectra: the mean of sigma_k / sigma_1.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def mean_height(table: pd.DataFrame) -> str:
 
 
 def below_noise(table: pd.DataFrame) -> str:
-    """Say how many singular values are not drawn, as they are rounding noise; empty where all are.
+    """Count the singular values that are rounding noise and not drawn; empty if there are none.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def below_noise(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A line, with the break before it.
+        A line that begins with a line break.
     """
     below = int((~table["above_noise"]).sum())
     return f"\n{below:,} of {len(table):,} singular values are rounding noise and not drawn" if below else ""

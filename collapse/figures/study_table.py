@@ -1,4 +1,4 @@
-"""A table of the paper made from a study: every number as CSV, and what is printed as Markdown and LaTeX."""
+"""A table of the paper made from a study: all numbers as CSV, and the printed table as Markdown and LaTeX."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +19,24 @@ _IN_LATEX = str.maketrans(
 
 @dataclass(frozen=True, kw_only=True)
 class StudyTable:
-    """A table and what is said of it."""
+    """A table with its caption."""
 
     name: str
-    """Such as ``table-1``: the stem of its files."""
+    """Stem of its files, such as ``table-1``."""
     numbers: pd.DataFrame
-    """Every number, unrounded."""
+    """All numbers, unrounded."""
     text: pd.DataFrame
-    """What is printed, as text."""
+    """The printed table, as text."""
     caption: str
-    """What the numbers are of."""
+    """The caption."""
 
     def save(self, folder: Path) -> list[Path]:
-        """Write the table, each file whole or not at all.
+        """Write the table. No file is left half-written.
 
         Parameters
         ----------
         folder : Path
-            Where to; made if it is not there.
+            Folder of the files, which is created if needed.
 
         Returns
         -------
@@ -46,7 +46,7 @@ class StudyTable:
         Raises
         ------
         CollapseError
-            If one cannot be written.
+            If a file cannot be written.
         """
         with explain_os_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class StudyTable:
 
 
 def signed(values: "pd.Series[float]", digits: int) -> list[str]:
-    """Write differences with their signs; nothing where there is none."""
+    """Format differences with their signs; empty for NaN."""
     return values.map(f"{{:+.{digits}f}}".format).where(values.notna(), "").to_list()
 
 

@@ -1,4 +1,4 @@
-"""The house style: readable at a column's width, colour-blind safe."""
+"""The style of all figures: legible at column width, and safe for colour-blind readers."""
 
 import re
 import textwrap
@@ -14,12 +14,12 @@ from matplotlib.ticker import MaxNLocator
 from collapse.analysis.several import NAMES
 
 COLUMN, PAGE = 3.4, 7.0
-"""Widths in inches of one column and of a page of a two-column paper."""
+"""Widths in inches of a column and of a page in a two-column paper."""
 
 _FIELD = 0.1
-"""Inches that a field's name takes on an axis of many."""
+"""Inches that a field's name takes on an axis with many names."""
 _NAMED = 200
-"""The names that an axis has at the most."""
+"""Most names on an axis."""
 
 CAPTION_LINE, LEGEND_LINE = 0.11, 0.16
 """Heights in inches of a line of the caption and of the legend."""
@@ -43,15 +43,15 @@ RC: dict[str, Any] = {
 }
 
 HEAT = "rocket"
-"""Dark is little, bright and warm is much; perceptually uniform."""
+"""Dark is low, bright and warm is high; perceptually uniform."""
 REFERENCE = "0.45"
-"""Grey of whatever is compared with."""
+"""Grey of everything that is shown for comparison."""
 
 
 _SPECTRUM_FLOOR = 1e-4
 """The lowest relative singular value on the axis of a spectrum."""
 _CHARACTERS_AN_INCH, _HANDLE = 15, 6
-"""Of a legend's text, and how many of them its handle takes the room of."""
+"""Characters per inch of a legend's text, and the number of characters that a handle takes."""
 _LEFT = 0.6
 """Inches from the left edge of a figure to where a legend begins."""
 
@@ -64,9 +64,9 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
     ax : Axes
         The axes.
     handles : sequence of Artist
-        What it names, each with a label.
+        The entries, each with a label.
     columns : int
-        How many stand side by side at the most; fewer where their labels are long, and the longest are wrapped.
+        Most columns of the legend. Long labels reduce them, and the longest are wrapped.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -85,19 +85,19 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
 
 
 def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
-    """Put the fields along the x axis, by ascending cardinality, and information abundance along the y axis.
+    """Show fields on the x axis, in the order of cardinalities, and information abundance on the y axis.
 
     Parameters
     ----------
     ax : Axes
         The axes.
     table : pandas.DataFrame
-        The columns ``field`` and ``cardinality`` among others.
+        A table with the columns ``field`` and ``cardinality``.
 
     Returns
     -------
     dict of str to int
-        The place of every field.
+        Position of every field.
     """
     fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
     ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
@@ -113,37 +113,37 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
 
 
 def label_step(fields: int) -> int:
-    """Return the step from one field that an axis names to the next: 1 up to some hundreds of fields."""
+    """Return the step between the fields that an axis names: 1 up to some hundreds of fields."""
     return max(1, -(-fields // _NAMED))
 
 
 def wide_enough(size: tuple[float, float], fields: int) -> tuple[float, float]:
-    """Widen a figure so that the fields' names can be read along it.
+    """Widen a figure so that the names of the fields are legible.
 
     Parameters
     ----------
     size : (float, float)
-        Its usual width and height in inches.
+        Usual width and height in inches.
     fields : int
-        The fields side by side.
+        Number of fields on the axis.
 
     Returns
     -------
     (float, float)
-        The same up to some dozens of fields.
+        The same size for up to some dozens of fields.
     """
     return max(size[0], _FIELD * min(fields, _NAMED) + 1), size[1]
 
 
 def epoch_axis(ax: Axes, *, xlabel: str, ylabel: str) -> None:
-    """Have whole epochs along the x axis."""
+    """Show whole epochs on the x axis."""
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(visible=True)
 
 
 def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:
-    """Return limits for a logarithmic axis of sigma_k / sigma_1: down to the least above 0, to 1e-4 at most."""
+    """Return limits for a logarithmic axis of sigma_k / sigma_1, down to the smallest value above 0."""
     positive = sigma_normalised[sigma_normalised > 0]
     # Tables of zeros have nothing to show.
     least = float(positive.min()) if len(positive) else 1.0
@@ -151,24 +151,24 @@ def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:
 
 
 def colours(count: int) -> list[tuple[float, float, float]]:
-    """Return colours that stay apart for colour-blind readers.
+    """Return colours that colour-blind readers can distinguish.
 
     Parameters
     ----------
     count : int
-        How many.
+        Number of colours.
 
     Returns
     -------
     list of (float, float, float)
-        Red, green and blue, from 0 to 1: a palette of ten distinct ones, a perceptual ramp where more are asked.
+        Red, green and blue, from 0 to 1: a palette of ten distinct colours, or a perceptual ramp for more.
     """
     palette = sns.color_palette("colorblind") if count <= 10 else sns.color_palette("viridis", count)
     return [(float(r), float(g), float(b)) for r, g, b in palette[:count]]
 
 
 def model_name(name: object) -> str:
-    """Write a model's name and settings as people do: ``DCNv2, regularised=lambda``; what is unknown stays."""
+    """Format a model's name and settings: ``DCNv2, regularised=lambda``. Unknown names are unchanged."""
     model, *settings = (part.strip() for part in str(name).split(","))
     return ", ".join([NAMES.get(model, model), *settings])
 
@@ -181,18 +181,18 @@ def wrapped(caption: str, width: float) -> str:
     caption : str
         The lines.
     width : float
-        The figure's width in inches.
+        Width of the figure in inches.
 
     Returns
     -------
     str
-        Lines that fit into it at the caption's size.
+        Lines that fit the width at the caption's font size.
     """
     return wrapped_lines(caption, int(20 * width))
 
 
 def wrapped_lines(text: str, characters: int) -> str:
-    """Wrap every line of a text to a number of characters, at spaces and between a name's settings."""
+    """Wrap every line of a text to a number of characters, at spaces and between the settings of a name."""
     wrapper = textwrap.TextWrapper(characters)
     wrapper.wordsep_re = re.compile(r"(\s+)|(?<=[,=])")
     return "\n".join(wrapper.fill(line) for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Figures 3 and 14: information abundance of the sub-embeddings of DCNv2 or FFM, and its sums over either side."""
+"""Figures 3 and 14: information abundance of the sub-embeddings of DCNv2 or FFM, and its sums over both sides."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, get_args
@@ -15,39 +15,39 @@ from collapse.figures.display import PanelLayout
 from collapse.figures.readings import defined
 
 _HEATMAP, _SUMS = (4.6, 4.2), (style.COLUMN, 2.4)
-"""Inches of one panel alone."""
+"""Inches of a single panel."""
 
 
 class SubEmbeddingDisplay(CheckpointDisplay):
-    """IA(E_i^{->j}) of every pair (a), summed over j (b) and over i (c); fields by ascending IA(E_i).
+    """IA(E_i^{->j}) of every pair (a), summed over j (b) and over i (c), with fields in the order of IA(E_i).
 
-    The sums and their correlations with IA(E_i) stand in ``derived``: ``sums`` and ``correlations``.
+    ``derived`` has the sums and their correlations with IA(E_i): ``sums`` and ``correlations``.
     """
 
     columns = ("source", "target", "ia", "ia_source", "ia_target")
     size = (style.PAGE, 4.2)
     takes_one = True
     panels: ClassVar[str] = "abc"
-    """Those that are drawn: all three, or one."""
+    """Panels to draw: all three, or one."""
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every pair's abundance."""
+        """Compute the abundance of every pair."""
         return sub_embedding_abundance(checkpoint, layer=checkpoint.settings.layer)
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Sum over either side, and correlate."""
+        """Sum over both sides, and correlate."""
         return summed(self.table)
 
     @property
     def here(self) -> str:
-        """How far the sub-embeddings follow either field."""
+        """How closely the sub-embeddings follow each of the two fields."""
         r = self.derived["correlations"].set_index("by")["pearson"]
         by_i, by_j = defined(r["source"]), defined(r["target"])
         return f"Pearson's r of their sums with IA(E_i) is {by_i}, with IA(E_j) {by_j}"
 
     def layout(self) -> PanelLayout:
-        """Return the panels; a heatmap alone is as large as its fields need it."""
+        """Return the panels. A single heatmap grows with the number of fields."""
         if self.panels == "abc":
             return PanelLayout(mosaic="aab\naac", size=self.size)
         if self.panels != "a":
@@ -95,13 +95,13 @@ def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = No
     Parameters
     ----------
     ax : Axes
-        Where to.
+        The axes.
     table : pandas.DataFrame
         The pairs of one checkpoint.
     order : sequence of str, optional
-        The fields from the top and from the left; by ascending IA(E_i) if not given.
+        Order of the fields from the top and from the left. The default is ascending IA(E_i).
     **options : Any
-        More for `seaborn.heatmap`.
+        Further arguments of `seaborn.heatmap`.
     """
     order = list(order or field_order(table))
     matrix = table.pivot_table(index="source", columns="target", values="ia", dropna=False).loc[order, order]
@@ -112,24 +112,23 @@ def draw_heatmap(ax: Axes, table: pd.DataFrame, order: Sequence[str] | None = No
 
 
 def field_order(table: pd.DataFrame) -> list[str]:
-    """Return the fields by ascending IA(E_i)."""
+    """Return the fields in the order of IA(E_i)."""
     return list(table.drop_duplicates("source").sort_values("ia_source", kind="stable")["source"])
 
 
 def summed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Sum the abundances of every checkpoint over either side, and correlate the sums with IA(E_i).
+    """Sum the abundances of every checkpoint over both sides, and correlate the sums with IA(E_i).
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Pairs of any number of checkpoints, told apart by ``label``.
+        Pairs of any number of checkpoints, distinguished by ``label``.
 
     Returns
     -------
     dict of str to pandas.DataFrame
         ``sums``: ``label``, ``by``, ``field``, ``ia``, ``sum``, ``sum_off_diagonal``; ``correlations``: ``label``,
-        ``by``, and the coefficients of Pearson and Spearman with their permutation p-values, with i = j and
-        without.
+        ``by``, and Pearson's and Spearman's coefficients with their permutation p-values, with and without i = j.
     """
     sums, correlations = [], []
     for label, pairs in table.groupby("label", sort=False):

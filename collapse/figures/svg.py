@@ -1,4 +1,4 @@
-"""A figure as a vector picture within a page, which follows the reader's light or dark colours."""
+"""Figures as vector images in a page, which follow the reader's light or dark mode."""
 
 import base64
 import re
@@ -33,18 +33,18 @@ def picture(display: Display) -> str:
     Returns
     -------
     str
-        A ``data:`` address of an SVG picture with its letters as outlines: the same on every machine, and in a
-        file of its own, so that nothing in the page has the same name.
+        A ``data:`` URL of an SVG image whose text is converted to outlines, so that it looks the same on every
+        machine. It is a separate document, so its ids cannot clash with those of the page.
     """
     figure = display.plot().figure_
     assert figure is not None
     content = BytesIO()
     with mpl.style.context(style.RC):
-        # No clock time inside: the same numbers give the same picture.
+        # Leave out the date, so that equal numbers give equal images.
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     text = content.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"#[0-9a-f]{6}", lambda found: _INK.get(found[0], found[0]), text)
-    # Outlines without a colour of their own are black.
+    # Outlines without a colour would be black.
     text = re.sub(r"(<svg[^>]*)>", rf'\1 fill="var(--ink)">{_COLOURS}', text, count=1)
     return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"

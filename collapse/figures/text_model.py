@@ -1,4 +1,4 @@
-"""Figure 11: normalised singular values of a text model's token table against a recommender's tables."""
+"""Figure 11: normalised singular values of a text model's token table and of a recommender's tables."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from collapse.figures.spectrum import below_noise, mean_height
 
 
 class TextModelDisplay(CheckpointDisplay):
-    """sigma_k / sigma_1 against k / K, a thin line per field; the mean of those with K values dashed."""
+    """sigma_k / sigma_1 by k / K, one thin line per field; the mean of the fields with K values is dashed."""
 
     columns = ("label", "field", "k", "place", "sigma_normalised", "above_noise")
     size = (style.COLUMN, 2.8)
@@ -22,7 +22,7 @@ class TextModelDisplay(CheckpointDisplay):
 
     @classmethod
     def compute(cls, checkpoint: FactoredTables) -> pd.DataFrame:
-        """Compute every table's spectrum."""
+        """Compute the spectrum of every table."""
         columns = {table.field: table.columns for table in checkpoint}
         frame = normalised_spectra(checkpoint)
         return frame.assign(place=frame["k"] / frame["field"].map(columns))
@@ -34,11 +34,11 @@ class TextModelDisplay(CheckpointDisplay):
 
     @property
     def provenance(self) -> str:
-        """The same, with the values that are not drawn."""
+        """The provenance, with the number of values that are not drawn."""
         return f"{super().provenance}{below_noise(self.table)}"
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Average over the fields of K singular values, between them by interpolation."""
+        """Average over the fields with K singular values; interpolate between values."""
         places = np.linspace(0, 1, 101)
         means = []
         for label, of_label in self.table.groupby("label", sort=False):

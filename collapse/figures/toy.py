@@ -1,4 +1,4 @@
-"""Figure 4: IA(E_1) along the toy experiment, with a low-rank and with a full-rank partner."""
+"""Figure 4: IA(E_1) during the toy experiment, with a low-rank and a full-rank partner."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from collapse.figures.checkpoint_display import CheckpointDisplay, Keep, compute
 
 
 class ToyDisplay(CheckpointDisplay):
-    """IA(E_1) against the iteration, a case a colour: the mean over the seeds and their range."""
+    """IA(E_1) by iteration, one colour per case: the mean over the seeds and their range."""
 
     columns = ("case", "cardinality_3", "seed", "iteration", "ia", "ia_random")
     size = (style.COLUMN, 2.6)
@@ -35,19 +35,19 @@ class ToyDisplay(CheckpointDisplay):
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, settings: ToySettings) -> "ToyDisplay":
-        """Take the experiment's measurements.
+        """Take the measurements of an experiment.
 
         Parameters
         ----------
         table : pandas.DataFrame
-            What `toy_experiment` returned.
+            Result of `toy_experiment`.
         settings : ToySettings
-            Its settings, for the caption.
+            Settings of the experiment, for the caption.
 
         Returns
         -------
         ToyDisplay
-            Ready to be drawn.
+            The figure, ready to be drawn.
         """
         return cls(table.assign(**{f"setting_{key}": value for key, value in vars(settings).items()}))
 
@@ -57,7 +57,7 @@ class ToyDisplay(CheckpointDisplay):
         return toy_experiment()
 
     def derive(self) -> dict[str, pd.DataFrame]:
-        """Return mean, least and greatest IA over the seeds."""
+        """Return mean, minimum and maximum of IA over the seeds."""
         grouped = self.table.groupby(["case", "cardinality_3", "iteration"], sort=False)["ia"]
         return {"seeds": grouped.agg(["mean", "min", "max"]).reset_index()}
 
@@ -67,18 +67,19 @@ class ToyDisplay(CheckpointDisplay):
         last = self.derived["seeds"].groupby("cardinality_3", sort=False)["mean"].last()
         ends = " and ".join(f"{mean:.2f} with D_3 = {D_3}" for D_3, mean in last.items())
         random = self.table["ia_random"].iloc[0]
-        return f"IA(E_1) ends at {ends}; a random table has {random:.2f}"
+        return f"IA(E_1) ends at {ends}; random tables have {random:.2f}"
 
     @property
     def provenance(self) -> str:
-        """What lines and bands are, and the settings."""
+        """Meaning of lines and bands, and the settings."""
         settings = self.table.filter(regex="^setting_").iloc[0]
-        return "a line is the mean over the seeds, a band reaches from the least to the greatest\n" + ", ".join(
-            f"{str(name).removeprefix('setting_')} {value:g}" for name, value in settings.items()
+        return (
+            "lines are means over the seeds, and bands reach from the smallest to the largest value\n"
+            + ", ".join(f"{str(name).removeprefix('setting_')} {value:g}" for name, value in settings.items())
         )
 
     def draw(self, axes: Sequence[Axes]) -> None:
-        """Draw a line and a band a case, and the level of a random table."""
+        """Draw a line and a band per case, and the level of random tables."""
         (ax,) = axes
         cases = list(self.derived["seeds"].groupby(["case", "cardinality_3"], sort=False))
         handles = []

@@ -1,1 +1,1 @@
-"""Files that are opened with one clear sentence where they cannot be, and written whole or not at all."""
+"""Reading regular files with clear errors, and writing files that are never left half-written."""

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ from collapse.errors import CollapseError
 from collapse.files.opening import check_is_regular, explain_os_errors
 
 PARTIAL_SUFFIX = ".partial"
-# Linux's, from fcntl.h and linux/fs.h.
+# Linux constants from fcntl.h and linux/fs.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -25,27 +25,27 @@ def _followed(path: Path) -> Path:
 
 
 def check_can_be_written(path: Path) -> Path:
-    """Refuse to replace what is not a regular file, such as a device or a pipe.
+    """Refuse to replace anything but a regular file, for example a device or a pipe.
 
     Parameters
     ----------
     path : Path
-        A file to write; it need not exist.
+        The file to write. It need not exist.
 
     Returns
     -------
     Path
-        The file that is replaced: the one that a link points to.
+        The file that will be replaced. A link is resolved to its target.
 
     Raises
     ------
     CollapseError
-        If there is something else in its place, or its folder does not exist.
+        If something else is at the path, or its folder does not exist.
     """
     with explain_os_errors("write", path):
         target = _followed(path)
         try:
-            # The path, not the target: /dev/stdout is a link to what has no name.
+            # Check the path, not its target: /dev/stdout links to an object without a name.
             mode = path.stat().st_mode
         except FileNotFoundError:
             target.parent.stat()
@@ -56,12 +56,12 @@ def check_can_be_written(path: Path) -> Path:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file next to `path` that takes its name when the block ends well.
+    """Open a temporary file that replaces `path` when the block succeeds.
 
     Parameters
     ----------
     path : Path
-        The file to write; its folder must exist. What it held stays until the new content is on disk. A link is
+        The file to write. Its folder must exist. The old content stays until the new content is on disk. A link is
         followed; anything but a regular file is refused.
 
     Yields
@@ -72,7 +72,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     CollapseError
-        If the operating system refuses (no space, no permission); `path` is then as it was.
+        If the operating system refuses, for lack of space or permission; `path` is then unchanged.
     """
     path = check_can_be_written(path)
     with explain_os_errors("write", path):
@@ -93,14 +93,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Make a temporary folder next to `path` that takes its name when the block ends well.
+    """Make a temporary folder that becomes `path` when the block succeeds.
 
     Parameters
     ----------
     path : Path
-        The folder to make; its parents are made as needed. A link to a folder is followed.
+        The folder to make. Missing parents are created. A link to a folder is followed.
     overwrite : bool
-        Whether an existing folder is replaced.
+        Whether to replace an existing folder.
 
     Yields
     ------
@@ -110,12 +110,12 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises
     ------
     CollapseError
-        If `path` exists and is not to be replaced, another process is making it, or the operating system refuses.
+        If `path` exists and may not be replaced, another process is writing it, or the operating system refuses.
 
     Notes
     -----
-    What a process that was killed left behind is removed. A folder that is replaced is exchanged with the new one
-    in one step where the system has that, so that there is no moment without either.
+    The remains of killed processes are removed. Where the system supports it, the old folder is exchanged with the
+    new one in a single step, so that one of them exists at every moment.
     """
     with explain_os_errors("write", path):
         _refuse_existing(path, overwrite=overwrite)
@@ -134,14 +134,15 @@ def atomic_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         with _new_folder(path, overwrite=overwrite) as temporary:
             yield temporary
     finally:
-        # Removed while it is held: who waits for it sees that it has no name any more, and makes a new one.
+        # The lock file is removed while the lock is held. A waiting process sees that the file has no name, and
+        # makes a new one.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
-        raise CollapseError(f"{path} exists already: choose another folder, or add --overwrite to replace it")
+        raise CollapseError(f"{path} already exists: choose another folder, or replace it with --overwrite")
 
 
 @contextmanager
@@ -167,7 +168,7 @@ def _new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _clear_abandoned(path: Path) -> None:
-    """Remove temporary folders of `path`, which whoever holds the lock can do; ``mkdtemp`` makes their names."""
+    """Remove abandoned temporary folders of `path`, named by ``mkdtemp``. The caller holds the lock."""
     of_path = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(PARTIAL_SUFFIX)}")
     for each in path.parent.iterdir():
         if of_path.fullmatch(each.name) and each.is_dir():
@@ -175,7 +176,7 @@ def _clear_abandoned(path: Path) -> None:
 
 
 def _exchange(path: Path, temporary: Path) -> None:
-    """Put the new folder in the place of the old one, and remove that."""
+    """Replace the old folder with the new one, then delete the old one."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is not None:
         here = ctypes.c_int(_AT_FDCWD)

@@ -1,4 +1,4 @@
-"""Tables as CSV whose cells no spreadsheet takes as formulas."""
+"""CSV whose cells a spreadsheet never takes for formulas."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table without its index as CSV, whole or not at all.
+    """Write a table as CSV without its index. A failure leaves the old file unchanged.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def csv_text(table: "pd.DataFrame") -> str:
-    """Return a table without its index as CSV, no cell of which a spreadsheet would take as a formula.
+    """Format a table as CSV without its index.
 
     Parameters
     ----------
@@ -42,11 +42,12 @@ def csv_text(table: "pd.DataFrame") -> str:
     Returns
     -------
     str
-        The text; a text cell that begins with =, +, -, @, a tab or a carriage return has ' before it.
+        The text. A text cell that begins with =, +, -, @, a tab or a carriage return gets an apostrophe in front,
+        so that a spreadsheet does not take it for a formula.
     """
     texts = table.select_dtypes(exclude="number").columns
     safe = table.assign(**{name: table[name].map(_no_formula) for name in texts})
-    # Writers whose lines end in a line feed do not quote a carriage return, which ends a line for readers.
+    # Writers that end lines with a line feed do not quote carriage returns, but readers end a line there.
     returns = any(safe[name].map(lambda cell: isinstance(cell, str) and "\r" in cell).any() for name in texts)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     text: str = safe.to_csv(index=False, lineterminator="\n", quoting=quoting)
@@ -54,7 +55,7 @@ def csv_text(table: "pd.DataFrame") -> str:
 
 
 def plain_cells(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Undo what `csv_text` put before cells."""
+    """Remove the apostrophes that `csv_text` put in front of cells."""
     texts = table.select_dtypes(exclude="number").columns
     return table.assign(**{name: table[name].map(_as_it_was) for name in texts})
 

@@ -1,4 +1,4 @@
-"""JSON files that are written whole, and read within bounds whatever they hold."""
+"""JSON files that are written completely, and read within limits."""
 
 import json
 import re
@@ -11,19 +11,19 @@ from collapse.files.atomic import atomic_write
 from collapse.files.opening import open_file
 
 MOST_BYTES = 1 << 28
-"""Of a file: a report on 100,000 fields has a tenth of that."""
+"""Largest JSON file that is read. A report on 100,000 fields has a tenth of that."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, whole or not at all.
+    """Write `content` as indented JSON. A failure leaves the old file unchanged.
 
     Parameters
     ----------
     path : Path
         The file to write.
     content : Any
-        What `json.dumps` takes; NaN and infinity are refused.
+        Anything that `json.dumps` accepts, except NaN and infinity.
 
     Raises
     ------
@@ -51,13 +51,13 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     CollapseError
-        If the file cannot be read, is not JSON, is larger than 256 MB or nested deeply, names a key twice in one
-        object, or holds a number or text that has no form in memory (thousands of digits, a lone surrogate).
+        If the file cannot be read, is not JSON, is larger than 256 MB, is nested too deeply, repeats a key in an
+        object, or holds a number of thousands of digits or a lone surrogate.
     """
     with open_file(path) as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise CollapseError(f"{path} is larger than {MOST_BYTES >> 20} MB: it is not a JSON file of ours")
+        raise CollapseError(f"{path} is larger than {MOST_BYTES >> 20} MB, which no JSON file of this program is")
     return parse_json(content, path)
 
 
@@ -67,9 +67,9 @@ def parse_json(content: bytes, path: Path) -> Any:
     Parameters
     ----------
     content : bytes
-        The text.
+        The JSON text.
     path : Path
-        Where it is from, for errors.
+        The file it is from, for error messages.
     """
     try:
         text = content.decode("utf-8")
@@ -77,11 +77,11 @@ def parse_json(content: bytes, path: Path) -> Any:
         if _SURROGATE.search(text):
             json.dumps(plain, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
-        raise CollapseError(f"{path} is not a JSON file of ours: it is nested too deeply") from error
+        raise CollapseError(f"{path} cannot be read as JSON: it is nested too deeply") from error
     except UnicodeEncodeError as error:
-        raise CollapseError(f"{path} is not a JSON file of ours: a text in it has a lone surrogate") from error
+        raise CollapseError(f"{path} cannot be read as JSON: a string contains a lone surrogate") from error
     except ValueError as error:
-        # Not only of JSON: Python refuses to make a number of more than 4,300 digits.
+        # ValueError also covers numbers of more than 4,300 digits, which Python refuses to convert.
         raise CollapseError(f"{path} is not a JSON file: {first_line(error)}") from error
     return plain
 
@@ -91,5 +91,5 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"it names the key {shortened(twice)} twice in one object")
+        raise ValueError(f"the key {shortened(twice)} occurs twice in one object")
     return found

@@ -1,4 +1,4 @@
-"""Regular files opened for reading, and an operating system's refusals as sentences."""
+"""Opening regular files, and clear messages for errors of the operating system."""
 
 import errno
 import os
@@ -13,19 +13,19 @@ from collapse.errors import CollapseError
 
 @contextmanager
 def explain_os_errors(action: str, path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal into a sentence that names the file.
+    """Turn an `OSError` into a message that names the file.
 
     Parameters
     ----------
     action : str
-        What was being done, as it reads after "cannot": ``"write"``, ``"read"``.
+        What was attempted, to follow "cannot": ``"write"``, ``"read"``.
     path : Path
-        The file or folder it was done to.
+        The file or folder.
 
     Raises
     ------
     CollapseError
-        In place of any `OSError` raised inside the block.
+        Instead of any `OSError` raised in the block.
     """
     try:
         yield
@@ -43,17 +43,17 @@ def explain_os_errors(action: str, path: Path) -> Iterator[None]:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse a folder, a pipe or a device, which would be read without end.
+    """Refuse folders, pipes and devices, from which a read may never end.
 
     Parameters
     ----------
     path : Path
-        What is to be opened.
+        The path to open.
 
     Raises
     ------
     CollapseError
-        If it is missing or not a regular file.
+        If the file is missing or not a regular file.
     """
     with explain_os_errors("read", path):
         check_is_regular("read", path, path.stat().st_mode)
@@ -61,12 +61,12 @@ def check_is_file(path: Path) -> None:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BufferedReader]:
-    """Open a regular file for reading, which no pipe in its place can delay.
+    """Open a regular file for reading. A pipe in its place cannot block.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file to open.
 
     Yields
     ------
@@ -76,7 +76,7 @@ def open_file(path: Path) -> Iterator[BufferedReader]:
     Raises
     ------
     CollapseError
-        If it is missing, not a regular file, or cannot be read.
+        If the file is missing, is not a regular file, or cannot be read.
     """
     with explain_os_errors("read", path):
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -86,7 +86,7 @@ def open_file(path: Path) -> Iterator[BufferedReader]:
 
 
 def check_is_regular(action: str, path: Path, mode: int) -> None:
-    """Refuse what the mode of a path says is no regular file."""
+    """Refuse a path whose mode is not that of a regular file."""
     if stat.S_ISREG(mode):
         return
     kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}

@@ -1,1 +1,1 @@
-"""From a file to tables: checkpoints of ours, other libraries' files, and what both are read into."""
+"""Reading checkpoints, ours and other libraries', into embedding tables and field maps."""

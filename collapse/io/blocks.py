@@ -1,4 +1,4 @@
-"""Tables whose rows are read where they are looked at: sets side by side, shards, products, mapped files."""
+"""Tables whose rows are read on demand: concatenated sets, shards, products and mapped files."""
 
 import mmap
 from collections.abc import Callable, Sequence
@@ -12,34 +12,34 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A part of a table."""
+    """One part of a table."""
 
     row: int
-    """Its first row in the table."""
+    """First row of the part."""
     column: int
-    """Its first column."""
+    """First column of the part."""
     shape: tuple[int, int]
-    """Its rows and columns."""
+    """Shape of the part."""
     read: Callable[[], Any]
-    """Returns its numbers: an array or a tensor, mapped from a file mostly."""
+    """Returns the numbers, an array or a tensor that is usually mapped from a file."""
     release: Callable[[], None] = lambda: None
-    """Gives back the memory of what was read."""
+    """Frees the memory of what was read."""
 
 
 class BlockTable:
-    """A table that is put together where it is looked at, and never as a whole.
+    """A table that is put together on demand, and never as a whole.
 
     Parameters
     ----------
     blocks : sequence of Block
-        Its parts, which cover it.
+        The parts, which must cover the table.
     dtype : numpy.dtype or torch.dtype
-        The type of its numbers.
+        Type of the numbers.
 
     Raises
     ------
     ValueError
-        If the parts overlap, or leave something out.
+        If the parts overlap or leave gaps.
     """
 
     def __init__(self, blocks: Sequence[Block], dtype: Any) -> None:
@@ -48,7 +48,7 @@ class BlockTable:
         columns = max((block.column + block.shape[1] for block in self._blocks), default=0)
         self.shape, self.dtype = (rows, columns), dtype
         if sum(block.shape[0] * block.shape[1] for block in self._blocks) != rows * columns:
-            raise ValueError(f"its parts do not make up a table of {rows} x {columns}")
+            raise ValueError(f"its parts do not cover a table of {rows} x {columns}")
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
@@ -65,7 +65,7 @@ class BlockTable:
         return whole if dtype is None else whole.astype(dtype)
 
     def release(self) -> None:
-        """Give back the memory of its mapped parts."""
+        """Free the memory of the mapped parts."""
         for block in self._blocks:
             block.release()
 
@@ -82,7 +82,7 @@ class BlockTable:
 
 
 def side_by_side(tables: Sequence[Any]) -> Any:
-    """Put tables of the same rows side by side; one alone stays as it is."""
+    """Concatenate tables with the same rows along their columns; a single table is returned unchanged."""
     if len(tables) == 1:
         return tables[0]
     columns = np.cumsum([0, *(int(table.shape[1]) for table in tables)])
@@ -106,7 +106,7 @@ def _itself(table: Any) -> Any:
 
 
 def as_array(tensor: Any) -> NDArray[Any]:
-    """Return a tensor as an array; bfloat16, with which NumPy does not compute, as float32."""
+    """Return a tensor as an array. bfloat16, which NumPy cannot compute with, becomes float32."""
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu()
         tensor = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
@@ -115,24 +115,24 @@ def as_array(tensor: Any) -> NDArray[Any]:
 
 
 class Product:
-    """A table that is the product of two factors, multiplied where it is looked at.
+    """A table that is the product of two factors and is multiplied on demand.
 
     Parameters
     ----------
     left : (D, k) array
-        The rows.
+        Left factor.
     right : (k, K) array
-        What maps them.
+        Right factor.
 
     Raises
     ------
     ValueError
-        If they are no such factors.
+        If the shapes do not fit.
     """
 
     def __init__(self, left: Any, right: Any) -> None:
         if len(left.shape) != 2 or len(right.shape) != 2 or left.shape[1] != right.shape[0]:
-            raise ValueError(f"factors of shape {tuple(left.shape)} and {tuple(right.shape)} make no table")
+            raise ValueError(f"factors of shape {tuple(left.shape)} and {tuple(right.shape)} cannot be multiplied")
         self._left, self._right = left, as_array(right)
         self.shape, self.dtype = (int(left.shape[0]), int(right.shape[1])), left.dtype
 
@@ -142,7 +142,7 @@ class Product:
         return product
 
     def release(self) -> None:
-        """Give back the memory of the mapped factors."""
+        """Free the memory of the mapped factors."""
         release(self._left)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -150,19 +150,19 @@ class Product:
 
 
 def is_mapped(table: Any) -> bool:
-    """Tell whether the rows of a table are read from a file where they are looked at."""
+    """Return whether the rows of a table are read from a file on demand."""
     return hasattr(table, "release") or _mapping(table) is not None
 
 
 def release(table: Any) -> None:
-    """Give back the memory of a table's rows; they are read from the file again where they are needed.
+    """Free the memory of a table's rows, which are read from the file again if needed.
 
-    Does nothing for a table in memory, or on a system that cannot (Windows).
+    This does nothing for a table in memory, or on a system without support (Windows).
 
     Parameters
     ----------
     table : (D, K) array
-        The table. What has a method ``release`` does it itself.
+        The table. If it has a method ``release``, the method is called.
     """
     if hasattr(table, "release"):
         table.release()
@@ -171,7 +171,7 @@ def release(table: Any) -> None:
 
 
 def _mapping(array: Any) -> mmap.mmap | None:
-    """Return the mapping of a file that an array is a view of."""
+    """Return the file mapping that an array is a view of."""
     while isinstance(array, np.ndarray | memoryview):
         array = array.base if isinstance(array, np.ndarray) else array.obj
     return array if isinstance(array, mmap.mmap) else None

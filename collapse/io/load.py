@@ -1,4 +1,4 @@
-"""Reading checkpoints into tables and field maps: `load` is the one door."""
+"""`load` reads a checkpoint of any kind into tables and field maps."""
 
 import os
 from pathlib import Path
@@ -21,27 +21,27 @@ from collapse.printable import path_text
 
 
 def load(source: Any, *, verify: bool = True, selection: Selection | None = None) -> TableSet:
-    """Read the embedding tables and field maps of a checkpoint, or take them from what is in memory.
+    """Read the embedding tables and field maps of a checkpoint or of objects in memory.
 
     Parameters
     ----------
     source : str, Path or object
-        The path of a checkpoint that ``collapse train`` wrote; of a torch file that another library wrote, or a
-        model that was pickled whole; of a file of arrays (.npy, .npz, .safetensors); or of a folder of Hugging
-        Face's or of ``torch.distributed.checkpoint``. No code in it is run.
+        Path of a checkpoint of ``collapse train``, of a torch file of another library (a state dict or a whole
+        pickled model), of a file of arrays (.npy, .npz, .safetensors), or of a folder of Hugging Face or
+        ``torch.distributed.checkpoint``. No code in it is run.
 
         Or a model (``nn.Module``), a state dict, arrays or embedding layers by name, one array or tensor, or an
-        ``nn.Embedding``; an array alone is the table of a field called ``table``.
+        ``nn.Embedding``. A single array becomes the table of a field called ``table``.
     verify : bool
-        Whether the bytes of its tensors are compared with the file's own checksums, which reads all of them.
+        Compare the bytes of the tables with the file's checksums, which reads all of them.
     selection : Selection, optional
-        What a foreign file or model does not say itself: its fields, which tensors are tables, and how often each
-        row was looked up.
+        What a foreign file or model does not say: its fields, which tensors are tables, and how often each row was
+        looked up.
 
     Returns
     -------
     TableSet
-        Its embedding tables and field maps.
+        The embedding tables and field maps.
 
     Raises
     ------
@@ -78,5 +78,5 @@ def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
         return read_factors(content, path)
     found = find_state(content, foreign)
     if found is None:
-        raise CollapseError(f"{path} is a torch file without a tensor in it")
+        raise CollapseError(f"{path} is a torch file that holds no tensor")
     return read_state(found, path, selection)

@@ -1,4 +1,4 @@
-"""The file of `collapse truncate`: every table as two factors, or as it was where these would not be smaller."""
+"""The file of `collapse truncate`: each table as two factors, or unchanged if these would not be smaller."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,34 +22,34 @@ from collapse.printable import path_text
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Truncated:
-    """One table, cut: E is replaced by left right, its best approximation of rank k (Eckart and Young)."""
+    """A truncated table: E is replaced by left right, its best approximation of rank k (Eckart and Young)."""
 
     field: str
-    """The field."""
+    """Name of the field."""
     set: int
-    """The set of a multi-embedding model, from 0."""
+    """Index of the set."""
     columns: int
-    """K."""
+    """Number of columns K."""
     k: int
-    """The directions that are kept: the fewest that hold the share of the energy."""
+    """Number k of directions that are kept: the fewest that hold the fraction of the energy."""
     energy: float
-    """The share of the energy sum sigma^2 that they hold; 1 of a table of zeros."""
+    """Fraction of the energy sum sigma^2 that they hold; 1 for a table of zeros."""
     left: NDArray[Any]
     """E V_k, shape (D, k), in the table's type."""
     right: NDArray[Any]
-    """V_k^T, shape (k, K), orthonormal rows, in the table's type."""
+    """V_k^T, shape (k, K), with orthonormal rows, in the table's type."""
 
     def __repr__(self) -> str:
         return f"<Truncated {self.field!r}, set {self.set}: {self.k} of {self.columns} directions>"
 
     @property
     def bytes_before(self) -> int:
-        """The size of the table."""
+        """Size of the table in bytes."""
         return int(len(self.left) * self.columns * self.left.itemsize)
 
     @property
     def bytes_after(self) -> int:
-        """The size of its factors, or of the table where that is no larger."""
+        """Size in bytes of the factors, or of the table if it is not larger."""
         return min(self.bytes_before, int(self.left.nbytes + self.right.nbytes))
 
     @property
@@ -59,7 +59,7 @@ class Truncated:
 
     @property
     def table(self) -> NDArray[Any]:
-        """The table of rank k that stands for the old one, shape (D, K)."""
+        """The approximation of rank k, shape (D, K)."""
         product: NDArray[Any] = self.left @ self.right
         return product
 
@@ -69,42 +69,41 @@ _VERSION = 1
 
 
 def check_can_write(path: Path) -> None:
-    """Refuse, before any work, a file that cannot be written here.
+    """Check that a file of factors can be written here, before any work is done.
 
     Raises
     ------
     CollapseError
-        If it is not a .safetensors file and torch is not installed.
+        If the file does not end in .safetensors and torch is not installed.
     """
     if path.suffix != ".safetensors":
-        require("torch", f"a file other than .safetensors ({path})")
+        require("torch", f"writing a file other than .safetensors ({path})")
 
 
 def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, energy: float) -> None:
-    """Write factors as a plain torch file or a .safetensors file, whole or not at all.
+    """Write factors to a plain torch file or a .safetensors file. A failure leaves the old file unchanged.
 
     Parameters
     ----------
     path : Path
-        The file; its ending ``.safetensors`` chooses that format, for which torch need not be installed.
+        The file to write. A name ending in ``.safetensors`` selects that format, which needs no torch.
     cut : iterable of Truncated
-        The tables.
+        The truncated tables.
     source : TableSet
-        What was cut.
+        The tables that were truncated.
     energy : float
-        The share of the energy that was asked for.
+        Fraction of the energy that was requested.
 
     Raises
     ------
     CollapseError
-        If it cannot be written.
+        If the file cannot be written.
 
-    Notes
-    -----
-    The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path, weights_only=True)``
-    reads: under ``tables`` an entry for each field and set with ``field``, ``set``, ``k``, ``energy``, and either
-    ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a .safetensors file the same
-    arrays are named ``FIELD.SET.left`` and so on, and its metadata has the rest, the entries as JSON.
+    Notes ----- The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path,
+    weights_only=True)`` reads. ``tables`` has one entry per field and set, with ``field``, ``set``, ``k``,
+    ``energy``, and either ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a
+    .safetensors file the arrays are named ``FIELD.SET.left`` and so on, and the metadata holds the entries as
+    JSON.
     """
     tables = list(cut)
     entries = [{"field": each.field, "set": each.set, "k": each.k, "energy": each.energy} for each in tables]
@@ -142,24 +141,24 @@ def _arrays(cut: Truncated) -> dict[str, Any]:
 
 
 def is_factors(content: Any) -> bool:
-    """Tell whether what a torch file holds, or the metadata of a .safetensors file, is of such factors."""
+    """Return whether the content or metadata of a file describes such factors."""
     return isinstance(content, Mapping) and content.get("format") == FORMAT
 
 
 def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
-    """Return what a torch file of factors would hold, from a .safetensors file of them.
+    """Convert the arrays of a .safetensors file of factors to the content of the torch file.
 
     Parameters
     ----------
     state : State
-        What `read_arrays` read.
+        The result of `read_arrays`.
     path : Path
         The file.
 
     Returns
     -------
     mapping
-        What `read_factors` takes.
+        Content for `read_factors`.
 
     Raises
     ------
@@ -182,7 +181,7 @@ def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
 
 
 class _Entry(msgspec.Struct):
-    """A table's entry in the metadata of a .safetensors file."""
+    """Entry of a table in the metadata of a .safetensors file."""
 
     field: str
     set: int
@@ -190,19 +189,19 @@ class _Entry(msgspec.Struct):
 
 
 def read_factors(content: Any, path: Path) -> TableSet:
-    """Read factors as the tables that they make.
+    """Read factors as tables.
 
     Parameters
     ----------
     content : Any
-        What the file holds.
+        Content of the file.
     path : Path
         The file.
 
     Returns
     -------
     TableSet
-        The tables, multiplied where they are looked at.
+        The tables, which are multiplied on demand.
 
     Raises
     ------
@@ -211,7 +210,9 @@ def read_factors(content: Any, path: Path) -> TableSet:
     """
     try:
         if content["format_version"] != _VERSION:
-            raise ValueError(f"it has version {content['format_version']!r}, and this reads {_VERSION}")
+            raise ValueError(
+                f"it has version {content['format_version']!r}, but this program reads version {_VERSION}"
+            )
         fields: dict[str, list[Any]] = {}
         for entry in content["tables"]:
             table = entry["table"] if "table" in entry else Product(entry["left"], entry["right"])
@@ -221,7 +222,7 @@ def read_factors(content: Any, path: Path) -> TableSet:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
     if not tables:
-        raise CollapseError(f"{path} is damaged: it holds no table")
+        raise CollapseError(f"{path} is damaged: it contains no table")
     return TableSet(name=name, source=path_text(path), tables=tables, description={"read as": "factors"})
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint of any origin is read into: a table a field, and field maps.
+"""The form that every checkpoint is read into: one table per field, and field maps.
 
 Shapes: N fields, M sets, C_m columns of a field's table in set m, D rows of a table (cardinality).
 """
@@ -16,30 +16,33 @@ from collapse.io.field_maps import FieldMaps
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class EmbeddingTable:
-    """One field's embedding table: the sets E_i^(1) .. E_i^(M) of Section 5.1, side by side."""
+    """Embedding table of one field: the concatenated sets E_i^(1) .. E_i^(M) of Section 5.1."""
 
     field: str
-    """The field's name."""
+    """Name of the field."""
     E: Any
-    """The sets concatenated along the columns, as in Figure 8b: shape (D, sum_m C_m), floating; an array, or what
-    has a shape and gives rows and columns by slices, such as a tensor on a device."""
+    """The sets, concatenated along the columns as in Figure 8b: shape (D, sum_m C_m), floating. An array, or an
+    object with a shape that can be sliced by rows and columns, such as a tensor on a device."""
     sizes: tuple[int, ...]
-    """The columns C_m of every set: its embedding size K; of FFM (N - 1) K, as Appendix H counts."""
+    """Number of columns C_m of every set: its embedding size K, or (N - 1) K for FFM, as Appendix H counts."""
     row_counts: NDArray[np.int64] | None = None
-    """How often each row was looked up in training, shape (D,); None if the checkpoint does not tell."""
+    """How often training looked up each row, shape (D,); None if unknown."""
 
     keys: tuple[str, ...] = ()
-    """The tensors of a foreign file that it was taken from."""
+    """Tensors of a foreign file that the table is from."""
 
     def __post_init__(self) -> None:
         if len(self.E.shape) != 2 or self.E.shape[0] < 1 or self.E.shape[1] < 1:
-            raise ValueError(f"the table of field {self.field!r} has shape {tuple(self.E.shape)}, not (D, K)")
+            raise ValueError(
+                f"the table of field {self.field!r} must have shape (D, K), got {tuple(self.E.shape)}"
+            )
         if not self.sizes or min(self.sizes) < 1 or sum(self.sizes) != self.E.shape[1]:
             raise ValueError(
-                f"the {self.E.shape[1]} columns of field {self.field!r} are not sets of {self.sizes} columns"
+                f"the {self.E.shape[1]} columns of field {self.field!r} do not split into sets of {self.sizes} "
+                "columns"
             )
         if self.row_counts is not None and self.row_counts.shape != (self.cardinality,):
-            raise ValueError(f"field {self.field!r} has {self.cardinality} rows and other row counts")
+            raise ValueError(f"field {self.field!r} has {self.cardinality} rows but other row counts")
 
     def __repr__(self) -> str:
         sets = f", {self.sets} sets" if self.sets > 1 else ""
@@ -47,48 +50,48 @@ class EmbeddingTable:
 
     @property
     def cardinality(self) -> int:
-        """The number of rows, D."""
+        """Number of rows D."""
         return int(self.E.shape[0])
 
     @property
     def sets(self) -> int:
-        """The number of sets, M."""
+        """Number of sets M."""
         return len(self.sizes)
 
     def set(self, m: int) -> Any:
-        """Return set m, from 0, as a view of shape (D, C_m)."""
+        """Return the set with index m, as a view of shape (D, C_m)."""
         return self.columns_of_set(self.E, m)
 
     def columns_of_set(self, X: Any, m: int) -> Any:
-        """Return the columns of set m of anything that has the table's columns, such as a factor of it."""
+        """Return the columns of set m of any matrix with the table's columns, such as a factor of it."""
         start = sum(self.sizes[:m])
         return X[:, start : start + self.sizes[m]]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TableSet:
-    """Everything that the analysis takes from one checkpoint."""
+    """Everything that an analysis needs from one checkpoint."""
 
     name: str
-    """The model with its size and whatever differs from its defaults."""
+    """The model with its size and the settings that differ from their defaults."""
     source: str
     """Where it was read from."""
     tables: tuple[EmbeddingTable, ...]
-    """One table a field, in the model's order."""
+    """One table per field, in the model's order."""
     field_maps: tuple[FieldMaps, ...] = ()
-    """The maps of every layer and set; empty if the model has none."""
+    """Field maps of every layer and set; empty if the model has none."""
     description: Mapping[str, str] = field(default_factory=dict)
-    """What to tell beside a number: data set, epoch, seeds."""
+    """Provenance of the numbers: data set, epoch, seeds."""
     skipped: tuple[str, ...] = ()
-    """What of a foreign file was not taken for a table, each with the reason."""
+    """Tensors of a foreign file that are not tables, each with the reason."""
     unread: Mapping[str, str] = field(default_factory=dict)
-    """Tables of a foreign file that could not be read, by tensor, with the reason."""
+    """Tables of a foreign file that could not be read, by tensor name, with the reason."""
     notes: tuple[str, ...] = ()
-    """What had to be assumed of a foreign file, and what it does not tell."""
+    """Assumptions about a foreign file, and what it does not say."""
     validation_auc: float | None = None
-    """The AUC of its model on validation rows; None if it does not say."""
+    """AUC of the model on validation rows; None if unknown."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What two checkpoints of one model may differ in, by name: everything that its run was configured with."""
+    """Settings in which two checkpoints of one model may differ: the configuration of the run by name."""
 
     def __repr__(self) -> str:
         rows = sum(table.cardinality for table in self.tables)
@@ -110,21 +113,21 @@ class TableSet:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The field names, in the model's order."""
+        """Names of the fields, in the model's order."""
         return tuple(table.field for table in self.tables)
 
     @property
     def sets(self) -> int:
-        """The number of sets, M: the most that a field has."""
+        """Number of sets M: the largest number that any field has."""
         return max(table.sets for table in self.tables)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The different numbers of columns that a set of a field has, ascending: (K,) where all are alike."""
+        """The distinct numbers of columns of a set, ascending: (K,) if all are equal."""
         return tuple(sorted({size for table in self.tables for size in table.sizes}))
 
     def layer(self, layer: int) -> tuple[FieldMaps, ...]:
-        """Return the field maps of one layer, a set each, in the order of the sets."""
+        """Return the field maps of one layer, one per set."""
         return tuple(sorted((maps for maps in self.field_maps if maps.layer == layer), key=lambda maps: maps.set))
 
 

@@ -1,1 +1,1 @@
-"""Spectral measures: arrays in, arrays out."""
+"""Spectral measures of arrays. They need NumPy and SciPy only."""

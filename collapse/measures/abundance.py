@@ -16,18 +16,17 @@ def information_abundance(E: Any, *, weights: NDArray[Any] | None = None) -> flo
     E : (D, K) array
         The table, as `singular_values` takes it.
     weights : (D,) array, optional
-        Weights of the rows, from 0.
+        Non-negative weights of the rows.
 
     Returns
     -------
     float
-        From 1, for a table of rank one, to min(D, K), where all singular values are equal; 0 for a table of zeros,
-        as its rank is.
+        From 1 (rank one) to min(D, K) (all singular values equal); 0 for a table of zeros.
 
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, or a row holds NaN or infinity.
+        If `E` is not a matrix of numbers, or a row holds NaN or infinity.
 
     References
     ----------
@@ -56,14 +55,14 @@ def abundance_of_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     Returns
     -------
     (...) array
-        From 1 to R, 0 where all are zero.
+        From 1 to R; 0 where all singular values are zero.
     """
-    # Normalised before they are added, so that the sum of the largest doubles does not overflow.
+    # Normalise before adding, so that a sum of the largest doubles does not overflow.
     return np.asarray(normalised_spectrum(sigma).sum(axis=-1))
 
 
 def adjusted_abundance(ia: float, ia_random: float) -> float:
-    """Information abundance between that of rank one and that of a random matrix of the same shape.
+    """Information abundance on a scale from 0 (rank one) to 1 (random matrix of the same shape).
 
     Parameters
     ----------
@@ -75,15 +74,15 @@ def adjusted_abundance(ia: float, ia_random: float) -> float:
     Returns
     -------
     float
-        (IA(E) - 1) / (E[IA(random)] - 1): 0 at rank one and 1 for a random matrix, whatever the shape; "adjusted"
-        as in the adjusted Rand index. Below 0 for a table of zeros, whose IA is 0; NaN where a random matrix has
-        rank one, too.
+        (IA(E) - 1) / (E[IA(random)] - 1), adjusted in the sense of the adjusted Rand index: 0 at rank one and 1
+        for a random matrix, for every shape. Negative for a table of zeros, whose IA is 0. NaN if random matrices
+        of this shape have rank one.
     """
     return (ia - 1) / (ia_random - 1) if ia_random > 1 + 1e-9 else float("nan")
 
 
 def normalised_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Singular values over the largest, sigma_k / sigma_1 (Figure 1b).
+    """Singular values relative to the largest, sigma_k / sigma_1 (Figure 1b).
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def normalised_spectrum(sigma: NDArray[np.floating]) -> NDArray[np.floating]:
     Returns
     -------
     (..., R) array
-        From 0 to 1, the first 1; all 0 where all are zero.
+        From 0 to 1, and 1 for the first; 0 where all singular values are zero.
     """
     largest = sigma[..., :1]
     normalised: NDArray[np.floating] = np.divide(sigma, largest, out=np.zeros_like(sigma), where=largest > 0)

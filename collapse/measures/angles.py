@@ -1,4 +1,4 @@
-"""Principal angles between embedding sets, and the diversity made of them (Section 5.3, Appendix F).
+"""Principal angles between embedding sets, and their diversity (Section 5.3, Appendix F).
 
 Shapes: D rows of a table (cardinality), C_m columns of set m, r_m its rank.
 """
@@ -18,13 +18,13 @@ Divisor = Literal["K", "rank"]
 
 
 class ColumnSpaces:
-    """The column spaces of several sets of one field.
+    """Column spaces of the sets of one field.
 
-    Two streaming passes a set and one for all together, without any (D, C) matrix: with E_m = U_m diag(sigma)
-    V_m^T and P_m = V_m / sigma, the sets [E_1 P_1 .. E_M P_M] = [U_1 .. U_M] have the Gram matrix of all U_m^T
-    U_n. What P_m leaves of rounding is taken out by the Cholesky factors of its diagonal blocks.
+    They take two streaming passes per set and one over all sets together, and no (D, C) matrix. With
+    E_m = U_m diag(sigma) V_m^T and P_m = V_m / sigma, the sets [E_1 P_1 .. E_M P_M] = [U_1 .. U_M] have the Gram
+    matrix of all U_m^T U_n. The Cholesky factors of its diagonal blocks remove what rounding leaves in P_m.
 
-    A direction belongs to a span if it stands above the rounding noise of the set's type: `numerical_rank`.
+    A direction belongs to a span if it lies above the rounding noise of the set's type (`numerical_rank`).
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class ColumnSpaces:
     Raises
     ------
     ValueError
-        If the sets have no common rows, are no tables of numbers, or hold NaN or infinity.
+        If the sets have different numbers of rows, are not tables of numbers, or hold NaN or infinity.
     """
 
     def __init__(self, sets: Sequence[Any]) -> None:
         shapes = [tuple(E.shape) for E in sets]
         if any(len(shape) != 2 for shape in shapes) or len({shape[0] for shape in shapes}) != 1:
-            raise ValueError(f"sets of one field have the same rows, and these have shapes {shapes}")
+            raise ValueError(f"the sets of a field must have the same number of rows, got shapes {shapes}")
         self.shapes = shapes
         spectra = [decompose(E) for E in sets]
         self.ranks = [
@@ -52,7 +52,7 @@ class ColumnSpaces:
             )
             for spectrum, shape, E in zip(spectra, shapes, sets, strict=True)
         ]
-        """The rank r_m of every set."""
+        """Rank r_m of each set."""
         self._sets, self._scales = sets, [spectrum.scale for spectrum in spectra]
         whiten = [
             spectrum.V[:, :rank] / spectrum.values[:rank]
@@ -80,7 +80,7 @@ class ColumnSpaces:
     def cosines(self, m: int, n: int) -> NDArray[np.float64]:
         """Return the cosines of the principal angles of two sets, descending, shape (min(D, C_m, C_n),).
 
-        A direction that a rank-deficient set lacks makes no angle and counts as 0.
+        A direction that is missing in a rank-deficient set forms no angle and counts as 0.
         """
         cosines = np.zeros(min(self.shapes[m][0], self.shapes[m][1], self.shapes[n][1]))
         found = np.linalg.svd(self.inner(m, n), compute_uv=False)
@@ -90,8 +90,9 @@ class ColumnSpaces:
     def angles(self, m: int, n: int) -> NDArray[np.float64]:
         """Return the principal angles of two sets in radians, ascending, shape (min(r_m, r_n),).
 
-        Those below 45 degrees by their sines, the singular values of U_n - U_m U_m^T U_n, in a pass of its own: a
-        cosine near 1 tells nothing of a small angle (Knyazev and Argentati, SIAM J. Sci. Comput. 23, 2002).
+        Angles below 45 degrees are computed from their sines, the singular values of U_n - U_m U_m^T U_n, in
+        another pass: a cosine near 1 carries no information on a small angle (Knyazev and Argentati, SIAM J. Sci.
+        Comput. 23, 2002).
         """
         if self.ranks[m] < self.ranks[n]:
             m, n = n, m
@@ -103,20 +104,20 @@ class ColumnSpaces:
             directions = Vt[:small].T
             maps = [-self._whiten[m] @ (C @ directions), self._whiten[n] @ directions]
             rest = _Sum([self._sets[m], self._sets[n]], [self._scales[m], self._scales[n]], maps)
-            # By the passes of a decomposition: one Gram matrix would blur small sines beside greater ones.
+            # Use the passes of a decomposition: a single Gram matrix would blur small sines next to larger ones.
             angles[:small] = np.arcsin(np.clip(decompose(rest).sigma[::-1], 0, 1))
         return np.asarray(angles)
 
 
 class _SideBySide:
-    """[E_1 P_1 .. E_M P_M] as a table, each set over a scale of its own."""
+    """The concatenation [E_1 P_1 .. E_M P_M] as a table, with a scale for each set."""
 
     def __init__(self, sets: Sequence[Any], scales: Sequence[float], maps: Sequence[NDArray[np.float64]]) -> None:
         self.sets, self.scales, self.maps = sets, scales, maps
         self.shape = (sets[0].shape[0], sum(P.shape[1] for P in maps))
 
     def parts(self, rows: slice) -> list[NDArray[np.float64]]:
-        """Return the rows of every E_m P_m."""
+        """Return the rows of all E_m P_m."""
         found = []
         for E, scale, P in zip(self.sets, self.scales, self.maps, strict=True):
             stream = RowStream(E[rows])
@@ -129,7 +130,7 @@ class _SideBySide:
 
 
 class _Sum(_SideBySide):
-    """E_1 P_1 + .. + E_M P_M as a table."""
+    """The sum E_1 P_1 + .. + E_M P_M as a table."""
 
     def __init__(self, sets: Sequence[Any], scales: Sequence[float], maps: Sequence[NDArray[np.float64]]) -> None:
         super().__init__(sets, scales, maps)
@@ -145,23 +146,23 @@ def principal_cosines(A: Any, B: Any) -> NDArray[np.float64]:
     Parameters
     ----------
     A, B : (D, K) and (D, L) arrays
-        Two sets of one field, floating, with the same rows, as `singular_values` takes tables.
+        Two sets of one field with the same rows, as `singular_values` takes tables.
 
     Returns
     -------
     (min(D, K, L),) float64 array
-        Descending, from 0 (orthogonal) to 1 (a common direction). A direction that a rank-deficient set lacks
-        makes no angle and counts as 0.
+        Descending, from 0 (orthogonal) to 1 (a common direction). A direction that is missing in a rank-deficient
+        set forms no angle and counts as 0.
 
     Raises
     ------
     ValueError
-        If the tables have no common rows, are no tables of real numbers, or hold NaN or infinity.
+        If the tables have different numbers of rows, are not tables of real numbers, or hold NaN or infinity.
 
     Notes
     -----
-    The cosines are the singular values of U_A^T U_B. A direction belongs to a span if it stands above what
-    rounding to the table's type leaves behind: `numerical_rank`.
+    The cosines are the singular values of U_A^T U_B. A direction belongs to a span if it lies above the rounding
+    noise of the table's type (`numerical_rank`).
     """
     return ColumnSpaces([as_table(A), as_table(B)]).cosines(0, 1)
 
@@ -172,18 +173,18 @@ def principal_angles(A: Any, B: Any) -> NDArray[np.float64]:
     Parameters
     ----------
     A, B : (D, K) and (D, L) arrays
-        Two sets of one field, floating, with the same rows, as `singular_values` takes tables.
+        Two sets of one field with the same rows, as `singular_values` takes tables.
 
     Returns
     -------
     (min(rank A, rank B),) float64 array
-        Ascending, from 0 (a common direction) to pi / 2 (orthogonal). Small ones are right to some eps / sigma_min
-        of the sets, as they are taken by the sine.
+        Ascending, from 0 (a common direction) to pi / 2 (orthogonal). Small angles are computed from their sines
+        and are accurate to about eps / sigma_min of the sets.
 
     Raises
     ------
     ValueError
-        If the tables have no common rows, are no tables of real numbers, or hold NaN or infinity.
+        If the tables have different numbers of rows, are not tables of real numbers, or hold NaN or infinity.
     """
     return ColumnSpaces([as_table(A), as_table(B)]).angles(0, 1)
 
@@ -194,21 +195,21 @@ def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
     Parameters
     ----------
     A, B : (D, K) arrays
-        Two sets of one field, floating, as `singular_values` takes tables.
+        Two sets of one field, as `singular_values` takes tables.
     divisor : {"K", "rank"}
-        ``K`` is the paper's. Where D < K it is never 0: every cosine is 1 and div = 1 - D / K. ``rank`` divides by
-        min(D, K), the angles that there can be.
+        ``"K"`` is the paper's definition. If D < K it is at least 1 - D / K, because every cosine is 1. ``"rank"``
+        divides by min(D, K), the largest possible number of angles.
 
     Returns
     -------
     float
-        From 0, for the same span of full rank, to 1, for orthogonal spans; symmetric. A set of rank r < K has
-        1 - r / K with itself: what it lacks makes no angle.
+        From 0 (the same span of full rank) to 1 (orthogonal spans); symmetric. A set of rank r < K has diversity
+        1 - r / K with itself, because its missing directions form no angles.
 
     Raises
     ------
     ValueError
-        If the sets differ in shape, are no tables of real numbers, hold NaN or infinity, or the divisor is
+        If the sets differ in shape, are not tables of real numbers, hold NaN or infinity, or the divisor is
         unknown.
 
     Examples
@@ -221,19 +222,19 @@ def diversity(A: Any, B: Any, *, divisor: Divisor = "K") -> float:
     """
     A, B = as_table(A), as_table(B)
     if tuple(A.shape) != tuple(B.shape):
-        raise ValueError(f"sets have one shape, and these have {tuple(A.shape)} and {tuple(B.shape)}")
+        raise ValueError(f"both sets must have the same shape, got {tuple(A.shape)} and {tuple(B.shape)}")
     return diversity_of_cosines(principal_cosines(A, B), int(A.shape[1]), divisor=divisor)
 
 
 def diversity_of_cosines(cosines: NDArray[np.float64], K: int, *, divisor: Divisor = "K") -> float:
-    """Diversity of two sets of K columns with given cosines of their principal angles.
+    """Diversity of two sets of K columns, given the cosines of their principal angles.
 
     Parameters
     ----------
     cosines : (min(D, K),) array
         The cosines.
     K : int
-        The columns of a set.
+        Number of columns of each set.
     divisor : {"K", "rank"}
         As in `diversity`.
 
@@ -248,5 +249,5 @@ def diversity_of_cosines(cosines: NDArray[np.float64], K: int, *, divisor: Divis
         If the divisor is unknown.
     """
     if divisor not in get_args(Divisor):
-        raise ValueError(f"the divisor is {divisor!r}; it is one of {', '.join(get_args(Divisor))}")
+        raise ValueError(f"divisor must be {' or '.join(map(repr, get_args(Divisor)))}, got {divisor!r}")
     return float(1 - cosines.sum() / (K if divisor == "K" else len(cosines)))

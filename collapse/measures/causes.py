@@ -1,6 +1,6 @@
-"""What a table's abundance is without one thing: its mean row, constant columns, first direction, or popularity.
+"""Abundance of a table without one possible cause: its mean row, constant columns, first direction, or popularity.
 
-All are changes of rank one, or a choice of columns, of the (K, K) Gram matrix, so no row is read again.
+Each is a change of rank one, or a choice of columns, of the (K, K) Gram matrix, so no row is read again.
 
 Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
 """
@@ -16,69 +16,69 @@ from collapse.measures.random_matrix import RandomMean
 from collapse.measures.spectra import Spectrum
 
 CONSTANT = 1e-10
-"""A column is constant if its variance is below this times its mean square: a deviation of 1e-5 of its mean, far
-above what sums in float64 round, and far below what any training leaves."""
+"""A column is constant if its variance is below this fraction of its mean square. This is a deviation of 1e-5 of
+the mean: far above the rounding of sums in float64, and far below what training leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Without:
-    """What is left of a table once one thing is taken away."""
+    """A table after one possible cause was removed."""
 
     adjusted: float = float("nan")
-    """The adjusted abundance of what is left; NaN where nothing is, or where there was nothing to take away."""
+    """Adjusted abundance of the rest; NaN if nothing was removed or nothing is left."""
     energy: float = float("nan")
-    """The fraction of the energy sum sigma^2 that is left, from 0 to 1."""
+    """Fraction of the energy sum sigma^2 that is left, from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """Cosines of the first left singular vector with directions over the rows, from 0 to 1, without their sign."""
+    """Absolute cosines of the first left singular vector with directions over the rows, from 0 to 1."""
 
     mean: float = float("nan")
-    """With the one in which all rows are alike."""
+    """With the vector of ones."""
     counts: float = float("nan")
-    """With the row counts; NaN where they are not known."""
+    """With the row counts; NaN if they are unknown."""
     log_counts: float = float("nan")
-    """With the logarithms of one more than the row counts."""
+    """With log(1 + row counts); NaN if they are unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """The adjusted abundance of a table without one thing each."""
+    """Adjusted abundance of a table without each possible cause."""
 
     mean: Without
-    """Centred: without the mean row, which all rows have in common."""
+    """Without the mean row, which all rows have in common."""
     constant: Without
-    """Without the columns that are constant."""
+    """Without the constant columns."""
     constant_columns: int
-    """How many those are."""
+    """Number of constant columns."""
     first: Without
     """Without the first direction."""
     popularity: Without
-    """Without the direction over the rows that follows the row counts, or their logarithm: the one that the first
-    left singular vector is nearer to."""
+    """Without the direction over the rows that follows the row counts or their logarithm, whichever is closer to
+    the first left singular vector."""
     alignment: Alignment
     """What the first direction follows."""
 
 
 def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Causes:
-    """Measure a table without one thing each.
+    """Measure a table without each possible cause.
 
     Parameters
     ----------
     spectrum : Spectrum
-        The table's singular values and right singular vectors.
+        Singular values and right singular vectors of the table.
     sums : LeftSums
-        Its products from the left.
+        Products of the table from the left.
     D : int
-        The rows that entered.
+        Number of rows that were measured.
     random : RandomMean
-        The mean abundance of random tables.
+        Mean abundance of random tables.
 
     Returns
     -------
     Causes
-        The numbers; of a table of zeros, NaN.
+        The measures; NaN for a table of zeros.
     """
     K = len(spectrum.V)
     G = gram_matrix(spectrum)
@@ -106,19 +106,19 @@ def causes(spectrum: Spectrum, sums: LeftSums, D: int, random: RandomMean) -> Ca
 
 
 def alignments(spectrum: Spectrum, sums: LeftSums) -> NDArray[np.float64]:
-    """Return how the left singular vectors lie to directions over the rows.
+    """Return the absolute cosines of the left singular vectors with directions over the rows.
 
     Parameters
     ----------
     spectrum : Spectrum
-        The table's singular values and right singular vectors.
+        Singular values and right singular vectors of the table.
     sums : LeftSums
-        Its products from the left.
+        Products of the table from the left.
 
     Returns
     -------
     (F, R) array
-        |u_k^T f| / |f| from 0 to 1, as u_k = E v_k / sigma_k; NaN of a direction without energy.
+        |u_k^T f| / |f| from 0 to 1, with u_k = E v_k / sigma_k; NaN for directions without energy.
     """
     lengths = np.sqrt(np.diagonal(sums.gram))[:, None] * spectrum.values
     with np.errstate(all="ignore"):
@@ -127,39 +127,39 @@ def alignments(spectrum: Spectrum, sums: LeftSums) -> NDArray[np.float64]:
 
 
 def gram_matrix(spectrum: Spectrum) -> NDArray[np.float64]:
-    """Return E^T E over the square of the scale, shape (K, K)."""
+    """Return E^T E divided by the square of the scale, shape (K, K)."""
     return np.asarray((spectrum.V * spectrum.values**2) @ spectrum.V.T)
 
 
 def without(G: NDArray[np.float64], energy: float, D: int, K: int, random: RandomMean) -> Without:
-    """Measure what a Gram matrix is of.
+    """Measure what is left of a table, given its Gram matrix.
 
     Parameters
     ----------
     G : (K, K) array
-        The Gram matrix of what is left of a table.
+        Gram matrix of the rest.
     energy : float
-        The energy of the whole table.
+        Energy of the whole table.
     D, K : int
-        The rows and columns that are left.
+        Number of rows and columns of the rest.
     random : RandomMean
-        The mean abundance of random tables.
+        Mean abundance of random tables.
 
     Returns
     -------
     Without
-        The numbers.
+        The measures.
     """
     if not np.isfinite(G).all():
         return Without()
     L = np.linalg.eigvalsh(G)[::-1] if len(G) else np.zeros(0)
-    # What is rounding is zero.
+    # Set rounding noise to zero.
     sigma = np.sqrt(np.where(len(L) * np.finfo(np.float64).eps * np.max(L, initial=0) < L, L, 0))
     return _of_spectrum(sigma, energy, D, K, random)
 
 
 def _projected(G: NDArray[np.float64], product: NDArray[np.float64], square: float) -> NDArray[np.float64]:
-    """Return the Gram matrix of (I - f f^T / f^T f) E: E without a direction over its rows."""
+    """Return the Gram matrix of (I - f f^T / f^T f) E, which is E without a direction over its rows."""
     return np.asarray(G - np.outer(product, product) / square) if square > 0 else G
 
 

@@ -1,4 +1,4 @@
-"""A table without its mean row, for what reads tables by slices.
+"""A table without its mean row, for readers that slice rows.
 
 Shapes: D rows of a table (cardinality), K columns.
 """
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Centred:
-    """E - 1 mu^T, read a slice of rows at a time."""
+    """E - 1 mu^T, computed one slice of rows at a time."""
 
     E: Any
-    """The table, (D, K)."""
+    """The table, shape (D, K)."""
     mean: NDArray[np.float64]
-    """The mean row mu, (K,)."""
+    """The mean row mu, shape (K,)."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Shape (D, K)."""
         return int(self.E.shape[0]), int(self.E.shape[1])
 
     @property
     def dtype(self) -> Any:
-        """The type that the numbers were stored in."""
+        """Type in which the numbers were stored."""
         return self.E.dtype
 
     def __getitem__(self, rows: Any) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""How many directions a spectrum has: the measures of other papers, beside information abundance.
+"""Other measures of how many directions a spectrum has.
 
 Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from collapse.measures.abundance import normalised_spectrum
 
 _HALVINGS = 50
-"""Of an interval that holds a median: to float64's precision."""
+"""Bisections of an interval, enough for float64 precision."""
 
 
 def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -26,12 +26,12 @@ def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     (...) array
-        From 1, for rank one, to R, where all singular values are equal; 0 where all are zero.
+        From 1 (rank one) to R (all singular values equal); 0 where all are zero.
 
     References
     ----------
-    Roy and Vetterli, The effective rank, EUSIPCO 2007. RankMe (Garrido et al., ICML 2023) is the same of a table
-    of representations, with 1e-7 added to each share.
+    Roy and Vetterli, The effective rank, EUSIPCO 2007. RankMe (Garrido et al., ICML 2023) is the same measure of a
+    table of representations, with 1e-7 added to each fraction.
     """
     relative = normalised_spectrum(sigma)
     fractions = relative / np.maximum(relative.sum(axis=-1, keepdims=True), 1)
@@ -40,7 +40,7 @@ def effective_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def stable_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Sum of the energies over the largest, sum sigma^2 / max sigma^2 = ||E||_F^2 / ||E||_2^2.
+    """Stable rank, sum sigma^2 / max sigma^2 = ||E||_F^2 / ||E||_2^2.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def stable_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     (...) array
-        From 1, for rank one, to R, where all singular values are equal; 0 where all are zero. Information
-        abundance is the same of the singular values themselves, and never below it.
+        From 1 (rank one) to R (all singular values equal); 0 where all are zero. Never larger than information
+        abundance, which has the same form without the squares.
 
     References
     ----------
@@ -61,7 +61,7 @@ def stable_rank(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def participation_ratio(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(sum sigma^2)^2 / sum sigma^4.
+    """Participation ratio, (sum sigma^2)^2 / sum sigma^4.
 
     Parameters
     ----------
@@ -71,19 +71,19 @@ def participation_ratio(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     (...) array
-        From 1, for rank one, to R, where all singular values are equal; 0 where all are zero.
+        From 1 (rank one) to R (all singular values equal); 0 where all are zero.
 
     References
     ----------
-    Gao et al., A theory of multineuronal dimensionality, dynamics and measurement, bioRxiv 214262, 2017, of the
-    eigenvalues of a covariance; here of E^T E, uncentred.
+    Gao et al., A theory of multineuronal dimensionality, dynamics and measurement, bioRxiv 214262, 2017, for the
+    eigenvalues of a covariance; here for those of E^T E, not centred.
     """
     energy = normalised_spectrum(sigma) ** 2
     return _of_spectrum(energy.sum(axis=-1) ** 2 / np.maximum((energy**2).sum(axis=-1), 1), sigma)
 
 
 def first_direction_fraction(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Share of the energy that the first direction takes, max sigma^2 / sum sigma^2.
+    """Fraction of the energy in the first direction, max sigma^2 / sum sigma^2.
 
     Parameters
     ----------
@@ -93,25 +93,26 @@ def first_direction_fraction(sigma: NDArray[np.floating]) -> NDArray[np.float64]
     Returns
     -------
     (...) array
-        From 1 / R, where all singular values are equal, to 1, for rank one; 0 where all are zero.
+        From 1 / R (all singular values equal) to 1 (rank one); 0 where all are zero.
     """
     return _of_spectrum(1 / np.maximum(stable_rank(sigma), 1), sigma)
 
 
 def directions_for_energy(sigma: NDArray[np.floating], *, fraction: float = 0.99) -> NDArray[np.intp]:
-    """Least number of directions that hold a share of the energy sum sigma^2.
+    """Smallest number of directions that hold a fraction of the energy sum sigma^2.
 
     Parameters
     ----------
     sigma : (..., R) array
         Singular values, descending along the last axis.
     fraction : float
-        The share, from 0 exclusive to 1.
+        The fraction, above 0 and at most 1.
 
     Returns
     -------
     (...) array of int
-        From 1 to R; 0 where all singular values are zero. All equal and share 1 give R, rank one gives 1.
+        From 1 to R; 0 where all singular values are zero. It is 1 at rank one, and R if all singular values are
+        equal and the fraction is 1.
     """
     held = np.cumsum(normalised_spectrum(sigma) ** 2, axis=-1)
     total = held[..., -1:]
@@ -119,7 +120,7 @@ def directions_for_energy(sigma: NDArray[np.floating], *, fraction: float = 0.99
 
 
 def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArray[np.intp]:
-    """Count the directions that stand above the Marchenko-Pastur bulk of the table.
+    """Count the directions above the Marchenko-Pastur bulk of a table.
 
     Parameters
     ----------
@@ -131,19 +132,17 @@ def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArra
     Returns
     -------
     (...) array of int
-        From 0, as for a random normal matrix (but for fluctuations of the largest, some D^-2/3 of it), to R / 2:
-        the bulk is scaled to the median of the singular values. 0 where the median is zero.
+        From 0 to R / 2, because the bulk is scaled to the median of the singular values; 0 where the median is
+        zero. It is 0 for a random normal matrix, apart from fluctuations of the largest singular value of relative
+        size D^(-2/3).
 
-    Notes
-    -----
-    Independent entries of variance s^2 have singular values between s (sqrt D - sqrt K) and s (sqrt D + sqrt K),
-    and s is estimated as median(sigma) / sqrt(max(D, K) mu), mu the median of the Marchenko-Pastur law.
+    Notes ----- Independent entries of variance s^2 have singular values between s (sqrt D - sqrt K) and s (sqrt D
+    + sqrt K). The estimate of s is median(sigma) / sqrt(max(D, K) mu), where mu is the median of the
+    Marchenko-Pastur law.
 
-    References
-    ----------
-    Marchenko and Pastur, 1967; the estimate of s is Gavish and Donoho's, The optimal hard threshold for singular
-    values is 4 / sqrt 3, IEEE Trans. Inf. Theory 60, 2014, Section III.E; counting what lies above is Martin and
-    Mahoney's, Implicit self-regularization in deep neural networks, JMLR 22, 2021.
+    References ---------- Marchenko and Pastur, 1967. The estimate of s is from Gavish and Donoho, The optimal hard
+    threshold for singular values is 4 / sqrt 3, IEEE Trans. Inf. Theory 60, 2014, Section III.E. Counting what
+    lies above is from Martin and Mahoney, Implicit self-regularization in deep neural networks, JMLR 22, 2021.
     """
     long, short = max(D, K), min(D, K)
     relative = normalised_spectrum(sigma)
@@ -154,11 +153,11 @@ def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArra
 
 @lru_cache(maxsize=4096)
 def bulk_median(aspect: float) -> float:
-    """Return the median of the Marchenko-Pastur law of a ratio of sizes, 0 < aspect <= 1, and variance 1."""
+    """Return the median of the Marchenko-Pastur law with variance 1 and ratio 0 < aspect <= 1."""
     low, high = (1 - math.sqrt(aspect)) ** 2, (1 + math.sqrt(aspect)) ** 2
 
     def fraction_below(x: float) -> float:
-        # The law's distribution function in closed form.
+        # The distribution function in closed form.
         r = math.sqrt((high - x) / (x - low))
         fraction = math.pi * aspect + math.sqrt((high - x) * (x - low))
         fraction -= (1 + aspect) * math.atan((r**2 - 1) / (2 * r))
@@ -174,5 +173,5 @@ def bulk_median(aspect: float) -> float:
 
 
 def _of_spectrum(measure: NDArray[np.float64], sigma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Give a spectrum of zeros a measure of 0."""
+    """Set the measure of an all-zero spectrum to 0."""
     return np.where(sigma[..., 0] > 0, measure, 0.0)

@@ -1,4 +1,4 @@
-"""The gradient of one embedding, field by field and direction by direction (Section 4.1).
+"""Gradient of an embedding, split by field and direction (Section 4.1).
 
 Shapes: B rows of a batch, D_i rows and K columns of table i.
 """
@@ -15,14 +15,15 @@ from collapse.measures.spectra import decompose
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FieldTerm:
-    """theta_i = sum_k alpha_ik sigma_ik v_ik, what one field adds to the gradient."""
+    """theta_i = sum_k alpha_ik sigma_ik v_ik, the contribution of one field to the gradient."""
 
     alpha: NDArray[np.float64]
-    """alpha_ik = 1/B sum_b dl/dh^(b) u_ik^T 1_{x_i^(b)}, shape (R,): set by the data and the loss alone."""
+    """alpha_ik = 1/B sum_b dl/dh^(b) u_ik^T 1_{x_i^(b)}, shape (R,), which depends on the data and the loss
+    only."""
     sigma: NDArray[np.float64]
-    """The singular values of the table E_i, descending, shape (R,)."""
+    """Singular values of the table E_i, descending, shape (R,)."""
     V: NDArray[np.float64]
-    """Its right singular vectors, shape (K, R)."""
+    """Right singular vectors of E_i, shape (K, R)."""
 
     @property
     def theta(self) -> NDArray[np.float64]:
@@ -33,33 +34,31 @@ class FieldTerm:
 def gradient_split(
     tables: Mapping[str, Any], ids: Mapping[str, NDArray[np.integer]], residuals: NDArray[np.floating]
 ) -> dict[str, FieldTerm]:
-    """Split the gradient of one row e_1 of a field under an inner-product interaction, h = sum_i e_1^T e_i + rest.
+    """Split the gradient of one row e_1 under an inner-product interaction, h = sum_i e_1^T e_i + rest.
 
     Parameters
     ----------
     tables : mapping of str to (D_i, K) array
-        The tables of the other fields, by their names.
+        Tables of the other fields, by name.
     ids : mapping of str to (B,) array of int
-        The other fields' values in the rows of the batch that hold e_1; rows that do not, add nothing to its
+        Values of the other fields in the batch rows that contain e_1. Other rows do not contribute to its
         gradient.
     residuals : (B,) array
-        dl/dh of these rows over the size of the whole batch: with the mean of the binary cross-entropy as the
-        loss, (prediction - label) / batch size.
+        dl/dh of these rows, divided by the size of the whole batch. For the mean binary cross-entropy this is
+        (prediction - label) / batch size.
 
     Returns
     -------
     dict of str to FieldTerm
-        A term a field; the sum of their ``theta`` is dL/de_1.
+        One term per field. The sum of their ``theta`` is dL/de_1.
 
     Raises
     ------
     ValueError
-        If a table is none of numbers, holds NaN or infinity, or an id is outside of it.
+        If a table does not consist of numbers or holds NaN or infinity, or an id is out of range.
 
-    Notes
-    -----
-    u_ik^T 1_x is row x of U_i = E_i V_i diag(sigma_i)^-1, so alpha_ik sigma_ik = sum_b dl/dh^(b) E_i[x_i^(b)]
-    v_ik. A direction of sigma_ik = 0 has alpha_ik = 0.
+    Notes ----- u_ik^T 1_x is row x of U_i = E_i V_i diag(sigma_i)^-1, so alpha_ik sigma_ik = sum_b dl/dh^(b)
+    E_i[x_i^(b)] v_ik. A direction with sigma_ik = 0 has alpha_ik = 0.
 
     References
     ----------
@@ -69,7 +68,7 @@ def gradient_split(
     for name, E in tables.items():
         of_field = np.asarray(ids[name])
         if of_field.min(initial=0) < 0 or of_field.max(initial=0) >= len(E):
-            raise ValueError(f"an id of field {name!r} is outside of its table of {len(E)} rows")
+            raise ValueError(f"an id of field {name!r} is out of range: its table has {len(E)} rows")
         spectrum = decompose(E)
         values, inverse = np.unique(of_field, return_inverse=True)
         weights = np.bincount(inverse, weights=residuals, minlength=len(values))

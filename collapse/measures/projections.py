@@ -1,4 +1,4 @@
-"""Interaction patterns ||W_{i->j}||_F (Figure 10b), and how far a map is from a multiple of a unitary one.
+"""Divergence of the interaction patterns ||W_{i->j}||_F (Figure 10b), and distance of maps from unitary ones.
 
 Shapes: M sets, N fields, K embedding size.
 """
@@ -10,19 +10,19 @@ from collapse.measures.abundance import normalised_spectrum
 
 
 def pattern_divergence(norms: NDArray[np.floating]) -> float:
-    """Measure how far the interaction patterns of several sets differ (Section 5.3).
+    """Measure how much the interaction patterns of several sets differ (Section 5.3).
 
     Parameters
     ----------
     norms : (M, N, N) array
-        ||W_{i->j}^(m)||_F of every set and pair; pairs that are NaN, without a map, do not enter.
+        ||W_{i->j}^(m)||_F of every set and pair. NaN entries, for pairs without a map, are ignored.
 
     Returns
     -------
     float
-        The standard deviation over the sets relative to the mean, sqrt(mean_ij var_m) / mean_ijm: 0 where all sets
-        have one pattern, as with a single set, at most sqrt(M - 1) where each pair has a norm in one set alone.
-        NaN where all norms are zero. The paper shows the patterns and gives no formula.
+        Standard deviation over the sets relative to the mean, sqrt(mean_ij var_m) / mean_ijm. It is 0 if all sets
+        have the same pattern, and sqrt(M - 1) at most, if each pair has a norm in one set only. NaN if all norms
+        are zero. The paper shows the patterns but gives no formula.
     """
     of_pairs = norms.reshape(len(norms), -1)
     of_pairs = of_pairs[:, ~np.isnan(of_pairs).any(axis=0)]
@@ -31,20 +31,20 @@ def pattern_divergence(norms: NDArray[np.floating]) -> float:
 
 
 def unitary_distance(sigma: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Measure how far a map is from a multiple of a unitary one.
+    """Measure how far a map is from a multiple of a unitary matrix.
 
-    min over lambda of ||W^T W - lambda I||_F / ||W^T W||_F: what Evidence III's regulariser would leave with the
-    best lambda, which is the mean of sigma^2, over the scale of W.
+    The distance is min over lambda of ||W^T W - lambda I||_F / ||W^T W||_F: the penalty of Evidence III at the
+    best lambda, which is the mean of sigma^2, relative to the scale of W.
 
     Parameters
     ----------
     sigma : (..., K) array
-        The singular values of the map, descending along the last axis, zeros included.
+        Singular values of the map, descending along the last axis, including zeros.
 
     Returns
     -------
     (...) array
-        From 0, where all singular values are equal, to sqrt(1 - 1 / K), for rank one; NaN where all are zero.
+        From 0 (all singular values equal) to sqrt(1 - 1 / K) (rank one); NaN where all are zero.
     """
     energy = normalised_spectrum(sigma) ** 2
     total = (energy**2).sum(axis=-1)

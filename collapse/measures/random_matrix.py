@@ -1,4 +1,4 @@
-"""What a random normal matrix of the same shape would have, E[IA(randn)] of Appendix I."""
+"""Information abundance of random normal matrices, E[IA(randn)] of Appendix I."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from scipy import linalg
 from collapse.measures.abundance import abundance_of_spectrum
 
 _BLOCK = 2**15
-"""Singular values that are drawn together."""
+"""Singular values that are drawn at a time."""
 DRAWS = 199
-"""Matrices that are drawn: of 199 and one more, 1 % are 2 and 2.5 % are 5, so that the percentiles are exact. More
-would make them steadier, and a diagnosis longer."""
+"""Matrices that are drawn. With 199, the percentiles are exact: 1 % of 200 is 2, and 2.5 % is 5. More draws would
+make them steadier and a diagnosis slower."""
 _TINY = 100
-"""Entries of a matrix up to which ten times as many are drawn."""
+"""Matrices of at most this many entries are drawn ten times as often."""
 _FORMULA = 9, 100
-"""Rows and columns, or the more of the two, from which on a formula gives the mean over draws to 1 %."""
+"""Numbers of rows and columns, or of the larger of the two, from which a formula gives the mean to within 1 %."""
 _ANGLES = np.pi * np.arange(1, 65) / 65
 """Angles of a Gauss quadrature of 64 nodes (Chebyshev, second kind)."""
 _NODES, _WEIGHTS = np.cos(_ANGLES), np.pi / 65 * np.sin(_ANGLES) ** 2
-"""Nodes and weights of the integral of sqrt(1 - t^2) g(t) from -1 to 1."""
+"""Nodes and weights for the integral of sqrt(1 - t^2) g(t) from -1 to 1."""
 _FEW, _MORE = 8, 10
-"""Up to 8 columns, the abundance of random matrices is widely spread and a draw is cheap: ten times as many."""
+"""Matrices of up to 8 columns vary widely and are cheap to draw, so ten times as many are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class RandomAbundance:
     """Information abundance of random normal matrices of one shape."""
 
     mean: float
-    """The mean over the draws."""
+    """Mean over the draws."""
     low: float
-    """One more random matrix lies below it in 2.5 % of cases."""
+    """Another random matrix lies below this with a probability of 2.5 %."""
     high: float
-    """One more lies above it in 2.5 % of cases."""
+    """Another random matrix lies above this with a probability of 2.5 %."""
     p01: float
-    """One more lies below it in 1 % of cases: what is lower is hardly random."""
+    """Another random matrix lies below this with a probability of 1 %."""
 
 
 @lru_cache(maxsize=4096)
@@ -51,37 +51,33 @@ def random_abundance(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> Ra
     D, K : int
         Rows and columns.
     draws : int
-        How many matrices; ten times as many where D or K is at most 8.
+        Number of matrices. Ten times as many are drawn if D or K is at most 8.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Returns
     -------
     RandomAbundance
-        Mean, a 95 % interval and the 1st percentile. All are 1 where D or K is 1, and come near min(D, K) where D
-        and K are far apart.
+        Mean, a 95 % interval and the 1st percentile. All are 1 if D or K is 1, and approach min(D, K) as D and K
+        move apart.
 
     Raises
     ------
     ValueError
         If a size or the number of draws is below 1.
 
-    Notes
-    -----
-    The bounds are order statistics: of n + 1 exchangeable numbers, the last lies below the r-th smallest of the
-    others with probability r / (n + 1), whatever their law is. So 5 % of random matrices lie outside of the
-    interval, and 1 % below the 1st percentile, exactly, over the draws.
+    Notes ----- The bounds are order statistics. Of n + 1 exchangeable numbers, the last lies below the r-th
+    smallest of the others with probability r / (n + 1), whatever their distribution. So exactly 5 % of random
+    matrices lie outside the interval and 1 % below the 1st percentile, on average over the draws.
 
-    Orthogonal maps reduce a normal (D, K) matrix, D >= K, to a bidiagonal one whose entries are independent: on
-    the diagonal the roots of chi^2 numbers of D, D - 1, .. degrees of freedom, above it those of K - 1, K - 2, ..
-    So the spectrum's law costs K numbers and K^2 operations a draw, without D and without any (K, K) matrix; no
-    more draws are in memory than have some thousand numbers together.
+    Orthogonal maps reduce a normal (D, K) matrix with D >= K to a bidiagonal one with independent entries: square
+    roots of chi^2 variables with D, D - 1, .. degrees of freedom on the diagonal, and with K - 1, K - 2, .. above
+    it. A draw therefore takes K random numbers and K^2 operations, whatever D, and no (K, K) matrix. Draws are
+    processed in blocks of limited memory.
 
-    References
-    ----------
-    Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab. 13, 1985; Dumitriu and
-    Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. Bartlett's triangular factor (1933), which
-    has K^2 / 2 random numbers, is the reference in the tests.
+    References ---------- Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab.
+    13, 1985; Dumitriu and Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. The tests compare
+    with Bartlett's triangular factor (1933), which needs K^2 / 2 random numbers.
 
     Examples
     --------
@@ -92,7 +88,7 @@ def random_abundance(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> Ra
     True
     """
     if min(D, K, draws) < 1:
-        raise ValueError(f"a matrix of shape ({D}, {K}) cannot be drawn {draws} times")
+        raise ValueError(f"D, K and draws must be at least 1, got {D}, {K} and {draws}")
     return _summary(_random_blocks(D, K, draws=draws * (_MORE if min(D, K) <= _FEW else 1), seed=seed))
 
 
@@ -100,21 +96,21 @@ def random_abundance(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> Ra
 def heavy_tailed_p01(D: int, K: int, *, seed: int = 0) -> float:
     """Draw the 1st percentile of the information abundance of heavy-tailed random matrices.
 
-    One large entry makes a small table look low: at 5 rows and 2 columns 1 % of normal tables lie below the
-    percentile of `random_abundance`, and 2 % of these.
+    A single large entry lowers the abundance of a small table. With 5 rows and 2 columns, 1 % of normal tables lie
+    below the percentile of `random_abundance`, but 2 % of heavy-tailed ones.
 
     Parameters
     ----------
     D, K : int
-        Rows and columns; all entries are drawn, so they should be few. They are from Student's t of 5 degrees of
-        freedom (kurtosis 9), in 999 to 9,999 matrices.
+        Rows and columns. All entries are drawn, so they should be few. The entries follow Student's t with 5
+        degrees of freedom (kurtosis 9), in 999 to 9,999 matrices.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Returns
     -------
     float
-        One more such matrix lies below it in 1 % of cases.
+        Another such matrix lies below this with a probability of 1 %.
     """
     draws = 9999 if D * K <= _TINY else 999
     drawn = np.random.default_rng(seed).standard_t(5, size=(draws, max(D, K), min(D, K)))
@@ -124,16 +120,16 @@ def heavy_tailed_p01(D: int, K: int, *, seed: int = 0) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomMean:
-    """E[IA(random)] of one shape, from which that of others follows without drawing."""
+    """E[IA(random)] of one shape, which also gives that of other shapes without drawing."""
 
     mean: float
-    """The mean over the draws of this shape."""
+    """Mean over the draws of this shape."""
     D: int
-    """Its rows."""
+    """Rows of the shape."""
     K: int
-    """Its columns."""
+    """Columns of the shape."""
     seed: int
-    """The seed of draws for shapes that are too small for a formula."""
+    """Seed of the draws for shapes that are too small for a formula."""
 
     def of(self, D: int, K: int) -> float:
         """Return the mean for another shape.
@@ -146,8 +142,9 @@ class RandomMean:
         Returns
         -------
         float
-            The mean here, times what `expected_abundance` says of the two shapes: within 1 % of IA - 1 for shapes
-            of 9 or more rows and columns, or 100 or more of either (tested). For smaller ones, that of 250 draws.
+            The mean of this shape, scaled by the ratio of `expected_abundance` of the two shapes. The tests check
+            that IA - 1 is within 1 % for shapes of at least 9 rows and columns, or at least 100 of either. For
+            smaller shapes, the mean of 250 draws.
         """
         few, many = min(D, K, self.D, self.K), min(max(D, K), max(self.D, self.K))
         if few >= _FORMULA[0] or (few >= 2 and many >= _FORMULA[1]):
@@ -161,20 +158,18 @@ def expected_abundance(D: int, K: int) -> float:
     Parameters
     ----------
     D, K : int
-        Rows and columns, 2 or more.
+        Rows and columns, at least 2.
 
     Returns
     -------
     float
-        The sum of the singular values by the Marchenko-Pastur law, over the largest by its mean in the Tracy-Widom
-        law. Within 1 to 2 % of the mean over draws from about ten rows and columns on.
+        The sum of the singular values by the Marchenko-Pastur law, divided by the mean of the largest in the
+        Tracy-Widom law. Within 1 to 2 % of the mean over draws from about ten rows and columns.
 
-    Notes
-    -----
-    With y = K / D <= 1 and x = sigma^2 / D between (1 -+ sqrt y)^2 = a, b, the density of x is
-    sqrt((b - x) (x - a)) / (2 pi y x), so the mean of sqrt x is a Gauss-Chebyshev sum of the second kind. The
-    largest sigma^2 is about mu - 1.2065 s with mu = (sqrt(D - 1) + sqrt K)^2 and
-    s = (sqrt(D - 1) + sqrt K) (1 / sqrt(D - 1) + 1 / sqrt K)^(1/3).
+    Notes ----- With y = K / D <= 1 and x = sigma^2 / D between a = (1 - sqrt y)^2 and b = (1 + sqrt y)^2, the
+    density of x is sqrt((b - x) (x - a)) / (2 pi y x), so the mean of sqrt x is a Gauss-Chebyshev sum of the
+    second kind. The largest sigma^2 is about mu - 1.2065 s with mu = (sqrt(D - 1) + sqrt K)^2 and s = (sqrt(D - 1)
+    + sqrt K) (1 / sqrt(D - 1) + 1 / sqrt K)^(1/3).
 
     References
     ----------
@@ -193,38 +188,41 @@ def expected_abundance(D: int, K: int) -> float:
 def weighted_random_abundance(
     weights: NDArray[Any], K: int, *, draws: int = DRAWS, seed: int = 0
 ) -> RandomAbundance:
-    """Draw the information abundance of random normal matrices whose rows are weighted.
+    """Draw the information abundance of random normal matrices with weighted rows.
 
     Parameters
     ----------
     weights : (D,) array
-        The weights w of the rows, from 0; the matrices are diag(w)^1/2 G, as `singular_values` weights a table.
+        Non-negative weights w of the rows. The matrices are diag(w)^1/2 G, as `singular_values` weights a table.
     K : int
         Columns.
     draws : int
-        How many matrices.
+        Number of matrices.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Returns
     -------
     RandomAbundance
-        Mean, a 95 % interval and the 1st percentile; with equal weights about those of `random_abundance`.
+        Mean, a 95 % interval and the 1st percentile. With equal weights they are close to those of
+        `random_abundance`.
 
     Raises
     ------
     ValueError
         If no weight is positive, or the number of columns or draws is below 1.
 
-    Notes
-    -----
-    The Gram matrix is sum_d w_d g_d g_d^T. The rows of largest weight are drawn one by one, 4 K of them or more;
-    the many small ones together are drawn as a Wishart matrix a W_n of the same mean and variance, a n = sum w and
-    a^2 n = sum w^2, n >= 4 K (Satterthwaite, Biometrics Bulletin 2, 1946). Where there are fewer, all are drawn.
+    Notes ----- The Gram matrix is sum_d w_d g_d g_d^T. The 4 K or more rows with the largest weights are drawn one
+    by one. The many small ones are drawn together as a Wishart matrix a W_n with the same mean and variance, a n =
+    sum w and a^2 n = sum w^2, n >= 4 K (Satterthwaite, Biometrics Bulletin 2, 1946). If there are fewer, all rows
+    are drawn.
     """
     weights = np.sort(np.asarray(weights, dtype=np.float64)[np.asarray(weights) > 0])[::-1]
     if min(len(weights), K, draws) < 1:
-        raise ValueError(f"a matrix of {len(weights)} weighted rows and {K} columns cannot be drawn {draws} times")
+        raise ValueError(
+            f"columns and draws must be at least 1 and some weight positive, got {K} columns, {draws} draws and "
+            f"{len(weights)} weights"
+        )
     single = 4 * K
     while single < len(weights) and _degrees(weights[single:]) < 4 * K:
         single *= 2
@@ -269,9 +267,9 @@ def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
     D, K : int
         Rows and columns.
     draws : int
-        How many matrices.
+        Number of matrices.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Yields
     ------
@@ -283,7 +281,7 @@ def random_spectra(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
 
 
 def _random_blocks(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Draw some spectra at a time, (n, min(D, K)) each, as many as are no large array."""
+    """Yield blocks of spectra, shape (n, min(D, K)), each of limited size."""
     generator = np.random.default_rng(seed)
     D, K = max(D, K), min(D, K)
     degrees = np.concatenate([np.arange(D, D - K, -1), np.arange(K - 1, 0, -1)])
@@ -291,7 +289,7 @@ def _random_blocks(D: int, K: int, *, draws: int, seed: int) -> Iterator[NDArray
     for first in range(0, draws, at_a_time):
         drawn = generator.chisquare(degrees, size=(min(at_a_time, draws - first), len(degrees)))
         diagonal, above = drawn[:, :K], drawn[:, K:]
-        # B^T B of the bidiagonal matrix B is tridiagonal.
+        # B^T B is tridiagonal if B is bidiagonal.
         squares, beside = diagonal.copy(), np.sqrt(diagonal[:, :-1] * above)
         squares[:, 1:] += above
         if K > 1:
@@ -308,31 +306,30 @@ def random_diversity(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> fl
     Parameters
     ----------
     D, K : int
-        Rows and columns of either set.
+        Rows and columns of each set.
     draws : int
-        How many pairs.
+        Number of pairs.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Returns
     -------
     float
-        From 1 - D / K where D <= K, as every cosine is 1, towards 1 as D / K grows.
+        1 - D / K if D <= K, because every cosine is then 1; it approaches 1 as D / K grows.
 
     Raises
     ------
     ValueError
         If a size or the number of draws is below 1.
 
-    Notes
-    -----
-    In a basis of the first span the second is a normal matrix of K rows above one of D - K, so the squares of the
-    cosines have the law of the eigenvalues of W_1 (W_1 + W_2)^-1, Wishart matrices of K and D - K degrees of
-    freedom (the multivariate beta law; Muirhead, Aspects of Multivariate Statistical Theory, 1982, Section 3.3).
-    W_2 needs D - K >= K; below that two spans have 2 K - D common directions, and the angles of their complements.
+    Notes ----- In a basis of the first span, the second is a normal matrix of K rows above one of D - K rows. The
+    squared cosines are therefore distributed like the eigenvalues of W_1 (W_1 + W_2)^-1, with Wishart matrices of
+    K and D - K degrees of freedom (the multivariate beta law; Muirhead, Aspects of Multivariate Statistical
+    Theory, 1982, Section 3.3). W_2 needs D - K >= K. With fewer rows, two spans have 2 K - D common directions,
+    and the other angles are those of the complements.
     """
     if min(D, K, draws) < 1:
-        raise ValueError(f"sets of shape ({D}, {K}) cannot be drawn {draws} times")
+        raise ValueError(f"D, K and draws must be at least 1, got {D}, {K} and {draws}")
     common = min(D, K) if D <= K else max(0, 2 * K - D)
     free = 0 if D <= K else min(K, D - K)
     generator = np.random.default_rng(seed)
@@ -341,7 +338,7 @@ def random_diversity(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> fl
 
 
 def _random_cosines(D: int, K: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draw the cosines of two random K-dimensional spans of D >= 2 K dimensions."""
+    """Draw the cosines of two random K-dimensional spans in D >= 2 K dimensions."""
     top = generator.standard_normal((K, K))
     below = np.triu(generator.standard_normal((K, K)), 1)
     below[np.diag_indices(K)] = np.sqrt(generator.chisquare(D - K - np.arange(K)))

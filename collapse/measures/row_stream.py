@@ -1,4 +1,4 @@
-"""Tables of any origin, as float64 chunks of their rows.
+"""Tables of any origin, read as float64 chunks of rows.
 
 Shapes: D rows of a table (cardinality), K columns.
 """
@@ -10,86 +10,93 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ENTRIES = 2**15, 2**17
-"""Least and most entries of a chunk: of float64 256 kB, below which calls cost more than products, and 1 MB, which
-a core's second cache holds."""
+"""Smallest and largest number of entries in a chunk. Below 256 kB of float64, calls cost more than products; 1 MB
+fits into the second-level cache of a core."""
 _CHUNKS = 110
-"""Chunks of a table between these sizes: then chunks in float64 take less than 1 % of the table's memory."""
+"""Target number of chunks between these limits, so that float64 chunks take less than 1 % of the table's
+memory."""
 
 
 class RowStream:
-    """The rows of a table, a chunk at a time.
+    """The rows of a table in chunks.
 
     Parameters
     ----------
     E : (D, K) array
-        Anything that has a ``shape`` and gives its rows by slices: a NumPy array or a memory-mapped file, a torch
-        tensor on any device, shards behind a class of your own. Floating.
+        Any floating object with a ``shape`` whose rows can be sliced: a NumPy array, a memory-mapped file, a torch
+        tensor on any device, or a class of your own over shards.
     weights : (D,) array, optional
-        Weights of the rows, from 0: the Gram matrix becomes sum_d w_d e_d e_d^T. Booleans choose rows, and counts
-        weight them by frequency.
+        Non-negative weights of the rows, which make the Gram matrix sum_d w_d e_d e_d^T. Booleans select rows;
+        counts weight rows by their frequency.
     first_row : int
-        The number of the first row, where these are a part of a table.
+        Number of the first row, if the rows are part of a larger table.
 
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, or the weights do not fit it, are negative or all zero.
+        If `E` is not a matrix of numbers, or the weights have the wrong shape, are negative or are all zero.
     """
 
     def __init__(self, E: Any, weights: NDArray[Any] | None = None, *, first_row: int = 0) -> None:
         E = as_table(E)
         if len(E.shape) != 2 or 0 in E.shape:
-            raise ValueError(f"a table has rows and columns, and this has shape {tuple(E.shape)}")
+            raise ValueError(
+                f"a table must have two dimensions and at least one row and column, got shape {tuple(E.shape)}"
+            )
         if not _is_floating(E[:1]):
-            raise ValueError(f"a table holds floating-point numbers, and this holds {E[:1].dtype}")
+            raise ValueError(f"a table must hold floating-point numbers, got {E[:1].dtype}")
         self.E = E
         self.shape: tuple[int, int] = (int(E.shape[0]), int(E.shape[1]))
         self.weights = None if weights is None else self._checked(weights)
         self.chooses = weights is not None and np.asarray(weights).dtype == bool
-        """Whether the weights are a choice of rows: those that do not enter are left out of the chunks."""
+        """Whether the weights select rows; the others are left out of the chunks."""
         self._first_row = first_row
         self.scale = 1.0
-        """What every chunk is divided by, a power of two."""
+        """Power of two that every chunk is divided by."""
 
     def _checked(self, weights: NDArray[Any]) -> NDArray[np.float64]:
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != self.shape[:1]:
-            raise ValueError(f"a table of {self.shape[0]} rows cannot have weights of shape {weights.shape}")
+            raise ValueError(
+                f"the weights of a table of {self.shape[0]} rows must have shape ({self.shape[0]},), got "
+                f"{weights.shape}"
+            )
         if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise ValueError("weights of rows are finite, from 0, and not all 0")
+            raise ValueError("weights must be finite and not negative, and one of them positive")
         return weights
 
     @property
     def rank_bound(self) -> int:
-        """The most singular values that can differ from zero."""
+        """Largest possible number of non-zero singular values."""
         D, K = self.shape
         return min(D if self.weights is None else int(np.count_nonzero(self.weights)), K)
 
     @property
     def rows_per_chunk(self) -> int:
-        """A chunk that stays in a core's cache and is small beside a long table, but not shorter than wide."""
+        """Rows of a chunk, which fits into a cache and is small compared with a long table."""
         D, K = self.shape
         return max(1, min(K, D // _CHUNKS), int(np.clip(D * K // _CHUNKS, *_ENTRIES)) // K)
 
     @property
     def starts(self) -> range:
-        """The first row of every chunk."""
+        """First row of every chunk."""
         return range(0, self.shape[0], self.rows_per_chunk)
 
     def chunk(self, start: int, rows: int | None = None) -> Any:
-        """Return rows as float64, times the roots of their weights, over the scale.
+        """Return rows as float64, multiplied by the roots of their weights and divided by the scale.
 
         Parameters
         ----------
         start : int
-            The first row.
+            First row.
         rows : int, optional
-            How many; by default a chunk.
+            Number of rows. The default is one chunk.
 
         Returns
         -------
         (rows, K) array
-            C-contiguous, a copy: NumPy's; torch's if the table lies on a device. Fewer rows where some are chosen.
+            A C-contiguous copy, of NumPy, or of torch if the table is on a device. It has fewer rows if the
+            weights select rows.
         """
         stop = start + (self.rows_per_chunk if rows is None else rows)
         chunk = self.E[start:stop]
@@ -109,12 +116,12 @@ class RowStream:
         return chunk * (roots if isinstance(chunk, np.ndarray) else chunk.new_tensor(roots))
 
     def array(self, start: int) -> NDArray[np.float64]:
-        """Return a chunk as NumPy's, its numbers checked.
+        """Return a chunk as a NumPy array of checked numbers.
 
         Raises
         ------
         ValueError
-            If a row holds NaN or infinity; the message names it.
+            If a row holds NaN or infinity. The message has the number of the row.
         """
         array = in_memory(self.chunk(start))
         self.check(array, start)
@@ -133,9 +140,9 @@ class RowStream:
         Raises
         ------
         ValueError
-            If it does; the message names the row.
+            If a row holds NaN or infinity. The message has the number of the row.
         """
-        # A sum is finite where all terms are, unless it overflows: cheaper to look at first.
+        # The sum is finite if all terms are, unless it overflows. It is cheaper to test first.
         with np.errstate(all="ignore"):
             finite = np.isfinite(array.sum())
         if not finite and not np.isfinite(array).all():
@@ -145,51 +152,51 @@ class RowStream:
             raise ValueError(f"row {self._first_row + start + number} holds NaN or infinity")
 
     def largest(self) -> float:
-        """Return the largest entry by size, once all are checked."""
+        """Return the largest absolute entry, after checking all entries."""
         return max(float(np.abs(chunk).max(initial=0)) for chunk in self.arrays())
 
     def arrays(self) -> Iterator[NDArray[np.float64]]:
-        """Yield all chunks by `array`."""
+        """Yield all chunks, as `array` returns them."""
         return map(self.array, self.starts)
 
 
 def as_table(E: Any) -> Any:
-    """Return what has a shape as it is, and rows in lists or a data frame as an array.
+    """Return objects with a shape unchanged, and lists of rows or data frames as arrays.
 
     Raises
     ------
     ValueError
-        If it is nothing of that, or an array whose numbers cannot be taken as they are (`unreadable_kind`).
+        If the object is neither, or is an array that cannot be read (`unreadable_kind`).
     """
     if (kind := unreadable_kind(E)) is not None:
-        raise ValueError(f"a table is a matrix of numbers, not {kind}")
+        raise ValueError(f"a table must be a matrix of numbers, got {kind}")
     E = unwrapped(E)
     if not hasattr(E, "shape") and not isinstance(E, list | tuple):
-        raise ValueError(f"a table is a matrix of numbers, not {type(E).__name__}")
+        raise ValueError(f"a table must be a matrix of numbers, got {type(E).__name__}")
     return E if hasattr(E, "shape") else np.asarray(E)
 
 
 def unwrapped(value: Any) -> Any:
-    """Return the array in a data frame, or in a masked array without masked entries; anything else as it is."""
+    """Return the array of a data frame, or of a masked array without masked entries; other objects unchanged."""
     value = value.to_numpy() if hasattr(value, "to_numpy") else value
     return value.data if isinstance(value, np.ma.MaskedArray) else value
 
 
 def unreadable_kind(value: Any) -> str | None:
-    """Say what an array is whose numbers cannot be taken as they are, and what to pass instead.
+    """Describe an array that cannot be read, and what to pass instead.
 
     Parameters
     ----------
     value : object
-        Anything.
+        Any object.
 
     Returns
     -------
     str or None
-        Such as ``a sparse matrix: pass E.toarray()``; None for all else.
+        For example ``a sparse matrix: pass E.toarray()``; None for other objects.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        return "an array with masked entries: fill them first, such as by E.filled(0)"
+        return "an array with masked entries: fill them first, for example with E.filled(0)"
     if type(value).__module__.startswith("scipy.sparse"):
         return "a sparse matrix: pass E.toarray()"
     if not hasattr(value, "detach"):
@@ -206,7 +213,7 @@ def unreadable_kind(value: Any) -> str | None:
 
 
 def in_memory(chunk: Any) -> NDArray[np.float64]:
-    """Return a chunk, or what was made of chunks, as NumPy's, from whatever device."""
+    """Return a chunk, or something made of chunks, as a NumPy array from any device."""
     array: NDArray[np.float64] = chunk if isinstance(chunk, np.ndarray) else chunk.cpu().numpy()
     return array
 
@@ -215,5 +222,5 @@ def _is_floating(rows: Any) -> bool:
     if hasattr(rows, "detach"):
         return bool(rows.is_floating_point())
     dtype = np.asarray(rows).dtype
-    # NumPy does not count bfloat16, which ml_dtypes adds to it.
+    # bfloat16 is not a NumPy type; ml_dtypes adds it.
     return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"

@@ -1,4 +1,4 @@
-"""What the rows of a table tell before any decomposition.
+"""Measures of the rows of a table that need no decomposition.
 
 Shapes: D rows of a table (cardinality), K columns.
 """
@@ -22,21 +22,21 @@ class RowMeasures:
     """Measures of the rows that enter a spectrum."""
 
     zero: int
-    """Rows of zeros alone: a row of padding, or one that was set to zero and never trained."""
+    """Rows of zeros: padding, or rows that were set to zero and never trained."""
     first_zero: int | None
-    """The first of them, from 0, in the whole table; None if there is none."""
+    """Index of the first row of zeros in the whole table; None if there is none."""
     near_zero: float
-    """Share of rows whose norm is below a tolerance times the largest row's: from 0, where every row counts, to 1,
-    where the table is zero. Coupled weight decay under Adam drives a row that gets no gradient to zero within some
-    hundred steps, so a table of many rare values holds few rows that count."""
+    """Fraction of rows whose norm is below a tolerance times the largest norm, from 0 (no such row) to 1 (a table
+    of zeros). Coupled weight decay under Adam shrinks rows without gradients to zero within a few hundred steps,
+    so a table with many rare values has few effective rows."""
     untouched: int
-    """Rows that look as if training never touched them (`untouched_rows`); 0 where row counts are known."""
+    """Rows that look as if training never touched them (`untouched_rows`); 0 if row counts are known."""
     sums: LeftSums
-    """The table's products from the left, for what its abundance is without one thing."""
+    """Products of the table from the left, for the abundance without each possible cause."""
     anisotropy: float
-    """Mean cosine of two different rows, both not zero: 1 where all point the same way, 0 on average for
-    independent directions, at least -1 / (D - 1). NaN with fewer than two such rows. Ethayarajh, How contextual
-    are contextualized word representations, EMNLP 2019, Section 4.1, over all pairs in place of a sample."""
+    """Mean cosine of two different non-zero rows: 1 if all have the same direction, 0 on average for independent
+    directions, at least -1 / (D - 1). NaN with fewer than two such rows. Ethayarajh, How contextual are
+    contextualized word representations, EMNLP 2019, Section 4.1, over all pairs instead of a sample."""
 
 
 def row_measures(
@@ -53,11 +53,11 @@ def row_measures(
     E : (D, K) array
         The table, as `singular_values` takes it.
     weights : (D,) array, optional
-        Rows of weight 0 do not enter; the others count alike.
+        Rows with weight 0 are ignored; the others count equally.
     counts : (D,) array, optional
-        How often each row was looked up in training.
+        How often training looked up each row.
     tolerance : float
-        What counts as near zero, relative to the largest row.
+        Norm below which a row counts as near zero, relative to the largest norm.
 
     Returns
     -------
@@ -67,50 +67,50 @@ def row_measures(
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
+        If `E` is not a matrix of numbers, or a row holds NaN or infinity. The message has the number of the row.
     """
     return combined([measure_part(E, weights=weights, counts=counts)], weights=weights, tolerance=tolerance)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowPart:
-    """What a part of the rows tells of itself."""
+    """Measures of some of the rows, which can be combined."""
 
     norms: NDArray[np.float64]
-    """The norms of those that enter."""
+    """Norms of the rows that are used."""
     direction: NDArray[np.float64]
-    """The sum of the unit vectors along them."""
+    """Sum of the unit vectors along these rows."""
     counted: int
-    """How many of them are not zero."""
+    """Number of these rows that are not zero."""
     sums: LeftSums
-    """Their products from the left."""
+    """Products of these rows from the left."""
 
 
 def measure_part(
     E: Any, *, weights: NDArray[Any] | None = None, counts: NDArray[Any] | None = None, first_row: int = 0
 ) -> RowPart:
-    """Measure some rows of a table, of which `combined` makes the measures of all.
+    """Measure some rows of a table; `combined` gives the measures of all.
 
     Parameters
     ----------
     E : (D, K) array
         The rows.
     weights : (D,) array, optional
-        Rows of weight 0 do not enter.
+        Rows with weight 0 are ignored.
     counts : (D,) array, optional
-        How often each row was looked up in training.
+        How often training looked up each row.
     first_row : int
-        The number of the first, for errors.
+        Number of the first row, for error messages.
 
     Returns
     -------
     RowPart
-        What they tell.
+        The measures of these rows.
 
     Raises
     ------
     ValueError
-        As from `row_measures`.
+        As `row_measures`.
     """
     stream = RowStream(E, first_row=first_row)
     enters = None if weights is None else np.asarray(weights) > 0
@@ -133,7 +133,7 @@ def measure_part(
         return norms, direction, counted, LeftSums(products=products, gram=f @ f.T, untrained=untrained)
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
-        # A thread takes longer to start than one chunk to read.
+        # Starting a thread takes longer than reading one chunk.
         starts = stream.starts
         of_chunks = pool.map(measured, starts) if len(starts) > 1 else map(measured, starts)
         norms, directions, numbers, sums = zip(*of_chunks, strict=True)
@@ -143,21 +143,21 @@ def measure_part(
 
 
 def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, tolerance: float) -> RowMeasures:
-    """Make the measures of a table of those of its parts.
+    """Combine the measures of the parts of a table.
 
     Parameters
     ----------
     parts : sequence of RowPart
         The parts, in the order of the rows.
     weights : (D,) array or None
-        The weights of all rows.
+        Weights of all rows.
     tolerance : float
-        What counts as near zero, relative to the largest row.
+        Norm below which a row counts as near zero, relative to the largest norm.
 
     Returns
     -------
     RowMeasures
-        The measures.
+        The measures of the table.
     """
     norms = np.concatenate([part.norms for part in parts])
     direction, counted = np.sum([part.direction for part in parts], axis=0), sum(part.counted for part in parts)
@@ -177,23 +177,23 @@ def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, toleranc
 
 
 _OfChunk = tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64]]
-"""The norms of rows, the sum of the unit vectors along them, how many are not zero, and f E."""
+"""Norms of rows, the sum of their unit vectors, the number of non-zero rows, and f E."""
 
 
 def _of_ordinary(rows: NDArray[np.float64], f: NDArray[np.float64]) -> _OfChunk | None:
-    """Measure rows; None if a norm is zero, not finite, or has a square that over- or underflows."""
+    """Measure rows; None if a norm is zero or not finite, or its square over- or underflows."""
     with np.errstate(all="ignore"):
         squares = np.einsum("dk,dk->d", rows, rows)
     if not ((squares > SQUARES[0]) & (squares < SQUARES[1])).all():
         return None
     norms = np.sqrt(squares)
-    # One product, which reads the rows once.
+    # A single product, so that the rows are read once.
     products = np.vstack([1 / norms, f]) @ rows
     return norms, products[0], len(rows), products[1:]
 
 
 def _of_any(rows: NDArray[np.float64], f: NDArray[np.float64]) -> _OfChunk:
-    """Measure rows, each scaled by its largest entry."""
+    """Measure rows that are scaled by their largest entries."""
     largest = np.abs(rows).max(axis=1, initial=0)
     scaled = rows[largest > 0] / largest[largest > 0, None]
     lengths = np.sqrt(np.einsum("dk,dk->d", scaled, scaled))

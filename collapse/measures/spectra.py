@@ -1,6 +1,7 @@
-"""Singular values of tables of any length, exact, streamed.
+"""Exact singular values of tables of any length, in streaming passes.
 
-Shapes: D rows of a table (cardinality), K columns, R = min(D, K), or the rows of positive weight and K.
+Shapes: D rows of a table (cardinality), K columns, R = min(D, K) or the smaller of K and the rows of positive
+weight.
 """
 
 from collections.abc import Iterator
@@ -17,21 +18,22 @@ from threadpoolctl import ThreadpoolController
 from collapse.measures.row_stream import RowStream, in_memory
 
 _DIRECT_ROWS = 512
-"""Rows up to which a table is decomposed by one SVD, which is as fast as passes over chunks."""
+"""Tables of up to this many rows are decomposed by one SVD, where passes over chunks gain nothing."""
 SQUARES = 1e-250, 1e250
-"""Sums of squares between these neither over- nor underflow."""
+"""Sums of squares in this range neither overflow nor underflow."""
 _TAIL = 1e-6
-"""Relative eigenvalue of the Gram matrix from which on a pass is trusted. Squaring halves the digits, so singular
+"""Relative eigenvalue of the Gram matrix above which a pass is trusted. Squaring halves the digits, so singular
 values below 1e-3 of the first take another pass on their own subspace."""
 _NOISE = 1e-26
-"""Relative eigenvalue below which nothing but rounding is left, and no further pass helps: eps^2 is 5e-32."""
+"""Relative eigenvalue below which only rounding is left and another pass cannot help; eps^2 is 5e-32."""
 _WIDE = 40
-"""Columns that a product is widened to with rows side by side: with fewer, `syrk` leaves vector units idle."""
+"""Width of the products: rows of narrow tables are joined, because `syrk` leaves vector units idle on few
+columns."""
 _PARTIAL_SUMS = 4
-"""Gram matrices summed separately, so that threads need not wait for each other; more would cost memory for wide
-tables."""
+"""Number of Gram matrices that are summed separately, so that threads do not wait for each other. More would cost
+memory for wide tables."""
 _OWN_THREADS = 512
-"""Columns above which the product library's threads are faster than ours."""
+"""Number of columns above which threads inside the matrix library are faster than threads of our own."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,51 +43,50 @@ class Spectrum:
     values: NDArray[np.float64]
     """sigma / scale, descending, shape (R,)."""
     V: NDArray[np.float64]
-    """The right singular vectors, orthonormal columns, shape (K, R)."""
+    """Right singular vectors as orthonormal columns, shape (K, R)."""
     scale: float = 1.0
-    """A power of two; 1 unless squares of the entries over- or underflow."""
+    """A power of two; 1 unless squares of the entries overflow or underflow."""
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """The singular values, descending, shape (R,); infinite where a double cannot hold them."""
+        """Singular values, descending, shape (R,); infinite if a double cannot hold them."""
         with np.errstate(over="ignore"):
             return self.values * self.scale
 
     @property
     def factor(self) -> NDArray[np.float64]:
-        """The matrix R = diag(values) V^T, shape (R, K): scale^2 R^T R = E^T E.
+        """The matrix R = diag(values) V^T, shape (R, K), with scale^2 R^T R = E^T E.
 
-        R A has the singular values of E A / scale for every A, so what is asked of a long table can be asked of
-        its factor.
+        R A has the singular values of E A / scale for every A, so a long table can be replaced by its factor.
         """
         factor: NDArray[np.float64] = self.values[:, None] * self.V.T
         return factor
 
 
 def singular_values(E: Any, *, weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
-    """Singular values of a table, in float64 whatever the table's type.
+    """Singular values of a table, computed in float64 for every type.
 
     Parameters
     ----------
     E : (D, K) array
-        The table, floating: an array, a memory-mapped file, a torch tensor on any device, or anything that has a
-        shape and gives its rows by slices.
+        A floating-point table: an array, a memory-mapped file, a torch tensor on any device, or any object with a
+        shape whose rows can be sliced.
     weights : (D,) array, optional
-        Weights of the rows, from 0; those of diag(weights)^1/2 E are returned.
+        Non-negative weights of the rows. The result is then for diag(weights)^1/2 E.
 
     Returns
     -------
     (R,) float64 array
-        Descending, R = min(D, K).
+        Descending, with R = min(D, K).
 
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, or a row holds NaN or infinity; the message names the row.
+        If `E` is not a matrix of numbers, or a row holds NaN or infinity. The message has the number of the row.
 
     See Also
     --------
-    decompose : How they are computed, and how exactly.
+    decompose : Describes the algorithm and its accuracy.
 
     Examples
     --------
@@ -98,14 +99,14 @@ def singular_values(E: Any, *, weights: NDArray[Any] | None = None) -> NDArray[n
 
 
 def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
-    """Decompose a table in as many streaming passes as its spectrum needs: one, or two for a deep one.
+    """Decompose a table in one streaming pass, or two if its spectrum is deep.
 
     Parameters
     ----------
     E : (D, K) array
         The table, as `singular_values` takes it.
     weights : (D,) array, optional
-        Weights of the rows, from 0.
+        Non-negative weights of the rows.
 
     Returns
     -------
@@ -115,22 +116,20 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
     Raises
     ------
     ValueError
-        If `E` is no matrix of numbers, the weights do not fit it, or a row holds NaN or infinity; the message
-        names the row.
+        If `E` is not a matrix of numbers, the weights have the wrong shape, or a row holds NaN or infinity. The
+        message has the number of the row.
 
-    Notes
-    -----
-    A pass accumulates G = E^T E in float64 and takes V L V^T = G. Squaring blurs what is small, so of its
-    directions those with L >= 1e-6 max L are kept; a next pass streams Y = E V_T for the T directions below, whose
-    Gram matrix is small throughout and so tells them apart, and so on until what is left is below 1e-13 sigma_max,
-    the rounding of float64 itself. E has no row space outside of V, and V_T is orthogonal to what was kept, so the
-    values of all passes are those of E.
+    Notes ----- A pass accumulates G = E^T E in float64 and decomposes it as V L V^T = G. Squaring blurs small
+    values, so only directions with L >= 1e-6 max L are kept. The next pass streams Y = E V_T for the remaining T
+    directions. Their Gram matrix is small throughout, which resolves them. This repeats until what is left is
+    below 1e-13 sigma_max, the rounding of float64 itself. V_T is orthogonal to the directions that were kept, so
+    the values of all passes together are those of E.
 
-    Singular values down to 1e-6 sigma_max are right to 1e-9 of themselves. A table in a shorter type has a noise
-    floor of its own, which no decomposition can see below: `rounding_noise`.
+    Singular values down to 1e-6 sigma_max have a relative error of at most 1e-9. A table in a shorter type has its
+    own noise floor, which no decomposition can resolve (`rounding_noise`).
 
-    Chunks are read in fixed bounds into a fixed number of sums, so a table of up to 512 columns gives the same
-    numbers every time, whatever the number of threads. A table with hardly more rows than columns is decomposed
+    Chunks have fixed bounds and are added to a fixed number of sums, so the result for a table of up to 512
+    columns does not depend on the number of threads. Tables with hardly more rows than columns are decomposed
     directly.
     """
     stream = RowStream(E, weights)
@@ -139,29 +138,29 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
 
 
 def is_short(D: int, K: int) -> bool:
-    """Tell whether a table has so few rows that it is decomposed directly."""
+    """Return whether a table has so few rows that it is decomposed directly."""
     return max(4 * K, _DIRECT_ROWS) >= D
 
 
 class Passes(Protocol):
-    """What the decomposition of a long table asks of it."""
+    """What the decomposition of a long table needs from it."""
 
     shape: tuple[int, int]
-    """Its rows and columns."""
+    """Shape (D, K)."""
     rank_bound: int
-    """The most singular values that can differ from zero."""
+    """Largest possible number of non-zero singular values."""
     scale: float
-    """What its entries are divided by, a power of two."""
+    """Power of two that its entries are divided by."""
 
     def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (E B)^T (E B) in one pass."""
 
     def largest(self) -> float:
-        """Return the largest entry by size, or raise ValueError with the row of one that is not finite."""
+        """Return the largest absolute entry, or raise a ValueError with the row of an entry that is not finite."""
 
 
 class _StreamPasses:
-    """The passes over a table that is read here."""
+    """Passes over a table that this process reads."""
 
     def __init__(self, stream: RowStream, threads: int) -> None:
         self._stream, self._threads = stream, threads
@@ -176,12 +175,12 @@ class _StreamPasses:
 
 
 def decompose_passes(passes: Passes) -> Spectrum:
-    """Decompose a long table, wherever its passes are made; `decompose` tells how.
+    """Decompose a long table through its passes; see `decompose`.
 
     Parameters
     ----------
     passes : Passes
-        The table; its scale is set where squares over- or underflow.
+        The table. Its scale is set if squares overflow or underflow.
 
     Returns
     -------
@@ -211,7 +210,7 @@ def decompose_passes(passes: Passes) -> Spectrum:
             break
         basis = basis @ Q[:, kept:]
         G = passes.gram(basis)
-    # The smallest that a pass keeps and the largest that the next one finds may change places by rounding.
+    # Rounding may swap the smallest value of one pass and the largest of the next.
     found, V = np.concatenate(values), np.hstack(vectors)
     order = np.argsort(-found, kind="stable")[: passes.rank_bound]
     return Spectrum(values=found[order], V=V[:, order], scale=passes.scale)
@@ -225,35 +224,35 @@ def _direct(stream: RowStream) -> Spectrum:
 
 
 def _scale(largest: float) -> float:
-    """Return a power of two near the largest entry, 1 for a table of zeros."""
+    """Return a power of two near the largest entry, or 1 for a table of zeros."""
     return float(2.0 ** np.clip(np.frexp(largest)[1], -1021, 1023)) if largest else 1.0
 
 
 def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDArray[np.float64]:
-    """Add up the Gram matrix of a table under a map, (E B)^T (E B), in one pass.
+    """Return the Gram matrix of a table under a map, (E B)^T (E B), in one pass.
 
     Parameters
     ----------
     stream : RowStream
-        The table E, (D, K).
+        The table E, shape (D, K).
     basis : (K, T) array
-        The map B; the identity costs nothing.
+        The map B. The identity costs nothing.
     threads : int
-        How many chunks are multiplied at once.
+        Number of chunks that are multiplied at the same time.
 
     Returns
     -------
     (T, T) float64 array
-        Symmetric; not finite where a row is not, or where squares overflow.
+        Symmetric. Not finite if a row is not finite or squares overflow.
     """
     D, K = stream.shape
     if not basis.shape[1]:
         return np.zeros((0, 0))
     identity = basis.shape == (K, K) and bool((basis == np.eye(K)).all())
-    # What a map makes of a chunk takes room too.
+    # The product of a chunk and the map takes memory too.
     rows = stream.rows_per_chunk if identity else max(1, stream.rows_per_chunk * K // (K + basis.shape[1]))
     starts = range(0, D, rows)
-    # Sums of their own for threads, while they are few bytes beside the table.
+    # Give threads their own sums while these are small compared with the table.
     sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(starts))
     F = max(1, _WIDE // basis.shape[1])
 
@@ -266,22 +265,22 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
 
     @np.errstate(all="ignore")  # what over- or underflows is seen on the diagonal, and done again to scale
     def partial(first: int) -> Any:
-        # Chunk by chunk in a function of its own, so that one is gone before the next is made.
+        # A function of its own, so that each chunk is freed before the next is made.
         total: Any = sum(of_chunk(start) for start in starts[first::sums])
         return _fold(total, F) if isinstance(total, np.ndarray) else in_memory(total)
 
     with ThreadPoolExecutor(min(sums, threads)) as pool:
-        # A thread takes longer to start than a short table to read.
+        # Starting a thread takes longer than reading a short table.
         totals = list(pool.map(partial, range(sums)) if sums > 1 else map(partial, range(sums)))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sum(totals, axis=0))
 
 
 def _wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
-    """Multiply Y^T Y with F rows side by side, which `_fold` adds up: a product library is slow on ten columns."""
+    """Compute Y^T Y with F rows joined, which `_fold` adds up; matrix libraries are slow on ten columns."""
     whole = len(Y) - len(Y) % F
     wide = Y[:whole].reshape(-1, F * Y.shape[1])
-    # NumPy knows a product with its own transpose, and lets the other thread run meanwhile.
+    # NumPy uses `syrk` for a product with its own transpose, and releases the GIL meanwhile.
     product = wide.T @ wide
     if whole < len(Y):
         rest = Y[whole:]
@@ -290,27 +289,26 @@ def _wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
 
 
 def _fold(product: NDArray[np.float64], F: int) -> NDArray[np.float64]:
-    """Add the diagonal blocks up."""
+    """Add up the diagonal blocks."""
     columns = len(product) // F
     return np.asarray(np.einsum("fafb->ab", product.reshape(F, columns, F, columns)))
 
 
 @contextmanager
 def threads_for(columns: int) -> Iterator[int]:
-    """Choose between threads of our own over chunks and the product library's within a product.
+    """Choose between threads of our own over chunks and the matrix library's threads within a product.
 
-    The library's wait spinning for more work while ours compute, so that one of both kinds has to be alone: ours
-    up to 512 columns.
+    Waiting threads of the library spin while ours compute, so only one kind may be active: ours up to 512 columns.
 
     Parameters
     ----------
     columns : int
-        The columns of the table.
+        Columns of the table.
 
     Yields
     ------
     int
-        How many threads of our own to use.
+        Number of our own threads.
     """
     if columns > _OWN_THREADS:
         yield 1

@@ -1,6 +1,6 @@
-"""Intervals and tests over initialisations: Student's t with the error of the test rows, exact binomial, and Holm.
+"""Intervals and tests over initialisations: Student's t with the error of the test rows, exact binomial, Holm.
 
-The unit is the initialisation: one number each. Fields and models are fixed: what is said is said of these.
+The unit is the initialisation, with one number each. Fields and models are fixed, so conclusions are about these.
 
 Shapes: S initialisations, C claims.
 """
@@ -14,33 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
-"""Of every interval."""
+"""Confidence level of all intervals."""
 FEWEST = 5
-"""Initialisations below which nothing is judged: of three, an interval is 2.5 times as wide as of many."""
+"""Fewest initialisations that are judged. With three, an interval is 2.5 times as wide as with many."""
 MOST_NEEDED = 1000
-"""Initialisations above which the number that would tell is not given: nobody trains as many."""
+"""Largest number of initialisations that is recommended; nobody trains more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An effect, and what is known of its error."""
+    """An effect with its error."""
 
     effect: float
-    """The mean over the initialisations."""
+    """Mean over the initialisations."""
     low: float
-    """The lower end of the 95 % interval; NaN where there is none."""
+    """Lower end of the 95 % interval; NaN without an interval."""
     high: float
-    """The upper end."""
+    """Upper end of the 95 % interval."""
     error: float
-    """The standard error, of initialisations and test rows."""
+    """Standard error from initialisations and test rows."""
     freedom: float
-    """Its degrees of freedom (Satterthwaite)."""
+    """Degrees of freedom of the standard error (Satterthwaite)."""
     initialisations: int
-    """S."""
+    """Number S of initialisations."""
     deviation: float
-    """The standard deviation over the initialisations."""
+    """Standard deviation over the initialisations."""
     row_variance: float = 0.0
-    """The part of the squared error that is the test rows'; no more initialisations lessen it."""
+    """Part of the squared error that comes from the test rows, which more initialisations do not reduce."""
 
 
 def estimate(values_S: Sequence[float] | NDArray[np.float64], *, row_variance: float = 0.0) -> Estimate:
@@ -51,19 +51,17 @@ def estimate(values_S: Sequence[float] | NDArray[np.float64], *, row_variance: f
     values_S : (S,) array
         The numbers.
     row_variance : float
-        The variance of their mean that comes from the test rows, which all initialisations have in common.
+        Variance of their mean that comes from the test rows, which all initialisations share.
 
     Returns
     -------
     Estimate
-        The mean with a Student t interval; without an interval for a single initialisation, or where a number is
+        The mean with a Student t interval. There is no interval for a single initialisation, or if a number is
         NaN.
 
-    Notes
-    -----
-    The squared error is s^2 / S + v, v of the test rows. Its degrees of freedom are
-    (S - 1) / r^2, r the part of s^2 / S in it, as v is known from many rows (Satterthwaite, Biometrics Bulletin 2,
-    1946).
+    Notes ----- The squared error is s^2 / S + v, with v from the test rows. Its degrees of freedom are (S - 1) /
+    r^2, where r is the fraction of s^2 / S in it, because v is known from many rows (Satterthwaite, Biometrics
+    Bulletin 2, 1946).
     """
     from scipy import stats
 
@@ -100,7 +98,7 @@ def _error(deviation: float, S: int, row_variance: float) -> tuple[float, float]
 
 
 def p_above(found: Estimate, bound: float) -> float:
-    """Return how likely an effect this high is, or a higher one, where the truth is at most a bound (one-sided).
+    """Return the one-sided p-value of an effect this high or higher, if the truth is at most a bound.
 
     Parameters
     ----------
@@ -125,12 +123,12 @@ def p_above(found: Estimate, bound: float) -> float:
 
 
 def p_below(found: Estimate, bound: float) -> float:
-    """Return the same of an effect this low, where the truth is at least a bound."""
+    """Return the one-sided p-value of an effect this low or lower, if the truth is at least a bound."""
     return p_above(replace(found, effect=-found.effect), -bound)
 
 
 def fraction_interval(found: int, of: int) -> tuple[float, float]:
-    """Return the exact 95 % interval of a share (Clopper and Pearson, Biometrika 26, 1934)."""
+    """Return the exact 95 % interval of a fraction (Clopper and Pearson, Biometrika 26, 1934)."""
     from scipy import stats
 
     interval = stats.binomtest(found, of).proportion_ci(LEVEL, "exact")
@@ -138,17 +136,17 @@ def fraction_interval(found: int, of: int) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct the p-values of several claims, so that any false verdict among them has 5 %.
+    """Correct p-values so that the probability of any false verdict among them is at most 5 %.
 
     Parameters
     ----------
     p_values : sequence of float
-        One per claim; NaN for a claim that was not tested, which does not count.
+        One per claim. NaN marks a claim that was not tested and does not count.
 
     Returns
     -------
     list of float
-        Adjusted: a claim is told at 5 % where its adjusted value is at most 0.05.
+        Adjusted p-values. A claim is significant at 5 % if its adjusted value is at most 0.05.
 
     References
     ----------
@@ -164,20 +162,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def initialisations_needed(found: Estimate, bound: float) -> int | None:
-    """Return how many initialisations would tell an effect like this from a bound, uncorrected.
+    """Return how many initialisations would distinguish an effect like this from a bound, without correction.
 
     Parameters
     ----------
     found : Estimate
-        The effect and deviation that were seen.
+        The effect and its standard deviation.
     bound : float
-        What it is to be told from.
+        The bound.
 
     Returns
     -------
     int or None
-        The fewest whose 95 % interval would leave the bound out, if the effect and the deviation stay as they are;
-        None where not even a thousand would, such as for the error of the test rows.
+        The fewest initialisations whose 95 % interval would exclude the bound, if the effect and the standard
+        deviation stay the same. None if a thousand are not enough, for example because of the error of the test
+        rows.
     """
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""Rows that look as if training never touched them, where it is not known which rows it looked up.
+"""Rows that look as if training never touched them, for tables without row counts.
 
 Shapes: D rows of a table (cardinality), K columns.
 """
@@ -7,39 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEWEST_ROWS, _FEWEST_COLUMNS = 50, 8
-"""Fewer norms show no peak, and fewer columns no narrow one."""
+"""Fewest rows and columns: few norms show no peak, and few columns no narrow one."""
 _SAMPLE = 2**14
-"""Norms among which the peak is looked for: sorting all of a long table takes longer than its Gram matrix."""
+"""Number of norms that are searched for a peak; sorting all norms of a long table takes longer than its Gram
+matrix."""
 _WIDTH = 2.5
-"""Half the width of a peak, in standard deviations: 99 % of the norms of an initialisation."""
+"""Half the width of a peak in standard deviations, which covers 99 % of the norms of an initialisation."""
 _LEAST, _OTHERS, _AROUND = 0.1, 0.02, 0.04
-"""The least fraction of the rows in the peak and far outside of it, and the most just around it, relative to it:
-of a normal initialisation alone it is 0.012."""
+"""Smallest fraction of rows inside the peak and far outside it, and largest fraction just around it, relative to
+the peak. A normal initialisation alone has 0.012."""
 _DEVIATION = 0.3, 1.15
-"""The deviation inside, relative to that of a normal initialisation; a uniform one has 0.63, and rows that were
-clipped to a norm have 0."""
+"""Allowed standard deviations inside the peak, relative to a normal initialisation. A uniform one has 0.63, and
+rows clipped to a norm have 0."""
 
 
 def untouched_rows(norms: NDArray[np.float64], K: int) -> int:
-    """Count the rows whose norm is that of an initialisation, while that of others is not.
+    """Count the rows that have the norm of an initialisation while others do not.
 
     Parameters
     ----------
     norms : (D,) array
-        The norms of the rows.
+        Norms of the rows.
     K : int
-        The columns.
+        Number of columns.
 
     Returns
     -------
     int
-        The rows in a narrow, isolated peak of the norms; 0 where there is none, where all rows are in it, and for
-        tables of fewer than 50 rows or 8 columns.
+        Number of rows in a narrow, isolated peak of the norms. It is 0 if there is no peak, if all rows are in it,
+        or if the table has fewer than 50 rows or 8 columns.
 
-    Notes
-    -----
-    The norm of a row of K independent numbers has a relative standard deviation of 1 / sqrt(2 K), if they are
-    normal, and sqrt(0.2 / K), if they are uniform. Training spreads norms wider than that.
+    Notes ----- The norm of a row of K independent numbers has a relative standard deviation of 1 / sqrt(2 K) if
+    they are normal, and sqrt(0.2 / K) if they are uniform. Training spreads the norms more widely.
     """
     if len(norms) < _FEWEST_ROWS or K < _FEWEST_COLUMNS:
         return 0
@@ -49,7 +48,7 @@ def untouched_rows(norms: NDArray[np.float64], K: int) -> int:
         return 0
     deviation = 1 / np.sqrt(2 * K)
     reach = _WIDTH * deviation
-    # The window that holds the most rows.
+    # The window that contains the most rows.
     ends = np.searchsorted(sample, sample * (1 + reach) / (1 - reach), side="right")
     first = int(np.argmax(ends - np.arange(len(sample))))
     middle = float(np.median(sample[first : ends[first]]))

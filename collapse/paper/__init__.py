@@ -1,1 +1,1 @@
-"""The paper as data: its figures, tables and claims, the runs that they are made of, and what it printed."""
+"""The paper as data: its figures, tables and claims, their runs, and its printed values."""

@@ -1,4 +1,4 @@
-"""Mean information abundance of an item's runs by the share of the data and the size (Table 2)."""
+"""Mean information abundance of an item's runs by the fraction of the data and the size (Table 2)."""
 
 import numpy as np
 import pandas as pd
@@ -9,25 +9,25 @@ from collapse.paper.printed_values import read_printed
 from collapse.study.study import StudyRun
 
 _DATA = "criteo"
-"""The data set of the paper's Table 2."""
+"""Data set of the paper's Table 2."""
 _KEYS = ["train_share", "embedding_size", "sets"]
 
 
 def abundance_by_fraction(item: Item) -> pd.DataFrame:
-    """Average IA over the fields of every finished run, beside what the paper printed.
+    """Average IA over the fields of every finished run, next to the paper's printed values.
 
     Parameters
     ----------
     item : Item
-        Table 2's runs.
+        The runs of Table 2.
 
     Returns
     -------
     pandas.DataFrame
-        A row a share and size, as in the paper: ``train_share`` (of the profile's rows), ``factor`` (times the
-        base size), ``variant`` (SE or ME), ``embedding_size`` and ``sets`` (ours), ``printed_size`` and
-        ``printed`` (the paper's, NaN unless the data set is Criteo), and ``ia`` of all rows and ``ia_trained`` of
-        those that training looked up, NaN where a run is missing.
+        One row per fraction and size, as in the paper: ``train_share`` (fraction of the profile's rows),
+        ``factor`` (times the base size), ``variant`` (SE or ME), our ``embedding_size`` and ``sets``, the paper's
+        ``printed_size`` and ``printed`` (NaN unless the data set is Criteo), and ``ia`` of all rows and
+        ``ia_trained`` of the rows that training looked up (NaN for missing runs).
     """
     found = pd.DataFrame(
         [

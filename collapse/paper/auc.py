@@ -1,4 +1,4 @@
-"""Test AUC of an item's runs by size, beside what the paper printed."""
+"""Test AUC of an item's runs by size, next to the paper's printed values."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +14,8 @@ from collapse.study.sweep import Planned
 from collapse.training.runs.config import RunConfig
 
 PRINTED = {"table-1": {5: 0, 6: 1}, "table-5": {5: 0}, "table-6": {6: 1}, "table-3": {3: 0}, "table-7": {7: 0}}
-"""The paper's tables that hold an item's values, each with the place of its data set among the profile's; those of
-Table 1 stand, with their deviations, in 5 and 6."""
+"""Tables of the paper with an item's values, each with the index of its data set among the profile's. The values
+of Table 1 are in Tables 5 and 6, with their deviations."""
 
 
 def auc_of_runs(item: Item) -> pd.DataFrame:
@@ -29,11 +29,11 @@ def auc_of_runs(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a run: ``data`` (name), ``order`` (of the data set among the profile's, from 0), ``model`` (with the
-        settings that are not its defaults), ``variant`` (SE or ME), ``factor`` (times the base size), ``seed`` (of
-        the initialisation), ``test_auc``, ``test_logloss``, ``constant_logloss`` of predicting the test rows'
-        mean label, NaN where the run kept no predictions, and ``unitary_distance``, the mean distance of the
-        projections from unitary ones, NaN where the run did not record it.
+        One row per run: ``data`` (name), ``order`` (index of the data set among the profile's), ``model`` (with
+        settings that differ from their defaults), ``variant`` (SE or ME), ``factor`` (times the base size),
+        ``seed`` (of the initialisation), ``test_auc``, ``test_logloss``, ``constant_logloss`` (of predicting the
+        mean label of the test rows; NaN without stored predictions), and ``unitary_distance`` (mean distance of
+        the projections from unitary ones; NaN if it was not recorded).
     """
     rows = [{**described, **_tested(StudyRun(run.path))} for run, described in described_runs(item)]
     return pd.DataFrame(rows, columns=[*_OF_RUN, *_TESTED])
@@ -51,18 +51,18 @@ def _tested(run: StudyRun) -> dict[str, float]:
 
 
 def curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """Let every line of ME begin at 1x: one set is SE, whatever the interactions of several would be.
+    """Begin every line of ME with SE at 1x, because one set is the same model whatever the interactions.
 
     Parameters
     ----------
     runs : pandas.DataFrame
-        What `auc_of_runs` returned.
+        Result of `auc_of_runs`.
 
     Returns
     -------
     pandas.DataFrame
-        The same runs, and those of SE at 1x once more as ME of every model that has ME; without SE where a model
-        has it at 1x alone.
+        The same runs, and those of SE at 1x once more as ME for every model that has ME. SE itself is left out if
+        a model has it only at 1x.
     """
     at_base = runs[(runs["variant"] == "SE") & (runs["factor"] == 1)]
     several = runs[runs["variant"] == "ME"]
@@ -76,7 +76,7 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def auc_by_size(item: Item) -> pd.DataFrame:
-    """Put an item's test AUC beside what the paper printed.
+    """Return an item's test AUC next to the paper's printed values.
 
     Parameters
     ----------
@@ -86,15 +86,14 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a model, variant and factor: ``data``, ``order``, ``model``, ``variant``, ``factor``; ``runs`` and
-        the ``auc`` and ``std`` (of the sample, over initialisations) of them; ``gain`` over the same model at 1x;
-        and for items of `PRINTED` ``printed_data``, ``printed``, ``printed_std``, ``printed_gain`` and
-        ``difference``.
-        NaN where a run is missing or nothing was printed.
+        One row per model, variant and factor: ``data``, ``order``, ``model``, ``variant``, ``factor``; the number
+        of ``runs``, their ``auc`` and ``std`` (of the sample, over initialisations); ``gain`` over the same model
+        at 1x; and for items of `PRINTED` ``printed_data``, ``printed``, ``printed_std``, ``printed_gain`` and
+        ``difference``. NaN if a run is missing or nothing was printed.
 
     Notes
     -----
-    A printed value stands next to a data set of that name alone: across data sets, AUC cannot be compared.
+    A printed value appears only next to a data set of that name, because AUC cannot be compared between data sets.
     """
     keys = ["order", "data", "model", "variant", "factor"]
     runs = auc_of_runs(item)
@@ -107,7 +106,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
     names = {order: name.lower() for order, name in enumerate(item.data_names.values())}
     printed = printed[printed["printed_data"].str.lower() == printed["order"].map(names)]
     whole = printed.merge(means, on=["order", "model", "variant", "factor"], how="outer", sort=False)
-    # Models in the order of the recipe, each with SE before ME.
+    # Models in the order of the recipe, with SE before ME.
     in_order = dict.fromkeys([*printed["model"], *runs["model"]])
     whole["place"] = whole["model"].map({model: n for n, model in enumerate(in_order)})
     known = dict(zip(runs["order"], runs["data"], strict=True))
@@ -119,7 +118,7 @@ def auc_by_size(item: Item) -> pd.DataFrame:
 
 
 def described_runs(item: Item) -> Iterator[tuple[Planned, dict[str, Any]]]:
-    """Yield the finished runs, each with what is told of it beside its numbers."""
+    """Yield the finished runs, each with its description."""
     for run in item.finished_runs:
         yield (
             run,
@@ -144,25 +143,25 @@ def _place(config: RunConfig, profile: Profile) -> dict[str, Any]:
 
 
 def _single_of(model: str) -> str:
-    """Name the model without the setting that only several sets know."""
+    """Name the model without the setting that only several sets have."""
     name, *settings = model.split(",")
     return ",".join([name, *(word for word in settings if not word.startswith("interactions="))])
 
 
 def _with_gain(frame: pd.DataFrame, value: str, name: str) -> pd.DataFrame:
-    """Add how far each lies above SE at 1x of its model and data set."""
+    """Add the gain over SE at 1x of the same model and data set."""
     at_base = frame[(frame["variant"] == "SE") & (frame["factor"] == 1)].set_index(["order", "model"])[value]
     base = pd.MultiIndex.from_frame(frame[["order", "model"]]).map(at_base.to_dict())
     return frame.assign(**{name: frame[value] - np.asarray(base, dtype=float)})
 
 
 def printed_auc(name: str) -> pd.DataFrame:
-    """Read what the paper printed of an item of `PRINTED`, with ``printed_gain`` over SE at 1x of the same model.
+    """Read the paper's printed values of an item of `PRINTED`, with ``printed_gain`` over SE at 1x.
 
     Parameters
     ----------
     name : str
-        The item.
+        Name of the item.
 
     Returns
     -------
@@ -179,23 +178,23 @@ def printed_auc(name: str) -> pd.DataFrame:
 
 
 def auc_by_model(item: Item) -> pd.DataFrame:
-    """Read every run's test AUC for a figure of a ``line`` a model; one of ME begins with SE at 1x, one set.
+    """Read every run's test AUC for a figure with one line per model. Lines of ME begin with SE at 1x.
 
     Parameters
     ----------
     item : Item
-        Its runs.
+        The item.
 
     Returns
     -------
     pandas.DataFrame
-        What `curves` returns of `auc_of_runs`, with ``line`` and ``panel``.
+        The result of `curves`, with the columns ``line`` and ``panel``.
     """
     runs = curves(auc_of_runs(item))
     return runs.assign(line=runs["model"], panel="")
 
 
 def auc_by_variant(item: Item) -> pd.DataFrame:
-    """Read the same for a figure of a panel a model, with a line for SE and one for ME."""
+    """Read the same for a figure with one panel per model, and one line each for SE and ME."""
     runs = curves(auc_of_runs(item))
     return runs.assign(line=runs["variant"], panel=runs["model"])

@@ -1,6 +1,6 @@
-"""The catalogue of the paper's figures and tables: a row has all that is said of one, and names what makes it.
+"""The catalogue of the paper's figures and tables: one row describes an item and names the functions that make it.
 
-Items share runs: a sweep of several trains each once.
+Items share runs, each of which a sweep trains once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,36 +15,37 @@ from collapse.paper.recipes import Runs
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One of the paper's figures or tables, or of ours."""
+    """A figure or table of the paper, or one of ours."""
 
     name: str
-    """The figure's number, or ``table-1``."""
+    """Number of the figure, or ``table-1``."""
     shows: str
-    """What it shows."""
+    """What the item shows."""
     runs: Callable[[Profile], Runs]
-    """The runs that it is made of under a profile."""
+    """Its runs under a profile."""
     draw: str = ""
-    """Of a figure the module and class in `collapse.figures`, which is imported where it is drawn."""
+    """For a figure, the module and class in `collapse.figures`, which is imported when it is drawn."""
     compute: str = ""
-    """Of a figure of many runs the module and function in `collapse.paper` that makes its table of an `Item`."""
+    """For a figure of many runs, the module and function in `collapse.paper` that make its table from an
+    `Item`."""
     paper: str = ""
-    """Of a figure what the paper's shows."""
+    """For a figure, what the paper's figure shows."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of a figure what its class is set to beside its number."""
+    """For a figure, attributes that its class is given in addition to its number."""
     of_checkpoints: bool = True
-    """Of a figure whether any checkpoint can be drawn as it, by `collapse analyze --figure`; none can be where a
-    study's table is computed first."""
+    """Whether `collapse analyze --figure` can draw the figure from any checkpoint, unless its table is computed
+    from a study."""
     table: str = ""
-    """Of a table the module and function in `collapse.paper.tables` that makes it of an `Item`."""
+    """For a table, the module and function in `collapse.paper.tables` that make it from an `Item`."""
 
     @property
     def needs_runs(self) -> bool:
-        """Whether a study shows it only of finished runs."""
+        """Whether the item needs finished runs."""
         return self.runs is not recipes.none
 
     @property
     def is_of_checkpoints(self) -> bool:
-        """Whether it is a figure that `collapse analyze --figure` draws of any checkpoint."""
+        """Whether it is a figure that `collapse analyze --figure` draws from any checkpoint."""
         return bool(self.draw) and not self.compute and self.of_checkpoints
 
 
@@ -53,7 +54,7 @@ CATALOGUE = {
     for entry in (
         Entry(
             name="1a",
-            shows="test AUC against the size, SE, six models",
+            shows="test AUC by size, SE, six models",
             runs=recipes.six_single,
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_model",
@@ -68,28 +69,28 @@ CATALOGUE = {
         ),
         Entry(
             name="2",
-            shows="information abundance of every field against a random matrix of the same shape",
+            shows="information abundance of every field, with random matrices of the same shape",
             runs=recipes.once(recipes.large),
             draw="abundance_by_field:AbundanceDisplay",
-            paper="every field lies far below a random matrix",
+            paper="every field lies far below random matrices",
         ),
         Entry(
             name="3",
             shows="information abundance of the sub-embeddings of every pair of fields, and its sums (a, b, c)",
             runs=recipes.once(recipes.plain),
             draw="sub_embeddings:SubEmbeddingDisplay",
-            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            paper="sub-embeddings E_i->j are more abundant if E_i or E_j is more abundant",
         ),
         Entry(
             name="4",
-            shows="the toy experiment: IA(E_1) along training, with a small and with a large third field",
+            shows="the toy experiment: IA(E_1) during training, with a small and a large third field",
             runs=recipes.none,
             draw="toy:ToyDisplay",
             paper="interacting with a table of low information abundance collapses E_1",
         ),
         Entry(
             name="5a",
-            shows="information abundance of every field, standard against regularised DCNv2",
+            shows="information abundance of every field, standard and regularised DCNv2",
             runs=recipes.once(recipes.large, recipes.large_regularised),
             draw="comparison:ComparisonDisplay",
             paper="regularised DCNv2 is more abundant than standard DCNv2",
@@ -97,25 +98,26 @@ CATALOGUE = {
         ),
         Entry(
             name="5b",
-            shows="test AUC by size, and train loss and validation AUC by epoch, standard and regularised DCNv2",
+            shows="test AUC by size, and training loss and validation AUC by epoch, standard and regularised "
+            "DCNv2",
             runs=recipes.compared(
                 lambda p: recipes.single(p, ["dcnv2"]),
                 lambda p: recipes.single(p, ["dcnv2"], regularised="lambda"),
             ),
             draw="regularisation:DynamicsDisplay",
             compute="epochs:auc_and_epochs",
-            paper="regularised DCNv2 does not gain AUC from its size, and overfits",
+            paper="regularised DCNv2 does not gain AUC with its size, and overfits",
         ),
         Entry(
             name="6a",
-            shows="information abundance of every field, DNN against DCNv2",
+            shows="information abundance of every field, DNN and DCNv2",
             runs=recipes.once(lambda p: p.single("dnn", p.largest), recipes.large),
             draw="comparison:ComparisonDisplay",
             paper="DNN is more abundant than DCNv2",
         ),
         Entry(
             name="6b",
-            shows="test AUC against the size, SE, DNN and DCNv2",
+            shows="test AUC by size, SE, DNN and DCNv2",
             runs=recipes.compared(lambda p: recipes.single(p, ["dnn", "dcnv2"])),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_model",
@@ -130,7 +132,7 @@ CATALOGUE = {
         ),
         Entry(
             name="8a",
-            shows="test AUC against the size, ME, six models",
+            shows="test AUC by size, ME, six models",
             runs=recipes.six_multi,
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_model",
@@ -138,38 +140,35 @@ CATALOGUE = {
         ),
         Entry(
             name="8b",
-            shows="information abundance of every field, single- against multi-embedding",
+            shows="information abundance of every field, single- and multi-embedding",
             runs=recipes.once(recipes.large, recipes.large_multi),
             draw="comparison:ComparisonDisplay",
             paper="multi-embedding is more abundant than a single embedding",
         ),
         Entry(
             name="9",
-            shows=(
-                "sums over i of the sub-embeddings' information abundance, fields by IA(E_j), with the "
-                "correlations"
-            ),
+            shows=("sums over i of the sub-embeddings' information abundance by IA(E_j), with correlations"),
             runs=recipes.once(recipes.large, recipes.large_multi),
             draw="marginals:MarginalsDisplay",
-            paper="sub-embeddings follow the abundance of their partner less with multi-embedding than without",
+            paper="sub-embeddings follow their partner's abundance less with multi-embedding than without",
         ),
         Entry(
             name="10a",
-            shows="mean diversity of the sets: an SE table split into sets, ME, random",
+            shows="mean diversity of the sets: a split SE table, ME, random sets",
             runs=recipes.once(recipes.large, recipes.large_multi),
             draw="diversity:DiversityDisplay",
             paper="the sets of multi-embedding are more diverse than those of a split single embedding",
         ),
         Entry(
             name="10b",
-            shows="interaction patterns: the norm of every field map, a heatmap a set",
+            shows="interaction patterns: norms of the field maps, one heatmap per set",
             runs=recipes.once(lambda p: p.multi("dcnv2", 4)),
             draw="patterns:PatternDisplay",
             paper="the sets have different patterns",
         ),
         Entry(
             name="10c",
-            shows="test AUC against the size, ME with separate, shared and norm-aligned interactions",
+            shows="test AUC by size, ME with separate, shared and norm-aligned interactions",
             runs=recipes.compared(recipes.variants),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_model",
@@ -189,45 +188,45 @@ CATALOGUE = {
         ),
         Entry(
             name="11",
-            shows="normalised singular values of a text model's token table against a recommender's tables",
+            shows="normalised singular values of a text model's token table and of a recommender's tables",
             runs=recipes.once(recipes.plain),
             draw="text_model:TextModelDisplay",
             paper="the text model T5 keeps larger normalised singular values than DCNv2",
         ),
         Entry(
             name="12",
-            shows="test AUC against the size, SE and ME, a panel a model, first data set",
+            shows="test AUC by size, SE and ME, one panel per model, first data set",
             runs=recipes.of_data(0),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_variant",
-            paper="multi-embedding gains more AUC from its size than a single embedding",
+            paper="multi-embedding gains more AUC with its size than a single embedding",
         ),
         Entry(
             name="13",
-            shows="test AUC against the size, SE and ME, a panel a model, second data set",
+            shows="test AUC by size, SE and ME, one panel per model, second data set",
             runs=recipes.of_data(1),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_variant",
-            paper="multi-embedding gains more AUC from its size than a single embedding",
+            paper="multi-embedding gains more AUC with its size than a single embedding",
         ),
         Entry(
             name="14",
             shows="Figure 3 of an FFM",
             runs=recipes.once(lambda p: p.single("ffm")),
             draw="sub_embeddings:SubEmbeddingDisplay",
-            paper="sub-embeddings E_i->j are more abundant where E_i is, and where E_j is",
+            paper="sub-embeddings E_i->j are more abundant if E_i or E_j is more abundant",
         ),
         Entry(
             name="15",
-            shows="IA / K of every field against K",
+            shows="IA / K of every field by K",
             runs=recipes.at_sizes(lambda p: p.halves),
             draw="abundance_per_k:AbundancePerKDisplay",
-            paper="IA / K falls with the embedding size",
+            paper="IA / K falls as the embedding size grows",
         ),
         Entry(
             name="16",
             shows=(
-                "heatmaps of the sub-embeddings with IA(E_i) and IA(E_j) as bars, such as of regularised DCNv2"
+                "heatmaps of the sub-embeddings with IA(E_i) and IA(E_j) as bars, for example of regularised DCNv2"
             ),
             runs=recipes.once(recipes.plain, lambda p: p.single("dcnv2", regularised="lambda")),
             draw="heatmaps:HeatmapsDisplay",
@@ -235,16 +234,16 @@ CATALOGUE = {
         ),
         Entry(
             name="17a",
-            shows="test AUC against the size, SE and ME of regularised DCNv2",
+            shows="test AUC by size, SE and ME of regularised DCNv2",
             runs=recipes.compared(lambda p: recipes.sizes(p, "dcnv2", regularised="lambda")),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_variant",
-            paper="regularised DCNv2 gains AUC from more sets, not from a larger single embedding",
+            paper="regularised DCNv2 gains AUC from more sets, but not from a larger single embedding",
             options={"with_distances": True},
         ),
         Entry(
             name="17b",
-            shows="test AUC against the size, SE and ME of DNN and DCNv2",
+            shows="test AUC by size, SE and ME of DNN and DCNv2",
             runs=recipes.compared(lambda p: recipes.sizes(p, "dnn"), lambda p: recipes.sizes(p, "dcnv2")),
             draw="auc_by_size:AucBySizeDisplay",
             compute="auc:auc_by_variant",
@@ -258,7 +257,7 @@ CATALOGUE = {
         ),
         Entry(
             name="table-2",
-            shows="mean abundance against the share of the data and the size",
+            shows="mean abundance by fraction of the data and size",
             runs=recipes.table_2,
             table="abundance_table:abundance_table",
         ),
@@ -270,7 +269,7 @@ CATALOGUE = {
         ),
         Entry(
             name="table-4",
-            shows="what the data sets hold",
+            shows="rows, fields and cardinalities of the data sets",
             runs=recipes.none,
             table="data_table:data_table",
         ),
@@ -301,24 +300,24 @@ CATALOGUE = {
         ),
         Entry(
             name="cures",
-            shows="cures against collapse: abundance, test AUC, time; not in the paper",
+            shows="remedies against collapse: abundance, test AUC, time; not in the paper",
             runs=recipes.cures,
             table="cures_table:cures_table",
         ),
         Entry(
             name="findings",
-            shows="the paper's claims, each checked on the runs",
+            shows="the paper's claims, each tested on the runs",
             runs=recipes.findings,
             table="findings_table:findings_table",
         ),
     )
 }
-"""Every item of the paper, in its order, then ours."""
+"""All items, the paper's in its order, then ours."""
 
 _PANELS = {
-    "a": "the heatmap of Figure 3 alone",
-    "b": "Figure 3's sums over j alone",
-    "c": "Figure 3's sums over i alone",
+    "a": "only the heatmap of Figure 3",
+    "b": "only Figure 3's sums over j",
+    "c": "only Figure 3's sums over i",
 }
 PANELS = {
     f"3{panel}": replace(
@@ -326,36 +325,36 @@ PANELS = {
     )
     for panel, shows in _PANELS.items()
 }
-"""Parts of Figure 3 that are drawn of a checkpoint, and that a study shows with the whole."""
+"""Parts of Figure 3 that can be drawn from a checkpoint. A study shows the whole figure."""
 
 
 def all_items(profile: Profile) -> tuple[str, ...]:
-    """Return what ``all`` stands for in a profile, in the paper's order."""
+    """Return the items that ``all`` means in a profile, in the paper's order."""
     return tuple(name for name in CATALOGUE if name in (profile.items or CATALOGUE))
 
 
 def runs_of(items: Sequence[str], profile: Profile) -> Runs:
-    """Return the runs of some items, each once.
+    """Return the runs of some items without duplicates.
 
     Parameters
     ----------
     items : sequence of str
-        Items of `CATALOGUE`; ``all`` stands for those of the profile.
+        Items of `CATALOGUE`; ``all`` means those of the profile.
     profile : Profile
         The size of the study.
 
     Returns
     -------
     tuple of RunConfig
-        In the order of the items.
+        The runs in the order of the items.
 
     Raises
     ------
     CollapseError
-        If there is no such item.
+        If an item does not exist.
     """
     wanted = [item for word in items for item in (all_items(profile) if word == "all" else (word,))]
     for item in wanted:
         if item not in CATALOGUE:
-            raise CollapseError(f"there is no item {item!r}: it is one of {', '.join(CATALOGUE)}, or all")
+            raise CollapseError(f"unknown item {item!r}: the items are {', '.join(CATALOGUE)}, and all")
     return tuple(dict.fromkeys(run for item in wanted for run in CATALOGUE[item].runs(profile)))

@@ -1,4 +1,4 @@
-"""Cures against collapse beside each other: what each does to abundance, to AUC and to the time a run takes."""
+"""Comparison of remedies against collapse: abundance, AUC and time per row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ REFERENCE = "single embedding"
 
 
 def cure_of(model: ModelConfig) -> str:
-    """Say what a model does against collapse, in words.
+    """Describe what a model does against collapse.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def cure_of(model: ModelConfig) -> str:
     Returns
     -------
     str
-        `REFERENCE` for nothing.
+        The description; `REFERENCE` if it does nothing.
     """
     if model.table_penalty != "none":
         return f"{model.table_penalty} penalty, weight {model.table_penalty_weight:g}"
@@ -38,7 +38,7 @@ def cure_of(model: ModelConfig) -> str:
 
 
 def compare_cures(item: Item) -> pd.DataFrame:
-    """Compare every cure of an item's finished runs with a single embedding of as many columns.
+    """Compare the remedies among an item's finished runs with a single embedding of as many columns.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def compare_cures(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a data set and cure: ``data``, ``cure``, ``model``, ``runs`` (initialisations that both have),
-        ``ia_normalised`` (mean over fields and initialisations), ``ia_change`` with its 95 % interval ``.._low``
-        and ``.._high`` over the initialisations (Student's t), ``test_auc``, ``auc_change`` with its interval, and
-        ``time``, the seconds a row takes over those of the single embedding.
-        Changes and times are NaN where the single embedding is not finished; intervals with one initialisation.
+        One row per data set and remedy: ``data``, ``cure``, ``model``, ``runs`` (initialisations that both have),
+        ``ia_normalised`` (mean over fields and initialisations), ``ia_change`` with the ends ``.._low`` and
+        ``.._high`` of its 95 % interval over the initialisations (Student's t), ``test_auc``, ``auc_change`` with
+        its interval, and ``time``, the seconds per row relative to the single embedding. Changes and times are NaN
+        if the single embedding is not finished, and intervals for one initialisation.
     """
     found: dict[str, dict[str, dict[int, Mapping[str, Any]]]] = {}
     names: dict[str, str] = {}

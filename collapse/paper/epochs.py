@@ -1,4 +1,4 @@
-"""The epochs of an item's runs: their metrics, and what they kept along their training."""
+"""Epochs of an item's runs: their metrics, and what they recorded during training."""
 
 import pandas as pd
 
@@ -20,9 +20,9 @@ def along_training(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a run and epoch: ``data`` (name), ``model``, ``seed`` (of the initialisation), ``epoch`` from 1,
-        ``ia_normalised_mean`` (IA over that of a random table, mean over the fields), ``co_influence_target``
-        (Pearson's r of IA(E_j) and sum_i IA(E_i^{->j}), as in Figure 3c), ``train_loss`` and ``validation_auc``.
+        One row per run and epoch: ``data`` (name), ``model``, ``seed`` (of the initialisation), ``epoch`` from 1,
+        ``ia_normalised_mean`` (IA / random, mean over the fields), ``co_influence_target`` (Pearson's r of IA(E_j)
+        and sum_i IA(E_i^{->j}), as in Figure 3c), ``train_loss`` and ``validation_auc``.
     """
     frames = []
     for planned in item.finished_runs:
@@ -44,8 +44,8 @@ def epochs_of_runs(item: Item) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row an epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and what
-        `auc_of_runs` tells of the run, without the test.
+        One row per epoch: ``epoch``, ``train_loss``, ``validation_auc``, ``validation_logloss``, and the
+        description of the run as in `auc_of_runs`.
     """
     runs = list(described_runs(item))
     largest = max((described["factor"] for _, described in runs), default=0)
@@ -58,5 +58,5 @@ def epochs_of_runs(item: Item) -> pd.DataFrame:
 
 
 def auc_and_epochs(item: Item) -> pd.DataFrame:
-    """Read every run's test AUC, and the epochs of those of the largest size, one below the other."""
+    """Return every run's test AUC, followed by the epochs of the runs of the largest size."""
     return pd.concat([auc_of_runs(item), epochs_of_runs(item)], ignore_index=True)

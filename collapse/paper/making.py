@@ -1,4 +1,4 @@
-"""Figures and tables made of checkpoints or of a study, by the catalogue."""
+"""Making figures and tables from checkpoints or from a study, as the catalogue says."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 
 
 def display_of(number: str) -> "type[CheckpointDisplay]":
-    """Find what draws a figure of checkpoints.
+    """Return the class that draws a figure of checkpoints.
 
     Parameters
     ----------
     number : str
-        The figure's number, such as ``1b``.
+        Number of the figure, such as ``1b``.
 
     Returns
     -------
     type of Display
-        Its class.
+        The class.
 
     Raises
     ------
     CollapseError
-        If there is none; the sentence lists those that there are.
+        If the figure does not exist. The message lists those that do.
     """
     entry = _entries().get(number)
     if entry is not None and entry.draw and not entry.is_of_checkpoints:
         raise CollapseError(
-            f"figure {number} is of many runs: `collapse figures STUDY --figure {number}` draws it"
+            f"figure {number} needs many runs: draw it with `collapse figures STUDY --figure {number}`"
         )
     if entry is None or not entry.is_of_checkpoints:
         listed = "; ".join(f"{known} ({each.shows})" for known, each in _of_checkpoints().items())
-        raise CollapseError(f"there is no figure {number!r}; there are {listed}")
+        raise CollapseError(f"unknown figure {number!r}: the figures are {listed}")
     return cast("type[CheckpointDisplay]", display_class(number))
 
 
 def displays() -> "dict[str, type[CheckpointDisplay]]":
-    """Return what draws every figure of checkpoints, by its number."""
+    """Return the classes that draw the figures of checkpoints, by number."""
     return {name: display_of(name) for name in _of_checkpoints()}
 
 
@@ -68,19 +68,19 @@ def _entries() -> dict[str, Entry]:
 
 
 def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
-    """Make Figure 4 of an experiment with settings of one's own.
+    """Make Figure 4 from an experiment with the user's settings.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        What `toy_experiment` returned.
+        Result of `toy_experiment`.
     settings : ToySettings
-        Its settings, for the caption.
+        Settings of the experiment, for the caption.
 
     Returns
     -------
     Display
-        Ready to be drawn.
+        The figure, ready to be drawn.
     """
     kind = cast("type[ToyDisplay]", display_class("4"))
     return kind.from_table(table, settings)
@@ -88,7 +88,7 @@ def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
 
 @cache
 def display_class(name: str) -> "type[Display]":
-    """Return the class that draws a figure, with what its row of the catalogue says of it."""
+    """Return the class that draws a figure, with the attributes from its row of the catalogue."""
     entry = _entries()[name]
     kind = _named("collapse.figures", entry.draw)
     said = {"number": name, "paper": entry.paper, "__doc__": kind.__doc__, "__module__": kind.__module__}
@@ -103,17 +103,17 @@ def made_of(item: Item, *, text_model: Path | None = None) -> "Display | StudyTa
     item : Item
         The item in a study.
     text_model : Path, optional
-        The text model of Figure 11; by default GloVe's vectors, where they are installed.
+        Text model for Figure 11. The default is GloVe vectors, if they are installed.
 
     Returns
     -------
     Display or StudyTable
-        Of the runs that are finished; its `save` writes it.
+        Made from the finished runs; its `save` writes it.
 
     Raises
     ------
     CollapseError
-        If none is, where it is made of runs, or they cannot serve this figure.
+        If no run is finished but the item needs runs, or the runs cannot serve this figure.
     """
     entry = CATALOGUE[item.name]
     if entry.table:
@@ -135,7 +135,7 @@ def made_of(item: Item, *, text_model: Path | None = None) -> "Display | StudyTa
 def _of_best_checkpoints(
     kind: "type[CheckpointDisplay]", item: Item, text_model: Path | None
 ) -> "CheckpointDisplay":
-    """Draw the best checkpoints of an item's runs; what is computed of each is kept beside it."""
+    """Draw the best checkpoints of an item's runs. Results for each are stored next to it."""
     runs = [StudyRun(run.path) for run in item.with_finished_runs().finished_runs]
     checkpoints = [FactoredTables(tables=run.tables, settings=PAPER) for run in runs]
     of = dict(zip(checkpoints, runs, strict=True))

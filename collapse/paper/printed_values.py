@@ -1,4 +1,4 @@
-"""What the paper printed, transcribed."""
+"""Values printed in the paper."""
 
 from importlib.resources import files
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def read_printed(name: str) -> pd.DataFrame:
-    """Read values as the paper printed them.
+    """Read printed values.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How large a study is: the data, the base size, the epochs and the repeats that its recipes are filled with."""
+"""Sizes of studies: the data, base size, epochs and repetitions that recipes are filled with."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
 PATIENCE = RunConfig.patience
 SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
-"""The models of Table 1."""
+"""Models of Table 1."""
 
 
 Few = Annotated[int, Meta(ge=1, le=1000)]
@@ -27,35 +27,36 @@ class Profile(Settings):
     """The size of a study."""
 
     name: str
-    """How it is asked for."""
+    """Name of the profile."""
     content: str
-    """What it is, for help and captions."""
+    """Description, for help and captions."""
     data: tuple[str, ...]
-    """The data sets; items of one data set take the first."""
+    """The data sets. Items about one data set use the first."""
     base_size: Many | None = None
-    """The embedding size K at 1x; None for the paper's, 10, or a model's own."""
+    """Embedding size K at 1x; None for the paper's 10, or the model's own."""
     repeats: Few = 1
     """Initialisations of every run whose test AUC is compared."""
     epochs: Many = 50
-    """Epochs at most; the stopping rule may end a run before."""
+    """Maximum number of epochs; early stopping may end a run before."""
     batch_size: Many = 2048
-    """Rows a step."""
+    """Rows per step."""
     rows: Fraction = 1.0
-    """Share of the training rows that every run is given, at most."""
+    """Largest fraction of the training rows that any run uses."""
     models: tuple[str, ...] = SIX
-    """Those of Table 1 and of the figures of several models."""
+    """Models of Table 1 and of figures of several models."""
     multiples: tuple[Multiple, ...] = (1, 2, 3, 4, 10)
-    """How many times the base size, in Table 1 and most figures; the last is "enlarged"."""
+    """Sizes relative to the base size, in Table 1 and most figures; the last is "enlarged"."""
     halves: tuple[Multiple, ...] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
-    """How many times the base size, in Table 2 and Figure 15: K = 5 to 40 for a base of 10."""
+    """Sizes relative to the base size, in Table 2 and Figure 15: K = 5 to 40 for a base size of 10."""
     fractions: tuple[Multiple, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
-    """Of the training rows, in Table 2."""
+    """Fractions of the training rows in Table 2."""
     epochs_along: Many = 20
-    """Epochs of the runs that are looked at along their training."""
+    """Epochs of the runs that are measured during training."""
     items: tuple[str, ...] = ()
-    """What ``all`` stands for; empty for every figure and table."""
+    """Items that ``all`` means; empty for every figure and table."""
     fusion_heads: Many = 1
-    """Heads of FinalMLP's fusion: of one, few steps leave it worse than a constant (see `FinalMLP`)."""
+    """Heads of FinalMLP's fusion. After few steps, a model with one head is worse than a constant (see
+    `FinalMLP`)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,12 +65,12 @@ class Profile(Settings):
 
     @property
     def largest(self) -> int:
-        """How many times the base size an enlarged model has; as many sets in ME."""
+        """Size of an enlarged model relative to the base size, and its number of sets in ME."""
         return int(self.multiples[-1])
 
     @property
     def summary(self) -> str:
-        """What captions say of the size."""
+        """Description of the size for captions."""
         base = f"K = {self.base_size}" if self.base_size else "the paper's K"
         repeats = (
             "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of what is compared"
@@ -80,12 +81,12 @@ class Profile(Settings):
         return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats} (profile {self.name})"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
-        """Return single-embedding (SE): one set, the base size times a factor."""
+        """Return a single-embedding (SE) model: one set of a multiple of the base size."""
         size = max(round(self._base(model) * factor), 1)
         return model_config(model, embedding_size=size, **self._settings(model), **settings)
 
     def multi(self, model: str, sets: int, **settings: object) -> ModelConfig:
-        """Return multi-embedding (ME): so many sets of the base size; SE for one."""
+        """Return a multi-embedding (ME) model: several sets of the base size; SE for one set."""
         return model_config(
             model, embedding_size=self._base(model), sets=sets, **self._settings(model), **settings
         )
@@ -98,9 +99,9 @@ class Profile(Settings):
         train_share: float = 1.0,
         along: int | None = None,
     ) -> tuple[RunConfig, ...]:
-        """Return the runs of some models: on every data set, with so many initialisations.
+        """Return the runs of some models on every data set, with several initialisations.
 
-        Those that are to be looked at along their training do `along` epochs, and do not stop before.
+        With `along`, runs do that many epochs without early stopping.
         """
         return tuple(
             RunConfig(
@@ -129,11 +130,12 @@ PROFILES = {
     for profile in (
         Profile(
             name="smoke",
-            content="everything once: a twentieth of the flights and a set of Avazu's shape, K = 4 at 1x",
+            content="every item once: 5 % of the flights and a set of Avazu's shape, K = 4 at 1x",
             data=("flights:0.05", "synthetic-avazu:0.0003"),
             base_size=4,
             epochs=2,
-            # Collapse grows with the steps: 204 of 64 rows show what 51 of 256 hardly do, in about the same time.
+            # Collapse grows with the steps: 204 steps of 64 rows show what 51 of 256 hardly do, in about the same
+            # time.
             batch_size=64,
             multiples=(1, 4, 10),
             halves=(0.5, 1, 2, 4),
@@ -143,7 +145,7 @@ PROFILES = {
         ),
         Profile(
             name="small",
-            content="a tenth of the flights and a set of Criteo's shape, K = 4 at 1x, five initialisations",
+            content="10 % of the flights and a set of Criteo's shape, K = 4 at 1x, five initialisations",
             data=("flights:0.1", "synthetic-criteo:0.001"),
             base_size=4,
             repeats=5,
@@ -162,7 +164,7 @@ PROFILES = {
             halves=(0.5, 1, 2, 4),
             fractions=(0.1, 0.3, 1.0),
             epochs_along=4,
-            # What the findings' runs show, and what a few more cheap ones do.
+            # Everything that the runs of the findings show, and items with a few more cheap runs.
             items=(
                 "findings",
                 "1a",
@@ -194,7 +196,7 @@ PROFILES = {
         ),
         Profile(
             name="paper",
-            content="the paper's grid on Criteo and Avazu, which lie prepared in data/criteo and data/avazu",
+            content="the paper's grid on Criteo and Avazu, prepared in data/criteo and data/avazu",
             data=("data/criteo", "data/avazu"),
             repeats=3,
         ),
@@ -210,18 +212,18 @@ def profile_of(
     base_size: Many | None = None,
     rows: Fraction | None = None,
 ) -> Profile:
-    """Return a profile, with what is to be otherwise.
+    """Return a profile with some settings changed.
 
     Parameters
     ----------
     name : str
         ``smoke``, ``small``, ``flights`` or ``paper``.
     data : tuple of str
-        Data sets in place of the profile's.
+        Data sets to use instead of the profile's.
     repeats, base_size : int, optional
-        In place of the profile's.
+        Numbers to use instead of the profile's.
     rows : float, optional
-        Share of the training rows in place of the profile's.
+        Fraction of the training rows to use instead of the profile's.
 
     Returns
     -------
@@ -231,9 +233,9 @@ def profile_of(
     Raises
     ------
     CollapseError
-        If there is no such profile, or a number is out of its bounds.
+        If the profile does not exist, or a number is out of bounds.
     """
     if name not in PROFILES:
-        raise CollapseError(f"there is no profile {name!r}: it is one of {', '.join(PROFILES)}")
+        raise CollapseError(f"unknown profile {name!r}: the profiles are {', '.join(PROFILES)}")
     asked: dict[str, Any] = {"data": data or None, "repeats": repeats, "base_size": base_size, "rows": rows}
     return replace(PROFILES[name], **{key: value for key, value in asked.items() if value is not None})

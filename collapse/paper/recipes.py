@@ -1,4 +1,4 @@
-"""Which runs the paper's items are made of: each recipe is a function from a profile to runs."""
+"""The runs of the paper's items: each recipe is a function from a profile to runs."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,13 @@ from collapse.training.runs.config import RunConfig
 Runs = tuple[RunConfig, ...]
 
 EQUAL_STEPS = 0.1
-"""Of the training rows, where fewer rows are compared at as many steps."""
+"""Fraction of the training rows, for comparing fewer rows at equal steps."""
 CURES_FACTOR = 4
-"""How many times the base size, where cures are compared."""
+"""Size at which remedies are compared, relative to the base size."""
 
 
 def sizes(profile: Profile, model: str, multiples: Sequence[float] = (), **settings: object) -> list[ModelConfig]:
-    """SE at every factor, by default the profile's, and ME with as many sets where that is several."""
+    """Return SE at every factor (by default the profile's), and ME with as many sets for factors above 1."""
     multiples = multiples or profile.multiples
     single = [profile.single(model, factor, **settings) for factor in multiples]
     return single + [profile.multi(model, int(factor), **settings) for factor in multiples if factor > 1]
@@ -27,24 +27,24 @@ def single(profile: Profile, models: Sequence[str], **settings: object) -> list[
 
 
 def table_1(profile: Profile) -> Runs:
-    """Take SE and ME of the profile's models at every size, on every data set."""
+    """Return SE and ME of the profile's models at every size, on every data set."""
     models = [model for name in profile.models for model in sizes(profile, name)]
     return profile.runs(*models, repeats=profile.repeats)
 
 
 def six_single(profile: Profile) -> Runs:
-    """Take SE of the six models at every size, on the first data set."""
+    """Return SE of the six models at every size, on the first data set."""
     return profile.runs(*single(profile, profile.models), data=profile.data[:1], repeats=profile.repeats)
 
 
 def six_multi(profile: Profile) -> Runs:
-    """Take ME of the six models with every number of sets, on the first data set."""
+    """Return ME of the six models with every number of sets, on the first data set."""
     models = [profile.multi(name, int(sets)) for name in profile.models for sets in profile.multiples]
     return profile.runs(*models, data=profile.data[:1], repeats=profile.repeats)
 
 
 def of_data(n: int) -> Callable[[Profile], Runs]:
-    """Take Table 1's runs on the n-th data set, if there is one."""
+    """Return Table 1's runs on the data set with index n, if there is one."""
 
     def runs(profile: Profile) -> Runs:
         return tuple(run for run in table_1(profile) if run.data in profile.data[n : n + 1])
@@ -53,7 +53,7 @@ def of_data(n: int) -> Callable[[Profile], Runs]:
 
 
 def once(*models: Callable[[Profile], ModelConfig]) -> Callable[[Profile], Runs]:
-    """Take some models once, on the first data set."""
+    """Return single runs of some models on the first data set."""
 
     def runs(profile: Profile) -> Runs:
         return profile.runs(*(model(profile) for model in models), data=profile.data[:1])
@@ -62,7 +62,7 @@ def once(*models: Callable[[Profile], ModelConfig]) -> Callable[[Profile], Runs]
 
 
 def at_sizes(multiples: Callable[[Profile], Sequence[float]]) -> Callable[[Profile], Runs]:
-    """Take DCNv2 at some sizes once, on the first data set."""
+    """Return single runs of DCNv2 at some sizes on the first data set."""
 
     def runs(profile: Profile) -> Runs:
         models = [profile.single("dcnv2", factor) for factor in multiples(profile)]
@@ -72,7 +72,7 @@ def at_sizes(multiples: Callable[[Profile], Sequence[float]]) -> Callable[[Profi
 
 
 def compared(*models: Callable[[Profile], list[ModelConfig]]) -> Callable[[Profile], Runs]:
-    """Take models on the first data set, as often as the profile repeats what is compared."""
+    """Return runs of models on the first data set, repeated as the profile says."""
 
     def runs(profile: Profile) -> Runs:
         of_all = [config for of in models for config in of(profile)]
@@ -82,7 +82,7 @@ def compared(*models: Callable[[Profile], list[ModelConfig]]) -> Callable[[Profi
 
 
 def table_2(profile: Profile) -> Runs:
-    """Take DCNv2 at several sizes on shares of the rows."""
+    """Return DCNv2 at several sizes on fractions of the rows."""
     models = [*(profile.single("dcnv2", factor) for factor in profile.halves), profile.multi("dcnv2", 4)]
     return tuple(
         run
@@ -92,17 +92,17 @@ def table_2(profile: Profile) -> Runs:
 
 
 def steps_alike(profile: Profile, fraction: float) -> int:
-    """Return the epochs on a share of the rows that have as many steps as a run along its training has on all."""
+    """Return the epochs on a fraction of the rows with as many steps as a run that is measured during training."""
     return round(min(profile.epochs, profile.epochs_along) / fraction)
 
 
 def along(profile: Profile) -> Runs:
-    """Take DCNv2 at its base size for so long that its training can be followed."""
+    """Return DCNv2 at its base size, measured during training."""
     return profile.runs(profile.single("dcnv2"), repeats=profile.repeats, along=profile.epochs_along)
 
 
 def findings(profile: Profile) -> Runs:
-    """Take what the claims compare, on every data set, as often as the profile repeats it."""
+    """Return the runs that the claims compare, on every data set, repeated as the profile says."""
     largest = profile.largest
     compared = [
         *(profile.single(model, factor) for model in profile.models for factor in (1, largest)),
@@ -128,7 +128,7 @@ def findings(profile: Profile) -> Runs:
 
 def table_3(profile: Profile) -> list[ModelConfig]:
     """Return DCNv2 with more cross layers, and with a deeper MLP, at three sizes."""
-    # The paper does not say how much is added: twice the cross layers, and two more layers of the MLP.
+    # The paper does not say how many are added: here twice the cross layers, and two more layers of the MLP.
     more: tuple[dict[str, object], ...] = ({}, {"cross_layers": 8}, {"depth": 5})
     return [profile.single("dcnv2", factor, **settings) for settings in more for factor in (1, 2, 4)]
 
@@ -142,7 +142,7 @@ def variants(profile: Profile) -> list[ModelConfig]:
 
 
 def cures(profile: Profile) -> Runs:
-    """Take single- and multi-embedding of one number of columns, and what is said to help a single one."""
+    """Return single- and multi-embedding models with equal numbers of columns, and remedies."""
     penalised = [
         profile.single("dcnv2", CURES_FACTOR, table_penalty=kind, table_penalty_weight=weight)
         for kind in ("spectral", "vicreg", "uniformity")
@@ -158,7 +158,7 @@ def cures(profile: Profile) -> Runs:
 
 
 def none(_: Profile) -> Runs:
-    """Take nothing: the item is not made of runs."""
+    """Return no runs."""
     return ()
 
 
@@ -173,10 +173,10 @@ def large(p: Profile) -> ModelConfig:
 
 
 def large_multi(p: Profile) -> ModelConfig:
-    """Return ME of DCNv2 with the profile's most sets."""
+    """Return ME of DCNv2 with the profile's largest number of sets."""
     return p.multi("dcnv2", p.largest)
 
 
 def large_regularised(p: Profile) -> ModelConfig:
-    """Return DCNv2 at the largest size, its projections regularised."""
+    """Return regularised DCNv2 at the profile's largest size."""
     return p.single("dcnv2", p.largest, regularised="lambda")

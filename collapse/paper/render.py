@@ -1,4 +1,4 @@
-"""Figures and tables of a study into one folder, and a page that shows them."""
+"""Writing the figures and tables of a study into one folder, with a page that shows them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PAGE = "index.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """What became of an item."""
+    """Result for an item."""
 
     item: Item
     """The item in its study."""
@@ -28,11 +28,11 @@ class Rendered:
     paths: tuple[Path, ...] = ()
     """The files that were written."""
     error: CollapseError | None = None
-    """Why it could not be made; None where runs are missing."""
+    """Why it could not be made; None if runs are missing."""
 
     @property
     def missing(self) -> int:
-        """How many runs are missing."""
+        """Number of missing runs."""
         return len(self.item.runs) - self.item.finished
 
     @property
@@ -50,17 +50,17 @@ class Rendered:
 
     @property
     def caption(self) -> str:
-        """What is said of it."""
+        """The caption."""
         return self.made.caption if self.made else ""
 
     @property
     def picture(self) -> str:
-        """The picture's file name; empty for a table."""
+        """File name of the image; empty for a table."""
         return next((path.name for path in self.paths if path.suffix == ".png"), "")
 
     @property
     def rows(self) -> list[list[str]]:
-        """A table's cells, the headings first; none for a figure."""
+        """Cells of a table with the headings first; none for a figure."""
         if not isinstance(self.made, StudyTable):
             return []
         text = self.made.text
@@ -70,28 +70,28 @@ class Rendered:
 def render(
     study: Path, names: Iterable[str], folder: Path, *, text_model: Path | None = None
 ) -> Iterator[Rendered]:
-    """Make items of a study and write them, one after the other.
+    """Make and write items of a study one after another.
 
     Parameters
     ----------
     study : Path
-        The study's folder.
+        Folder of the study.
     names : iterable of str
         The items.
     folder : Path
-        Where to write.
+        Folder of the files.
     text_model : Path, optional
-        As `Display.from_study` takes it.
+        Text model for Figure 11.
 
     Yields
     ------
     Rendered
-        An item each; one that cannot be made does not stop the others.
+        One per item. An item that cannot be made does not stop the others.
 
     Raises
     ------
     CollapseError
-        If the folder is no study, or there is no such item.
+        If the folder is not a study, or an item does not exist.
     """
     for name in names:
         item = item_of(study, name)
@@ -108,14 +108,14 @@ def render(
 
 
 def write_page(found: Sequence[Rendered], folder: Path) -> Path:
-    """Write a page with every item in its place, and the command that makes what is missing.
+    """Write a page with all items, and the commands that train missing runs.
 
     Parameters
     ----------
     found : sequence of Rendered
         The items.
     folder : Path
-        Where their files are.
+        Folder of their files.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A checkpoint's diagnosis as one page that opens anywhere: no network, no other file."""
+"""The report on a checkpoint: one HTML page without other files or network access."""
 
 import re
 from collections.abc import Hashable
@@ -26,9 +26,9 @@ from collapse.measures.abundance import normalised_spectrum
 from collapse.paper.making import display_of
 
 _ADVISED = 12
-"""The fields that get advice: more is in the table."""
+"""Most fields that get advice; the table has all."""
 _WIDTH, _HEIGHT = 100, 22
-"""The size of a small spectrum."""
+"""Size of a small spectrum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,31 +36,33 @@ class Picture:
     """A figure of the page."""
 
     title: str
-    """What it is."""
+    """Its title."""
     said: str
     """What to read off it."""
     figure: str
     """Its number in the paper."""
     source: str = ""
-    """Its ``data:`` address, once it is drawn."""
+    """Its ``data:`` URL, once it is drawn."""
 
 
 _ABUNDANCE = Picture(
     figure="2",
-    title="Information abundance against random",
-    said="A point is the sum of a table's singular values over the largest; the grey level above it is what a "
-    "random table of that shape has. The longer the line between them, the more collapsed the field.",
+    title="Information abundance compared with random tables",
+    said="A point is the information abundance of a field: the sum of its table's singular values divided by "
+    "the largest. The grey level above it is the mean of random tables of the same shape. The longer the "
+    "line between them, the more collapsed the field.",
 )
 _SPECTRA = Picture(
     figure="1b",
     title="Singular values of every field",
-    said="A line a field. One that falls steeply has few directions that matter, whatever its number of columns.",
+    said="One line per field. A line that falls steeply belongs to a table with few directions that matter, "
+    "whatever its number of columns.",
 )
 _HEATMAP = Picture(
     figure="3a",
     title="Sub-embeddings",
-    said="What the interaction makes of field i before it meets field j; fields by ascending abundance. A dark "
-    "column is a field j that pulls the others down.",
+    said="How much abundance is left when field i interacts with field j, with fields in the order of "
+    "abundance. A dark column is a field j that reduces the abundance of all others.",
 )
 
 
@@ -76,9 +78,9 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
     path : Path
         The file to write.
     command : str
-        How to make the page again.
+        Command that makes the page again.
     json : str
-        The numbers for programs, which stand in the page too.
+        The numbers for programs, which are embedded in the page.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
     Raises
     ------
     CollapseError
-        If it cannot be written, or a figure cannot be drawn.
+        If the page cannot be written, or a figure cannot be drawn.
     """
     page = Environment(
         loader=PackageLoader("collapse.figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -113,7 +115,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         columns=COLUMNS,
         settings=vars(factored.settings),
         command=command,
-        # Nothing in it ends the element that holds it.
+        # Nothing in the JSON may end the element that contains it.
         json=json.replace("<", "\\u003c"),
         version=version("embedding-collapse"),
     )
@@ -129,7 +131,7 @@ def _rows(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable,
 
 
 def _todo(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Return every field for which something is to be done, with what its abundance is without one thing."""
+    """Return every field that needs advice, with its abundance without each possible cause."""
     of_field = {table.field: table for table in factored}
     found = []
     for record in fields.to_dict("records"):
@@ -142,12 +144,12 @@ def _todo(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable,
 
 
 def _code(text: str) -> Markup:
-    """Return a sentence with what stands between backticks as code."""
+    """Return a sentence with text between backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, escaped
 
 
 def _small(spectrum: NDArray[np.floating]) -> str:
-    """Return the points of a spectrum's small picture."""
+    """Return the points of a small spectrum."""
     x = np.linspace(0, _WIDTH, len(spectrum)) if len(spectrum) > 1 else np.array([0.0])
     y = 1 + (1 - spectrum) * (_HEIGHT - 2)
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

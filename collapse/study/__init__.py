@@ -1,1 +1,1 @@
-"""Many runs at once: recipes, the sweep that makes them, and `Study`, which reads what they left."""
+"""Many runs: the sweep that trains them, and `Study`, which reads them."""

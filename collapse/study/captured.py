@@ -1,15 +1,15 @@
-"""Calls whose errors come back as values, so that no engine logs them or wraps them in its own."""
+"""Calls whose exceptions are returned as values, so that no engine logs or wraps them."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 Captured = tuple[Any, Exception | None]
-"""A result and None, or None and what was raised."""
+"""A result and None, or None and the exception."""
 
 
 def captured(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Captured:
-    """Call a function, and return what it raises."""
+    """Call a function, and return the exception that it raises."""
     try:
         return fn(*args, **kwargs), None
     except Exception as error:  # noqa: BLE001, it is raised where the call was made
@@ -17,7 +17,7 @@ def captured(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Captured:
 
 
 def settle(future: "Future[Any]", found: Captured) -> None:
-    """Hand what `captured` returned to whoever waits for it."""
+    """Pass a result of `captured` to its future."""
     result, error = found
     if error is None:
         future.set_result(result)

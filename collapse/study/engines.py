@@ -1,4 +1,4 @@
-"""Where a sweep's runs are executed: processes of this machine, a Dask cluster, or Slurm's jobs."""
+"""Engines that execute a sweep's runs: processes on this machine, a Dask cluster, or Slurm jobs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -14,7 +14,7 @@ from collapse.study.processes import process_pool, stopping_children
 
 Engine = Literal["processes", "dask", "submitit"]
 LOGS = ".jobs"
-"""Where in a study's folder submitit keeps its files."""
+"""Folder of submitit's files within a study."""
 
 
 @contextmanager
@@ -28,28 +28,28 @@ def open_executor(
     kind : str
         ``processes``, ``dask`` or ``submitit``.
     options : mapping of str to str
-        For Dask ``address``, the scheduler's; without, a cluster on this machine. For submitit what
-        `SubmititExecutor` takes. None for processes.
+        For Dask the scheduler's ``address``; without it, a cluster on this machine. For submitit the parameters of
+        `SubmititExecutor`. None for processes.
     jobs : int
-        Processes of this machine, or workers of a Dask cluster on it.
+        Number of processes on this machine, or workers of a Dask cluster on it.
     folder : Path
-        The study's folder.
+        Folder of the study.
 
     Yields
     ------
     callable
-        Makes an executor; again after its processes died.
+        Makes an executor, again if its processes died.
 
     Raises
     ------
     CollapseError
-        If the engine is not installed, does not answer, or does not know an option.
+        If the engine is not installed, does not answer, or does not have an option.
     KeyboardInterrupt
-        On Ctrl-C or a termination signal. Runs in processes and Slurm's jobs were told to save and stop; those on
-        a Dask cluster go on to their end where the cluster stays.
+        On Ctrl-C or a termination signal. Runs in processes and Slurm jobs save and stop; those on a
+        lasting Dask cluster run to their end.
     """
     if kind == "submitit":
-        require("submitit", "the engine submitit")
+        require("submitit", "--engine submitit")
     with stopping_children():
         if kind == "dask":
             _refuse({key: value for key, value in options.items() if key != "address"}, kind)
@@ -68,10 +68,10 @@ def open_executor(
 
 
 class _DaskExecutor(Executor):
-    """Dask's own executor, with the one word of `Executor.shutdown` that it lacks."""
+    """Dask's executor, with the argument of `Executor.shutdown` that it lacks."""
 
     def __init__(self, client: Any) -> None:
-        # Not pure: a call that was refused once, as its run was another's, is made again.
+        # Not pure: a call that was refused once, because another process had the run, is made again.
         self._executor = client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -93,4 +93,4 @@ class _DaskExecutor(Executor):
 
 def _refuse(options: Mapping[str, str], kind: str) -> None:
     for key in options:
-        raise CollapseError(f"the engine {kind} has no option {key!r}")
+        raise CollapseError(f"--engine {kind} has no option {key!r}")

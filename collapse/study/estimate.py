@@ -1,4 +1,4 @@
-"""How long runs will take: by their arithmetic, put right by the runs that are finished."""
+"""Estimates of training time from the operations of a run, corrected by finished runs."""
 
 import math
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ from collapse.training.models.size import shapes_alone
 from collapse.training.runs.config import RunConfig
 
 FLOPS = 6e10
-"""Of one thread, until a run has told: products of this size on a CPU of today, everything counted in."""
+"""Floating-point operations per second of one thread, before any run has finished: matrix products of these sizes
+on a current CPU, including everything around them."""
 OVERHEAD = 2e-5
-"""Seconds a row and a thread that are not arithmetic."""
+"""Seconds per row and thread that are not arithmetic."""
 _ROWS = 16
-"""Rows of the batch whose operations are counted; the count is linear in the rows."""
+"""Rows of the batch whose operations are counted; the number is linear in the rows."""
 
 
 def work(config: RunConfig, data: PreparedData) -> float:
-    """Return the seconds of one thread that a run takes if it does all its epochs, to within a factor.
+    """Return the approximate seconds of one thread that a run takes if it does all its epochs.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def work(config: RunConfig, data: PreparedData) -> float:
     Returns
     -------
     float
-        Three times the products of the forward pass, as torch counts them, and an overhead a row; a row that is
-        validated or tested costs a third of a trained one.
+        Three times the operations of the forward pass, as torch counts them, and an overhead per row. A row that
+        is validated or tested costs a third of a trained one.
     """
     flops = _flops_a_row(config.model, tuple(data.schema.cardinalities))
     rows = (0.8 * config.train_share + 0.1 / 3) * data.rows * config.epochs + data.rows * 0.1 / 3
@@ -54,12 +55,12 @@ def _flops_a_row(model: ModelConfig, cardinalities: tuple[int, ...]) -> float:
 
 
 def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
-    """Return how many seconds of work finished runs did a second.
+    """Return how many estimated seconds of work finished runs did per second.
 
     Parameters
     ----------
     finished : sequence of (float, StudyRun)
-        Each run's `work`, and the run.
+        Each run with its `work`.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
 
 
 class Remaining:
-    """The runs that are left, and how long they will take: put right by those that are finished.
+    """The remaining runs and their time, corrected by finished runs.
 
     Parameters
     ----------
@@ -92,15 +93,15 @@ class Remaining:
         self.runs = {run.path: run for run in runs if run.path not in finished}
 
     def of_run(self, run: Planned) -> float:
-        """Return the seconds of one worker that a run takes."""
+        """Return the seconds that a run takes on one worker."""
         return self._work[run.path] / self._speed
 
     def seconds(self, jobs: int) -> float:
-        """Return the seconds until all are done."""
+        """Return the seconds until all runs are done."""
         return sum(self.of_run(run) for run in self.runs.values()) / min(jobs, max(len(self.runs), 1))
 
     def done(self, found: Outcome) -> None:
-        """Take note of a run that ended."""
+        """Record the outcome of a run."""
         self.runs.pop(found.run.path, None)
         if found.result is not None and not found.result["already"]:
             self._rates.append((self._work[found.run.path], found.result["seconds"]))

@@ -1,4 +1,4 @@
-"""One run as a plain function, safe in a process or on a machine of its own."""
+"""One run as a plain function, safe in another process or on another machine."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ MONITORS = ("abundance", "co-influence", "patterns")
 
 
 def folder_name(config: RunConfig) -> str:
-    """Name a run's folder within a study: its label and a digest, so that no two runs share one.
+    """Return the folder name of a run within a study: its label and a digest, which make it unique.
 
     Parameters
     ----------
@@ -23,8 +23,7 @@ def folder_name(config: RunConfig) -> str:
     Returns
     -------
     str
-        ``LABEL-DIGEST``, where the digest is of the configuration and the data's hash; the data's path is left
-        out.
+        ``LABEL-DIGEST``, where the digest is of the configuration and the data's hash, without the data's path.
 
     Raises
     ------
@@ -45,32 +44,32 @@ def execute(
     threads: int | None = None,
     monitors: Sequence[str] = MONITORS,
 ) -> dict[str, Any]:
-    """Train one run to its end, going on where an earlier call was stopped or killed.
+    """Train one run to its end, continuing an earlier call that was stopped or killed.
 
     Parameters
     ----------
     config : mapping
-        What `RunConfig.as_dict` returned.
+        Result of `RunConfig.as_dict`.
     folder : str
-        The run's folder.
+        Folder of the run.
     device : str
         ``cpu``, ``cuda``, or ``auto``.
     threads : int, optional
-        Threads on the CPU; torch's own choice by default.
+        CPU threads. The default is torch's own choice.
     monitors : sequence of str
-        What to keep along the training.
+        Measurements to record during training.
 
     Returns
     -------
     dict
         Plain values: ``name``, ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss``, ``seconds`` and
-        ``rows_per_second`` of the training since it began or went on, and ``already``, whether the run was
+        ``rows_per_second`` of the training since it began or was continued, and ``already``, whether the run was
         finished before.
 
     Raises
     ------
     CollapseError
-        If the run cannot begin or go on, or diverges.
+        If the run cannot begin or continue, or diverges.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""A grid of a user's own: a file whose lists are multiplied out into runs."""
+"""A user's grid: a file whose lists are combined into runs."""
 
 import itertools
 import tomllib
@@ -22,19 +22,19 @@ def read_grid(path: Path) -> tuple[RunConfig, ...]:
     Parameters
     ----------
     path : Path
-        TOML, or JSON where it ends in ``.json``, with the keys of a run's ``config.json``; what is left out is at
-        its default. A list stands for one run an entry, and lists are multiplied. ``model`` in the section of that
-        name is what ``collapse train --model`` takes, size and settings included.
+        TOML, or JSON if it ends in ``.json``, with the keys of a run's ``config.json``. Missing keys have their
+        defaults. A list has one entry per run, and several lists are combined in every way. The key ``model`` in
+        the section of that name is the argument of ``collapse train --model``, optionally with size and settings.
 
     Returns
     -------
     tuple of RunConfig
-        Each run once, the last list varying fastest.
+        Each run once; the last list varies fastest.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, or holds what no run has; the sentence names file and key.
+        If the file cannot be read, or has a key or value that no run can have. The message names file and key.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def read_grid(path: Path) -> tuple[RunConfig, ...]:
     except CollapseError as error:
         raise CollapseError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     if not found:
-        raise CollapseError(f"{path}: a list is empty, so that there is no run")
+        raise CollapseError(f"{path}: a list is empty, so there are no runs")
     return found
 
 
@@ -68,12 +68,12 @@ def _read(path: Path) -> dict[str, Any]:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise CollapseError(f"{path} is not a TOML file: {error}") from error
     if not isinstance(plain, dict):
-        raise CollapseError(f"{path} holds no settings")
+        raise CollapseError(f"{path} has no settings")
     return plain
 
 
 def _multiplied(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the same settings with every list replaced by one of its entries."""
+    """Yield the settings with every list replaced by one of its entries."""
     choices = []
     for value in plain.values():
         if isinstance(value, Mapping):
@@ -97,18 +97,18 @@ def _run(plain: dict[str, Any]) -> RunConfig:
 
 def _model(section: dict[str, Any]) -> Any:
     settings = dict(section)
-    # As config.json has them, a model's own settings lie one deeper; here they may stand beside the others.
+    # In config.json a model's own settings are nested one level deeper. Here they may be next to the others.
     own = settings.pop("interaction", {})
     name = settings.pop("model", "dcnv2")
     if not isinstance(name, str) or not isinstance(own, dict):
-        raise CollapseError(f"the model is {name!r}; it is a text such as dcnv2-10x4")
+        raise CollapseError(f"model must be text such as dcnv2-10x4, got {name!r}")
     if ":" in name:
-        raise CollapseError(f"the model {name} is code of one's own, which a file cannot have run")
+        raise CollapseError(f"model {name} is code of your own, which a file may not run")
     return model_config(name, **settings, **own)
 
 
 def _section(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
     section = plain.get(name, {})
     if not isinstance(section, dict):
-        raise CollapseError(f"{name} is {section!r}; it is a section, [{name}]")
+        raise CollapseError(f"{name} must be a section, [{name}], got {section!r}")
     return section

@@ -1,4 +1,4 @@
-"""Processes on this machine that train runs, and stop where the process that started them does."""
+"""Processes on this machine that train runs, and stop when their parent process does."""
 
 import os
 import signal
@@ -10,42 +10,44 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 
 _LOOK_SECONDS = 0.5
-"""Between two checks whether the parent process is alive."""
+"""Seconds between two checks whether the parent process is alive."""
 _SAVING_SECONDS = 5.0
-"""What a run has to save its state before it is asked again."""
+"""Seconds that a run has to save its state before it is asked again."""
 _SAVED_SECONDS = 60.0
-"""After which a child that has not stopped is asked again; a large state takes seconds to write."""
+"""Seconds after which a child that has not stopped is asked again; writing a large state takes seconds."""
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:
-    """Return processes on this machine.
+    """Return a pool of processes on this machine.
 
     Parameters
     ----------
     jobs : int
-        How many.
+        Number of processes.
 
     Returns
     -------
     ProcessPoolExecutor
-        Their threads wait without spinning, and they show no bars. They are out of reach of the terminal's Ctrl-C,
-        which their parent hands on by `stopping_children`, and stop when it is gone.
+        The pool. Its threads wait without spinning, and it shows no progress bars. Its processes do not receive
+        the terminal's Ctrl-C, which the parent passes on with `stopping_children`, and they stop when the parent
+        is gone.
     """
-    # Read as a process loads its libraries, so before it is started.
+    # Libraries read it when they are loaded, so it must be set before a process starts.
     os.environ |= {"OMP_WAIT_POLICY": "passive", "TQDM_DISABLE": "1"}
     return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (os.getpid(),))
 
 
 @contextmanager
 def stopping_children() -> Iterator[None]:
-    """Within the block, let a termination signal act as Ctrl-C, and let either stop the children's runs first.
+    """Let a termination signal act as Ctrl-C in the block, and let either stop the children's runs first.
 
-    Ctrl-C is taken anew, too: Polars puts a handler below Python's as it is imported, which swallowed it.
+    The handler for Ctrl-C is set again, because importing Polars installs one below Python's that would swallow
+    it.
 
     Raises
     ------
     KeyboardInterrupt
-        Once the children have saved and stopped.
+        After the children have saved and stopped.
     """
     caught = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, signal.default_int_handler) for number in caught}
@@ -74,6 +76,6 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_SECONDS)
     while True:
-        # The first lets a run save its state, the next ends the process that waits for another.
+        # The first signal lets a run save its state, the next ends the process that waits for another run.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_SAVING_SECONDS)

@@ -1,4 +1,4 @@
-"""Results of the analysis kept beside the checkpoint that they are of, so that nothing is computed twice."""
+"""Results of analyses, stored next to their checkpoints so that nothing is computed twice."""
 
 import hashlib
 import io
@@ -22,23 +22,23 @@ FOLDER = ".results"
 def cached_result(
     checkpoint: Path, name: str, settings: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return a result from beside a checkpoint, or compute it and keep it there.
+    """Return a result that is stored next to a checkpoint, or compute and store it.
 
     Parameters
     ----------
     checkpoint : Path
         The checkpoint.
     name : str
-        What is computed, as it stands in the file's name.
+        Name of the result, which is part of the file's name.
     settings : mapping
-        All that the result depends on beside the checkpoint, plain values.
+        Everything that the result depends on, apart from the checkpoint, as plain values.
     compute : callable
-        Computes it: a table whose cells are numbers and text.
+        Computes the result, a table of numbers and text.
 
     Returns
     -------
     pandas.DataFrame
-        The result; from a file and fresh it is the same, without ``attrs``. Where it cannot be kept, it is
+        The result, without ``attrs``. It is the same from a file and computed. If it cannot be stored, it is
         computed again the next time.
 
     Raises
@@ -46,10 +46,8 @@ def cached_result(
     CollapseError
         If the checkpoint cannot be read.
 
-    Notes
-    -----
-    The file's name holds a digest of the checkpoint's content, of the settings and of this package's code: another
-    checkpoint of that path, other settings or changed code find nothing. A damaged file is as good as none.
+    Notes ----- The file's name has a digest of the checkpoint's content, the settings and this package's code, so
+    a change to any of them invalidates the file. Damaged files are ignored.
     """
     code = sha256_of_code(Path(collapse.__file__).parent)
     content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(settings), "code": code}
@@ -59,7 +57,7 @@ def cached_result(
         return found
     content = io.BytesIO()
     compute().reset_index(drop=True).to_parquet(content)
-    # A study of someone else's may be read where it cannot be written.
+    # Somebody else's study may be readable but not writable.
     with suppress(CollapseError), explain_os_errors("write", path):
         path.parent.mkdir(exist_ok=True)
         with atomic_write(path) as file:
@@ -81,9 +79,9 @@ def sha256_of(path: Path) -> str:
 
 @cache
 def sha256_of_code(package: Path) -> str:
-    """Return the SHA-256 of a package's modules, names and contents, in hexadecimal.
+    """Return the SHA-256 of the names and contents of a package's modules, in hexadecimal.
 
-    A version stays the same while code changes between two releases; the code itself does not.
+    The code changes between two releases, while the version stays the same.
     """
     modules = sorted(package.rglob("*.py"))
     digests = [(module.relative_to(package).as_posix(), sha256_of(module)) for module in modules]
@@ -94,5 +92,5 @@ def _read(path: Path) -> pd.DataFrame | None:
     try:
         with open_file(path) as file:
             return pd.read_parquet(file)
-    except Exception:  # noqa: BLE001, a damaged file may raise anything, and is as good as none
+    except Exception:  # noqa: BLE001, a damaged file may raise anything, and is ignored
         return None

@@ -1,4 +1,4 @@
-"""A folder of runs, read lazily."""
+"""A folder of runs, which are read when needed."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,12 +24,12 @@ from collapse.training.runs.paired import Predictions, read_predictions
 
 
 class StudyRun:
-    """One run of a study; what is asked for is read then, and once.
+    """A run of a study. Its parts are read when first needed.
 
     Parameters
     ----------
     path : Path
-        The run's folder.
+        Folder of the run.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class StudyRun:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.label = ""
-        """What tells the run from all others of the study."""
+        """Label that distinguishes the run from others of the study."""
         self._folder = RunFolder(path)
 
     def __repr__(self) -> str:
@@ -49,84 +49,84 @@ class StudyRun:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The run's settings; a model of one's own is not imported from a file, and raises."""
+        """Configuration of the run. A class of your own is not imported from a file, and raises an error."""
         return self._folder.read_config()
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """What the run is and what the test gave; empty if it never began."""
+        """Description and test results of the run; empty if it never began."""
         return self._folder.read_manifest()
 
     @property
     def finished(self) -> bool:
-        """Whether the stopping rule ended it and it was tested."""
+        """Whether the run ended and was tested."""
         return self.manifest.get("status") == "finished"
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint of the best epoch."""
+        """Checkpoint of the best epoch."""
         return self._folder.best
 
     @property
     def test_auc(self) -> float:
-        """The AUC of the best epoch's weights on the test rows; NaN if the run is not finished."""
+        """AUC of the best epoch's weights on the test rows; NaN if the run is not finished."""
         return float(self.manifest["test"]["auc"]) if self.finished else float("nan")
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """What the best epoch's weights say of the test rows; None of a run of before these were kept."""
+        """Predictions of the best epoch's weights for the test rows; None for runs of early versions."""
         return read_predictions(self._folder.predictions)
 
     @property
     def data(self) -> str:
-        """The data set's name."""
+        """Name of the data set."""
         return str(self.manifest.get("data", {}).get("name", Path(self.config.data).name))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """A row an epoch, as `collapse.analysis.dynamics.dynamics` reads it."""
+        """One row per epoch, as `collapse.analysis.dynamics.dynamics` reads it."""
         return dynamics(self.path)
 
     @property
     def unitary_distance(self) -> float:
-        """The mean distance of the best epoch's projections from unitary ones; NaN if it was not recorded."""
+        """Mean distance of the best epoch's projections from unitary ones; NaN if it was not recorded."""
         metrics = self.metrics.set_index("epoch")
         recorded = metrics.get("unitary_distance")
         return float("nan") if recorded is None else float(recorded.get(self.manifest["best_epoch"], np.nan))
 
     @cached_property
     def tables(self) -> TableSet:
-        """The tables and field maps of the best epoch."""
+        """Tables and field maps of the best epoch."""
         return load(self._folder.best)
 
     def factored(self, settings: AnalysisSettings | None = None) -> FactoredTables:
-        """Factorise the tables, which is not kept."""
+        """Compute the spectra of the tables, without storing them."""
         return factorise(self.tables, settings or AnalysisSettings())
 
     def fields(self, settings: AnalysisSettings | None = None) -> pd.DataFrame:
-        """Diagnose every field, from disk where that was done before; the columns of `diagnose`."""
+        """Diagnose every field, or read the stored diagnosis; the columns are those of `diagnose`."""
         chosen = settings or AnalysisSettings()
         return self.cached_result("fields", vars(chosen), lambda: diagnose(self.tables, settings=chosen))
 
     def cached_result(
         self, name: str, settings: Mapping[str, Any], compute: Callable[[], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Return a result of the analysis from beside the best checkpoint, or compute it and keep it there."""
+        """Return a result that is stored next to the best checkpoint, or compute and store it."""
         return cached_result(self._folder.best, name, settings, compute)
 
 
 class Study:
-    """The runs in a folder and the folders below it.
+    """The runs in a folder and its subfolders.
 
     Parameters
     ----------
     folder : str or Path
-        The folder; a run is a folder with a ``config.json`` that a run wrote.
+        The folder. A run is a folder with a ``config.json`` that a run wrote.
 
     Raises
     ------
     CollapseError
-        If there is no such folder, or a run's configuration cannot be read.
+        If the folder does not exist, or a run's configuration cannot be read.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class Study:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise CollapseError(f"{self.folder} is no folder: a study is a folder with runs below it")
+            raise CollapseError(f"{self.folder} is not a folder: a study is a folder with runs in it")
 
     def __repr__(self) -> str:
         return f"<Study {self.folder}: {len(self)} runs, {len(self.finished)} finished>"
@@ -148,7 +148,7 @@ class Study:
 
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
-        """The runs in the order of their folders, each with a label of its own."""
+        """The runs in the order of their folders, each with a distinct label."""
         runs = tuple(StudyRun(path.parent) for path in sorted(self.folder.rglob("config.json")))
         short = [run.config.label for run in runs]
         several = len({run.data for run in runs}) > 1
@@ -168,23 +168,23 @@ class Study:
 
     @property
     def finished(self) -> tuple[StudyRun, ...]:
-        """The runs that came to their end."""
+        """The finished runs."""
         return tuple(run for run in self.runs if run.finished)
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row a finished run: what it is of, and what the test gave.
+        """One row per finished run, with its settings and results.
 
         ``label``, ``data``, ``data_hash``, ``model`` (without its size), ``name`` (with it), ``embedding_size``,
         ``sets``, the seeds ``split``, ``initialisation`` and ``order``, ``train_rows``, ``epochs``,
-        ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss``, ``rows_per_second``,
-        ``parameters`` and ``path``.
+        ``best_epoch``, ``validation_auc``, ``test_auc``, ``test_logloss``, ``rows_per_second``, ``parameters`` and
+        ``path``.
         """
         return pd.DataFrame([_record(run) for run in self.finished], columns=_COLUMNS)
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """A row an epoch of every run that has one: ``label`` and the columns of its metrics."""
+        """One row per run and epoch: ``label`` and the columns of the metrics."""
         begun = [run for run in self.runs if (run.path / "metrics.csv").exists()]
         frames = [run.metrics.assign(label=run.label) for run in begun]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["label", "epoch"])

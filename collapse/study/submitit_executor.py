@@ -1,4 +1,4 @@
-"""Slurm's jobs, by submitit, as a `concurrent.futures.Executor`."""
+"""Slurm jobs through submitit, as a `concurrent.futures.Executor`."""
 
 import threading
 from collections.abc import Callable
@@ -10,28 +10,28 @@ from collapse.errors import CollapseError
 from collapse.study.captured import Captured, captured, settle
 
 _LOOK_SECONDS = 0.5
-"""Between two checks for finished jobs."""
+"""Seconds between two checks for finished jobs."""
 _TRIES = 3
-"""Jobs that a call may take before its death counts as an error: machines go down, runs do not."""
+"""Jobs per call before its death counts as an error: machines fail, runs do not."""
 
 
 class SubmititExecutor(Executor):
-    """A job for every call; one that dies is submitted again, to go on from what it saved.
+    """Submits one job per call. A job that dies is submitted again, and continues from what it saved.
 
     Parameters
     ----------
     folder : Path
-        Where submitit keeps calls, results and logs; on a cluster, within reach of every machine.
+        Folder for submitit's calls, results and logs. On a cluster every machine must see it.
     cluster : str, optional
-        ``slurm``, ``local`` for processes of this machine; by default Slurm where it is.
+        ``slurm``, or ``local`` for processes on this machine. The default is Slurm if it is available.
     **parameters
-        What `submitit.AutoExecutor.update_parameters` takes: ``timeout_min``, ``gpus_per_node``,
+        Parameters of `submitit.AutoExecutor.update_parameters`: ``timeout_min``, ``gpus_per_node``,
         ``slurm_partition``.
 
     Raises
     ------
     CollapseError
-        If submitit knows no such cluster or parameter.
+        If submitit does not know the cluster or a parameter.
     """
 
     def __init__(self, folder: Path, cluster: str | None = None, **parameters: Any) -> None:
@@ -58,7 +58,7 @@ class SubmititExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Have every job cancelled, or wait for them; after that, look at none any more."""
+        """Cancel all jobs, or wait for them, and then stop watching them."""
         if cancel_futures:
             with self._lock:
                 for job in self._jobs.values():
@@ -80,21 +80,21 @@ class SubmititExecutor(Executor):
 
 
 class Resumable:
-    """A call that Slurm may stop and queue anew: what it calls goes on from what it saved."""
+    """A call that Slurm may stop and queue again, because it continues from what it saved."""
 
     def __call__(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Captured:
         """Call the function."""
         return captured(fn, *args, **kwargs)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the call that is queued in place of the one that is stopped."""
+        """Return the call that is queued in place of the stopped one."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, *args, **kwargs)
 
 
 class _Job:
-    """A call's job, and the next where it died."""
+    """Job of a call, or its successor if it died."""
 
     def __init__(self, submit: Callable[[], Any]) -> None:
         self._submit = submit
@@ -102,7 +102,7 @@ class _Job:
         self.handle = submit()
 
     def settled(self, future: "Future[Any]") -> bool:
-        """Hand the result of a job that is done to its future; or submit it again, and say no."""
+        """Pass the result of a finished job to its future; or submit it again, and return False."""
         from submitit.core.utils import UncompletedJobError
 
         try:

@@ -1,8 +1,8 @@
-"""Many runs, trained where something executes them: what is finished is skipped, what was stopped goes on.
+"""Training many runs: finished ones are skipped, and interrupted ones continue.
 
-Work goes through `concurrent.futures.Executor`, so that processes on this machine and an engine for many machines
-are one code. A run's folder is locked while it is trained: two sweeps on one folder never train one run twice, and
-the lock of a process that died is free.
+Work goes through `concurrent.futures.Executor`, so that processes on this machine and engines for many machines
+use the same code. A run's folder is locked while it is trained. Two sweeps on one folder therefore never train the
+same run, and the lock of a dead process is free.
 """
 
 import time
@@ -20,28 +20,28 @@ from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
 ELSEWHERE_SECONDS = 5.0
-"""Between two checks for runs that another sweep has in progress."""
+"""Seconds between two checks for runs that another sweep is training."""
 
 State = Literal["finished", "unfinished", "missing"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A run that a sweep is to make."""
+    """A run of a sweep."""
 
     config: RunConfig
-    """Its settings."""
+    """Its configuration."""
     path: Path
     """Its folder."""
 
     @property
     def label(self) -> str:
-        """What it is of: the model, every other setting that is not at its default, and the data set's name."""
+        """The model, all other settings that differ from their defaults, and the name of the data set."""
         return f"{self.config.label} on {data_name(self.config.data)}"
 
     @property
     def state(self) -> State:
-        """Whether it is finished, begun, or neither; what is damaged is unfinished, and fails with its reason."""
+        """Whether the run is finished, unfinished or missing. Damaged runs count as unfinished."""
         folder = RunFolder(self.path)
         if not folder.config.exists():
             return "missing"
@@ -53,16 +53,16 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a run."""
+    """Outcome of a run."""
 
     run: Planned
     """The run."""
     result: dict[str, Any] | None
-    """What `collapse.study.execute.execute` returned; None if it failed."""
+    """Result of `collapse.study.execute.execute`; None if it failed."""
     reason: str = ""
     """Why it failed."""
     seconds: float = 0.0
-    """Since it was handed to a worker."""
+    """Seconds since it was given to a worker."""
 
 
 def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
@@ -73,7 +73,7 @@ def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
     configs : iterable of RunConfig
         The runs.
     out : Path
-        The study's folder.
+        Folder of the study.
 
     Returns
     -------
@@ -102,26 +102,24 @@ def sweep(
     Parameters
     ----------
     runs : sequence of Planned
-        The runs; those that are finished are left alone.
+        The runs. Finished ones are skipped.
     executor : callable
         Makes the executor that they are submitted to; called again if its processes died.
     at_once : int
-        Runs at one time.
+        Number of concurrent runs.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     threads : int, optional
-        Threads a run.
+        Threads per run.
 
     Yields
     ------
     Outcome
-        Of every run as it ends, in the order in which they end; a failed one does not stop the others.
+        Outcome of every run as it ends. A failed run does not stop the others.
 
-    Notes
-    -----
-    A run that another sweep is training is looked at again when there is nothing else to do. Where a process dies,
-    which run it died of is not known: those that were in progress are taken up again one at a time, and one that
-    dies alone has failed.
+    Notes ----- A run that another sweep is training is checked again when there is nothing else to do. If a
+    process dies, it is unknown which run caused it. The runs that were in progress are then repeated one at a
+    time, and one that dies alone has failed.
     """
     waiting = deque(run for run in runs if run.state != "finished")
     alone: deque[Planned] = deque()
@@ -160,11 +158,13 @@ def sweep(
                 pool.shutdown(cancel_futures=True)
                 pool = executor()
                 if len(lost) == 1:
-                    yield Outcome(run=lost[0], result=None, reason="its process died: killed, or out of memory")
+                    yield Outcome(
+                        run=lost[0], result=None, reason="its process died: it was killed, or out of memory"
+                    )
                 else:
                     alone.extend(lost)
     except BaseException:
-        # Not waited for: whoever stops the sweep has the runs in progress stopped first.
+        # Do not wait: whoever stops the sweep stops the runs in progress first.
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()

@@ -1,1 +1,1 @@
-"""From raw rows to a checkpoint."""
+"""Preparing data, training models, and writing checkpoints."""

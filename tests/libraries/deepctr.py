@@ -1,4 +1,4 @@
-"""DeepCTR-Torch: DCN-M, whose cross layers take dense features too."""
+"""DeepCTR-Torch: DCN-M, whose cross layers also use dense features."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FuxiCTR: a numeric field between categorical ones, one that shares a table, one of padding, and cross layers."""
+"""FuxiCTR: a numeric field, a shared table, a field with padding, and cross layers."""
 
 import sys
 from collections import OrderedDict
@@ -28,7 +28,7 @@ features.save(str(folder / "fields.json"))
 
 
 class Model(torch.nn.Module):
-    """DCNv2 as the library's model zoo puts it together, beside a linear part."""
+    """DCNv2 as in the library's model zoo, with a linear part."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""pytorch-fm: a model that is pickled whole, as its example does, with its offsets."""
+"""pytorch-fm: a model that is pickled whole, as in its example, with its offsets."""
 
 import sys
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""pytorch-fm: a field-aware model as a state dict, which does not tell the fields."""
+"""pytorch-fm: a field-aware model as a state dict, which does not name the fields."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""RecBole: DCNv2 trained on a few rows; the file holds the library's own configuration object."""
+"""RecBole: DCNv2 trained on a few rows; the file contains the library's configuration object."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Hugging Face: T5, whose one table has three names in a file of torch's, which also holds attention biases."""
+"""Hugging Face: T5, with three names for its one table, in a torch file that also contains attention biases."""
 
 import sys
 from pathlib import Path

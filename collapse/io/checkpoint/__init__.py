@@ -1,1 +1,1 @@
-"""The project's own checkpoint: what it holds, how it is written and read, and what is checked."""
+"""The checkpoint format of this project: schema, file and checks."""

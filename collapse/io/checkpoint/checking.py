@@ -1,4 +1,4 @@
-"""Whether what a torch file holds is a whole checkpoint: the plain parts by their types, tensors by the layout."""
+"""Validation of checkpoints: plain parts by their types, tensors by the layout."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
@@ -23,9 +23,9 @@ from collapse.io.torch_file import as_tensors
 from collapse.io.torch_file.bounds import entries_unfolded
 
 _MOST_ENTRIES = 10_000_000
-"""Of a checkpoint: one of 100,000 fields has a tenth of that."""
+"""Most entries in a checkpoint. One with 100,000 fields has a tenth of that."""
 _AS_DECLARED = ("fields", "cardinalities", "layout")
-"""What is taken in the form of its declared type."""
+"""Parts that are converted to their declared types."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class _Results:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plain:
-    """The plain parts of every checkpoint, whatever else stands in them."""
+    """The plain parts of every checkpoint. Other keys are ignored."""
 
     name: str
     fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -69,7 +69,7 @@ class _Plain:
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Tell whether what a torch file holds is a checkpoint of this project, if one with a damaged mark."""
+    """Return whether the content of a torch file is our checkpoint, even with a damaged format mark."""
     return isinstance(content, dict) and (_is_marked(content) or {"layout", "row_counts"} <= content.keys())
 
 
@@ -79,43 +79,43 @@ def _is_marked(content: Any) -> bool:
 
 
 def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoint:
-    """Check what a torch file holds, and take it for a checkpoint.
+    """Validate the content of a torch file as a checkpoint.
 
     Parameters
     ----------
     content : Any
-        What the file holds.
+        Content of the file.
     path : Path
-        The file, for errors.
+        The file, for error messages.
     arrays : bool
-        Whether tensors stay NumPy's arrays.
+        Keep tensors as NumPy arrays.
 
     Returns
     -------
     Checkpoint
-        The same.
+        The checkpoint.
 
     Raises
     ------
     CollapseError
-        If it is none, or is damaged.
+        If the content is not a checkpoint, or is damaged.
     """
     if not _is_marked(content):
-        raise CollapseError(f"{path} is a torch file but no checkpoint of this project: it has no format mark")
+        raise CollapseError(f"{path} is a torch file but not a checkpoint of this project: it has no format mark")
     version = content.get("format_version")
     if not isinstance(version, int):
         raise CollapseError(f"{path} is damaged: its format_version is not a whole number")
     if version != FORMAT_VERSION:
         raise CollapseError(
-            f"{path} has checkpoint format {version!r}, and this version reads format {FORMAT_VERSION}: "
-            "install the version that wrote it"
+            f"{path} has checkpoint format {version!r}, but this version reads format {FORMAT_VERSION}: install "
+            "the version that wrote it"
         )
     missing = [item.name for item in fields(Checkpoint) if item.name not in content]
     if missing:
-        raise CollapseError(f"{path} lacks the key {missing[0]!r} of a checkpoint: it is damaged")
+        raise CollapseError(f"{path} is damaged: the key {missing[0]!r} of a checkpoint is missing")
     try:
         if entries_unfolded(content) > _MOST_ENTRIES:
-            raise ValueError("it holds one thing in so many places that no walk through it would end")
+            raise ValueError("objects are nested in each other so often that no walk through them would end")
         plain = msgspec.convert(content, _Plain)
         checkpoint = Checkpoint(
             **{item.name: content[item.name] for item in fields(Checkpoint) if item.name not in _AS_DECLARED},
@@ -128,7 +128,7 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
     except (msgspec.ValidationError, TypeError, ValueError, AttributeError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
     except RecursionError as error:
-        raise CollapseError(f"{path} is damaged: it is nested without end") from error
+        raise CollapseError(f"{path} is damaged: it is nested too deeply") from error
     if arrays:
         return checkpoint
     return replace(
@@ -142,16 +142,16 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
 def _check(checkpoint: Checkpoint) -> None:
     layout, N, D = checkpoint.layout, len(checkpoint.fields), checkpoint.cardinalities
     if len(D) != N:
-        raise ValueError(f"it names {N} fields and {len(D)} cardinalities")
+        raise ValueError(f"it has {N} fields but {len(D)} cardinalities")
     if twice := [name for name, count in Counter(checkpoint.fields).items() if count > 1]:
-        raise ValueError(f"it has two fields of the name {twice[0]!r}")
+        raise ValueError(f"two fields have the name {twice[0]!r}")
     for text in (checkpoint.name, *checkpoint.fields, checkpoint.data["name"]):
         text.encode()
     counts = checkpoint.row_counts
     if dtype_of(counts) != "int64" or tuple(counts.shape) != (sum(D),) or bool((counts < 0).any()):
-        raise ValueError(f"its counts of training rows are not {sum(D)} whole numbers from 0 on, one a value")
+        raise ValueError(f"its row counts are not {sum(D)} non-negative whole numbers, one per table row")
     if unknown := [item.field for item in layout.tables if item.field not in range(N)]:
-        raise ValueError(f"its layout names the field {unknown[0]}, and there are {N}")
+        raise ValueError(f"its layout refers to field {unknown[0]}, but there are {N} fields")
     sets = [[item.set for item in layout.of_field(i)] for i in range(N)]
     for i, of_field in enumerate(sets):
         if not of_field or of_field != list(range(len(of_field))) or of_field != sets[0]:
@@ -161,12 +161,13 @@ def _check(checkpoint: Checkpoint) -> None:
         (top, bottom), (left, right) = table.rows, table.columns
         if len(shape) != 2 or not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
             raise ValueError(
-                f"tensor {table.key!r} has shape {shape}: rows {top} to {bottom} and columns {left} to {right} "
-                "are not all in it"
+                f"rows {top} to {bottom} and columns {left} to {right} are not inside tensor {table.key!r} of "
+                f"shape {shape}"
             )
         if bottom - top != D[table.field]:
             raise ValueError(
-                f"field {checkpoint.fields[table.field]!r} has {D[table.field]} values and {bottom - top} rows"
+                f"field {checkpoint.fields[table.field]!r} has cardinality {D[table.field]} but {bottom - top} "
+                "rows"
             )
     for maps in layout.maps:
         _check_maps(checkpoint, maps)
@@ -175,27 +176,27 @@ def _check(checkpoint: Checkpoint) -> None:
 def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
     N = len(checkpoint.fields)
     if not 0 <= maps.set < len(checkpoint.layout.of_field(0)):
-        raise ValueError(f"it has field maps of set {maps.set}, which is not there")
+        raise ValueError(f"it has field maps for set {maps.set}, which does not exist")
     if (maps.weight is None) is (maps.columns is None):
-        raise ValueError("its field maps are a matrix or a choice of columns, and not both")
+        raise ValueError("its field maps must be either a matrix or a selection of columns")
     sizes = checkpoint.layout.sizes(maps.set)
     expected = {} if maps.weight is None else {maps.weight: (sum(sizes),) * 2}
     expected |= {} if maps.factors is None else {maps.factors: (N, N)}
     for key, shape in expected.items():
         if _shape(checkpoint, key) != shape:
-            raise ValueError(f"tensor {key!r} has shape {_shape(checkpoint, key)}, not {shape}")
+            raise ValueError(f"tensor {key!r} has shape {_shape(checkpoint, key)} instead of {shape}")
     if maps.columns is not None:
         if [len(row) for row in maps.columns] != [N] * N:
-            raise ValueError("its field maps are not one a pair of fields")
+            raise ValueError("its field maps do not cover each pair of fields once")
         for i, row in enumerate(maps.columns):
             if any(block is not None and not 0 <= block[0] < block[1] <= sizes[i] for block in row):
-                raise ValueError(f"its field maps take columns that field {checkpoint.fields[i]!r} does not have")
+                raise ValueError(f"its field maps use columns that field {checkpoint.fields[i]!r} does not have")
 
 
 def _shape(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
     if key not in checkpoint.state_dict:
-        raise ValueError(f"its layout names the tensor {key!r}, which it does not hold")
+        raise ValueError(f"its layout refers to the tensor {key!r}, which is missing")
     tensor = checkpoint.state_dict[key]
     if (dtype := dtype_of(tensor)) not in FLOATS:
-        raise ValueError(f"tensor {key!r} is {dtype}, and a table or field map is one of {', '.join(FLOATS)}")
+        raise ValueError(f"tensor {key!r} is {dtype}, but tables and field maps must be {', '.join(FLOATS)}")
     return tuple(tensor.shape)

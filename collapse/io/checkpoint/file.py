@@ -1,4 +1,4 @@
-"""The checkpoint's file: one `.pt` that loads without running code and says everything about itself.
+"""The checkpoint file: a self-describing `.pt` file that loads without running code.
 
 The file is a plain dictionary of strings, numbers and tensors, so `torch.load(path, weights_only=True)` reads it.
 """
@@ -17,19 +17,19 @@ from collapse.io.torch_file import read_torch_file
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint. A failure leaves the old file unchanged.
 
     Parameters
     ----------
     path : Path
-        The file; its folder must exist.
+        The file to write. Its folder must exist.
     checkpoint : Checkpoint
-        What to write.
+        The checkpoint.
 
     Raises
     ------
     CollapseError
-        If the file cannot be written; what it held before is kept.
+        If the file cannot be written.
     """
     content = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     content |= {
@@ -43,42 +43,42 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         try:
             torch.save(_canonical(content), file)
         except RuntimeError as error:
-            # torch's archive writer reports a full disk as its own failure, with the cause behind it.
+            # torch's archive writer reports a full disk as an error of its own, with the cause attached.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
 
 
 def load_checkpoint(path: Path, *, arrays: bool = False, verify: bool = True) -> Checkpoint:
-    """Read a checkpoint, its tensors mapped from the file and not copied.
+    """Read a checkpoint. Its tensors are mapped from the file, not copied.
 
     Parameters
     ----------
     path : Path
         A file that `save_checkpoint` wrote.
     arrays : bool
-        Whether tensors come as NumPy's arrays, for which torch, slow to start, need not be loaded.
+        Return tensors as NumPy arrays, without importing torch, which is slow.
     verify : bool
-        Whether the bytes of what is read are compared with the archive's checksums.
+        Compare the bytes that are read with the archive's checksums.
 
     Returns
     -------
     Checkpoint
-        Its content, on the CPU.
+        The content, on the CPU.
 
     Raises
     ------
     CollapseError
-        If the file is missing, damaged, not a checkpoint of this project, of a later format, or would have to
-        run code to be read.
+        If the file is missing, damaged, not a checkpoint of this project, of a later format, or cannot be read
+        without running code.
     """
     return to_checkpoint(read_torch_file(path, verify=verify), path, arrays=arrays)
 
 
 def _canonical(value: Any) -> Any:
-    """Rebuild containers and share equal strings, so that equal contents give equal bytes; tensors on the CPU.
+    """Rebuild containers and share equal strings, so that equal contents give equal bytes.
 
-    A plain ``torch.load`` then reads what a GPU made.
+    Tensors move to the CPU, so that a plain ``torch.load`` can read a checkpoint from a GPU.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""What a checkpoint of this project holds.
+"""Content of a checkpoint of this project.
 
-Beside the weights it holds the run's configuration, the data's schema with the number of training rows a value,
-and a layout that tells where every field's tables and maps lie, set by set; a reader needs no knowledge of the
-model that wrote it.
+Apart from the weights, a checkpoint holds the configuration of the run, the schema of the data with the number of
+training rows per value, and a layout that says where the tables and maps of every field are, set by set. A reader
+needs no knowledge of the model.
 """
 
 from collections.abc import Mapping
@@ -16,97 +16,99 @@ FORMAT_VERSION = 2
 
 
 Span = tuple[int, int]
-"""A first index and the one after the last."""
+"""A first index, and one past the last."""
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-"""The types that a table or a field map may have."""
+"""Types that a table or a field map may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableKey:
-    """Where one field's table of one set lies: a part of a tensor of the state dict."""
+    """Position of a field's table of one set: a part of a tensor of the state dict."""
 
     field: int
-    """The field, from 0."""
+    """Index of the field."""
     set: int
-    """The set, from 0."""
+    """Index of the set."""
     key: str
-    """The tensor's key."""
+    """Key of the tensor."""
     rows: Span
-    """The table's rows in it, D_i in all."""
+    """Rows of the table in the tensor, D_i in total."""
     columns: Span
-    """The table's columns in it: an embedding size of its own."""
+    """Columns of the table in the tensor."""
 
     @property
     def size(self) -> int:
-        """The number of its columns."""
+        """Number of columns."""
         return self.columns[1] - self.columns[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MapsKey:
-    """Where the field maps A_ij of one layer of one set lie: E_i^{->j} = E_i A_ij."""
+    """Position of the field maps A_ij of one layer of one set, E_i^{->j} = E_i A_ij."""
 
     layer: int
-    """The layer, from 0."""
+    """Index of the layer."""
     set: int
-    """The set, from 0."""
+    """Index of the set."""
     weight: str | None = None
-    """Key of a matrix that acts as y = W x on the fields side by side; A_ij is W_{i->j}^T, of its block [j, i]."""
+    """Key of a matrix that acts as y = W x on the concatenated fields. A_ij is the transpose of its block [j, i],
+    W_{i->j}."""
     factors: str | None = None
-    """Key of the (N, N) numbers n[j, i] that multiply W_{i->j}; None if nothing does."""
+    """Key of the (N, N) numbers n[j, i] that multiply W_{i->j}; None if there are none."""
     columns: tuple[tuple[Span | None, ...], ...] | None = None
-    """Where A_ij is a choice of columns of E_i, as in FFM: which, for every i and j; None for no E_i^{->j}."""
+    """For maps that select columns of E_i, as in FFM: the selected columns for every i and j; None if there is no
+    E_i^{->j}."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Which tensors of a state dict are embedding tables and field maps."""
+    """Positions of the embedding tables and field maps in a state dict."""
 
     tables: tuple[TableKey, ...]
-    """Every field's table of every set."""
+    """Tables of every field and set."""
     maps: tuple[MapsKey, ...] = ()
-    """The field maps of every set and layer; empty for an interaction without them."""
+    """Field maps of every set and layer; empty if the interaction has none."""
 
     def of_field(self, field: int) -> tuple[TableKey, ...]:
         """Return the tables of one field in the order of the sets."""
         return tuple(sorted((item for item in self.tables if item.field == field), key=lambda item: item.set))
 
     def sizes(self, set_: int) -> tuple[int, ...]:
-        """Return the columns of every field's table of one set, in the order of the fields."""
+        """Return the number of columns of every field's table of one set, in the order of the fields."""
         of_set = sorted((item for item in self.tables if item.set == set_), key=lambda item: item.field)
         return tuple(item.size for item in of_set)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What one checkpoint file holds."""
+    """Content of one checkpoint file."""
 
     name: str
-    """The model's name, with its size."""
+    """Name of the model with its size."""
     config: Mapping[str, Any]
-    """The run's whole configuration as plain values, seeds included."""
+    """Complete configuration of the run as plain values, including seeds."""
     fields: tuple[str, ...]
-    """The field names, in the model's order."""
+    """Names of the fields, in the model's order."""
     cardinalities: tuple[int, ...]
-    """The rows D_i of every field's table."""
+    """Cardinalities D_i of the fields."""
     row_counts: Any
     """How often each row was looked up in one pass over the training rows, shape (sum D_i,), int64."""
     layout: Layout
-    """Which tensors are what."""
+    """Positions of tables and field maps."""
     state_dict: Mapping[str, Any]
-    """The model's parameters and buffers: tensors, or arrays where it was read for an analysis."""
+    """Parameters and buffers of the model: tensors, or arrays if it was read for an analysis."""
     data: Mapping[str, Any]
-    """The data set: name, hash, number of rows of each split."""
+    """Name and hash of the data set, and number of rows of each split."""
     results: Mapping[str, Any]
-    """The epoch these weights are from and what was measured with them."""
+    """Epoch of the weights, and metrics measured with them."""
     versions: Mapping[str, str]
-    """The versions of Python, torch and this package."""
+    """Versions of Python, torch and this package."""
     training_state: Mapping[str, Any] | None = None
-    """What resuming needs beside the weights; None in a checkpoint that is only to be read."""
+    """State for resuming training; None in a checkpoint that is only read."""
 
 
 def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings of a nested configuration by dotted names, such as ``seeds.order``."""
+    """Return nested settings under dotted names, such as ``seeds.order``."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         flat |= flat_config(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
@@ -114,10 +116,10 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def dtype_of(value: Any) -> str:
-    """Return the name of a tensor's or an array's type, and what is no such thing in words."""
+    """Return the type of a tensor or an array, or a description of any other object."""
     if isinstance(value, Unreadable):
         return value.kind
     if not hasattr(value, "dtype"):
         return f"a {type(value).__name__}"
-    # NumPy's name leaves out the order of bytes.
+    # The NumPy name omits the byte order.
     return str(getattr(value.dtype, "name", value.dtype)).removeprefix("torch.")

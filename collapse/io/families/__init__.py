@@ -1,4 +1,4 @@
-"""The libraries whose files are known, a file each: a table of the names of their tensors."""
+"""Libraries whose files are recognised, one file per library with the name patterns of its tensors."""
 
 from collapse.io.families import (
     deepctr_torch,
@@ -16,4 +16,4 @@ FAMILIES: tuple[Family, ...] = tuple(
     module.FAMILY
     for module in (fuxictr, deepctr_torch, torch_rechub, recbole, dlrm, hugging_face, torchrec, paper)
 )
-"""In the order in which they are tried: the more particular names first."""
+"""The families in the order in which they are tried, the most specific patterns first."""

@@ -1,4 +1,4 @@
-"""DeepCTR-Torch: a table a field; the fields stand before the dense features in the cross layers' input."""
+"""DeepCTR-Torch: one table per field. In the cross layers' input, fields come before dense features."""
 
 from collapse.io.families.family import Family
 
@@ -6,6 +6,6 @@ FAMILY = Family(
     name="DeepCTR-Torch",
     size_setting="embedding_dim of the field's SparseFeat",
     tables=(r"embedding_dict\.(?P<field>[^.]+)\.weight",),
-    others={r"(?:.+\.)?linear_model\.embedding_dict\..*": "a number a value"},
+    others={r"(?:.+\.)?linear_model\.embedding_dict\..*": "one number per value"},
     projections=(r"crossnet\.kernels",),
 )

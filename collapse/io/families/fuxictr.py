@@ -1,4 +1,4 @@
-"""FuxiCTR: a table a field; a numeric field is a Linear layer of shape (K, 1)."""
+"""FuxiCTR: one table per field. A numeric field is a Linear layer of shape (K, 1)."""
 
 from collapse.io.families.family import Family
 
@@ -14,7 +14,7 @@ FAMILY = Family(
     ),
     others={
         r".*\.embedding_layers\.[^.]+\.proj\.weight": "maps the columns of a pretrained table",
-        r".*\.feature_encoders\..*": "encodes what was looked up",
+        r".*\.feature_encoders\..*": "encodes the looked-up embedding",
     },
     projections=(r"crossnet\.cross_layers\.(?P<layer>\d+)\.weight",),
     has_numeric=True,

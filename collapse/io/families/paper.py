@@ -1,10 +1,10 @@
-"""The code of Guo et al. (2024), and pytorch-fm, from which it took its embedding: one table of all fields."""
+"""The code of Guo et al. (2024) and pytorch-fm, whose embedding it uses: one table for all fields."""
 
 from collapse.io.families.family import Family
 
 FAMILY = Family(
     name="the paper's code or pytorch-fm",
-    size_setting="embed_dim of the model, of all fields",
+    size_setting="embed_dim of the model, for all fields",
     tables=(),
     fused=(
         r"embedding\.embedding\.weight",
@@ -12,7 +12,7 @@ FAMILY = Family(
         r"ffm\.embeddings\.(?P<target>\d+)\.weight",
     ),
     others={
-        r"linear\.fc\.weight": "a number a value",
+        r"linear\.fc\.weight": "one number per value",
         r"embeddings\.\d+\.\d+\.mlp\..*": "a layer of a multi-layer perceptron",
     },
     projections=(

@@ -1,10 +1,10 @@
-"""RecBole: one table of all token fields, or tables of users and items; a table a field of sequences."""
+"""RecBole: one table for all token fields, or tables of users and items; one table per sequence field."""
 
 from collapse.io.families.family import Family
 
 FAMILY = Family(
     name="RecBole",
-    size_setting="embedding_size of the configuration, of all fields",
+    size_setting="embedding_size of the configuration, for all fields",
     package="recbole",
     tables=(
         r"(?P<field>\w+_embeddings?)\.weight",
@@ -12,6 +12,6 @@ FAMILY = Family(
     ),
     fused=(r"token_embedding_table\.embedding\.weight",),
     marks=(r"token_(?:seq_)?embedding_table\..*",),
-    others={r"float_embedding_table\..*": "a row a numeric field"},
+    others={r"float_embedding_table\..*": "one row per numeric field"},
     projections=(r"cross_layer_w\.(?P<layer>\d+)",),
 )

@@ -1,4 +1,4 @@
-"""torch-rechub: a table a field."""
+"""torch-rechub: one table per field."""
 
 from collapse.io.families.family import Family
 

@@ -1,4 +1,4 @@
-"""TorchRec: a table a name, in one or several embedding (bag) collections."""
+"""TorchRec: named tables in one or several embedding (bag) collections."""
 
 from collapse.io.families.family import Family
 

@@ -1,1 +1,1 @@
-"""Readers, one a form that tables come in: our checkpoints, state dicts, arrays, folders, objects in memory."""
+"""Readers for our checkpoints, state dicts, files of arrays, folders, and objects in memory."""

@@ -1,4 +1,4 @@
-"""Files of arrays without any pickle: ``.npy``, ``.npz`` and ``.safetensors``."""
+"""Files of arrays without pickles: ``.npy``, ``.npz`` and ``.safetensors``."""
 
 import json
 import mmap
@@ -25,13 +25,13 @@ _SAFETENSORS = {
 
 
 def read_arrays(path: Path) -> State:
-    """Read every array of a file.
+    """Read the arrays of a file.
 
     Parameters
     ----------
     path : Path
-        The file; nothing in it is run. A ``.npy`` is one array, named as the file. It and the arrays of a
-        ``.safetensors`` file stay on disk.
+        The file. Nothing in it is run. A ``.npy`` file is one array with the name of the file. It and the arrays
+        of a ``.safetensors`` file stay on disk.
 
     Returns
     -------
@@ -49,11 +49,11 @@ def read_arrays(path: Path) -> State:
             return _safetensors(path)
         return State(tensors=dict(_arrays(path)))
     except Exception as error:  # a damaged file may raise anything
-        raise CollapseError(f"{path} is no whole {path.suffix} file: {first_line(error)}") from error
+        raise CollapseError(f"{path} is not a complete {path.suffix} file: {first_line(error)}") from error
 
 
 def is_plain(state: State) -> bool:
-    """Tell whether arrays are tables and nothing else: no name is that of a model's parameter."""
+    """Return whether all arrays are tables, because no name is that of a model parameter."""
     return not any(name.endswith((".weight", ".bias")) for name in state.tensors)
 
 
@@ -67,7 +67,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _safetensors(path: Path) -> State:
-    """Map the arrays of a file whose header the library has checked: places, sizes and types."""
+    """Map the arrays of a file whose header safetensors has checked."""
     with safetensors.safe_open(path, framework="numpy") as checked:
         metadata = checked.metadata() or {}
     with open_file(path) as file:
@@ -80,6 +80,6 @@ def _safetensors(path: Path) -> State:
 
 def _tensor(content: Any, entry: dict[str, Any]) -> Any:
     if entry["dtype"] not in _SAFETENSORS:
-        return Unreadable(f"of the type {entry['dtype']}")
+        return Unreadable(f"of type {entry['dtype']}")
     start, stop = entry["data_offsets"]
     return content[start:stop].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])

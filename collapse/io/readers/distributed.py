@@ -1,8 +1,8 @@
-"""Checkpoint folders of ``torch.distributed.checkpoint``: tensors in shards of rows and columns.
+"""Folders of ``torch.distributed.checkpoint``: tensors in shards of rows and columns.
 
-The file ``.metadata`` says which part of which tensor lies at which bytes of which rank's file, and each part is a
-torch file of one tensor. It is a pickle, read without any of its classes; a part is mapped when its rows are
-looked at, so that a table larger than memory is never held.
+The file ``.metadata`` says which part of which tensor is at which bytes of which rank's file, and each part is a
+torch file of one tensor. ``.metadata`` is a pickle, which is read without its classes. Parts are mapped on demand,
+so a table that is larger than memory is never loaded.
 """
 
 import mmap
@@ -33,12 +33,12 @@ def read_distributed(folder: Path, *, verify: bool = True) -> State:
     folder : Path
         The folder with ``.metadata`` and the ranks' files.
     verify : bool
-        Whether the bytes of a part are compared with its checksums when it is first looked at.
+        Compare the bytes of a part with its checksums when it is first used.
 
     Returns
     -------
     State
-        Its matrices, put together where they are looked at; other tensors by what they are.
+        The matrices, put together on demand; other tensors by their kind.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def _tensor(folder: Path, name: str, tensor: Stub, places: Mapping[_Key, Stub], 
     size = tuple(tensor.attributes["size"])
     dtype = _dtype(tensor.attributes["properties"])
     if len(size) != 2:
-        return Unreadable(f"of {len(size)} dimension{'s' * (len(size) != 1)}")
+        return Unreadable(f"{len(size)}-dimensional")
     blocks = list(_blocks(folder, name, tensor.attributes["chunks"], places, verify))
     table = BlockTable(blocks, dtype)
     if table.shape != size and 0 not in size:
-        raise ValueError(f"the parts of {name!r} make up {table.shape}, and not {size}")
+        raise ValueError(f"the parts of {name!r} cover {table.shape} instead of {size}")
     return table
 
 
@@ -96,7 +96,7 @@ def _blocks(
             raise ValueError(f"a part of {name!r} is compressed")
         file = folder / place["relative_path"]
         if file.parent != folder:
-            raise ValueError(f"a part of {name!r} lies outside of the folder")
+            raise ValueError(f"a part of {name!r} is outside of the folder")
         check_is_file(file)
         read = cache(partial(_part, file, place["offset"], place["length"], sizes, verify))
         yield Block(
@@ -104,7 +104,7 @@ def _blocks(
             column=offsets[1],
             shape=(sizes[0], sizes[1]),
             read=read,
-            # Unmaps the part, if it was mapped.
+            # Unmaps the part if it was mapped.
             release=read.cache_clear,
         )
 
@@ -115,7 +115,7 @@ def _part(file: Path, offset: int, length: int, shape: tuple[int, ...], verify: 
         whole = np.frombuffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
     found, _ = read_foreign_bytes(whole[offset : offset + length], file, verify=verify)
     if not hasattr(found, "dtype") or tuple(found.shape) != shape:
-        raise CollapseError(f"{file} is damaged: a part of a tensor in it is not of shape {shape}")
+        raise CollapseError(f"{file} is damaged: a part of a tensor does not have the shape {shape}")
     return found
 
 
@@ -126,4 +126,4 @@ def _dtype(properties: Any) -> Any:
 
 
 def _no_storage(key: str) -> Any:
-    raise ValueError(f"it holds the storage {key}")
+    raise ValueError(f"it refers to the storage {key}")

@@ -1,4 +1,4 @@
-"""What a file of tables may not tell: the names of its fields and how many rows each has."""
+"""Names and cardinalities of fields, which a file of tables may not contain."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from collapse.files.json_file import read_json
 
 
 class _Feature(msgspec.Struct):
-    """A field of FuxiCTR's feature map; one without a vocabulary is a number."""
+    """A field of FuxiCTR's feature map. Fields without a vocabulary are numeric."""
 
     type: str = "categorical"
     vocab_size: int | None = None
@@ -27,47 +27,47 @@ class _Field(msgspec.Struct):
 
 @dataclass(frozen=True, kw_only=True)
 class FieldSizes:
-    """The categorical fields of a model in order, and the rows of each."""
+    """The categorical fields of a model in order, with their cardinalities."""
 
     source: Path
-    """The file that tells."""
+    """Name of the file."""
     names: tuple[str, ...]
-    """The names."""
+    """Names of the fields."""
     cardinalities: tuple[int, ...]
-    """The rows D_i."""
+    """Cardinalities D_i."""
 
     @property
     def rows(self) -> int:
-        """All rows, sum D_i."""
+        """Total number of rows, sum D_i."""
         return sum(self.cardinalities)
 
 
 def read_field_sizes(path: Path) -> FieldSizes:
-    """Read names and cardinalities.
+    """Read names and cardinalities of fields.
 
     Parameters
     ----------
     path : Path
         A JSON file: an object ``{"name": cardinality, ..}``, a list of ``{"name": .., "cardinality": ..}``, the
-        ``schema.json`` of data that ``collapse prepare`` made, or FuxiCTR's ``feature_map.json``.
+        ``schema.json`` of prepared data, or FuxiCTR's ``feature_map.json``.
 
     Returns
     -------
     FieldSizes
-        The fields in the order of the file; those of a feature map that are numbers are left out.
+        The fields in the order of the file, without the numeric fields of a feature map.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, or is none of these.
+        If the file cannot be read or has another form.
     """
     content = read_json(path)
     try:
         pairs = _pairs(content)
     except (msgspec.ValidationError, AttributeError) as error:
-        raise CollapseError(f"{path} does not name fields with their cardinalities: {error}") from error
+        raise CollapseError(f"{path} does not list fields with their cardinalities: {error}") from error
     if not pairs:
-        raise CollapseError(f"{path} names no categorical field")
+        raise CollapseError(f"{path} lists no categorical field")
     for name, cardinality in pairs:
         if cardinality < 1:
             raise CollapseError(
@@ -76,14 +76,14 @@ def read_field_sizes(path: Path) -> FieldSizes:
     names, cardinalities = zip(*pairs, strict=True)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise CollapseError(f"{path} names the field {shortened(twice)} twice")
+        raise CollapseError(f"{path} lists the field {shortened(twice)} twice")
     return FieldSizes(source=path, names=names, cardinalities=cardinalities)
 
 
 def _pairs(content: Any) -> list[tuple[str, int]]:
     if isinstance(content, dict) and "features" in content:
         found = content["features"]
-        # A list of objects of one key each; an object in versions before 2.
+        # A list of objects with one key each; before version 2, an object.
         entries = [item for each in found for item in each.items()] if isinstance(found, list) else found.items()
         features = msgspec.convert(dict(entries), dict[str, _Feature])
         return [(name, item.vocab_size) for name, item in features.items() if item.vocab_size is not None]

@@ -1,4 +1,4 @@
-"""Folders of files that together are one model: ``torch.distributed.checkpoint``'s, and Hugging Face's."""
+"""Folders that hold one model in several files: ``torch.distributed.checkpoint`` and Hugging Face."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ _FORMS = ("*.safetensors", "pytorch_model*.bin")
 
 
 def read_folder(folder: Path, *, verify: bool = True) -> State:
-    """Read the tensors of a folder's files.
+    """Read the tensors of a folder.
 
     Parameters
     ----------
     folder : Path
         The folder.
     verify : bool
-        Whether checksums are compared.
+        Compare the bytes with checksums.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def read_folder(folder: Path, *, verify: bool = True) -> State:
         found = next((files for form in _FORMS if (files := sorted(folder.glob(form)))), None)
     if found is None:
         raise CollapseError(
-            f"{folder} is a folder without {METADATA}, {' or '.join(_FORMS)}: name the checkpoint in it, such as "
-            f"{folder / 'best.pt'}"
+            f"{folder} is a folder without {METADATA}, {' or '.join(_FORMS)}: pass the checkpoint in it, for "
+            f"example {folder / 'best.pt'}"
         )
     states = [_state(file, verify) for file in found]
     return State(tensors={name: tensor for state in states for name, tensor in state.tensors.items()})

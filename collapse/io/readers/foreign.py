@@ -1,4 +1,4 @@
-"""Tables and field maps out of a state dict that another library wrote."""
+"""Tables and field maps from the state dict of another library."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,29 +21,29 @@ _NAMED = 5
 
 
 def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool = False) -> TableSet:
-    """Read the tables and the field maps of a state dict.
+    """Read the tables and field maps of a state dict.
 
     Parameters
     ----------
     state : State
         The tensors.
     path : Path
-        The file, for names and errors.
+        The file, for names and error messages.
     selection : Selection
-        What the user said of it.
+        What the user said about the file.
     every_matrix : bool
-        Whether each matrix of floating numbers is a table, where no library is recognised.
+        Take each floating-point matrix as a table if no library is recognised.
 
     Returns
     -------
     TableSet
-        The tables, the field maps where there are interaction weights, what was skipped and why, and what had to
-        be assumed.
+        The tables, the field maps if there are interaction weights, what was skipped and why, and the assumptions
+        that were made.
 
     Raises
     ------
     CollapseError
-        If there is no table, or what the user said does not fit.
+        If there is no table, or the selection does not fit.
     """
     roles = find_roles(state, selection, every_matrix=every_matrix)
     source = path_text(path)
@@ -71,7 +71,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
             "read as": roles.family.name if roles.family else "tables" if every_matrix else "a state dict",
             "tables": str(len(tables)),
         },
-        skipped=(*roles.skipped, *(f"{name} (it is beside field-aware tables)" for name in sorted(beside))),
+        skipped=(*roles.skipped, *(f"{name} (next to field-aware tables)" for name in sorted(beside))),
         unread=roles.unread,
         notes=(*((f"read from its part {state.part!r}",) if state.part else ()), *found.notes, *notes),
     )
@@ -87,17 +87,17 @@ def _by_field(parts: Iterable[Part]) -> dict[str, list[Part]]:
 def _no_table(source: str, state: State, roles: Roles) -> str:
     skipped = "; ".join(roles.skipped[:_NAMED]) + (" .." if len(roles.skipped) > _NAMED else "")
     return (
-        f"{source} holds no table that was found among its {len(state.tensors)} tensors: "
-        f"{skipped or 'it is empty'}; --table REGEX names the tables, which are matrices of floating numbers "
-        "(in Python: selection=collapse.Selection(table=REGEX))"
+        f"no embedding table was found among the {len(state.tensors)} tensors of {source}: "
+        f"{skipped or 'it is empty'}; use --table REGEX to select floating-point matrices by name (in "
+        "Python: selection=collapse.Selection(table=REGEX))"
     )
 
 
 def _table(field: str, parts: Sequence[Part]) -> EmbeddingTable:
-    """Put the sets of a field side by side."""
+    """Concatenate the sets of each field."""
     parts = sorted(parts, key=lambda part: [int(number or 0) for number in place_of(part.tensor)])
     if len({part.E.shape[0] for part in parts}) > 1:
-        raise CollapseError(f"the sets of field {field!r} differ in their rows")
+        raise CollapseError(f"the sets of field {field!r} have different numbers of rows")
     return EmbeddingTable(
         field=field,
         E=side_by_side([part.E for part in parts]),
@@ -107,7 +107,7 @@ def _table(field: str, parts: Sequence[Part]) -> EmbeddingTable:
 
 
 def _field_aware(parts: Sequence[Part], *, skips: bool) -> tuple[tuple[EmbeddingTable, ...], ColumnMaps]:
-    """Put the tables of a field for all targets but itself side by side (Appendix H)."""
+    """Concatenate the tables of a field for all targets but itself (Appendix H)."""
     tables, blocks = [], []
     by_field = _by_field(parts)
     for i, (field, parts_of_field) in enumerate(by_field.items()):

@@ -1,6 +1,6 @@
-"""Field maps out of another library's cross layers: which columns of W belong to which field.
+"""Field maps from another library's cross layers: which columns of W belong to which field.
 
-All libraries act as y = W x on the fields side by side, so W_{i->j} is block [j, i] of W as it is with us.
+All libraries act as y = W x on the concatenated fields, so W_{i->j} is block [j, i] of W, as in our models.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ def field_maps(
     Parameters
     ----------
     roles : Roles
-        The tensors.
+        The roles of the tensors.
     tables : sequence of EmbeddingTable
-        The fields in the order in which the model puts them side by side, several of them.
+        At least two fields, in the order in which the model concatenates them.
 
     Returns
     -------
     maps : tuple of ProjectionMaps
-        Without the columns of numeric fields.
+        The maps, without the columns of numeric fields.
     notes : tuple of str
-        What had to be assumed, or why there are no maps.
+        The assumptions that were made, or why there are no maps.
     """
     family = roles.family
     if family is None or not roles.weights:
@@ -57,8 +57,12 @@ def field_maps(
             if W.shape[1] > len(columns):
                 where = "first" if family.numbers_first else "last"
                 rest = W.shape[1] - len(columns)
-                what = "of numeric fields or shared tables" if roles.gaps else f"of no table: the {where} ones"
-                notes.add(f"{rest} of {W.shape[1]} columns of its cross layers are {what}")
+                what = (
+                    "belong to numeric fields or shared tables"
+                    if roles.gaps
+                    else f"(the {where} ones) belong to no table"
+                )
+                notes.add(f"{rest} of {W.shape[1]} columns of its cross layers {what}")
                 if not roles.gaps:
                     columns = columns + rest if family.numbers_first else columns
                 W = W[np.ix_(columns, columns)]
@@ -104,9 +108,9 @@ def _columns(roles: Roles, tables: Sequence[EmbeddingTable], m: int) -> NDArray[
 
 def _misfit(W: NDArray[Any], columns: NDArray[np.intp], sizes: tuple[int, ...], fields: int) -> str | None:
     if fields < 2:
-        return "its fields are not known"
+        return "its fields are unknown"
     if len(sizes) != fields or len(columns) != sum(sizes):
-        return "not every field has each set"
+        return "some fields do not have all sets"
     if W.shape[1] <= columns.max():
-        return f"a matrix of {W.shape[0]} x {W.shape[1]} does not fit fields of {len(columns)} columns in all"
+        return f"a matrix of {W.shape[0]} x {W.shape[1]} does not fit fields with {len(columns)} columns in total"
     return None

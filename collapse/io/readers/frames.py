@@ -1,4 +1,4 @@
-"""Small tables that users give next to a checkpoint, as CSV or Parquet."""
+"""Small CSV or Parquet tables that users give with a checkpoint."""
 
 from pathlib import Path
 
@@ -14,22 +14,22 @@ def read_frame(path: Path, what: str, *, missing: bool = True) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A file that is there (`collapse.files.opening.check_is_file`); what does not end in ``.parquet`` is read as
-        CSV.
+        An existing file (`collapse.files.opening.check_is_file`). Files that do not end in ``.parquet`` are read
+        as CSV.
     what : str
-        What it is, for errors, such as ``row counts``.
+        What the file holds, for error messages, such as ``row counts``.
     missing : bool
-        Whether texts like ``NA`` in a CSV file are missing values.
+        Whether texts such as ``NA`` in a CSV file are missing values.
 
     Returns
     -------
     pandas.DataFrame
-        Its columns.
+        The columns.
 
     Raises
     ------
     CollapseError
-        If it cannot be read, or pyarrow is not installed, which Parquet needs.
+        If the file cannot be read, or is a Parquet file and pyarrow is not installed.
     """
     is_parquet = path.suffix == ".parquet"
     if is_parquet:

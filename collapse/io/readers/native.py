@@ -1,4 +1,4 @@
-"""Reading this project's own checkpoints: their layout says which tensor is what."""
+"""Tables and field maps from this project's own checkpoints, whose layout says where they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ from collapse.io.tables import EmbeddingTable, TableSet
 
 
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
-    """Take the tables and the field maps from a checkpoint in memory.
+    """Return the tables and field maps of a checkpoint in memory.
 
     Parameters
     ----------
@@ -42,21 +42,21 @@ def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") 
 
 
 def tables_of_model(name: str, layout: Layout, tensors: Mapping[str, Any]) -> TableSet:
-    """Take the tables and the field maps from a model of this project, which does not know its fields' names.
+    """Return the tables and field maps of a model of this project, which does not know the names of its fields.
 
     Parameters
     ----------
     name : str
-        The model's name.
+        Name of the model.
     layout : Layout
-        Where they lie.
+        Positions of the tables and maps.
     tensors : mapping of str to tensor
         The state dict.
 
     Returns
     -------
     TableSet
-        Views of its tensors; the fields are ``field_0`` and so on.
+        Views of its tensors. The fields are named ``field_0`` and so on.
     """
     numbers = sorted({key.field for key in layout.tables})
     fields = tuple(f"field_{number}" for number in numbers)
@@ -82,7 +82,7 @@ def _tables(
 
 
 def _side_by_side(tensors: Mapping[str, Any], keys: Sequence[TableKey]) -> Any:
-    """Return the sets of one field, as a view where they lie side by side in one tensor."""
+    """Return the concatenated sets of one field, as a view if they are adjacent in one tensor."""
     first, last = keys[0], keys[-1]
     adjacent = all((a.key, a.rows, a.columns[1]) == (b.key, b.rows, b.columns[0]) for a, b in pairwise(keys))
     if adjacent:
@@ -91,7 +91,7 @@ def _side_by_side(tensors: Mapping[str, Any], keys: Sequence[TableKey]) -> Any:
 
 
 def _table(tensor: Any) -> Any:
-    """Return a tensor as it is where NumPy has no view of it: on a device, or in bfloat16."""
+    """Return an array, or the tensor itself if NumPy has no view of it (on a device, or in bfloat16)."""
     if isinstance(tensor, np.ndarray):
         return tensor
     tensor = tensor.detach()

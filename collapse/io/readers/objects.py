@@ -1,4 +1,4 @@
-"""What is in memory as tables: a model, a state dict, arrays by name, one array, an embedding layer."""
+"""Tables from objects in memory: a model, a state dict, arrays by name, one array, or an embedding layer."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,29 +22,29 @@ from collapse.io.torch_file import Unreadable
 from collapse.measures.row_stream import unreadable_kind, unwrapped
 
 TABLE = "table"
-"""The field's name of an array or an embedding layer alone."""
+"""Field name for a single array or embedding layer."""
 
 
 def read_object(source: Any, selection: Selection) -> TableSet:
-    """Take the tables and the field maps from what is in memory.
+    """Return the tables and field maps of objects in memory.
 
     Parameters
     ----------
     source : object
-        An ``nn.Module``, a state dict or anything else that a checkpoint file may hold, arrays or embedding layers
-        by name, one array or tensor, an ``nn.Embedding``; or what has read tables as its attribute ``tables``.
+        An ``nn.Module``, a state dict or another object that a checkpoint file may hold, arrays or embedding
+        layers by name, one array or tensor, an ``nn.Embedding``, or an object with an attribute ``tables``.
     selection : Selection
         What the source does not say itself.
 
     Returns
     -------
     TableSet
-        Views of its tensors.
+        Views of the tensors.
 
     Raises
     ------
     CollapseError
-        If it is nothing of that, or no table is in it.
+        If the object is of another kind, or holds no table.
     """
     if isinstance(source, TableSet):
         return source
@@ -59,8 +59,8 @@ def read_object(source: Any, selection: Selection) -> TableSet:
     array = _array(source)
     if array is None:
         raise CollapseError(
-            f"cannot take tables from {_kind(source)}: pass a path, a model (nn.Module), a state dict, "
-            "arrays by name, one array or an nn.Embedding"
+            f"cannot read tables from {_kind(source)}: pass a path, a model (nn.Module), a state dict, arrays "
+            "by name, one array or an nn.Embedding"
         )
     return _one(array, f"the {type(source).__name__}")
 
@@ -75,9 +75,9 @@ def _one(E: Any, source: str) -> TableSet:
 
 
 def _array(source: Any) -> Any:
-    """Return what is an array or can be one, such as rows in lists; None for anything else."""
+    """Return an array, or an object that can become one, such as lists of rows; None for other objects."""
     if (kind := unreadable_kind(source)) is not None:
-        raise CollapseError(f"cannot take a table from {kind}")
+        raise CollapseError(f"cannot read a table from {kind}")
     source = unwrapped(source)
     if is_tensor(source):
         return source
@@ -99,13 +99,13 @@ def _of_mapping(source: Mapping[Any, Any], selection: Selection) -> TableSet:
     state = find_state(plain)
     if state is None:
         kinds = ", ".join(sorted({_kind(value) for value in source.values()}))
-        held = f"holds no array or tensor, but {kinds}" if kinds else "is empty"
+        held = f"holds no array or tensor, only {kinds}" if kinds else "is empty"
         raise CollapseError(f"the {type(source).__name__} {held}")
     every_matrix = is_plain(state)
     for key, value in state.tensors.items() if every_matrix else ():
-        # Given by name as a table: it is not left out in silence, as a model's buffers are.
+        # It was passed by name as a table, so it must not be skipped silently like a model's buffers.
         if isinstance(value, Unreadable) and not isinstance(source[key], Unreadable):
-            raise CollapseError(f"cannot take the table {key!r} from {value.kind}")
+            raise CollapseError(f"cannot read the table {key!r} from {value.kind}")
     return read_state(state, name, selection, every_matrix=every_matrix)
 
 
@@ -132,7 +132,7 @@ def _of_module(module: Any, selection: Selection) -> TableSet:
 
 
 def _offsets(module: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield where the fields of fused tables begin, by the prefix of the module that tells."""
+    """Yield the first rows of the fields of fused tables, by the prefix of the module that knows them."""
     for place, each in module.named_modules():
         begins = getattr(each, "offsets", None)
         if isinstance(begins, np.ndarray | list | tuple) or is_tensor(begins):
@@ -142,7 +142,7 @@ def _offsets(module: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _is_module(value: Any) -> bool:
-    # A module cannot be there unless torch is loaded.
+    # There can be no module unless torch has been imported.
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
 

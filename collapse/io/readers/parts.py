@@ -1,4 +1,4 @@
-"""Which field every table of a foreign state dict belongs to, and in which set or for which target."""
+"""Assigning the tables of a foreign state dict to fields, sets and targets."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from collapse.io.readers.roles import Roles, Tensor
 from collapse.io.readers.state import State
 
 _NAMED = 5
-"""Of many tables, how many an error names."""
+"""Most tables that an error message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,11 @@ class Part:
     """The table of one field in one set, or for one target."""
 
     field: str
-    """The field."""
+    """Name of the field."""
     E: Any
-    """Its rows."""
+    """The rows."""
     tensor: Tensor
-    """Where it is from."""
+    """The tensor that it is from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,34 +34,34 @@ class Parts:
     """The tables of all fields."""
 
     parts: tuple[Part, ...]
-    """One a field, set and target."""
+    """One per field, set and target."""
     notes: tuple[str, ...]
-    """What the file does not tell."""
+    """What the file does not say."""
 
 
 def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: str) -> Parts:
-    """Name the field of every table; fused tables are split where the fields are known.
+    """Find the field of every table. Fused tables are split if the fields are known.
 
     Parameters
     ----------
     roles : Roles
         The tables.
     state : State
-        The tensors, and what the file tells of their fields.
+        The tensors, and what the file says about their fields.
     fields : FieldSizes or None
-        The fields, if the user names them.
+        Fields that the user named.
     source : str
-        The file, for errors.
+        The file, for error messages.
 
     Returns
     -------
     Parts
-        The tables, and what is not known of them.
+        The tables, with notes on what is unknown.
 
     Raises
     ------
     CollapseError
-        If the user names fields of as many rows as no table has.
+        If no table has as many rows as the fields that the user named.
     """
     found: list[Part] = []
     names = _names(roles.tables)
@@ -89,18 +89,18 @@ def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: st
     if fields is not None and not used:
         listed = ", ".join(f"{t.match.name} ({t.values.shape[0]:,})" for t in roles.tables[:_NAMED])
         raise CollapseError(
-            f"{fields.source} names {len(fields.names)} fields of {fields.rows:,} rows in all, and no table of "
-            f"{source} has as many: there {'are' if len(roles.tables) > 1 else 'is'} {listed}"
+            f"{fields.source} lists {len(fields.names)} fields with {fields.rows:,} rows in total, but no table "
+            f"of {source} has as many rows: its tables are {listed}"
         )
     note = (
-        f"one table of all fields, of which the file does not tell where each begins: {', '.join(whole)}; "
-        "--fields splits it"
+        f"one table holds all fields, and the file does not say where each begins ({', '.join(whole)}): "
+        "split it with --fields"
     )
     return Parts(parts=tuple(_distinguished(found)), notes=(note,) if whole else ())
 
 
 def _sizes(tensor: Tensor, state: State) -> dict[str, int]:
-    """Return the fields of a table as the file tells them: rows by name; empty if it does not."""
+    """Return the fields of a table with their rows, as the file describes them; empty if it does not."""
     held = [offsets for prefix, offsets in state.offsets.items() if tensor.match.name.startswith(prefix)]
     rows = int(tensor.values.shape[0])
     for offsets in held:
@@ -111,7 +111,7 @@ def _sizes(tensor: Tensor, state: State) -> dict[str, int]:
 
 
 def _names(tensors: Sequence[Tensor]) -> list[str]:
-    """Name the fields: as their library does, else by the tensors' names without what all have in common."""
+    """Name the fields as their library does, or by the tensor names without their common parts."""
     plain = [tensor.match.name.removesuffix(".weight") for tensor in tensors]
     folders = [name.split(".")[:-1] for name in plain]
     alike = takewhile(lambda words: len(set(words)) == 1, zip(*folders, strict=False))
@@ -119,7 +119,8 @@ def _names(tensors: Sequence[Tensor]) -> list[str]:
     found = [_name(tensor, name.removeprefix(common)) for tensor, name in zip(tensors, plain, strict=True)]
     keys = [(name, place_of(tensor)) for name, tensor in zip(found, tensors, strict=True)]
     count = Counter(keys)
-    # Two tables of one name and place are of different parts of the model: told apart by what stands before.
+    # Tables with the same name and position belong to different parts of the model; keep what precedes their
+    # names.
     return [name if count[key] == 1 else full for name, full, key in zip(found, plain, keys, strict=True)]
 
 
@@ -134,12 +135,12 @@ def _name(tensor: Tensor, name: str) -> str:
 
 
 def place_of(tensor: Tensor) -> tuple[str, str]:
-    """Return the set and the target of a table, as its name has them; empty where it has none."""
+    """Return the set and the target in the name of a table; empty if it has none."""
     return tensor.match.groups.get("set", ""), tensor.match.groups.get("target", "")
 
 
 def _renamed(tensors: Sequence[Tensor], fields: FieldSizes | None) -> dict[str, str]:
-    """Return the given names of numbered tables, whose rows have to agree."""
+    """Return the user's names of numbered tables, whose row counts must match."""
     numbered = [tensor for tensor in tensors if "number" in tensor.match.groups]
     if fields is None or len(numbered) != len(fields.names):
         return {}
@@ -150,7 +151,7 @@ def _renamed(tensors: Sequence[Tensor], fields: FieldSizes | None) -> dict[str, 
 
 
 def _distinguished(parts: Iterable[Part]) -> list[Part]:
-    """Give a table whose field is there already, in the same set, the name of its tensor."""
+    """Rename tables whose field and set already exist after their tensors."""
     found: dict[tuple[str, tuple[str, str]], Part] = {}
     for part in parts:
         key = part.field, place_of(part.tensor)

@@ -1,7 +1,7 @@
-"""Which tensors of a foreign state dict are embedding tables, which interaction weights, and why others are not.
+"""Which tensors of a foreign state dict are embedding tables or interaction weights, and why others are not.
 
-Without a family, or beside what a family names, a rule of thumb decides: a matrix of several columns of floating
-numbers, whose name speaks of embeddings or tables and of no layer.
+Without a family, and for names that a family does not know, a heuristic decides: a floating-point matrix of
+several columns whose name suggests embeddings or tables, and not a layer.
 """
 
 import re
@@ -22,58 +22,59 @@ _LAYER = re.compile(r"linear|mlp|proj|bias|kernel", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A tensor that was taken, and what its name tells."""
+    """A tensor with a role, and the match of its name."""
 
     match: Match
-    """The name, and its parts."""
+    """The name and its parts."""
     values: Any
     """The numbers."""
     fused: bool = False
-    """Whether all fields are in it."""
+    """Whether it holds all fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """What is what."""
+    """The roles of all tensors."""
 
     family: Family | None
-    """The library that wrote the file, if it is known."""
+    """The library that wrote the file; None if unknown."""
     tables: tuple[Tensor, ...]
     """The embedding tables."""
     gaps: Mapping[str, int]
-    """How many columns stand between the fields for numeric ones, and for those that share a table, by name."""
+    """Number of columns between the fields that belong to numeric fields or to fields that share a table, by
+    name."""
     weights: tuple[Tensor, ...]
     """The interaction weights."""
     order: tuple[str, ...]
     """All names in the order of the file."""
     skipped: tuple[str, ...]
-    """What was not taken, each with the reason."""
+    """Tensors without a role, each with the reason."""
     unread: Mapping[str, str]
-    """What has the name of a table, and a kind that is not read or no entry, with the reason."""
+    """Tensors that are named like tables but cannot be read or are empty, with the reason."""
 
 
 _Role = tuple[Literal["table", "weight", "numeric", "shared", "other"], Tensor | None, str]
-"""What a tensor is taken for, the tensor if it is taken, and otherwise the reason."""
+"""The role of a tensor, with the tensor, or the reason why it has none."""
 _GAPS = {"numeric": 0, "shared": 1}
-"""The roles that leave a gap between the fields, and which side of the tensor has as many columns."""
+"""Roles that leave a gap between the fields, and the dimension of the tensor that has as many columns."""
 
 
 def find_roles(state: State, selection: Selection, *, every_matrix: bool = False) -> Roles:
-    """Sort the tensors of a state dict.
+    """Find the roles of the tensors of a state dict.
 
     Parameters
     ----------
     state : State
         The tensors.
     selection : Selection
-        What the user said.
+        What the user said about the file.
     every_matrix : bool
-        Whether each matrix of floating numbers is a table, as in a plain file of tables.
+        Take each floating-point matrix as a table, as in a plain file of tables.
 
     Returns
     -------
     Roles
-        Every tensor under what it is taken for, or among the skipped.
+        Each tensor under its role, or among the skipped ones.
     """
     matrices = {name: tensor for name, tensor in state.tensors.items() if why_no_table(tensor) is None}
     family = _family(state, matrices)
@@ -105,35 +106,35 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
 
 
 def _family(state: State, matrices: Mapping[str, Any]) -> Family | None:
-    """Return the library that wrote a file: that of the objects in it, else the first whose names fit."""
+    """Return the library that wrote a file, by the classes of its objects, or by the first names that match."""
     packages = {name.partition(".")[0] for name in state.classes}
     of_package = (family for family in FAMILIES if family.package in packages)
     return next(of_package, None) or next((family for family in FAMILIES if family.is_of(matrices)), None)
 
 
 def why_no_table(array: Any) -> str | None:
-    """Say why an array is no table; None if it is a matrix of floating numbers."""
+    """Return why an array is not a table; None for a floating-point matrix."""
     if isinstance(array, Stub):
-        return f"an object of {array.name}, which was not made"
+        return f"an object of {array.name}, which was not loaded"
     if (dtype := dtype_of(array)) not in FLOATS:
         return dtype
     shape = tuple(array.shape)
     if len(shape) != 2:
-        return f"of {len(shape)} dimension{'s' * (len(shape) != 1)}"
+        return f"{len(shape)}-dimensional"
     return None if min(shape) > 0 else f"of shape {shape[0]} x {shape[1]}"
 
 
 def _role(
     family: Family | None, name: str, tensor: Any, selection: Selection, is_known: bool, every_matrix: bool
 ) -> _Role:
-    """Say what a tensor is, as far as its name and shape tell."""
+    """Return the role of a tensor, as far as its name and shape tell."""
     if selection.skip is not None and re.search(selection.skip, name):
         return "other", None, "left out by --skip"
     if family is not None and dtype_of(tensor) in FLOATS and (match := _weight(family, name)) is not None:
         return "weight", Tensor(match=match, values=tensor), ""
     asked = selection.table is not None and re.search(selection.table, name) is not None
     if selection.table is not None and not asked:
-        return "other", None, "not named by --table"
+        return "other", None, "not selected by --table"
     if (reason := why_no_table(tensor)) is not None:
         return "other", None, reason
     if family is not None and not asked:
@@ -143,7 +144,7 @@ def _role(
     fused = None if family is None else family.match(family.fused, name)
     match = fused or (None if family is None else family.match(family.tables, name))
     if match is None and not (asked or is_known or every_matrix) and not _reads_like_a_table(name):
-        return "other", None, "its name is not that of a table"
+        return "other", None, "its name does not suggest a table"
     if tensor.shape[1] == 1 and not (asked or every_matrix):
         is_numeric = family is not None and family.has_numeric and match is not None
         return "numeric" if is_numeric else "other", None, "a single column"
@@ -152,7 +153,7 @@ def _role(
 
 
 def _shared_once(roles: Mapping[str, _Role], family: Family | None) -> Iterator[tuple[str, _Role]]:
-    """Yield every role by name; of tables that are the same numbers the first alone stays one."""
+    """Yield every role by name. Of identical tables, only the first keeps its role."""
     names: dict[Any, str] = {}
     for name, role in roles.items():
         _, tensor, _ = role
@@ -160,14 +161,14 @@ def _shared_once(roles: Mapping[str, _Role], family: Family | None) -> Iterator[
         is_known = family is not None and family.match((*family.fused, *family.tables), name) is not None
         yield (
             name,
-            role if first == name else ("shared" if is_known else "other", None, f"the same numbers as {first}"),
+            role if first == name else ("shared" if is_known else "other", None, f"identical to {first}"),
         )
 
 
 def _is_lost(name: str, tensor: Any, family: Family | None, known: bool) -> bool:
-    """Tell whether what is no table to us is one to whoever wrote it: by its name, and as it is a matrix."""
+    """Return whether a skipped tensor is a table to whoever wrote it, judging by its name and shape."""
     is_matrix = len(getattr(tensor, "shape", ())) == 2 and dtype_of(tensor) != "bool"
-    # Of a tensor that is not read nothing is known but its kind.
+    # Only the kind of an unreadable tensor is known.
     if not is_matrix and not isinstance(tensor, Unreadable):
         return False
     of_family = family is not None and family.match((*family.tables, *family.fused), name) is not None
@@ -183,7 +184,7 @@ def _weight(family: Family, name: str) -> Match | None:
 
 
 def _storage(tensor: Any) -> Any:
-    """Return what two names of one tensor have in common."""
+    """Return the common part of two names of one tensor."""
     if hasattr(tensor, "data_ptr"):
         return tensor.data_ptr(), tuple(tensor.shape)
     if hasattr(tensor, "__array_interface__"):

@@ -1,4 +1,4 @@
-"""How often training looked up each row of a table, for checkpoints that do not say it themselves."""
+"""How often training looked up each table row, for checkpoints that do not contain this."""
 
 import zipfile
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ from collapse.io.tables import EmbeddingTable, TableSet
 
 _NAMED = 8
 _KEPT = {"counts", "data_hash"}
-"""What the row counts that are kept next to a prepared data set are called."""
+"""File name of the row counts kept next to a prepared data set."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowCounts:
-    """Row counts of some fields, or of all fields one after the other."""
+    """Row counts of some fields by name, or of all fields one after another."""
 
     source: str
     """Where they are from."""
     by_field: Mapping[str, NDArray[np.int64] | Mapping[int, int]]
-    """By field, the counts of all rows, shape (D_i,), or those of the rows that are listed, by row."""
+    """For each field, the counts of all rows, shape (D_i,), or a mapping from listed rows to counts."""
     joined: NDArray[np.int64] | None = None
-    """The counts of all fields one after the other, shape (sum D_i,), where the fields have no names."""
+    """Counts of all fields one after another, shape (sum D_i,), if the fields have no names."""
 
 
 def read_row_counts(path: Path) -> RowCounts:
@@ -39,9 +39,9 @@ def read_row_counts(path: Path) -> RowCounts:
     Parameters
     ----------
     path : Path
-        A CSV or Parquet file with the columns ``field``, ``row`` (or ``id``) and ``count``, in which ``field`` may
-        be missing for a single table, and rows that are not listed count 0; an ``.npz`` file with an array per
-        field, one count per row; or a ``.npy`` file with the counts of all fields one after the other.
+        A CSV or Parquet file with the columns ``field``, ``row`` (or ``id``) and ``count``, where ``field`` may be
+        missing for a single table and rows that are not listed count 0; an ``.npz`` file with one array per field;
+        or a ``.npy`` file with the counts of all fields one after another.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def read_row_counts(path: Path) -> RowCounts:
     Raises
     ------
     CollapseError
-        If the file cannot be read, or holds anything but counts of rows.
+        If the file cannot be read, or holds anything but row counts.
     """
     check_is_file(path)
     try:
@@ -65,7 +65,7 @@ def read_row_counts(path: Path) -> RowCounts:
 
 
 def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") -> RowCounts:
-    """Take row counts from a file's path, or from arrays by field.
+    """Return row counts from a file's path, or from arrays by field.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") 
     Returns
     -------
     RowCounts
-        The same.
+        The counts.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") 
 
 
 def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
-    """Give tables their row counts, in place of what the checkpoint says.
+    """Attach row counts to tables, replacing those of the checkpoint.
 
     Parameters
     ----------
@@ -106,20 +106,20 @@ def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
     Returns
     -------
     TableSet
-        The same with counts; a field that is not among them stays as it is, and a note names it.
+        The tables with counts. Fields without counts are unchanged, and a note lists them.
 
     Raises
     ------
     CollapseError
-        If no field is among them, or the counts are not those of the table's rows.
+        If no field has counts, or the counts do not fit the tables.
     """
     of_fields: Mapping[str, Any] = counts.by_field
     if counts.joined is not None:
         sizes = [table.cardinality for table in tables]
         if sum(sizes) != len(counts.joined):
             raise CollapseError(
-                f"{counts.source} counts {len(counts.joined):,} rows, and the tables of {tables.source} have "
-                f"{sum(sizes):,} in all"
+                f"{counts.source} has {len(counts.joined):,} row counts, but the tables of {tables.source} have "
+                f"{sum(sizes):,} rows in total"
             )
         of_fields = dict(zip(tables.fields, np.split(counts.joined, np.cumsum(sizes)[:-1]), strict=True))
     elif len(tables) == len(of_fields) == 1:
@@ -127,7 +127,7 @@ def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
     missing = [field for field in tables.fields if field not in of_fields]
     if len(missing) == len(tables):
         raise CollapseError(
-            f"{counts.source} names no field of {tables.source}: it has {_few(list(of_fields))}, and the tables "
+            f"{counts.source} has no field of {tables.source}: it has {_few(list(of_fields))}, but the tables "
             f"are {_few(missing)}"
         )
     counted = tuple(
@@ -136,7 +136,7 @@ def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
         else table
         for table in tables
     )
-    note = f"row counts are those of {counts.source}" + (f"; it has none of {_few(missing)}" if missing else "")
+    note = f"row counts are from {counts.source}" + (f", which has none for {_few(missing)}" if missing else "")
     return replace(tables, tables=counted, notes=(*tables.notes, note))
 
 
@@ -146,14 +146,15 @@ def _of_table(table: EmbeddingTable, counts: Any, source: str) -> NDArray[np.int
         rows = np.fromiter(counts.keys(), np.int64, len(counts))
         if len(rows) and rows.max() >= table.cardinality:
             raise CollapseError(
-                f"{source} counts row {rows.max():,} of field {table.field!r}, whose table has "
+                f"{source} has a count for row {rows.max():,} of field {table.field!r}, but its table has "
                 f"{table.cardinality:,} rows"
             )
         dense[rows] = np.fromiter(counts.values(), np.int64, len(counts))
         return dense
     if len(counts) != table.cardinality:
         raise CollapseError(
-            f"{source} counts {len(counts):,} rows of field {table.field!r}, whose table has {table.cardinality:,}"
+            f"{source} has {len(counts):,} row counts for field {table.field!r}, but its table has "
+            f"{table.cardinality:,} rows"
         )
     return np.asarray(counts)
 
@@ -175,7 +176,7 @@ def _listed(path: Path) -> RowCounts:
     frame = read_frame(path, "row counts", missing=False)
     frame = frame.rename(columns={"id": "row"} if "row" not in frame else {})
     if missing := [name for name in ("row", "count") if name not in frame]:
-        raise CollapseError(f"{path} lacks the column {missing[0]!r}: it must have field, row and count")
+        raise CollapseError(f"{path} has no column {missing[0]!r}: it needs field, row and count")
     rows = _checked(frame["row"].to_numpy(), f"the column 'row' of {path}")
     counts = _checked(frame["count"].to_numpy(), f"the column 'count' of {path}")
     field = frame["field"].astype(str) if "field" in frame else pd.Series("", index=frame.index)
@@ -191,13 +192,15 @@ def _listed(path: Path) -> RowCounts:
 
 
 def _checked(values: NDArray[Any], what: str) -> NDArray[np.int64]:
-    """Return whole numbers from 0 as such, or refuse what is none."""
+    """Return non-negative whole numbers, or refuse other values."""
     if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise CollapseError(f"{what} must hold one whole number per row, not {values.dtype} of {values.shape}")
+        raise CollapseError(
+            f"{what} must hold one whole number per row, got {values.dtype} of shape {values.shape}"
+        )
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
         raise CollapseError(f"{what} must hold whole numbers")
     if len(values) and not (values.min() >= 0 and values.max() < 2**63):
-        raise CollapseError(f"{what} must hold numbers from 0, and holds {values.min()}")
+        raise CollapseError(f"{what} must not be negative, got {values.min()}")
     return values.astype(np.int64)
 
 

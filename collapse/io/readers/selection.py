@@ -1,4 +1,4 @@
-"""What the user says of a checkpoint that does not say it itself."""
+"""What the user says about a checkpoint that does not say it itself."""
 
 import re
 from collections.abc import Mapping
@@ -13,27 +13,27 @@ from collapse.io.readers.row_counts import RowCounts
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What the user says of a file that does not say it itself."""
+    """What the user says about a file that does not say it itself."""
 
     fields: FieldSizes | None = None
-    """The fields of a fused table, or the names of numbered ones."""
+    """Fields of a fused table, or names of numbered tables."""
     table: str | None = None
-    """A regular expression of the names of the tables, in place of what a family or the rule of thumb finds."""
+    """Regular expression for the names of the tables, instead of a family or the heuristic."""
     skip: str | None = None
-    """One of names that are no tables."""
+    """Regular expression for names to skip."""
     row_counts: RowCounts | str | PathLike[str] | Mapping[str, Any] | None = None
-    """How often training looked up each row: a file as ``--row-counts`` takes it, or arrays by field."""
+    """How often training looked up each row: a file as for ``--row-counts``, or arrays by field."""
 
     def __post_init__(self) -> None:
         for option, pattern in (("--table", self.table), ("--skip", self.skip)):
             try:
                 re.compile(pattern or "")
             except re.error as error:
-                raise CollapseError(f"{option} {pattern!r} is no regular expression: {error}") from error
+                raise CollapseError(f"{option} {pattern!r} is not a regular expression: {error}") from error
 
     @property
     def words(self) -> list[str]:
-        """The same as words of a command line."""
+        """The options of the command line that say the same."""
         given = {
             "--fields": self.fields and self.fields.source,
             "--table": self.table,

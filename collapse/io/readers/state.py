@@ -1,4 +1,4 @@
-"""The tensors of a foreign file by name, wherever in it they lie."""
+"""Finding the tensors in a foreign file."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,38 +12,39 @@ from collapse.io.torch_file.stubs import ArrayBuilder
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A state dict: what a model's parameters and buffers are, by name."""
+    """A state dict: the parameters and buffers of a model, by name."""
 
     tensors: Mapping[str, Any]
-    """Arrays, tensors, and what is neither, by name, in the order of the file."""
+    """Arrays, tensors and other objects by name, in the order of the file."""
     offsets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Where the fields of a fused table begin, by the name of the module that holds it, where the file tells."""
+    """First rows of the fields of fused tables, by the name of the module, if the file has them."""
     classes: tuple[str, ...] = ()
-    """The classes whose objects the file holds."""
+    """Classes of the objects in the file."""
     part: str = ""
-    """The part of the file that it is; empty for all of it."""
+    """The part of the file; empty for the whole file."""
     tables: frozenset[str] = frozenset()
-    """Tensors of embedding layers, where the model is in memory and tells."""
+    """Names of the tensors of embedding layers, for a model in memory."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What a .safetensors file says of itself."""
+    """Metadata of a .safetensors file."""
     left: tuple[str, ...] = ()
-    """Other parts of the file that hold tensors, each with the reason why they were not taken."""
+    """Other parts of the file with tensors, each with the reason why it was not used."""
 
 
 def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
-    """Find the state dict in what a file holds, or the model that was pickled whole.
+    """Find the state dict or the pickled model in the content of a file.
 
     Parameters
     ----------
     content : Any
-        What `read_foreign_file` returned.
+        Content returned by `read_foreign_file`.
     classes : tuple of str
-        The classes that it found.
+        Classes returned by `read_foreign_file`.
 
     Returns
     -------
     State or None
-        The part with most tensors that belongs to no optimiser, the first of several; None if there is none.
+        The part with the most tensors that does not belong to an optimiser (the first of several); None without
+        any.
     """
     parts = [part for part in _parts(content, (), set()) if any(map(is_tensor, part[1].values()))]
     models = [part for part in parts if not is_optimiser(part[0])]
@@ -62,7 +63,7 @@ def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
 
 
 def is_tensor(value: Any) -> bool:
-    """Tell whether a value is an array or a tensor, if only one that is not read."""
+    """Return whether a value is an array or a tensor, even an unreadable one."""
     return isinstance(value, Unreadable) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
@@ -70,9 +71,9 @@ _Part = tuple[tuple[str, ...], dict[str, Any], dict[str, tuple[int, ...]]]
 
 
 def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]:
-    """Yield every mapping or module that holds tensors itself: its path, its tensors, its offsets.
+    """Yield every mapping or module that holds tensors: its path, its tensors, its offsets.
 
-    What was seen is not walked again: a file may hold itself, or one list in many places.
+    Nothing is walked twice, because a file may contain itself, or one list in many places.
     """
     value = _plain(value)
     if isinstance(value, Mapping | list | tuple | Stub):
@@ -88,7 +89,7 @@ def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]
         entries = _entries(value)
         named = {str(key): _plain(item) for key, item in entries.items()}
         if any(map(is_tensor, named.values())):
-            # What is no tensor in a state dict is told as such; nested parts follow by themselves.
+            # Other objects in a state dict are reported as such. Nested parts follow on their own.
             yield path, {key: item for key, item in named.items() if is_tensor(item) or isinstance(item, Stub)}, {}
         for key, item in named.items():
             if not is_tensor(item) and isinstance(item, Mapping | list | tuple | Stub):
@@ -112,7 +113,7 @@ def _is_module(value: Any) -> bool:
 def _parameters(
     module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]], seen: set[int]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield what torch's named_parameters and named_buffers would, and note the offsets on the way."""
+    """Yield what torch's named_parameters and named_buffers would, and record the offsets on the way."""
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -134,5 +135,5 @@ def _parameters(
 
 
 def is_optimiser(path: tuple[str, ...]) -> bool:
-    """Tell whether a part of a file, by the keys that lead to it, is an optimiser's state."""
+    """Return whether the keys that lead to a part of a file are those of an optimiser's state."""
     return any(key.lower().startswith(("opt", "scaler")) or "optim" in key.lower() for key in path)

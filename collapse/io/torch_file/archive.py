@@ -1,4 +1,4 @@
-"""The records of a torch archive: a pickle of everything, and the bytes of every storage."""
+"""Records of a torch archive: a pickle, and the bytes of every storage."""
 
 import struct
 import zipfile
@@ -10,33 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LINE = 1 << 16
-"""A line of a pickle is shorter: it is the name of a class, or a number."""
+"""Longest line of a pickle, which is the name of a class or a number."""
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 class Records(Protocol):
-    """What a file of either format gives."""
+    """Interface of both file formats."""
 
     def pickle(self) -> IO[bytes]:
-        """Return the pickle of everything."""
+        """Return the pickle."""
 
     def storage(self, key: str) -> NDArray[np.uint8]:
         """Return the bytes of a storage by its key."""
 
 
 class ChecksumError(Exception):
-    """A record is not what was written."""
+    """The bytes of a record do not match its checksum."""
 
 
 class ZipRecords:
-    """The bytes of every record of a zip archive by its name, without the folder that all of them are in.
+    """Records of a zip archive by name, without the top-level folder.
 
     Parameters
     ----------
     content : array of uint8
         The archive.
     verify : bool
-        Whether what is read is compared with the archive's checksums.
+        Compare the records that are read with the archive's checksums.
     """
 
     def __init__(self, content: NDArray[np.uint8], verify: bool) -> None:
@@ -51,16 +51,16 @@ class ZipRecords:
             name, extra = _LOCAL_HEADER.unpack_from(content.data, item.header_offset)
             start = item.header_offset + _LOCAL_HEADER.size + name + extra
             if start + item.file_size > len(content):
-                raise ValueError(f"record {item.filename} is not all there")
+                raise ValueError(f"record {item.filename} is incomplete")
             record = content[start : start + item.file_size]
             self._records[item.filename.partition("/")[2]] = record, item.CRC
         if "constants.pkl" in self._records:
-            raise ValueError("it is a TorchScript program; save the state dict of the model in it")
+            raise ValueError("it is a TorchScript program; save the state dict of its model instead")
         if "byteorder" in self._records and self["byteorder"].tobytes() != b"little":
-            raise ValueError("it was written on a machine of another byte order")
+            raise ValueError("it was written on a machine with another byte order")
 
     def pickle(self) -> IO[bytes]:
-        """Return the pickle of everything."""
+        """Return the pickle."""
         return BytesIO(self["data.pkl"].tobytes())
 
     def storage(self, key: str) -> NDArray[np.uint8]:
@@ -77,7 +77,7 @@ class ZipRecords:
 
 
 def as_file(content: NDArray[np.uint8]) -> IO[bytes]:
-    """Return bytes in memory as a file, without a copy of them."""
+    """Return bytes in memory as a file, without copying them."""
     return cast(IO[bytes], _Bytes(content))
 
 
@@ -101,7 +101,7 @@ class _Bytes(RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1, /) -> bytes:
-        # As much as there is, whatever is asked for: a damaged file may ask for terabytes.
+        # Return at most what there is: a damaged file may ask for terabytes.
         end = len(self._content) if size is None or size < 0 else self._at + size
         part = self._content[self._at : end].tobytes()
         self._at += len(part)

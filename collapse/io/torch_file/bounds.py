@@ -1,4 +1,4 @@
-"""Bounds on the work that a small pickle can ask for: keys to hash, copies, names, nesting."""
+"""Limits on the work that a small pickle can cause: hashing keys, copying, naming classes, nesting."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,24 +6,25 @@ from typing import Any
 from collapse.io.torch_file.stubs import Stub
 
 MOST_NAMES = 10_000
-"""Classes and functions that a file may name: each takes a thousand times the bytes that name it. A model pickled
-whole names some hundreds."""
+"""Most classes and functions that a file may name. Each costs a thousand times the bytes of its name; a whole
+pickled model has a few hundred."""
 MOST_CHARACTERS = 1000
-"""Of one such name."""
+"""Longest name of a class or function."""
 DEEPEST = 400
-"""Containers within containers. A module of a model takes three; Python ends at a thousand."""
+"""Deepest nesting of containers. Each module of a model takes three levels; Python's limit is a thousand."""
 _COPIES = 100
-"""Entries that functions may copy for each byte of the pickle; honest files need fewer than one."""
+"""Entries that functions may copy for each byte of the pickle. Honest files need fewer than one."""
 _FREE = 1_000_000
-"""Copied entries that are allowed whatever the size of the file."""
+"""Copied entries that are allowed in any file."""
 _KEY_PARTS = 100
-"""Parts of a tuple that is a dictionary key. Hashing a tuple nested in itself n times takes 2^n steps."""
+"""Most parts of a tuple that is a dictionary key. Hashing a tuple that is nested in itself n times takes 2^n
+steps."""
 # Arrays are views, whatever their length.
 _COPIED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 
 
 class Budget:
-    """What the functions of a pickle may copy: some times its size.
+    """Budget for the entries that the functions of a pickle copy, in proportion to its size.
 
     Parameters
     ----------
@@ -35,63 +36,64 @@ class Budget:
         self._left = _FREE + _COPIES * size
 
     def spend(self, values: Any) -> None:
-        """Count the entries of some arguments.
+        """Charge the entries of some arguments to the budget.
 
         Raises
         ------
         ValueError
-            If nothing is left.
+            If the budget is exhausted.
         """
         if isinstance(values, tuple | list):
             self._left -= len(values) + sum(len(value) for value in values if isinstance(value, _COPIED))
         elif isinstance(values, _COPIED):
             self._left -= len(values)
         if self._left < 0:
-            raise ValueError("it copies far more than it holds")
+            raise ValueError("it would copy far more than it contains")
 
 
 def check_key(key: Any) -> None:
-    """Refuse a key that takes long to hash: a tuple that holds a tuple twice, which holds another twice.
+    """Refuse a key that takes long to hash: a tuple that holds another tuple twice, which holds another twice.
 
     Raises
     ------
     ValueError
-        If its tuples have more than a hundred parts in all.
+        If its tuples have more than a hundred parts in total.
     """
     parts = [key]
     for number, part in enumerate(parts):
         if number >= _KEY_PARTS:
-            raise ValueError(f"a key of a dictionary has more than {_KEY_PARTS} parts")
+            raise ValueError(f"a dictionary key has more than {_KEY_PARTS} parts")
         if isinstance(part, tuple):
             parts.extend(part[: _KEY_PARTS + 1])
 
 
 def entries_unfolded(content: Any) -> int:
-    """Count the entries of nested containers as a walk would that forgets what it has seen.
+    """Count the entries that a walk through nested containers would visit without remembering what it has seen.
 
     Parameters
     ----------
     content : Any
-        What a pickle held.
+        Content of a pickle.
 
     Returns
     -------
     int
-        The entries; what holds itself is not unfolded again, and an object of a class counts once.
+        Number of entries. An object that contains itself is not unfolded again, and an object of a class counts
+        once.
 
     Raises
     ------
     ValueError
-        If it is nested more than 400 deep.
+        If it is nested more than 400 levels deep.
     """
     unfolded: dict[int, int] = {}
     open_: set[int] = set()
-    # One frame per container that is being walked: itself, its children, and the entries counted so far.
+    # One frame per open container: the container, its children, and the entries counted so far.
     frames: list[tuple[Any, Iterator[Any], list[int]]] = []
 
     def enter(value: Any) -> None:
         if len(frames) >= DEEPEST:
-            raise ValueError(f"it is nested more than {DEEPEST} deep")
+            raise ValueError(f"it is nested more than {DEEPEST} levels deep")
         open_.add(id(value))
         frames.append((value, _children(value), [1]))
 
@@ -110,7 +112,7 @@ def entries_unfolded(content: Any) -> int:
         else:
             frames.pop()
             open_.discard(id(value))
-            # An object of a class is walked once wherever it is held.
+            # An object of a class is walked only once.
             unfolded[id(value)] = 1 if isinstance(value, Stub) else entries[0]
             if frames:
                 frames[-1][2][0] += unfolded[id(value)]

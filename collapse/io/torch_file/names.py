@@ -1,4 +1,4 @@
-"""The names that a pickle of tensors may hold, and what stands for each."""
+"""Names that a pickle of tensors may contain, and what stands for each."""
 
 import math
 from collections import OrderedDict
@@ -33,34 +33,34 @@ _DTYPES = (
 
 
 _MOST_DIMENSIONS = 64
-"""NumPy's limit."""
+"""Most dimensions of an array in NumPy."""
 _MOST_ENTRIES = 1 << 62
-"""A tensor of more could not be addressed in 64 bits."""
+"""More entries could not be addressed in 64 bits."""
 
 
 class _Fixed:
-    """What a pickle cannot change, as it can the attributes of most of what it names."""
+    """Base of objects whose attributes a pickle cannot change."""
 
     def __setstate__(self, state: Any) -> None:
-        raise ValueError("it changes what it names")
+        raise ValueError("it changes an object that it only names")
 
 
 @dataclass(frozen=True)
 class Unreadable(_Fixed):
-    """A tensor of a kind that is not read: nothing but what it is."""
+    """A tensor of a kind that cannot be read."""
 
     kind: str
-    """Such as ``sparse`` or ``float8_e4m3fn``."""
+    """Its kind, such as ``sparse`` or ``float8_e4m3fn``."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """None: what asks for it learns that it is no array."""
+        """None, which shows that it is not an array."""
         return ()
 
 
 @dataclass(frozen=True)
 class _Function(_Fixed):
-    """One of the functions that follow."""
+    """One of the functions below."""
 
     function: Callable[..., Any]
 
@@ -74,24 +74,24 @@ def stored(dtype: Any) -> np.dtype[Any]:
     Raises
     ------
     ValueError
-        If the name is not that of a storage: NumPy would take others, among them objects.
+        If the name is not that of a storage. NumPy would accept others, such as objects.
     """
     if not isinstance(dtype, str) or dtype not in _TYPES.values():
-        raise ValueError("a storage is of a type that is not read")
+        raise ValueError("a storage has a type that cannot be read")
     return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).newbyteorder("<")
 
 
 def _tensor(
     storage: tuple[str, NDArray[np.uint8]] | Unreadable, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> Any:
-    """Rebuild a tensor; NumPy refuses one that reaches beyond its record."""
+    """Rebuild a tensor. NumPy refuses one that extends beyond its record."""
     if isinstance(storage, Unreadable):
         return storage
     dtype, record = storage
     if not all(_are_counts(numbers) for numbers in ((offset,), shape, strides)):
         raise ValueError("a tensor's offset, shape or strides are not whole numbers")
     if 0 in strides and math.prod(shape) > len(record):
-        return Unreadable("expanded, with more numbers than it stores")
+        return Unreadable("expanded: it has more numbers than it stores")
     if math.prod(shape) * stored(dtype).itemsize > len(record):
         raise ValueError(f"a tensor of shape {shape} has more numbers than its record")
     size = stored(dtype).itemsize
@@ -102,7 +102,7 @@ def _tensor(
 
 
 def _are_counts(numbers: Any) -> bool:
-    """Tell whether a tuple of the file holds whole numbers, no more than an array has dimensions."""
+    """Return whether a tuple holds whole numbers, at most as many as an array has dimensions."""
     return (
         isinstance(numbers, tuple | list)
         and len(numbers) <= _MOST_DIMENSIONS
@@ -111,7 +111,7 @@ def _are_counts(numbers: Any) -> bool:
 
 
 def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
-    """Return an ordered dictionary; the pickle cannot set its attributes."""
+    """Return an ordered dictionary, whose attributes the pickle cannot set."""
     found: OrderedDict[Any, Any] = OrderedDict()
     for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
         check_key(key)
@@ -124,12 +124,12 @@ def _parameter(data: Any, *_: Any) -> Any:
 
 
 def _of_type(build: Any, _type: Any, args: tuple[Any, ...], _state: Any) -> Any:
-    """Rebuild a tensor of a subclass, or with attributes, as a plain one."""
-    return build(*args) if isinstance(build, _Function) else Unreadable("of a class of its own")
+    """Rebuild a tensor of a subclass, or with attributes, as a plain tensor."""
+    return build(*args) if isinstance(build, _Function) else Unreadable("of an unknown class")
 
 
 def _latin(text: str, _encoding: str) -> bytes:
-    """Return bytes, which the pickle protocol of these files knows as text alone."""
+    """Return bytes, which this pickle protocol can only express as text."""
     return text.encode("latin1")
 
 
@@ -169,20 +169,20 @@ KNOWN: dict[str, Any] = {
     **{f"torch.{dtype}": dtype for dtype in _DTYPES},
     **{f"torch.{storage}": dtype for storage, dtype in _TYPES.items()},
 }
-"""What files of tensors and plain values name."""
+"""Names in files of tensors and plain values."""
 
 
 def _reconstructed(kind: Any, *_: Any) -> Any:
-    """Do for a stub what Python does for an object of a class without a method of its own for that."""
+    """Rebuild a stub as Python rebuilds objects of classes without a method for it."""
     return kind()
 
 
 def _attribute(owner: Any, name: Any, *_: Any) -> Any:
-    """Return a stub's class for a class within a class, which pickles ask for as an attribute."""
+    """Return a stub for a nested class, which pickles ask for as an attribute."""
     if not isinstance(name, str) or not (isinstance(owner, type) and issubclass(owner, Stub)):
-        raise ValueError("it asks for an attribute of what is not a class")
+        raise ValueError("it asks for an attribute of an object that is not a class")
     if len(owner.name) + len(name) > MOST_CHARACTERS:
-        raise ValueError(f"it names a class by more than {MOST_CHARACTERS} characters")
+        raise ValueError(f"it names a class with more than {MOST_CHARACTERS} characters")
     return stub_class(f"{owner.name}.{name}")
 
 
@@ -202,4 +202,4 @@ HARMLESS: dict[str, Any] = {
     "numpy.ndarray": "ndarray",
     "numpy.dtype": DtypeBuilder,
 }
-"""What other files name beside classes of their own."""
+"""Other names in foreign files, apart from their own classes."""

@@ -1,4 +1,4 @@
-"""What stands for objects of a file whose classes are not known: their state, and none of their code."""
+"""Stand-ins for objects of unknown classes: their state, without their code."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 
 
 class Stub:
-    """An object of a file, or what a function of a file would have returned: what it was made with.
+    """Stand-in for an object of a file, or for the result of a function that a file calls.
 
-    It takes whatever a pickle does to an object, and keeps it.
+    It accepts everything that a pickle does to an object, and records it.
     """
 
     name: ClassVar[str]
-    """The class or function that the file names, with its module."""
+    """Name of the class or function, with its module."""
 
     args: tuple[Any, ...]
-    """What it was called with."""
+    """Arguments of the call."""
     state: Any
-    """What it held: mostly a dictionary of its attributes; None for nothing."""
+    """State, usually a dictionary of attributes; None if there is none."""
     entries: dict[Any, Any]
-    """Its items, if it was a kind of dictionary."""
+    """Items of a dictionary-like object."""
     items: list[Any]
-    """Its items, if it was a kind of list or set."""
+    """Items of a list- or set-like object."""
 
     def __new__(cls, *args: Any, **_kwargs: Any) -> Self:  # noqa: D102
         stub = super().__new__(cls)
@@ -31,7 +31,7 @@ class Stub:
         return stub
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Keep nothing else."""
+        """Ignore other attributes."""
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Self:  # noqa: D102
         return self
@@ -43,20 +43,20 @@ class Stub:
         self.entries[key] = value
 
     def append(self, item: Any) -> None:
-        """Keep an item of a kind of list."""
+        """Record an item of a list-like object."""
         self.items.append(item)
 
     def extend(self, items: Iterable[Any]) -> None:
-        """Keep items of a kind of list."""
+        """Record items of a list-like object."""
         self.items.extend(items)
 
     def add(self, item: Any) -> None:
-        """Keep an item of a kind of set."""
+        """Record an item of a set-like object."""
         self.items.append(item)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What it held by name, as far as it did: its attributes, slots and items."""
+        """Attributes, slots and items by name."""
         states = self.state if isinstance(self.state, tuple) else (self.state,)
         found = {key: value for state in states if isinstance(state, dict) for key, value in state.items()}
         return {key: value for key, value in (found | self.entries).items() if isinstance(key, str)}
@@ -66,12 +66,12 @@ class Stub:
 
 
 def stub_class(name: str) -> type[Stub]:
-    """Return a class of stubs for one name of a file."""
+    """Return a class of stubs for one name in a file."""
     return type("Stub", (Stub,), {"name": name, "__module__": __name__})
 
 
 class ArrayBuilder:
-    """An array of plain numbers as a pickle holds it; none of NumPy's own code runs on a file's word."""
+    """An array of plain numbers as stored in a pickle. None of NumPy's own unpickling code runs."""
 
     def __init__(self, *_: Any) -> None:
         self.array: NDArray[Any] | None = None
@@ -94,7 +94,7 @@ class DtypeBuilder:
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
-        """NumPy's; None if they are no plain numbers."""
+        """The NumPy type; None if the numbers are not plain."""
         if self._name not in _NUMBERS:
             return None
         dtype: np.dtype[Any] = np.dtype(self._name).newbyteorder(">" if self._order == ">" else "<")
@@ -102,7 +102,7 @@ class DtypeBuilder:
 
 
 def array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> ArrayBuilder:
-    """Return an array as the fifth pickle protocol holds it."""
+    """Return an array as stored by pickle protocol 5."""
     builder = ArrayBuilder()
     if isinstance(content, bytes | bytearray):
         builder.__setstate__((1, shape, dtype, order == "F", bytes(content)))
@@ -110,7 +110,7 @@ def array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any, *_: Any) -
 
 
 def scalar(dtype: Any, content: Any) -> Any:
-    """Return a number of NumPy's as Python's; None if it is none."""
+    """Return a NumPy scalar as a Python number; None for other types."""
     if not isinstance(dtype, DtypeBuilder) or dtype.dtype is None:
         return None
     return np.frombuffer(_bytes(content), dtype.dtype)[0].item()

@@ -11,15 +11,15 @@ from collapse.io.torch_file.bounds import MOST_NAMES, Budget, check_key, entries
 from collapse.io.torch_file.names import HARMLESS, KNOWN, Unreadable, stored
 from collapse.io.torch_file.stubs import Stub, stub_class
 
-# Any: of Python's own, types know load alone.
+# Any, because the type stubs only know `load` of the Python implementation.
 _Unpickler: Any = pickle._Unpickler  # noqa: SLF001
 
 
 class Unpickler(_Unpickler):  # type: ignore[misc]
-    """Reads tensors and plain values, and puts a `Stub` in place of everything else.
+    """Unpickler of tensors and plain values, with a `Stub` for everything else.
 
-    Of Python's two unpicklers it is the one in Python: that in C takes 16 bytes of memory for each number up to
-    the one under which a pickle remembers an object, which a damaged file may put at four billion.
+    It uses Python's unpickler, not the one in C, which allocates 16 bytes for each memo index up to the largest. A
+    damaged file may set that to four billion.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ class Unpickler(_Unpickler):  # type: ignore[misc]
         file.seek(start)
         self._storage = storage
         self.foreign: dict[str, Any] = {}
-        """What stands for each name that a file of tensors and plain values does not hold."""
+        """Stubs by name, for names that a file of tensors and plain values does not contain."""
 
     def load(self) -> Any:
-        """Return what the pickle holds, unless it is nested more deeply than can be walked."""
+        """Return the content of the pickle, unless it is nested too deeply."""
         content = super().load()
         entries_unfolded(content)
         return content
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """Return what stands for a name; nothing is imported."""
+        """Return what stands for a name. Nothing is imported."""
         full = f"{module}.{name}"
         if full in KNOWN:
             return KNOWN[full]
@@ -59,11 +59,11 @@ class Unpickler(_Unpickler):  # type: ignore[misc]
         """Return a storage as its type and bytes."""
         kind, *rest = pid
         if kind == "module":
-            # Files of before torch 1.6 name a class so, beside its source text.
+            # Files before torch 1.6 name a class like this, next to its source text.
             return rest[0]
         dtype, key, _device, entries, *view = rest
         if kind != "storage" or not isinstance(key, str | int):
-            raise ValueError("it names a record that is not a storage")
+            raise ValueError("it refers to a record that is not a storage")
         if isinstance(dtype, type) and issubclass(dtype, Stub):
             return Unreadable(dtype.name)
         if isinstance(dtype, Unreadable):
@@ -77,41 +77,41 @@ class Unpickler(_Unpickler):  # type: ignore[misc]
         return dtype, record
 
     def load_reduce(self) -> None:
-        """Call a function, whose arguments count as copied."""
+        """Call a function and charge its arguments to the budget."""
         self._budget.spend(self.stack[-1])
         super().load_reduce()
 
     def load_newobj(self) -> None:
-        """Make an object, whose arguments count as copied."""
+        """Make an object and charge its arguments to the budget."""
         self._budget.spend(self.stack[-1])
         super().load_newobj()
 
     def load_newobj_ex(self) -> None:
-        """Make an object, whose arguments count as copied."""
+        """Make an object and charge its arguments to the budget."""
         self._budget.spend(self.stack[-2])
         super().load_newobj_ex()
 
     def load_build(self) -> None:
-        """Set the state of what keeps one; of an ordered dictionary and the like it is left out."""
+        """Set the state of stubs. It is ignored for other objects, such as ordered dictionaries."""
         state = self.stack.pop()
         self._budget.spend(state)
         if hasattr(self.stack[-1], "__setstate__"):
             self.stack[-1].__setstate__(state)
 
     def load_setitem(self) -> None:
-        """Set an item whose key hashes quickly."""
+        """Set an item after checking that its key is cheap to hash."""
         self._check_items(self.stack[-3], self.stack[-2:-1])
         super().load_setitem()
 
     def load_setitems(self) -> None:
-        """Set items whose keys hash quickly."""
+        """Set items after checking that their keys are cheap to hash."""
         self._check_items(self.metastack[-1][-1], self.stack[::2])
         super().load_setitems()
 
     @staticmethod
     def _check_items(target: Any, keys: list[Any]) -> None:
         if not isinstance(target, dict | Stub):
-            raise ValueError("it sets an item of what is not a dictionary")
+            raise ValueError("it sets an item of an object that is not a dictionary")
         for key in keys:
             check_key(key)
 
@@ -120,19 +120,19 @@ class Unpickler(_Unpickler):  # type: ignore[misc]
         super()._instantiate(klass, args)
 
     def load_dict(self) -> None:
-        """Make a dictionary whose keys hash quickly."""
+        """Make a dictionary after checking that its keys are cheap to hash."""
         for key in self.stack[::2]:
             check_key(key)
         super().load_dict()
 
     def load_additems(self) -> None:
-        """Add items that hash quickly to a set."""
+        """Add items to a set after checking that they are cheap to hash."""
         for item in self.stack:
             check_key(item)
         super().load_additems()
 
     def load_frozenset(self) -> None:
-        """Make a set of items that hash quickly."""
+        """Make a set after checking that its items are cheap to hash."""
         for item in self.stack:
             check_key(item)
         super().load_frozenset()

@@ -1,1 +1,1 @@
-"""The paper's claims, each a check on the runs of a study."""
+"""The paper's claims, each a test on the runs of a study."""

@@ -1,4 +1,4 @@
-"""The error of AUC that comes from the test rows, which all runs of a study have in common.
+"""The error of AUC that comes from the test rows, which all runs of a study share.
 
 Shapes: m rows of label 1, n of label 0.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def placements(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
-    """Return the structural components of an AUC, whose means are both the AUC.
+    """Return the structural components of an AUC, whose means both equal the AUC.
 
     Parameters
     ----------
@@ -22,14 +22,12 @@ def placements(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> tuple
     Returns
     -------
     positives : (m,) array
-        For each row of label 1, the fraction of rows of label 0 that score below it, ties counting half.
+        For each row of label 1, the fraction of rows of label 0 that score lower; ties count half.
     negatives : (n,) array
-        For each row of label 0, the fraction of rows of label 1 that score above it.
+        For each row of label 0, the fraction of rows of label 1 that score higher.
 
-    References
-    ----------
-    DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, in the O(n log n) form of Sun and Xu, IEEE Signal
-    Processing Letters 21, 2014.
+    References ---------- DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, in the O(n log n) form of Sun and
+    Xu, IEEE Signal Processing Letters 21, 2014.
     """
     from scipy import stats
 
@@ -44,17 +42,17 @@ def placements(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> tuple
 
 
 def row_variance(weighted: Sequence[tuple[float, NDArray[np.uint8], NDArray[np.floating]]]) -> float:
-    """Return the variance of a sum of weighted AUCs that comes from the rows, which are the same in all.
+    """Return the variance that the rows give to a weighted sum of AUCs on the same rows.
 
     Parameters
     ----------
     weighted : sequence of (float, (m + n,) array, (m + n,) array)
-        A weight, the labels and the scores of each AUC: 1 and -1 for the difference of two.
+        Weight, labels and scores of each AUC. The weights 1 and -1 give the difference of two.
 
     Returns
     -------
     float
-        DeLong's variance; NaN where a class has fewer than two rows or the labels differ.
+        DeLong's variance; NaN if a class has fewer than two rows or the labels differ.
     """
     first = weighted[0][1]
     m, n = int(first.sum()), int(len(first) - first.sum())

@@ -1,4 +1,4 @@
-"""Every claim checked on the runs of a study."""
+"""Testing all claims on the runs of a study."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,32 +10,30 @@ from collapse.paper.findings.runs import Runs
 from collapse.paper.item import item_of
 
 CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedding.CLAIMS, *training.CLAIMS)
-"""The claims, in the paper's order, then ours."""
+"""All claims, the paper's in its order, then ours."""
 
 
 def check_claims(folder: Path) -> list[Finding]:
-    """Check the paper's claims on the finished runs of a study, on each of its data sets.
+    """Test the paper's claims on the finished runs of a study, for each of its data sets.
 
     Parameters
     ----------
     folder : Path
-        The study's folder.
+        Folder of the study.
 
     Returns
     -------
     list of Finding
-        One per claim and data set; the toy experiment once.
+        One per claim and data set; one for the toy experiment.
 
     Raises
     ------
     CollapseError
-        If the folder is no study, or a run's files cannot be read.
+        If the folder is not a study, or a run's files cannot be read.
 
-    Notes
-    -----
-    The claims are the paper's and their levels were chosen before these runs; nothing is tuned to them. A claim
-    has one number per initialisation and Student's t over at least five. Verdicts are corrected for all claims
-    that were tested in the study (Holm), so that any false one among them has 5 %.
+    Notes ----- The claims are the paper's, and their levels were fixed before these runs. A claim has one number
+    per initialisation, and Student's t over at least five. Verdicts are corrected for all claims that were tested
+    in the study (Holm), so that the probability of any false verdict is at most 5 %.
     """
     item = item_of(folder, "findings")
     found: list[Finding] = []
@@ -67,7 +65,7 @@ def _measured(claim: Claim, runs: Runs, data: str) -> Finding:
 
 
 def corrected(found: list[Finding]) -> list[Finding]:
-    """Give every finding its verdict, corrected for how many were tested.
+    """Give every finding its verdict, corrected for the number of tests.
 
     Parameters
     ----------
@@ -77,7 +75,7 @@ def corrected(found: list[Finding]) -> list[Finding]:
     Returns
     -------
     list of Finding
-        The same with `p_adjusted` and verdict. A claim whose treatment did not take is not tested.
+        The findings with `p_adjusted` and verdict. A claim whose treatment did not take is not tested.
     """
     took = [each.treatment is None or each.treatment.took for each in found]
     tested = [each.judged if of else None for each, of in zip(found, took, strict=True)]

@@ -1,4 +1,4 @@
-"""A claim of the paper, and what a study's runs say of it."""
+"""A claim of the paper, and the verdict of a study's runs."""
 
 import inspect
 import math
@@ -23,46 +23,46 @@ from collapse.measures.statistics import (
 from collapse.paper.findings.runs import Runs
 
 Statistic = Callable[[NDArray[np.float64]], float]
-"""From the numbers of one initialisation, (units, columns), to one."""
+"""Maps the numbers of one initialisation, shape (units, columns), to one number."""
 SIGNIFICANCE = 0.05
-"""The p-value, corrected for all claims of the study, up to which a verdict is given."""
+"""Largest p-value, corrected for all claims of the study, at which a verdict is given."""
 _TAKEN = 0.5
-"""A treatment took where what it treats fell below this times its value without."""
+"""A treatment took if what it treats fell below this fraction of its value without treatment."""
 
 
 class Verdict(StrEnum):
-    """What the runs say of a claim."""
+    """Verdict of the runs on a claim."""
 
     HOLDS = "holds"
-    """The effect lies where the claim puts it, at 5 % after Holm's correction over the study."""
+    """The effect is where the claim says, at the 5 % level after Holm's correction over the study."""
     DOES_NOT_HOLD = "does not hold"
-    """It lies elsewhere."""
+    """The effect is elsewhere, at the same level."""
     CANNOT_TELL = "cannot tell"
-    """Neither can be said, or there are fewer than five initialisations."""
+    """Neither can be concluded, or there are fewer than five initialisations."""
     NOT_TAKEN = "the treatment did not take"
-    """What the claim is about was not brought about, so its effect says nothing."""
+    """The condition of the claim was not brought about, so its effect says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """Where a claim puts its effect: above one number, or below."""
+    """Where a claim puts its effect: above or below one number."""
 
     low: float = -math.inf
-    """The lower end."""
+    """Lower end."""
     high: float = math.inf
-    """The upper end."""
+    """Upper end."""
 
     def __str__(self) -> str:
         return f"{'above' if self.is_above else 'below'} {self.bound:g}"
 
     @property
     def is_above(self) -> bool:
-        """Whether the effect is claimed to lie above the bound."""
+        """Whether the claim is that the effect is above the bound."""
         return self.high == math.inf
 
     @property
     def bound(self) -> float:
-        """The number."""
+        """The bound."""
         return self.low if self.is_above else self.high
 
     def p_holds(self, found: Estimate) -> float:
@@ -70,7 +70,7 @@ class Expected:
         return (p_above if self.is_above else p_below)(found, self.bound)
 
     def p_fails(self, found: Estimate) -> float:
-        """Return that of its contrary."""
+        """Return the one-sided p-value of the opposite claim."""
         return (p_below if self.is_above else p_above)(found, self.bound)
 
 
@@ -80,38 +80,38 @@ def mean(values: NDArray[np.float64]) -> float:
 
 
 def pearson(values: NDArray[np.float64]) -> float:
-    """Return Pearson's r of the first two columns over the units; NaN where one is constant."""
+    """Return Pearson's r of the first two columns over the units; NaN if one is constant."""
     x, y = (values[:, :2] - values[:, :2].mean(0)).T
-    # Rounding leaves a constant column a variance of some 1e-32 of its square: it has no correlation.
+    # Rounding gives a constant column a variance of about 1e-32 of its square. It has no correlation.
     spread, size = math.sqrt((x @ x) * (y @ y)), np.abs(values[:, :2]).max(0).prod() * len(values)
     return float(x @ y / spread) if spread > 1e-12 * size else float("nan")
 
 
 def less_pearson(values: NDArray[np.float64]) -> float:
-    """Return Pearson's r of the first two columns less that of the next two."""
+    """Return Pearson's r of the first two columns minus that of the next two."""
     return pearson(values[:, :2]) - pearson(values[:, 2:])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The numbers that a claim is checked on."""
+    """The numbers for testing a claim."""
 
     frames: Sequence[pd.DataFrame]
-    """One per initialisation: a row per unit (a field, a model), the same units in each."""
+    """One table per initialisation, with one row per unit (a field, a model). All have the same units."""
     kind: Literal["mean", "every", "fraction"] = "mean"
-    """What the claim is about: one number made of the units, every unit, or the fraction of them above 0."""
+    """What the claim is about: one number made from the units, every unit, or the fraction of units above 0."""
     statistic: Statistic = mean
     """Makes the one number."""
     unit: str = "fields"
-    """What the units are; empty where there is one alone."""
+    """What the units are; empty if there is only one."""
     row_variance: float = 0.0
-    """The variance of the effect that comes from the test rows; NaN where no predictions are kept."""
+    """Variance of the effect that comes from the test rows; NaN without stored predictions."""
     note: str = ""
-    """What else the numbers tell."""
+    """A remark on the numbers."""
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return len(self.frames[0]) if self.frames else 0
 
     @property
@@ -123,31 +123,32 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """An effect against where a claim puts it."""
+    """An effect compared with a claim."""
 
     effect: float
-    """What was measured."""
+    """The effect."""
     low: float
-    """The lower end of its 95 % interval; NaN without one."""
+    """Lower end of its 95 % interval; NaN without an interval."""
     high: float
-    """The upper end."""
+    """Upper end of its 95 % interval."""
     p_holds: float
-    """One-sided p-value of the claim; NaN where it was not tested."""
+    """One-sided p-value of the claim; NaN if it was not tested."""
     p_fails: float
-    """That of its contrary."""
+    """One-sided p-value of the opposite claim."""
     needed: int | None = None
-    """Initialisations that would tell, uncorrected, if effect and deviation stay as they are; None if unknown."""
+    """Initialisations that would tell, without correction, if effect and deviation stay the same; None if
+    unknown."""
     note: str = ""
-    """What else is to be said of the measurement."""
+    """A remark on the measurement."""
 
     @property
     def p(self) -> float:
-        """The two-sided p-value; NaN where it was not tested."""
+        """Two-sided p-value; NaN if the claim was not tested."""
         return float("nan") if math.isnan(self.p_holds) else min(1.0, 2 * min(self.p_holds, self.p_fails))
 
 
 def judge(sample: Sample, expected: Expected) -> Judged:
-    """Test a claim on one number per initialisation, uncorrected.
+    """Test a claim on one number per initialisation, without correction.
 
     Parameters
     ----------
@@ -159,14 +160,14 @@ def judge(sample: Sample, expected: Expected) -> Judged:
     Returns
     -------
     Judged
-        The effect with its 95 % interval and p-values. For a claim about every unit it is that of the unit that is
-        worst for the claim: all have to lie there, each at 5 % (an intersection-union test), and one that does
-        not, at 5 % over the number of units, is enough against it. For a claim about a share the p-values are
-        exact binomial over the units, each counted by its mean over the initialisations.
+        The effect with its 95 % interval and p-values. For a claim about every unit they are those of the worst
+        unit: all units must be where the claim says, each at 5 % (an intersection-union test), and one that is
+        not, at 5 % divided by the number of units, refutes it. For a claim about a fraction the p-values are exact
+        binomial over the units, each counted by its mean over the initialisations.
     """
     values = sample.arrays
     S = len(values)
-    few = f"{S} initialisation{'s' * (S != 1)}, and {FEWEST} are needed" if S < FEWEST else ""
+    few = f"{S} initialisation{'s' * (S != 1)}, but {FEWEST} are needed" if S < FEWEST else ""
     if sample.kind == "every":
         found = _of_every(values[..., 0], sample, expected)
     elif sample.kind == "fraction":
@@ -188,7 +189,7 @@ def _of_one(found: Estimate, expected: Expected) -> Judged:
         p_holds=expected.p_holds(found),
         p_fails=expected.p_fails(found),
         needed=initialisations_needed(found, expected.bound),
-        note="" if np.isfinite(found.row_variance) else "the error of the test rows is not known: train again",
+        note="" if np.isfinite(found.row_variance) else "the error of the test rows is unknown: train again",
     )
 
 
@@ -218,14 +219,14 @@ def _of_fraction(values_SU: NDArray[np.float64], expected: Expected) -> Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Treatment:
-    """What a treatment did to what it treats."""
+    """Effect of a treatment on what it treats."""
 
     measure: str
     """What it treats."""
     treated: float
-    """Its mean with the treatment."""
+    """Mean with the treatment."""
     plain: float
-    """Its mean without."""
+    """Mean without the treatment."""
 
     @property
     def took(self) -> bool:
@@ -241,66 +242,66 @@ Check = Callable[[Runs], Sample]
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim."""
+    """A claim."""
 
     name: str
-    """The check's name."""
+    """Name of the check."""
     statement: str
-    """What is claimed: the first paragraph of the check's docstring."""
+    """The claim: the first paragraph of the check's docstring."""
     source: str
-    """Where the paper says it."""
+    """Where the paper makes the claim."""
     effect: str
-    """What is measured."""
+    """The effect that is measured."""
     expected: Expected
-    """Where the claim puts it."""
+    """Where the claim puts the effect."""
     check: Check
     """Reads the numbers."""
     paper: Mapping[str, str | Callable[[], str]] = field(default_factory=dict)
-    """What the paper has for it, by the name of its data set."""
+    """The paper's value, by the name of its data set."""
     treatment: Callable[[Runs], Treatment | None] | None = None
-    """What has to have taken for the claim to be judged; it returns None without runs."""
+    """Treatment that must have taken for the claim to be judged; it returns None without runs."""
     of_data: bool = True
-    """Whether it is of a data set; the toy experiment makes its own."""
+    """Whether the claim is about a data set. The toy experiment generates its own."""
     otherwise: str = ""
-    """What may have to differ for it to hold."""
+    """Conditions under which the claim may hold."""
 
     def printed(self, data: str) -> str:
-        """Return what the paper has on a data set; empty for data that it does not have."""
+        """Return the paper's value for a data set; empty for other data."""
         found = self.paper.get(data, "")
         return found if isinstance(found, str) else found()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A claim checked on one data set."""
+    """Result of a claim on one data set."""
 
     claim: Claim
     """The claim."""
     data: str
-    """The data set's name."""
+    """Name of the data set."""
     verdict: Verdict
-    """What the runs say."""
+    """The verdict."""
     judged: Judged | None = None
-    """What was measured; None without runs."""
+    """The effect; None without runs."""
     p_adjusted: float = float("nan")
-    """The p-value after Holm's correction over the study; NaN where it was not tested."""
+    """p-value after Holm's correction over the study; NaN if the claim was not tested."""
     initialisations: int = 0
-    """Over how many."""
+    """Number of initialisations."""
     units: str = ""
-    """What one number is made of, such as ``31 fields``."""
+    """The units of one number, such as ``31 fields``."""
     treatment: Treatment | None = None
-    """What the treatment did, for claims about one."""
+    """Effect of the treatment, for claims about one."""
     note: str = ""
-    """What else was measured."""
+    """A remark."""
 
     @property
     def paper(self) -> str:
-        """The paper's number on this data; empty if it has none."""
+        """The paper's value for this data; empty if there is none."""
         return self.claim.printed(self.data)
 
     @property
     def measured(self) -> str:
-        """The effect and its interval as text; one number alone has none."""
+        """The effect with its interval as text."""
         if self.judged is None:
             return "nothing"
         found = self.judged
@@ -310,7 +311,7 @@ class Finding:
 
     @property
     def over(self) -> str:
-        """Over what it was measured; empty without runs."""
+        """Initialisations and units; empty without runs."""
         if not self.initialisations:
             return ""
         runs = "one initialisation" if self.initialisations == 1 else f"{self.initialisations} initialisations"
@@ -318,7 +319,7 @@ class Finding:
 
     @property
     def remark(self) -> str:
-        """What else is to be said: of the measurement, the treatment, and how many runs would tell."""
+        """Remarks on the measurement and the treatment, and how many initialisations would tell."""
         parts = [self.note, str(self.treatment) if self.treatment else ""]
         if self.judged is not None:
             parts.append(self.judged.note)
@@ -330,7 +331,7 @@ class Finding:
                     else "more initialisations would not tell"
                 )
         guessed = self.claim.otherwise and self.verdict is Verdict.DOES_NOT_HOLD
-        parts.append(f"perhaps it wants {self.claim.otherwise}" if guessed else "")
+        parts.append(f"it may depend on {self.claim.otherwise}" if guessed else "")
         return "; ".join(filter(None, parts))
 
     def as_record(self) -> dict[str, Any]:
@@ -370,7 +371,7 @@ def claim(
     of_data: bool = True,
     otherwise: str = "",
 ) -> Callable[[Check], Claim]:
-    """Make a claim of a check, whose docstring begins with the statement; the parameters are fields of `Claim`."""
+    """Make a claim from a check whose docstring is the statement. Parameters are fields of `Claim`."""
 
     def of(check: Check) -> Claim:
         return Claim(
@@ -390,5 +391,5 @@ def claim(
 
 
 def columns(frame: pd.DataFrame, by: str, **renamed: str) -> pd.DataFrame:
-    """Return some columns under other names, a row a value of `by`."""
+    """Return some columns under other names, with one row per value of `by`."""
     return frame.set_index(by)[list(renamed.values())].set_axis(list(renamed), axis=1)

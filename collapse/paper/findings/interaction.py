@@ -1,4 +1,4 @@
-"""Claims of what feature interaction does to collapse and to AUC (Section 4)."""
+"""Claims about the effect of feature interaction on collapse and AUC (Section 4)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,13 +19,13 @@ from collapse.study.study import StudyRun
 from collapse.training.models.config import ModelConfig
 
 _ENLARGED = 10
-"""How many times the base size an enlarged model has in the paper."""
+"""Enlargement in the paper, relative to the base size."""
 LEAST_AUC_DIFFERENCE = 0.001
-"""A gain of AUC that counts; the paper's own are of this size."""
+"""Smallest gain of AUC that counts; the paper's gains are of this size."""
 
 
 def printed_gain(variant: str, *models: str) -> dict[str, str | Callable[[], str]]:
-    """Return the mean of the test AUC that models gained from 1x to 10x in the paper, by data set."""
+    """Return the mean gain in test AUC of models from 1x to 10x in the paper, by data set."""
 
     def on(order: int) -> str:
         table = printed_auc("table-1")
@@ -37,7 +37,7 @@ def printed_gain(variant: str, *models: str) -> dict[str, str | Callable[[], str
 
 
 def regularisation(runs: Runs) -> Treatment | None:
-    """Return how far the projections of both models are from unitary ones: what regularising is to lessen."""
+    """Return the distances of both models' projections from unitary ones, which regularisation should reduce."""
     found = runs.of(_regularised(runs), runs.profile.single("dcnv2", runs.profile.largest))
     return treated(
         [tuple(patterns(run)["unitary_distance"].mean() for run in pair) for pair in found],
@@ -46,7 +46,7 @@ def regularisation(runs: Runs) -> Treatment | None:
 
 
 def treated(pairs: Sequence[tuple[float, ...]], measure: str) -> Treatment | None:
-    """Return what a treatment did, from its measure with and without it in every initialisation."""
+    """Return the effect of a treatment, from its measure with and without it in every initialisation."""
     if not pairs:
         return None
     with_it, without = np.mean(pairs, axis=0)
@@ -54,7 +54,7 @@ def treated(pairs: Sequence[tuple[float, ...]], measure: str) -> Treatment | Non
 
 
 def patterns(run: StudyRun) -> pd.DataFrame:
-    """Return the norm and unitary distance of every projection of a run, from disk where they are kept."""
+    """Return the norm and unitary distance of every projection of a run, from disk if stored."""
     return run.cached_result("patterns", {"layer": 0}, lambda: interaction_patterns(run.tables))
 
 
@@ -92,7 +92,7 @@ def sub_embeddings_follow_their_field(runs: Runs) -> Sample:
     effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j)",
     expected=Expected(low=0),
     paper={"criteo": "0.68 on Criteo (Figure 9)"},
-    otherwise="the paper's base size, K = 10, and more steps: see influence-of-partners-grows-along-training",
+    otherwise="the paper's base size K = 10, and more steps; see influence-of-partners-grows-along-training",
 )
 def sub_embeddings_follow_their_partner(runs: Runs) -> Sample:
     """The information abundance of sub-embeddings rises with that of the field that they interact with."""
@@ -101,7 +101,7 @@ def sub_embeddings_follow_their_partner(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence II, Figure 4, Appendix G",
-    effect="IA(E_1) after training, D_3 = 3 less D_3 = 100",
+    effect="IA(E_1) after training, D_3 = 3 minus D_3 = 100",
     expected=Expected(high=0),
     of_data=False,
 )
@@ -116,7 +116,7 @@ def a_low_rank_partner_lowers_abundance(_: Runs) -> Sample:
 
 @claim(
     source="Evidence III, Figure 5a",
-    effect="IA of regularised less that of standard DCNv2, enlarged, mean over the fields",
+    effect="IA of regularised minus that of standard DCNv2, enlarged, mean over the fields",
     expected=Expected(low=0),
     treatment=regularisation,
 )
@@ -128,10 +128,10 @@ def regularising_raises_abundance(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence III, Figure 5b",
-    effect="test AUC of regularised less that of standard DCNv2, enlarged",
+    effect="test AUC of regularised minus that of standard DCNv2, enlarged",
     expected=Expected(high=LEAST_AUC_DIFFERENCE),
     treatment=regularisation,
-    otherwise="room to overfit: on few rows or in few epochs a restriction may help",
+    otherwise="room to overfit; on few rows or in few epochs a restriction may help",
 )
 def regularising_does_not_raise_auc(runs: Runs) -> Sample:
     """Keeping the projections near unitary does not raise the AUC of an enlarged model, by 0.001 or more."""
@@ -141,7 +141,7 @@ def regularising_does_not_raise_auc(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence IV, Figure 6a",
-    effect="IA of DNN less that of DCNv2, both enlarged, mean over the fields",
+    effect="IA of DNN minus that of DCNv2, both enlarged, mean over the fields",
     expected=Expected(low=0),
 )
 def less_interaction_less_collapse(runs: Runs) -> Sample:
@@ -152,7 +152,7 @@ def less_interaction_less_collapse(runs: Runs) -> Sample:
 
 @claim(
     source="Evidence IV, Figure 6b",
-    effect="test AUC of the enlarged DNN less that at 1x",
+    effect="test AUC of the enlarged DNN minus that at 1x",
     expected=Expected(high=0),
     paper=printed_gain("SE", "dnn"),
 )
@@ -162,7 +162,7 @@ def auc_of_dnn_falls_with_size(runs: Runs) -> Sample:
 
 
 def auc_difference(runs: Runs, pair: tuple[ModelConfig, ModelConfig]) -> Sample:
-    """Return how far the first model's test AUC lies above the second's."""
+    """Return the first model's test AUC minus the second's."""
     found = runs.of(*pair)
     values = [auc_of(first) - auc_of(second) for first, second in found]
     variance = variance_of_rows([(first, 1 / len(found), second) for first, second in found])

@@ -1,4 +1,4 @@
-"""Claims of what multi-embedding does (Sections 5.2 and 5.3)."""
+"""Claims about multi-embedding (Sections 5.2 and 5.3)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,20 +26,21 @@ from collapse.study.study import StudyRun
 from collapse.training.models.config import ModelConfig
 
 _VARIANT_SETS = 4
-"""Sets of Figure 10d."""
+"""Number of sets in Figure 10d."""
 _MOST = 0.5
-"""Fraction of the fields that counts as most. An exact test against 0.9 cannot tell 31 of 31 fields (p 0.08)."""
+"""Fraction of the fields that counts as most. An exact test against 0.9 cannot tell even for 31 of 31 fields (p
+0.08)."""
 
 
 def alignment(runs: Runs) -> Treatment | None:
-    """Return how far the norms of the sets' projections diverge with alignment and without."""
+    """Return the divergence of the norms of the sets' projections with and without alignment."""
     found = runs.of(_variant(runs, "aligned"), _variant(runs, "separate"))
     return treated([tuple(divergence(patterns(run)) for run in pair) for pair in found], "divergence of norms")
 
 
 @claim(
     source="Section 5.3, Figure 8b",
-    effect="IA of ME less that of SE of the enlarged DCNv2, the least of the fields",
+    effect="IA of ME minus that of SE of the enlarged DCNv2, smallest of the fields",
     expected=Expected(low=0),
 )
 def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
@@ -54,7 +55,7 @@ def sets_raise_abundance_of_every_field(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 8b",
-    effect="share of the fields whose IA is higher in ME than in SE of the enlarged DCNv2",
+    effect="fraction of the fields whose IA is higher in ME than in SE of the enlarged DCNv2",
     expected=Expected(low=_MOST),
 )
 def sets_raise_abundance_of_most_fields(runs: Runs) -> Sample:
@@ -64,10 +65,10 @@ def sets_raise_abundance_of_most_fields(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 9",
-    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), ME less SE of the enlarged DCNv2",
+    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), ME minus SE of the enlarged DCNv2",
     expected=Expected(high=0),
-    paper={"criteo": "0.52 less 0.68 on Criteo"},
-    otherwise="the correlation itself: see sub-embeddings-follow-their-partner",
+    paper={"criteo": "0.52 minus 0.68 on Criteo"},
+    otherwise="the correlation itself; see sub-embeddings-follow-their-partner",
 )
 def sets_are_less_influenced(runs: Runs) -> Sample:
     """In multi-embedding, sub-embeddings are less influenced by the field that they interact with."""
@@ -79,7 +80,7 @@ def sets_are_less_influenced(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 10a",
-    effect="diversity of sets, ME less an SE table split, the enlarged DCNv2, mean over the fields",
+    effect="diversity of sets, ME minus a split SE table, the enlarged DCNv2, mean over the fields",
     expected=Expected(low=0),
 )
 def sets_are_more_diverse_than_a_split(runs: Runs) -> Sample:
@@ -89,7 +90,7 @@ def sets_are_more_diverse_than_a_split(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 10d",
-    effect="diversity of 4 sets, separate less shared interactions, mean over the fields",
+    effect="diversity of 4 sets, separate minus shared interactions, mean over the fields",
     expected=Expected(low=0),
 )
 def separate_interactions_make_sets_diverse(runs: Runs) -> Sample:
@@ -99,10 +100,10 @@ def separate_interactions_make_sets_diverse(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.3, Figure 10d",
-    effect="diversity of 4 sets, separate less aligned interactions, mean over the fields",
+    effect="diversity of 4 sets, separate minus aligned interactions, mean over the fields",
     expected=Expected(low=0),
     treatment=alignment,
-    otherwise="the weight of the alignment, of which the paper gives none",
+    otherwise="the weight of the alignment, which the paper does not give",
 )
 def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
     """Sets whose interactions are held to the same norms are less diverse."""
@@ -111,7 +112,7 @@ def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.2, Table 1",
-    effect="test AUC of enlarged ME less that of SE at 1x, mean over the models",
+    effect="test AUC of enlarged ME minus that of SE at 1x, mean over the models",
     expected=Expected(low=0),
     paper=printed_gain("ME", *SIX),
 )
@@ -122,7 +123,7 @@ def auc_rises_with_sets(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.2, Table 1, Figure 1a",
-    effect="test AUC of enlarged SE less that at 1x, mean over the models",
+    effect="test AUC of enlarged SE minus that at 1x, mean over the models",
     expected=Expected(high=LEAST_AUC_DIFFERENCE),
     paper=printed_gain("SE", *SIX),
 )
@@ -146,19 +147,19 @@ def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int |
         compute = partial(set_diversity, run.tables, split=parts, settings=settings)
         return run.cached_result("diversity", {"split": parts, **vars(settings)}, compute).set_index("field")
 
-    # Of a table of D <= K rows every set spans all that there is.
+    # In a table of D <= K rows every set spans the whole space.
     found = [(of(one), of(other)) for one, other in runs.of(first, second)]
     frames = [(one["div"] - other["div"])[one["cardinality"] > one["columns"]].to_frame() for one, other in found]
     return Sample(frames=frames, note=_less([(one["div"].mean(), other["div"].mean()) for one, other in found]))
 
 
 def _less(pairs: Sequence[tuple[float, float]]) -> str:
-    """Return what is compared, each a mean over the initialisations."""
+    """Return what is compared, each averaged over the initialisations."""
     return "{:.2f} less {:.2f}".format(*np.mean(pairs, axis=0)) if pairs else ""
 
 
 def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
-    """Return the gain of test AUC of enlarged models, next to that of the other variant of the same size."""
+    """Return the gain in test AUC of enlarged models, next to that of the other variant of the same size."""
     models = runs.profile.models
     base = [runs.profile.single(model) for model in models]
     n, found = len(models), runs.of(*enlarged, *base)

@@ -1,4 +1,4 @@
-"""The finished runs of a study on one data set, by what they are of."""
+"""The finished runs of a study on one data set, by model."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +13,19 @@ from collapse.training.runs.config import RunConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """What the claims look at."""
+    """Runs that the claims compare."""
 
     folder: Path
-    """The study's folder."""
+    """Folder of the study."""
     profile: Profile
-    """What it is filled with."""
+    """Profile of the study."""
     data: str
     """The data set, one of the profile's."""
     asked: list[RunConfig] = field(default_factory=list)
-    """Every run that was asked for."""
+    """All runs of the profile."""
 
     def of(self, *models: ModelConfig) -> list[tuple[StudyRun, ...]]:
-        """Return the finished runs of some models, a tuple an initialisation that all of them have.
+        """Return the finished runs of some models, one tuple per initialisation that all of them have.
 
         Parameters
         ----------
@@ -40,19 +40,19 @@ class Runs:
         return self.at(*((model, 1.0) for model in models))
 
     def at(self, *wanted: tuple[ModelConfig, float]) -> list[tuple[StudyRun, ...]]:
-        """Return the same of models and shares of the training rows."""
+        """Return the same for pairs of models and fractions of the training rows."""
         return self._finished(
             list(zip(*(self._configs(model, fraction) for model, fraction in wanted), strict=True))
         )
 
     def at_equal_steps(self, model: ModelConfig, fraction: float) -> list[tuple[StudyRun, ...]]:
-        """Return a model trained on all rows, and on a share of them for so many more epochs, as `at` does."""
+        """Return a model trained on all rows, and on a fraction of them for as many more epochs, as `at` does."""
         epochs = steps_alike(self.profile, fraction)
         pairs = zip(self._configs(model, 1.0), self._configs(model, fraction, epochs), strict=True)
         return self._finished(list(pairs))
 
     def along(self, model: ModelConfig) -> list[StudyRun]:
-        """Return the finished runs of a model that are looked at along their training."""
+        """Return the finished runs of a model that were measured during training."""
         return [
             run
             for (run,) in self._finished(

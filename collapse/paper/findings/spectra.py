@@ -1,4 +1,4 @@
-"""Claims of how far embedding tables collapse (Section 3, Section 5.4, Appendix I)."""
+"""Claims about how far embedding tables collapse (Section 3, Section 5.4, Appendix I)."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ from collapse.paper.recipes import EQUAL_STEPS
 from collapse.study.study import StudyRun
 
 _FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
-"""Those of Table 2."""
+"""Fractions of Table 2."""
 _OF_TABLE_2 = 4
-"""The size of Table 2 that has an ME beside it, times the base size."""
+"""The size in Table 2 that also has ME, relative to the base size."""
 
 
 @claim(
     source="Section 3, Figure 2",
     effect="IA / random of the enlarged DCNv2, mean over the fields (verdicts begin below 0.6)",
     expected=Expected(high=0.6),
-    otherwise="more steps of training, or a larger K: see collapse-grows-along-training, degree-grows-with-size",
+    otherwise="more training steps, or a larger K; see collapse-grows-along-training, degree-grows-with-size",
 )
 def far_below_random(runs: Runs) -> Sample:
     """The information abundance of an enlarged model's tables lies far below that of random ones.
@@ -37,7 +37,7 @@ def far_below_random(runs: Runs) -> Sample:
 
 @claim(
     source="Appendix I, Figure 15",
-    effect="slope of IA / random on log2 K of DCNv2, a doubling of K",
+    effect="slope of IA / random of DCNv2 by log2 K, that is, per doubling of K",
     expected=Expected(high=0),
 )
 def degree_grows_with_size(runs: Runs) -> Sample:
@@ -64,10 +64,10 @@ def _printed_gain(fraction: float) -> float:
 
 @claim(
     source="Section 5.4, Table 2",
-    effect="mean IA of DCNv2 at 4x on all rows less that on a tenth of them",
+    effect="mean IA of DCNv2 at 4x on all rows minus that on a tenth of them",
     expected=Expected(high=0),
     paper={"criteo": lambda: f"{_printed(1, 'SE') - _printed(0.1, 'SE'):+.2f} on Criteo"},
-    otherwise="rows enough for a tenth of them to train most of the tables' rows",
+    otherwise="enough rows for a tenth of them to train most of the tables' rows",
 )
 def more_data_does_not_help_large_tables(runs: Runs) -> Sample:
     """The information abundance of a large model falls with the data, at equal epochs."""
@@ -77,9 +77,9 @@ def more_data_does_not_help_large_tables(runs: Runs) -> Sample:
 
 @claim(
     source="Section 5.4, Table 2, at equal steps",
-    effect="mean IA of DCNv2 at 4x on all rows less that on a tenth of them, after as many steps",
+    effect="mean IA of DCNv2 at 4x on all rows minus that on a tenth of them, after as many steps",
     expected=Expected(high=0),
-    otherwise="more steps: at equal epochs a tenth of the rows has a tenth of them",
+    otherwise="more steps; at equal epochs a tenth of the rows has a tenth of the steps",
 )
 def more_data_does_not_help_at_equal_steps(runs: Runs) -> Sample:
     """The information abundance of a large model falls with the data, at equal steps."""
@@ -87,7 +87,7 @@ def more_data_does_not_help_at_equal_steps(runs: Runs) -> Sample:
     histories = [tuple(history(run.checkpoint) for run in pair) for pair in found]
     frames, steps = [], []
     for pair in histories:
-        # Either may have stopped before: the last step that both have.
+        # Either may have stopped earlier: use the last step that both have.
         steps.append(min(int(each["step"].max()) for each in pair))
         all_rows, tenth = (_abundance_at(each, steps[-1]) for each in pair)
         frames.append((all_rows - tenth).to_frame("value"))
@@ -95,7 +95,7 @@ def more_data_does_not_help_at_equal_steps(runs: Runs) -> Sample:
 
 
 def _abundance_at(measurements: pd.DataFrame, step: int) -> "pd.Series[float]":
-    """Return IA by field at the look that is nearest to a step."""
+    """Return IA by field at the measurement that is nearest to a step."""
     nearest = (measurements["step"] - step).abs().min()
     at_nearest = measurements[(measurements["step"] - step).abs() == nearest].drop_duplicates("field", keep="last")
     ia: pd.Series[float] = at_nearest.set_index("field")["ia"]
@@ -104,7 +104,7 @@ def _abundance_at(measurements: pd.DataFrame, step: int) -> "pd.Series[float]":
 
 @claim(
     source="Section 5.4, Table 2",
-    effect="mean IA of ME less that of SE of DCNv2 at 4x, at every share of the rows",
+    effect="mean IA of ME minus that of SE of DCNv2 at 4x, at every fraction of the rows",
     expected=Expected(low=0),
     paper={"criteo": lambda: f"{min(map(_printed_gain, _FRACTIONS)):+.2f} at least on Criteo"},
 )
@@ -118,11 +118,11 @@ def sets_help_at_every_share(runs: Runs) -> Sample:
     frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=fractions) for of in means]
     above = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
     note = ", ".join(f"{value:+.2f} at {fraction:.0%}" for fraction, value in above.items())
-    return Sample(frames=frames, kind="every", unit="shares of the rows", note=note)
+    return Sample(frames=frames, kind="every", unit="fractions of the rows", note=note)
 
 
 def abundance_difference(found: list[tuple[StudyRun, ...]], measure: str = "ia") -> list[pd.DataFrame]:
-    """Return how far the first run's fields lie above the second's, a frame an initialisation."""
+    """Return the difference of the first and the second run by field, one table per initialisation."""
     frames = []
     for first, second in found:
         values = [run.fields(PAPER).set_index("field")[measure] for run in (first, second)]

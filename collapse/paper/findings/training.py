@@ -1,4 +1,4 @@
-"""What grows along training: guesses of ours at why a claim may not hold on little data, put to the test."""
+"""What grows during training: our guesses at why a claim may fail on little data, tested."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ _SOURCE = "ours: a guess, tested"
 
 
 def _change(runs: Runs, column: str) -> Sample:
-    """Return how far a column of the metrics lies above its first epoch at the last."""
+    """Return the change of a column of the metrics from the first epoch to the last."""
     found = [run.metrics[column] for run in runs.along(runs.profile.single("dcnv2"))]
     frames = [pd.DataFrame({"value": [of.iloc[-1] - of.iloc[0]]}) for of in found]
     if not found:
@@ -21,7 +21,7 @@ def _change(runs: Runs, column: str) -> Sample:
 
 @claim(
     source=_SOURCE,
-    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), last less first epoch of DCNv2 at 1x",
+    effect="Pearson's r of IA(E_j) and sum_i IA(E_i->j), last minus first epoch of DCNv2 at 1x",
     expected=Expected(low=0),
 )
 def influence_of_partners_grows_along_training(runs: Runs) -> Sample:
@@ -31,7 +31,7 @@ def influence_of_partners_grows_along_training(runs: Runs) -> Sample:
 
 @claim(
     source=_SOURCE,
-    effect="IA / random, mean over the fields, last less first epoch of DCNv2 at 1x",
+    effect="IA / random, mean over the fields, last minus first epoch of DCNv2 at 1x",
     expected=Expected(high=0),
 )
 def collapse_grows_along_training(runs: Runs) -> Sample:

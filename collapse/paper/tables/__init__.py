@@ -1,1 +1,1 @@
-"""The paper's tables, ours beside the printed values."""
+"""The paper's tables with our results next to the printed values."""

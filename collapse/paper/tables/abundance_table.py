@@ -1,4 +1,4 @@
-"""Table 2: mean information abundance by the share of the data and the size, the paper's beside ours."""
+"""Table 2: mean information abundance by fraction of the data and size, the paper's next to ours."""
 
 import pandas as pd
 
@@ -14,12 +14,12 @@ def abundance_table(item: Item) -> StudyTable:
     Parameters
     ----------
     item : Item
-        Its runs.
+        The runs.
 
     Returns
     -------
     StudyTable
-        A row a share and size.
+        One row per fraction and size.
     """
     numbers = abundance_by_fraction(item)
     difference, columns = numbers["ia"] - numbers["printed"], numbers["embedding_size"] * numbers["sets"]
@@ -39,16 +39,15 @@ def abundance_table(item: Item) -> StudyTable:
     if numbers["printed"].isna().all():
         text = text.drop(columns=["paper's K", "paper", "difference"])
     caption = (
-        f"{_reading(numbers)} "
-        "Information abundance, mean over the fields, of all rows of the tables as in the paper and of those that "
-        f"training looked up; DCNv2, {item.summary}. IA is at most K: a difference is given where K is the "
-        "paper's."
+        f"{_reading(numbers)} Information abundance, mean over the fields, of all rows of the tables as "
+        f"in the paper, and of the rows that training looked up; DCNv2, {item.summary}. IA is at most K, "
+        "so differences are given only if K equals the paper's."
     )
     return StudyTable(name=item.name, numbers=numbers, text=text, caption=caption)
 
 
 def _reading(numbers: pd.DataFrame) -> str:
-    """Say how abundance changes with the rows at the largest SE, and where ME lies."""
+    """Describe how abundance changes with the rows at the largest SE, and how ME compares."""
     single = numbers[numbers["variant"] == "SE"].dropna(subset=["ia"])
     at_largest = single[single["factor"] == single["factor"].max()].sort_values("train_share")
     ends = (

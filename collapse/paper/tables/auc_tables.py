@@ -1,4 +1,4 @@
-"""Tables 1, 3, 5, 6 and 7: test AUC by size, the paper's beside ours."""
+"""Tables 1, 3, 5, 6 and 7: test AUC by size, the paper's next to ours."""
 
 import pandas as pd
 
@@ -19,10 +19,10 @@ HEADINGS = {
     "gain": "ours, over 1x",
     "runs": "runs",
 }
-"""What is printed of `auc_by_size`, under which heading."""
+"""Columns of `auc_by_size` that are printed, with their headings."""
 
 _PLAIN = "dcnv2"
-"""Table 3's model without more layers."""
+"""Table 3's model without additional layers."""
 
 
 def auc_table(item: Item) -> StudyTable:
@@ -31,13 +31,13 @@ def auc_table(item: Item) -> StudyTable:
     Parameters
     ----------
     item : Item
-        Its runs.
+        The runs.
 
     Returns
     -------
     StudyTable
-        The text stands under `HEADINGS`: five digits, deviations behind ±, an empty cell where there is nothing,
-        and the paper's columns if it has values for a data set of the study.
+        The columns of `HEADINGS`: five digits, deviations after ±, empty cells for missing values, and the paper's
+        columns if it has values for a data set of the study.
     """
     table = auc_by_size(item)
     texts = pd.DataFrame(
@@ -57,27 +57,27 @@ def auc_table(item: Item) -> StudyTable:
     caption = f"{(_of_modules if item.name == 'table-3' else _of_sets)(table)} Test AUC; {item.summary}."
     if table["printed"].isna().all():
         texts = texts.drop(columns=["printed", "difference", "printed_gain"])
-        caption += " The paper's values are of its own data sets, which are not among these."
+        caption += " The paper's values are for its own data sets, which are not among these."
     return StudyTable(name=item.name, numbers=table, text=texts.rename(columns=HEADINGS), caption=caption)
 
 
 def _of_sets(table: pd.DataFrame) -> str:
-    """Say how far size raises AUC, with one set and with several."""
+    """Describe how much AUC gains from size, with one set and with several."""
     gains = table.dropna(subset=["gain"]).query("factor > 1").sort_values("factor", kind="stable")
     largest = gains.groupby(["data", "model", "variant"], sort=False)["gain"].last().unstack("variant")
     both = largest.reindex(columns=["SE", "ME"]).dropna()
     above = int((both["ME"] > both["SE"]).sum())
     here = (
-        f"ME gains more than SE in {above} of {len(both)} pairs of model and data set, on average "
-        f"{both['ME'].mean():+.5f} and {both['SE'].mean():+.5f} over 1x"
+        f"ME gains more than SE in {above} of {len(both)} pairs of model and data set; the mean gains over 1x "
+        f"are {both['ME'].mean():+.5f} and {both['SE'].mean():+.5f}"
         if len(both)
         else ""
     )
-    return reading("ME gains more AUC from its size than SE", here)
+    return reading("ME gains more AUC with its size than SE", here)
 
 
 def _of_modules(table: pd.DataFrame) -> str:
-    """Say how far more layers raise AUC."""
+    """Describe how much AUC gains from more layers."""
     of_size = table.pivot_table(index=["data", "factor"], columns="model", values="auc", sort=False)
     if _PLAIN not in of_size:
         return reading("more cross layers or a deeper MLP do not raise AUC", "")

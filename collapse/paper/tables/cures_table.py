@@ -1,4 +1,4 @@
-"""The table of cures: abundance, AUC and time beside those of a single embedding of as many columns."""
+"""Table of remedies: abundance, AUC and time compared with a single embedding of as many columns."""
 
 import numpy as np
 import pandas as pd
@@ -9,17 +9,17 @@ from collapse.paper.item import Item
 
 
 def cures_table(item: Item) -> StudyTable:
-    """Compare the cures of a study.
+    """Compare the remedies of a study.
 
     Parameters
     ----------
     item : Item
-        Its runs.
+        The runs.
 
     Returns
     -------
     StudyTable
-        A row a data set and cure.
+        One row per data set and remedy.
     """
     numbers = compare_cures(item)
     is_reference = numbers["cure"] == REFERENCE
@@ -37,16 +37,16 @@ def cures_table(item: Item) -> StudyTable:
         }
     )
     caption = _reading(numbers, is_reference) + (
-        "Cures are compared with a single embedding of as many columns: mean IA "
-        "over that of random tables, test AUC, and the time per row. Changes are paired by initialisation, with "
-        "95 % intervals over the initialisations (Student's t). The penalties on tables are from the literature, "
-        f"at two weights that were not tuned. {item.summary}."
+        "Remedies are compared with a single embedding of as many columns: mean IA / random, test AUC, and the "
+        "time per row. Changes are paired by initialisation, with 95 % intervals over the initialisations "
+        "(Student's t). The penalties on tables are from the literature, with two weights that were not tuned. "
+        f"{item.summary}."
     )
     return StudyTable(name=item.name, numbers=numbers, text=text, caption=caption)
 
 
 def _reading(numbers: pd.DataFrame, is_reference: "pd.Series[bool]") -> str:
-    """Say how many cures raise abundance, and how many AUC."""
+    """Count the remedies that raise abundance, and those that raise AUC."""
     cures = numbers[~is_reference]
     clauses = []
     for name, measure in (("ia_change", "IA"), ("auc_change", "test AUC")):
@@ -55,7 +55,7 @@ def _reading(numbers: pd.DataFrame, is_reference: "pd.Series[bool]") -> str:
         clauses.append(f"{measure} rises in {rise} and falls in {fall} of {len(known)}" if len(known) else "")
     found = "; ".join(filter(None, clauses))
     return (
-        f"Not in the paper. Here, counting pairs of cure and data set whose interval excludes 0: {found}. "
+        f"Not in the paper. Here, counting pairs of remedy and data set whose interval excludes 0: {found}. "
         if found
         else ""
     )

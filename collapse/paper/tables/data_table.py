@@ -1,4 +1,4 @@
-"""Table 4: what the data sets hold, the paper's beside ours."""
+"""Table 4: rows, fields and cardinalities of the data sets, the paper's next to ours."""
 
 import pandas as pd
 
@@ -17,17 +17,17 @@ _COLUMNS = {
 
 
 def data_table(item: Item) -> StudyTable:
-    """Make Table 4 of a study's data sets.
+    """Make Table 4 for a study's data sets.
 
     Parameters
     ----------
     item : Item
-        The item; it has no runs.
+        The item, which has no runs.
 
     Returns
     -------
     StudyTable
-        The paper's two rows, to the digits that it prints, and a row a data set.
+        The paper's two rows, with the digits that it prints, and one row per data set.
     """
     from collapse.training.data.store.description import overview
 
@@ -38,5 +38,7 @@ def data_table(item: Item) -> StudyTable:
     for column, heading in _COLUMNS.items():
         text[heading] = [f"{number:,}" for number in numbers[column]]
     text["positive"] = numbers["positive"].map("{:.1%}".format).where(numbers["positive"].notna(), "")
-    caption = "Data sets; a cardinality is the number of rows of a field's table, out-of-vocabulary row included."
+    caption = (
+        "Data sets. A cardinality is the number of rows of a field's table, including the out-of-vocabulary row."
+    )
     return StudyTable(name=item.name, numbers=numbers, text=text, caption=caption)

@@ -1,4 +1,4 @@
-"""The paper's claims, each with what the runs of a study say of it."""
+"""Table of the paper's claims with the verdicts of a study."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from collapse.paper.item import Item
 
 
 def findings_table(item: Item) -> StudyTable:
-    """Check the claims on a study.
+    """Test the claims on a study.
 
     Parameters
     ----------
@@ -22,20 +22,21 @@ def findings_table(item: Item) -> StudyTable:
     Returns
     -------
     StudyTable
-        A row a claim and data set.
+        One row per claim and data set.
     """
     found = list(check_claims(item.folder))
     caption = (
-        f"{counted(found)}. The effect and its 95 % interval: Student's t over the initialisations, one number "
-        "each, for AUC with the error of the test rows. A verdict needs five initialisations and a p-value of at "
-        f"most 0.05 after Holm's correction over all claims of the study. {item.summary}."
+        f"{counted(found)}. The effect has a 95 % interval: Student's t over the initialisations with one "
+        "number each, for AUC including the error of the test rows. A verdict needs five initialisations "
+        "and a p-value of at most 0.05 after Holm's correction over all claims of the study. "
+        f"{item.summary}."
     )
     numbers = pd.DataFrame([each.as_record() for each in found])
     return StudyTable(name=item.name, numbers=numbers, text=findings_text(found), caption=caption)
 
 
 def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
-    """Return what is printed of findings, a row each.
+    """Return the printed columns of findings, one row each.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``verdict``, ``claim``, ``data``, ``measured``, ``claimed``, ``p`` (after Holm's correction), ``effect``,
-        ``source``, ``over`` (initialisations and units), ``paper`` and ``note``, all text.
+        ``source``, ``over`` (initialisations and units), ``paper`` and ``note``, all as text.
     """
     return pd.DataFrame(
         {
@@ -66,6 +67,6 @@ def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def counted(found: Sequence[Finding]) -> str:
-    """Say how many findings there are of each verdict."""
+    """Count the findings by verdict."""
     count = pd.Series([str(each.verdict) for each in found]).value_counts()
     return ", ".join(f"{verdict}: {n}" for verdict, n in count.items())

@@ -1,1 +1,1 @@
-"""From raw rows to a prepared data set."""
+"""Preparing and reading data sets."""

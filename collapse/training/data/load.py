@@ -1,4 +1,4 @@
-"""Data sets by name or by folder."""
+"""Opening data sets by name or by folder."""
 
 import hashlib
 import json
@@ -25,17 +25,17 @@ from collapse.training.data.store.schema import FORMAT_VERSION, MANIFEST, SCHEMA
 if TYPE_CHECKING:
     from collapse.training.data.store.prepared import PreparedData
 
-# What reads data needs polars, which an installation for analyses lacks: it is imported where data is opened.
+# Preparing data needs polars, which an installation for analyses lacks, so it is imported where data is opened.
 
-_OF_TEACHER = "{} fields of a known teacher, the published shape times a scale, 1 or any below"
+_OF_TEACHER = "{} fields with a known teacher; the published shape times a scale above 0 and at most 1"
 
 CACHE_VARIABLE = "COLLAPSE_CACHE"
 LARGE = 1_000_000_000
-"""Bytes from which on a data set is announced before it is made."""
+"""Size in bytes above which preparing a built-in data set is announced first."""
 WAIT_QUIETLY_SECONDS, WAIT_SECONDS = 2.0, 1800.0
-"""How long to wait for another process that prepares the same data set: before that is announced, and at most."""
+"""How long to wait for another process that prepares the same data set: before this is announced, and at most."""
 _HASHES: dict[tuple[str, str | None], tuple[Path, tuple[int, int] | None, str]] = {}
-"""By name and cache: a data set's folder, when its manifest was written and how large it is, and the hash."""
+"""For each name and cache: a data set's folder, its manifest's time and size when it was read, and the hash."""
 
 
 def load_data(name_or_path: str | Path) -> "PreparedData":
@@ -44,20 +44,20 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
     Parameters
     ----------
     name_or_path : str or Path
-        ``"flights"``, or a share of them such as ``"flights:0.1"``; ``"synthetic-criteo"`` or
-        ``"synthetic-avazu"``, with a scale such as ``":0.01"`` behind it; or the folder of a prepared data set; a
-        folder of that name is ``"./flights"``.
+        ``"flights"``, or a fraction of it such as ``"flights:0.1"``; ``"synthetic-criteo"`` or
+        ``"synthetic-avazu"``, optionally with a scale such as ``":0.01"``; or the folder of a prepared data set.
+        Write ``"./flights"`` for a folder of that name.
 
     Returns
     -------
     PreparedData
-        The data set. A built-in one is prepared when first asked for and kept in the folder that the environment
-        variable ``COLLAPSE_CACHE`` names, else in the user's cache folder.
+        The data set. A built-in one is prepared on first use and kept in the folder of the environment variable
+        ``COLLAPSE_CACHE``, or in the user's cache folder.
 
     Raises
     ------
     CollapseError
-        If there is no such data set, or it is damaged.
+        If the data set does not exist or is damaged.
     """
     name, _, fraction = str(name_or_path).partition(":")
     if name == "flights":
@@ -75,7 +75,7 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
 
 
 def data_hash(name_or_path: str | Path) -> str:
-    """Return the hash of a data set, which is opened for it once, and again where its manifest has changed.
+    """Return the hash of a data set. The set is opened once, and again if its manifest has changed.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def data_hash(name_or_path: str | Path) -> str:
     Raises
     ------
     CollapseError
-        If it cannot be opened.
+        If the data set cannot be opened.
     """
     key = str(name_or_path), os.environ.get(CACHE_VARIABLE)
     if key not in _HASHES or _HASHES[key][1] != _stamp(_HASHES[key][0]):
@@ -117,7 +117,7 @@ def data_name(name_or_path: str | Path) -> str:
     Returns
     -------
     str
-        The name that a prepared folder records; of anything else, and of a damaged folder, what was given.
+        The name that a prepared folder records; otherwise, or if the folder is damaged, the argument.
     """
     given = str(name_or_path)
     schema = Path(given) / SCHEMA
@@ -135,9 +135,11 @@ def _flights(text: str) -> "PreparedData":
     try:
         fraction = float(text or 1)
     except ValueError:
-        raise CollapseError(f"'flights:{text}' is no share of the flights: write flights:0.1") from None
+        raise CollapseError(
+            f"'flights:{text}' is not a fraction of the flights: write for example flights:0.1"
+        ) from None
     if not 0 < fraction <= 1:
-        raise CollapseError(f"'flights:{text}' is no share of the flights: it must be above 0 and at most 1")
+        raise CollapseError(f"the fraction in 'flights:{text}' must be greater than 0 and at most 1")
     made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
     if fraction == 1:
         return _cached("flights", json.dumps(made_of), flights.prepare_flights)
@@ -157,7 +159,7 @@ def _synthetic(settings: SyntheticSettings) -> "PreparedData":
 
 
 def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> "PreparedData":
-    """Open a data set in the cache, where it is prepared once a content; a large one only after a word."""
+    """Open a data set in the cache, and prepare it first if needed. A large one is announced."""
     from collapse.training.data.store.prepared import open_prepared
 
     digest = hashlib.sha256(content.encode()).hexdigest()
@@ -167,14 +169,14 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
         return open_prepared(path)
     with explain_os_errors("write", path):
         cache.mkdir(parents=True, exist_ok=True)
-        # Of two processes that ask at once, one prepares and the other waits and opens.
+        # If two processes ask at once, one prepares the data and the other waits.
         with _locked(cache / f".{path.name}.lock", name):
             if not path.exists():
                 if size > LARGE:
                     free = shutil.disk_usage(cache).free
-                    where = f"{path} ({size / 1e9:.1f} GB; {CACHE_VARIABLE} names another place)"
+                    where = f"{path} ({size / 1e9:.1f} GB; set {CACHE_VARIABLE} to use another place)"
                     if size > free:
-                        raise CollapseError(f"cannot write {where}: {free / 1e9:.1f} GB are free")
+                        raise CollapseError(f"cannot write {where}: only {free / 1e9:.1f} GB are free")
                     tqdm.write(f"drawing {name} into {where}", file=sys.stderr)
                 prepare(path)
     return open_prepared(path)
@@ -187,16 +189,16 @@ def _locked(path: Path, name: str) -> Iterator[None]:
         try:
             lock.acquire(timeout=WAIT_QUIETLY_SECONDS)
         except Timeout:
-            tqdm.write(f"another process prepares {name}: waiting for it ({path})", file=sys.stderr)
+            tqdm.write(f"another process is preparing {name}: waiting for it ({path})", file=sys.stderr)
             lock.acquire(timeout=WAIT_SECONDS)
     except Timeout as error:
         raise CollapseError(
-            f"another process has been preparing {name} for {WAIT_SECONDS / 60:.0f} minutes: stop it, or name "
-            f"another place by {CACHE_VARIABLE}"
+            f"another process has been preparing {name} for {WAIT_SECONDS / 60:.0f} minutes: stop it, or set "
+            f"{CACHE_VARIABLE} to another place"
         ) from error
     except NotImplementedError as error:
         raise CollapseError(
-            f"{path.parent} cannot be locked ({error}): name another place by {CACHE_VARIABLE}"
+            f"{path.parent} cannot be locked ({error}): set {CACHE_VARIABLE} to another place"
         ) from error
     try:
         yield
@@ -205,9 +207,10 @@ def _locked(path: Path, name: str) -> Iterator[None]:
 
 
 BUILT_IN = {
-    "flights": "327,346 flights from New York in 2013, 31 fields: is one more than 15 minutes late?",
-    "flights:0.1": "a share of them, any above 0",
+    "flights": "327,346 flights from New York in 2013, 31 fields; the label is an arrival more than 15 minutes "
+    "late",
+    "flights:0.1": "a fraction of the flights, above 0 and at most 1",
     "synthetic-criteo:0.01": _OF_TEACHER.format(39),
     "synthetic-avazu:0.01": _OF_TEACHER.format(22),
 }
-"""Data sets that need no file, with a line that tells of each; synthetic ones have any scale."""
+"""Data sets that need no file, each with a description. Synthetic sets can have any scale."""

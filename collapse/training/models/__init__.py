@@ -1,1 +1,1 @@
-"""The one model, its parts, and the interactions in which the models of the paper differ."""
+"""The model, its parts, and the interactions that distinguish the models of the paper."""

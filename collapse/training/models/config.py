@@ -1,4 +1,4 @@
-"""The settings of the one model; those of an interaction stand in the interaction's file.
+"""Settings that all models have. The settings of an interaction are in its own file.
 
 The defaults are the settings of Section 5.2 and Appendix C.2.
 """
@@ -10,52 +10,55 @@ from collapse.bounds import Count, CountFrom0, CountFrom2, Dropped, Positive
 from collapse.settings import Settings, require, written
 
 TablePenalty = Literal["none", "spectral", "vicreg", "uniformity"]
-"""Those of `collapse.training.models.table_penalties`, which needs torch."""
+"""The penalties in `collapse.training.models.table_penalties`, which imports torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InteractionConfig(Settings):
-    """An interaction without settings; one that has some adds them as fields."""
+    """Settings of an interaction; each interaction adds its own as fields."""
 
     base_size: ClassVar[int] = 10
-    """The embedding size K that is scaled up."""
+    """Base embedding size K, which scaling multiplies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MLPConfig(InteractionConfig):
-    """The MLP behind an interaction."""
+    """Settings of the MLP that follows an interaction."""
 
     hidden: Count = 400
-    """Units of every hidden layer of the MLP."""
+    """Units in each hidden layer of the MLP."""
     depth: CountFrom2 = 3
-    """Layers of the MLP with its output layer; the projection of ME counts as its first (Section 5.1)."""
+    """Number of layers of the MLP, including the output layer. In ME, the projection is the first (Section
+    5.1)."""
     dropout: Dropped = 0.2
-    """Share of hidden units dropped; the paper's code has 0.2, its text is silent."""
+    """Fraction of hidden units to drop. The paper's code has 0.2; its text does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Settings):
-    """The one model: an interaction, its embedding size, and its sets.
+    """Settings of a model: its interaction, its embedding size and its sets.
 
-    `collapse.training.models.registry.model_config` builds one from a name.
+    `collapse.training.models.registry.model_config` builds them from a name.
     """
 
     model: str
-    """The interaction: a name that `collapse models` lists, or ``module:Class`` for one of your own."""
+    """The interaction: a name that `collapse models` lists, or ``module:Class``."""
     interaction: InteractionConfig
-    """The interaction's own settings."""
+    """Settings of the interaction."""
     embedding_size: CountFrom0 = 0
-    """The embedding size K of one set; 0 stands for the model's base size: 10, of NFwFM 50, of FFM 8."""
+    """Embedding size K of one set. 0 means the base size of the model: 10, but 50 for NFwFM and 8 for FFM."""
     sets: Count = 1
-    """Embedding sets M, each with its own interaction: multi-embedding (ME) scaling (Section 5.1)."""
+    """Number M of embedding sets, each with its own interaction (multi-embedding scaling, ME, Section 5.1)."""
     interactions: Literal["separate", "shared", "aligned"] = "separate"
-    """Of the sets of ME: separate, one shared by all, or separate with aligned norms (Figures 10c, 10d)."""
+    """Interactions of the sets in ME: separate, one shared by all sets, or separate with aligned norms (Figures
+    10c and 10d)."""
     alignment_weight: Positive = 1e-3
-    """Weight of the penalty that aligns the norms; the paper's text gives none, its code has another form."""
+    """Weight of the penalty that aligns the norms. The paper's text gives no weight, and its code has another
+    form."""
     table_penalty: TablePenalty = "none"
-    """A penalty on what a batch looks up: spectral, vicreg or uniformity; the paper has none."""
+    """Penalty on the embeddings that a batch looks up: spectral, vicreg or uniformity. The paper has none."""
     table_penalty_weight: Positive = 0.01
-    """Its weight."""
+    """Weight of the table penalty."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,15 +66,15 @@ class ModelConfig(Settings):
             object.__setattr__(self, "embedding_size", self.interaction.base_size)
         require(
             self.interactions == "separate" or self.sets > 1,
-            f"{self.interactions} interactions need 2 sets or more, and sets is {self.sets}",
+            f"{self.interactions} interactions need sets to be at least 2, got {self.sets}",
         )
 
     @property
     def name(self) -> str:
-        """The model, its size and whatever differs from its defaults; `model_config` reads it back.
+        """The interaction, its size and all settings that differ from their defaults; `model_config` parses it.
 
-        ``dcnv2-20`` is SE with K = 20, ``dcnv2-10x4,interactions=shared`` ME with 4 sets of K = 10 and one
-        interaction, ``dcnv2-10,cross_layers=8`` the baseline with more layers.
+        ``dcnv2-20`` is SE with K = 20. ``dcnv2-10x4,interactions=shared`` is ME with 4 sets of K = 10 and one
+        interaction. ``dcnv2-10,cross_layers=8`` has more cross layers.
         """
         size = f"-{self.embedding_size}" + (f"x{self.sets}" if self.sets > 1 else "")
         common = {key: value for key, value in self.differing().items() if key in VARIANTS}
@@ -80,4 +83,4 @@ class ModelConfig(Settings):
 
 
 VARIANTS = ("interactions", "alignment_weight", "table_penalty", "table_penalty_weight")
-"""The settings of every model that a name spells out, beside its size."""
+"""Settings of all models that a name includes, apart from the size."""

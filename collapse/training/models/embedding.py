@@ -1,6 +1,6 @@
 """The embedding tables of all fields and sets as one fused table.
 
-Shapes: B batch, N fields, M sets, C columns of one set, D rows of all fields' tables together.
+Shapes: B batch, N fields, M sets, C columns of one set, D total rows of all fields' tables.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,22 @@ from collapse.training.models.kernels.gather import GatherInto
 
 
 class FusedEmbedding(nn.Module):
-    """All tables E_i^(m) in one matrix: fields stacked along the rows, sets along the columns.
+    """All tables E_i^(m) in one matrix, with fields stacked along the rows and sets along the columns.
 
-    One gather serves every field and set. Each (D, K) block starts xavier-uniform over its whole, as the paper's
-    code does; its text is silent.
+    A single gather looks up every field and set. Each (D, K) block is initialised xavier-uniform as a whole, as in
+    the paper's code; its text does not say.
 
-    On a CPU the gradient is a tensor that is kept from step to step: `start` clears the rows that the last batch
-    looked up, and the backward pass adds to the rows of this one. The stock way makes and clears a gradient of the
-    whole table in every step, whose page faults cost more than all the arithmetic of a cross layer.
+    On a CPU the gradient is a tensor that is reused in every step: `start` clears the rows that the last batch
+    looked up, and the backward pass adds to the rows of this batch. Torch by default allocates and clears a
+    gradient of the whole table in every step, and its page faults cost more than all the arithmetic of a cross
+    layer.
 
     Parameters
     ----------
     cardinalities : sequence of int
         Rows D_i of every field.
     blocks : sequence of int
-        Columns of every block of one set, which together are its C columns: [K], but of FFM one K a target field.
+        Columns of every block of one set, C in total: [K], or for FFM one K per target field.
     sets : int
         Number of sets M.
     """
@@ -46,10 +47,10 @@ class FusedEmbedding(nn.Module):
         self._looked_up: list[Tensor] = []
 
     def start(self) -> None:
-        """Begin a step: on a CPU let ``weight.grad`` be the kept gradient, all zero; elsewhere have none.
+        """Begin a step: ``weight.grad`` is the reused gradient, all zero, on a CPU, and None elsewhere.
 
-        From here on `torch.autograd.grad` sees nothing of a lookup, until ``weight.grad`` is set to something
-        else. A `weight` with hooks goes the stock way, so that they are called.
+        From then on `torch.autograd.grad` does not see lookups, until ``weight.grad`` is set to something else. If
+        `weight` has hooks, the default is used so that they are called.
         """
         self.weight.grad = None
         if self.weight.device.type != "cpu":
@@ -57,7 +58,7 @@ class FusedEmbedding(nn.Module):
         if self._gradient is None:
             self._gradient = torch.zeros_like(self.weight)
         elif self._has_hooks():
-            # They may have changed it anywhere.
+            # The hooks may have changed it anywhere.
             self._gradient.zero_()
         for rows_BN in self._looked_up:
             self._gradient.index_fill_(0, rows_BN.reshape(-1).long(), 0.0)
@@ -70,12 +71,12 @@ class FusedEmbedding(nn.Module):
         Parameters
         ----------
         ids_BN : Tensor
-            Row of its own field's table for every field, shape (B, N), int32.
+            For every field the row of its own table, shape (B, N), int32.
 
         Returns
         -------
         tuple of Tensor
-            One tensor a set, shape (B, N, C).
+            One tensor per set, shape (B, N, C).
         """
         rows_BN = ids_BN + self.offsets
         if self._gradient is not None and self._is_kept():
@@ -83,11 +84,11 @@ class FusedEmbedding(nn.Module):
             e_BNC: Tensor = GatherInto.apply(self.weight, rows_BN, self._gradient)  # type: ignore[no-untyped-call]
         else:
             e_BNC = F.embedding(rows_BN, self.weight)
-        # The gradient of one chunk is a copy of its own.
+        # The gradient of a single chunk is already a copy.
         return (e_BNC,) if self.sets == 1 else e_BNC.chunk(self.sets, dim=-1)
 
     def _is_kept(self) -> bool:
-        """Tell whether the backward pass of this lookup is to add to the kept gradient."""
+        """Return whether the backward pass of this lookup should add to the reused gradient."""
         return torch.is_grad_enabled() and self.weight.grad is self._gradient and not self._has_hooks()
 
     def _has_hooks(self) -> bool:

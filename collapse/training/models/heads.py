@@ -1,4 +1,4 @@
-"""Heads: from the streams of all sets to the logit, with the projection P_s that each stream has in a set.
+"""Heads: from the streams of all sets to the logit, including the projection P_s of each stream in a set.
 
 z_s = mean over m of P_s^(m)(h_s^(m)); logit = Head(z). Shapes: B batch, H hidden units.
 """
@@ -14,14 +14,14 @@ from collapse.training.models.layers import hidden_layer, hidden_layers
 
 
 class Head(nn.Module, ABC):
-    """What combines the averaged streams.
+    """Combines the averaged streams.
 
     Parameters
     ----------
     widths : mapping of str to int
-        The size of every stream h_s of the interaction.
+        Size of every stream h_s of the interaction.
     config : InteractionConfig
-        The interaction's settings; a head takes of them what it needs.
+        Settings of the interaction.
     """
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:  # noqa: ARG002
@@ -29,7 +29,7 @@ class Head(nn.Module, ABC):
 
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
-        """Build P_s of one set; nothing, unless a head says otherwise."""
+        """Build P_s of one set. By default it is the identity."""
         return nn.Identity()
 
     @abstractmethod
@@ -38,7 +38,7 @@ class Head(nn.Module, ABC):
 
 
 class Tower(Head):
-    """logit = MLP(z_h): the common form of Section 5.1, the projection being the first layer of the MLP."""
+    """logit = MLP(z_h): the common form of Section 5.1, where the projection is the first layer of the MLP."""
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:
         super().__init__(widths, config)
@@ -56,9 +56,10 @@ class Tower(Head):
 
 
 class TowerAndLogit(Head):
-    """logit = MLP(z_deep) + <w, z_explicit>: a DNN beside an explicit interaction, whose outputs are averaged.
+    """logit = MLP(z_deep) + <w, z_explicit>: a DNN in parallel with an explicit interaction.
 
-    Appendix C.2 says so of xDeepFM; of AutoInt the paper is silent, and it is treated alike.
+    The outputs are averaged over the sets. This is Appendix C.2's description of xDeepFM. The paper does not
+    describe AutoInt, which is treated in the same way.
     """
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:
@@ -68,7 +69,7 @@ class TowerAndLogit(Head):
 
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:
-        """Build the first hidden layer of the DNN; the explicit stream passes."""
+        """Build the first hidden layer of the DNN. The explicit stream has no projection."""
         return hidden_layer(width, config) if stream == "deep" else nn.Identity()
 
     def forward(self, z: dict[str, Tensor]) -> Tensor:
@@ -78,28 +79,29 @@ class TowerAndLogit(Head):
 
 
 class BilinearFusion(Head):
-    """logit = b + <w, [z_1, z_2]> + sum_h z_1h^T W_3h z_2h: FinalMLP's fusion of two MLPs, means over the sets."""
+    """logit = b + <w, [z_1, z_2]> + sum_h z_1h^T W_3h z_2h: FinalMLP's fusion of two averaged MLPs."""
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:
         super().__init__(widths, config)
         self.w = nn.Linear(2 * config.hidden, 1)
         self.heads = config.fusion_heads
-        # The blocks W_3h of all heads, one below the other.
+        # The blocks W_3h of all heads, stacked.
         self.W_3 = nn.Parameter(torch.zeros(config.hidden, config.hidden // self.heads))
         if config.fusion_start == "xavier":
-            # FinalMLP's own start: W_3 as one column, which keeps z_1^T W_3 z_2 at the size of one product.
+            # FinalMLP's own initialisation: W_3 as a single column, which keeps z_1^T W_3 z_2 at the size of one
+            # product.
             nn.init.xavier_normal_(self.W_3.detach().view(-1, 1))
 
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
-        """Build the stream's whole MLP; the fusion is its output layer."""
+        """Build the stream's whole MLP. The fusion is its output layer."""
         return hidden_layers(width, config, config.depth - 1)
 
     def forward(self, z: dict[str, Tensor]) -> Tensor:
         """Return the logit, shape (B,)."""
         z_1, z_2 = z["first"], z["second"]
         w_1, w_2 = self.w.weight[0].chunk(2)
-        # w_1 and W_3 share z_1: <z_1, w_1> + <z_1 W_3, z_2> + <z_2, w_2> needs no [z_1, z_2].
+        # w_1 and W_3 both multiply z_1: <z_1, w_1> + <z_1 W_3, z_2> + <z_2, w_2> avoids [z_1, z_2].
         return ((self._through(z_1) + w_2) * z_2).sum(1) + z_1 @ w_1 + self.w.bias
 
     def _through(self, z_1: Tensor) -> Tensor:
@@ -111,7 +113,7 @@ class BilinearFusion(Head):
 
 
 class LogitHead(Head):
-    """logit = z_logit + b: the stream is the logit already, up to a learned constant."""
+    """logit = z_logit + b: the stream is already the logit, up to a learned constant."""
 
     def __init__(self, widths: Mapping[str, int], config: Any) -> None:
         super().__init__(widths, config)

@@ -1,6 +1,6 @@
-"""What an interaction is: the part in which the models of the paper differ.
+"""Base class of the interactions, in which the models of the paper differ.
 
-Shapes: B batch, N fields, K embedding size, C columns of one set of a field's table (K, but for FFM).
+Shapes: B batch, N fields, K embedding size, C columns of one set of a field's table (K, except in FFM).
 """
 
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ from collapse.training.models.heads import Head, Tower
 
 
 class Interaction(nn.Module, ABC):
-    """The module I of Section 2: all fields' embeddings of one set in, one or several named streams out.
+    """The module I of Section 2: maps the embeddings of all fields in one set to one or several named streams.
 
-    A subclass names its streams in `widths` and defines `forward`. Its first docstring line is its formula.
+    A subclass names its streams in `widths` and defines `forward`. The first line of its docstring is its formula.
 
     Parameters
     ----------
@@ -25,17 +25,17 @@ class Interaction(nn.Module, ABC):
     embedding_size : int
         Embedding size K.
     config : InteractionConfig
-        The interaction's own settings, a `config_class`.
+        Settings of the interaction, of type `config_class`.
     """
 
     reference: ClassVar[str] = ""
-    """Who published it."""
+    """Publication of the interaction."""
     config_class: ClassVar[type[InteractionConfig]] = MLPConfig
-    """The class of its settings; with an MLP behind it they are `MLPConfig`'s and more."""
+    """Class of its settings. If an MLP follows, it is derived from `MLPConfig`."""
     head_class: ClassVar[type[Head]] = Tower
-    """What combines its streams to the logit."""
+    """Class that combines its streams to the logit."""
     widths: dict[str, int]
-    """The size of every stream, by its name."""
+    """Size of every stream, by name."""
 
     def __init__(self, n_fields: int, embedding_size: int, config: InteractionConfig) -> None:  # noqa: ARG002
         super().__init__()
@@ -49,37 +49,38 @@ class Interaction(nn.Module, ABC):
         Parameters
         ----------
         e_BNC : Tensor
-            One embedding a field, shape (B, N, C).
+            One embedding per field, shape (B, N, C).
 
         Returns
         -------
         dict of str to Tensor
-            The streams h_s by name, each of shape (B, widths[s]); one that feeds an MLP may go on with zeros.
+            The streams h_s by name, each of shape (B, widths[s]). A stream that feeds an MLP may be padded with
+            zeros.
         """
 
     @classmethod
     def columns(cls, n_fields: int, embedding_size: int) -> int:  # noqa: ARG003
-        """Return how many columns C of its table a field has in one set."""
+        """Return the number of columns C of a field's table in one set."""
         return embedding_size
 
     @classmethod
     def has_linear_part(cls, config: InteractionConfig) -> bool:  # noqa: ARG003
-        """Return whether the logit has one learned number a value added to it."""
+        """Return whether the logit has an additional learned number per value."""
         return False
 
     @classmethod
     def has_projections(cls) -> bool:
-        """Return whether it has projections W_{i->j}: whether it defines `projections`."""
+        """Return whether it has projections W_{i->j}, that is, whether it defines `projections`."""
         return cls.projections is not Interaction.projections
 
     def projections(self) -> list[Tensor]:
-        """Return W of every layer, shape (N K, N K), block [j, i] being W_{i->j} (Section 4.1); empty for none."""
+        """Return W of every layer, shape (N K, N K), with blocks [j, i] = W_{i->j}; empty if there are none."""
         return []
 
     def penalty(self) -> Tensor | None:
-        """Return what this interaction adds to the loss, a scalar; None for nothing."""
+        """Return the interaction's additional loss as a scalar; None if there is none."""
         return None
 
     def field_maps(self) -> tuple[MapsKey, ...]:
-        """Say where the maps A_ij of E_i^{->j} = E_i A_ij lie, keys relative to this module; empty for none."""
+        """Return where the maps A_ij of E_i^{->j} = E_i A_ij are, with keys relative to this module."""
         return ()

@@ -1,4 +1,4 @@
-"""The hidden layers that all MLPs are made of.
+"""Hidden layers of all MLPs.
 
 Shapes: B batch, H hidden units.
 """
@@ -18,12 +18,12 @@ def hidden_layer(inputs: int, config: MLPConfig) -> nn.Sequential:
     inputs : int
         Size of the input.
     config : MLPConfig
-        Gives the number of units H and the dropout.
+        Settings with the number of units H and the dropout.
 
     Returns
     -------
     nn.Sequential
-        From (B, inputs), or more columns that are zero, to (B, H).
+        From (B, inputs), optionally padded with zero columns, to (B, H).
     """
     return nn.Sequential(
         PaddedLinear(inputs, config.hidden),
@@ -34,16 +34,16 @@ def hidden_layer(inputs: int, config: MLPConfig) -> nn.Sequential:
 
 
 def hidden_layers(inputs: int, config: MLPConfig, layers: int) -> nn.Sequential:
-    """Build several hidden layers on top of each other.
+    """Build a stack of hidden layers.
 
     Parameters
     ----------
     inputs : int
-        Size of the first one's input.
+        Size of the first input.
     config : MLPConfig
-        Gives the number of units H and the dropout.
+        Settings with the number of units H and the dropout.
     layers : int
-        How many; none pass their input on.
+        Number of layers. With 0, the stack is the identity.
 
     Returns
     -------

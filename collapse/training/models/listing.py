@@ -1,4 +1,4 @@
-"""What models there are, with their settings and their size at Criteo's shape."""
+"""The list of models, with their settings and their sizes at Criteo's shape."""
 
 import inspect
 from typing import Any
@@ -13,13 +13,13 @@ CRITEO_FIELDS, CRITEO_ROWS = 39, 1_080_000
 
 
 def list_models() -> list[dict[str, Any]]:
-    """Describe every registered model.
+    """Describe all registered models.
 
     Returns
     -------
     list of dict
-        What `describe_model` returns; where a model of another package cannot be had, ``error`` is the reason and
-        all else is None.
+        Results of `describe_model`. If a model of another package cannot be loaded, ``error`` is the reason and
+        the other values are None.
     """
     found = []
     for model in model_names():
@@ -41,15 +41,15 @@ def describe_model(model: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``model``, ``name`` of its baseline with the size, ``formula`` (the first line of the class's docstring),
-        ``about`` (the rest of it), ``reference``, ``parameters`` at Criteo's shape (Table 4: 39 fields, 1.08 M
-        rows of tables), ``embedding_share`` of them, and ``settings``, a dict each with name, default, choices and
-        help.
+        ``model``, the ``name`` of its baseline with the size, ``formula`` (the first line of the class's
+        docstring), ``about`` (the rest of it), ``reference``, ``parameters`` at Criteo's shape (Table 4: 39
+        fields, 1.08 million table rows), ``embedding_share`` (the fraction of them in tables), and ``settings``,
+        one dict each with name, default, choices and help.
 
     Raises
     ------
     CollapseError
-        If there is no such model.
+        If the model does not exist.
     """
     kind, config = interaction_class(model), model_config(model)
     parameters, embeddings = count_parameters(config)
@@ -79,21 +79,21 @@ def _default(item: Setting, config: ModelConfig) -> Any:
 
 
 def count_parameters(config: ModelConfig) -> tuple[int, int]:
-    """Count a model's parameters at Criteo's shape, without making them.
+    """Count a model's parameters at Criteo's shape without allocating them.
 
     Parameters
     ----------
     config : ModelConfig
-        The model's settings.
+        Settings of the model.
 
     Returns
     -------
     parameters : int
-        All of them.
+        Number of all parameters.
     embeddings : int
-        Those of the embedding tables.
+        Number of parameters in embedding tables.
     """
-    # Only the sum of the cardinalities counts.
+    # Only the sum of the cardinalities matters.
     rows, rest = divmod(CRITEO_ROWS, CRITEO_FIELDS)
     with shapes_alone(config):
         model = MultiEmbeddingModel([rows] * (CRITEO_FIELDS - 1) + [rows + rest], config)

@@ -1,4 +1,4 @@
-"""The one model: h_s^(m) = I^(m)(E^(m)[x])_s, z_s = mean over m of P_s^(m)(h_s^(m)), logit = Head(z).
+"""The model: h_s^(m) = I^(m)(E^(m)[x])_s, z_s = mean over m of P_s^(m)(h_s^(m)), logit = Head(z).
 
 Shapes: B batch, N fields, M sets, C columns of one set.
 """
@@ -20,25 +20,25 @@ from collapse.training.models.table_penalties import table_penalty
 
 
 class MultiEmbeddingModel(nn.Module):
-    """A model of M embedding sets with an interaction each (Section 5.1); M = 1 is the single-embedding model.
+    """A model of M embedding sets, each with its own interaction (Section 5.1).
 
-    The non-linear projection P after each interaction is the first layer of the MLP, and the tower has one layer
-    fewer for it; with M = 1 nothing is added to the plain baseline and nothing is missing from it.
+    M = 1 is the single-embedding model. The non-linear projection P after each interaction is the first layer of
+    the MLP, and the rest of the MLP has one layer fewer. With M = 1 the model is exactly the plain baseline.
 
     With ``interactions="shared"`` all sets pass through one interaction and one projection, as in the paper's code
-    for Figure 10d; with ``"aligned"`` a penalty draws the norms of the sets' W_{i->j} together.
+    for Figure 10d. With ``"aligned"`` a penalty pulls the norms of the sets' W_{i->j} together.
 
     Parameters
     ----------
     cardinalities : sequence of int
         Rows D_i of every field's table.
     config : ModelConfig
-        The model's settings.
+        Settings of the model.
 
     Attributes
     ----------
     layout : Layout
-        Where every field's tables and maps lie in the state dict.
+        Positions of every field's tables and maps in the state dict.
     """
 
     def __init__(self, cardinalities: Sequence[int], config: ModelConfig) -> None:
@@ -60,7 +60,7 @@ class MultiEmbeddingModel(nn.Module):
         self.layout = _layout(cardinalities, kind.columns(N, K), M, interactions)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Begin a step: no parameter has a gradient, but for the embedding's, which is kept and is zero."""
+        """Begin a step: no parameter has a gradient, except the embedding's reused one, which is zero."""
         super().zero_grad(set_to_none)
         self.embedding.start()
 
@@ -70,12 +70,12 @@ class MultiEmbeddingModel(nn.Module):
         Parameters
         ----------
         ids_BN : Tensor
-            Row of its own field's table for every field, shape (B, N), int32.
+            For every field the row of its own table, shape (B, N), int32.
 
         Returns
         -------
         Tensor
-            The logit of the label being 1, shape (B,).
+            Logits of label 1, shape (B,).
         """
         sets: list[dict[str, Tensor]] = []
         for m, e_BNC in enumerate(self.embedding(ids_BN)):
@@ -87,12 +87,12 @@ class MultiEmbeddingModel(nn.Module):
         return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
 
     def penalty(self, ids_BN: Tensor | None = None) -> Tensor | None:
-        """Return what is added to the loss beside weight decay, a scalar; None for nothing.
+        """Return the penalty that is added to the loss, without weight decay, as a scalar; None if there is none.
 
         Parameters
         ----------
         ids_BN : Tensor, optional
-            The batch, as `forward` takes it, for a penalty on what it looks up.
+            The batch, as `forward` takes it, for a penalty on the embeddings that it looks up.
         """
         terms = [term for each in self.interactions if (term := each.penalty()) is not None]  # type: ignore[operator]
         if self.config.interactions == "aligned":
@@ -106,7 +106,7 @@ class MultiEmbeddingModel(nn.Module):
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Add up in place and divide once; a stack would be written, read, and its gradient spread out again."""
+    """Return the mean of tensors, summed in place. A stack would take more passes over memory."""
     total = tensors[0] + tensors[1]
     for tensor in tensors[2:]:
         total += tensor

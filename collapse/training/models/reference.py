@@ -1,7 +1,7 @@
-"""Every interaction as its formula was published, pair after pair, on the parameters of ours.
+"""All interactions as published, pair by pair, with the parameters of our modules.
 
-The interactions compute the same and are fast; tests compare the two, and benchmarks measure the difference.
-Each function takes an interaction and the embeddings of a batch, and returns its streams.
+The interactions compute the same faster. Tests compare the two, and benchmarks measure the difference. Each
+function takes an interaction and the embeddings of a batch, and returns its streams.
 
 Shapes: B batch, N fields, K embedding size, C columns of one set, P maps of the layer before.
 """
@@ -17,7 +17,7 @@ Formula = Callable[[Any, Tensor], dict[str, Tensor]]
 
 
 def cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Sum n_ij W_{i->j} x_i over i for every j."""
+    """For every j, sum n_ij W_{i->j} x_i over i."""
     N, K = network.n_fields, network.K
     x_BNK = e_BNC
     for number, layer in enumerate(network.layers):
@@ -31,7 +31,7 @@ def cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def usual_cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Write the cross layers as they usually are."""
+    """Compute the cross layers in their usual form."""
     x_0 = x = e_BNC.flatten(1)
     for layer in network.layers:
         x = x_0 * layer(x) + x
@@ -39,7 +39,7 @@ def usual_cross(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def dnn(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Put field after field."""
+    """Concatenate the fields."""
     return {"h": torch.cat([e_BNC[:, i] for i in range(network.n_fields)], dim=1)}
 
 
@@ -77,7 +77,7 @@ def ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def usual_ffm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Write FFM as it usually is: a lookup of all fields for every target field, sliced pair after pair."""
+    """Compute FFM in its usual form: look up all fields for every target field, and slice pair by pair."""
     N = network.n_fields
     parts = e_BNC.view(*e_BNC.shape[:2], N - 1, network.K).unbind(2)
     products = [parts[j - 1][:, i] * parts[i][:, j] for i, j in combinations(range(N), 2)]
@@ -97,7 +97,7 @@ def xdeepfm(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def autoint(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Attend head after head."""
+    """Compute the attention head by head."""
     x_BNI = e_BNC
     for layer in network.layers:
         query, key, value, residual = layer.all_four.weight.view(4, layer.heads, -1, x_BNI.shape[2])
@@ -111,7 +111,7 @@ def autoint(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
 
 
 def finalmlp(network: Any, e_BNC: Tensor) -> dict[str, Tensor]:
-    """Gate the embeddings for either stream."""
+    """Gate the embeddings for each stream."""
     e = e_BNC.flatten(1)
     gates = [torch.zeros_like(e[0])] * 2 if network.gates is None else network.gates
     return {
@@ -130,4 +130,4 @@ FORMULAS: dict[str, Formula] = {
     "nfwfm": nfwfm,
     "xdeepfm": xdeepfm,
 }
-"""The formula of every model."""
+"""Formula of every model."""

@@ -1,6 +1,6 @@
-"""From a model's name to its interaction: a file of this package, an entry point, or ``module:Class``.
+"""Finding a model's interaction by name: a file of this package, an entry point, or ``module:Class``.
 
-Other packages register theirs in the group ``collapse.models``. Listing names imports none of them.
+Other packages register theirs in the group ``collapse.models``. Listing the names imports none of them.
 """
 
 import re
@@ -29,25 +29,26 @@ _COMMON = ("embedding_size", "sets", *VARIANTS)
 
 @cache
 def _registered() -> dict[str, str]:
-    """Return ``module:Class`` of every model, or ``module:`` for one of this package."""
+    """Return ``module:Class`` for every model, or ``module:`` for one of this package."""
     folder = Path(__file__).parent / "interactions"
     found = {item.name: f"{_PACKAGE}.{item.name}:" for item in iter_modules([str(folder)])}
     for point in sorted(set(entry_points(group=GROUP)), key=lambda point: (point.name, point.value)):
         if point.name in found:
             other = found[point.name].rstrip(":")
             raise CollapseError(
-                f"the model {point.name!r} is there twice ({other} and {point.value}): uninstall one"
+                f"two packages register the model {point.name!r} ({other} and {point.value}): uninstall one"
             )
         if not _NAME.fullmatch(point.name):
             raise CollapseError(
-                f"{point.value} is registered as the model {point.name!r}: a name has small letters, digits and _"
+                f"{point.value} is registered as the model {point.name!r}, but names may only have small "
+                "letters, digits and _"
             )
         found[point.name] = point.value
     return dict(sorted(found.items()))
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the names of all registered models, in alphabetical order; nothing is imported."""
+    """Return the names of all registered models in alphabetical order, without importing them."""
     return tuple(_registered())
 
 
@@ -57,7 +58,7 @@ def interaction_class(model: str) -> "type[Interaction]":
     Parameters
     ----------
     model : str
-        A registered name, or ``module:Class``; the module may lie in the current folder.
+        A registered name, or ``module:Class``, where the module may be in the current folder.
 
     Returns
     -------
@@ -67,8 +68,8 @@ def interaction_class(model: str) -> "type[Interaction]":
     Raises
     ------
     CollapseError
-        If there is no such model, it cannot be imported, it is no `Interaction`, or it has a setting of its own
-        that every model has.
+        If the model does not exist or cannot be imported, is not an `Interaction`, or has a setting with the name
+        of a common one.
     """
     from collapse.training.models.interaction import Interaction
 
@@ -76,9 +77,7 @@ def interaction_class(model: str) -> "type[Interaction]":
     if not colon:
         if model not in (registered := _registered()):
             listed = ", ".join(registered)
-            raise CollapseError(
-                f"there is no model {model!r}: it is one of {listed}, or module:Class for your own"
-            )
+            raise CollapseError(f"unknown model {model!r}: use one of {listed}, or module:Class for your own")
         module, _, attribute = registered[model].partition(":")
     try:
         if colon and str(Path.cwd()) not in sys.path:
@@ -88,15 +87,15 @@ def interaction_class(model: str) -> "type[Interaction]":
     except Exception as error:
         raise CollapseError(f"model {model!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Interaction)):
-        raise CollapseError(f"model {model!r} is no subclass of collapse.Interaction")
+        raise CollapseError(f"model {model!r} is not a subclass of collapse.Interaction")
     for item in fields(found.config_class):
         if item.name in {*_COMMON, "model"}:
-            raise CollapseError(f"model {model!r} has a setting {item.name!r}, which every model has: rename it")
+            raise CollapseError(f"model {model!r} has a setting {item.name!r}, which all models have: rename it")
     return found
 
 
 def _interaction_in(module: Any) -> type:
-    """Return the interaction that a file of this package is about: the class that says who published it."""
+    """Return the interaction of a file of this package: the class with a reference."""
     own = (item for item in vars(module).values() if getattr(item, "__module__", None) == module.__name__)
     return next(item for item in own if isinstance(item, type) and hasattr(item, "reference"))
 
@@ -107,10 +106,10 @@ def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
     Parameters
     ----------
     name : str
-        A model alone, which stands for its baseline (``dcnv2``); with its size (``dcnv2-10x4``); or what
-        `ModelConfig.name` returned (``dcnv2-10x4,cross_layers=8``).
+        A model (``dcnv2`` means its baseline), optionally with its size (``dcnv2-10x4``), or a `ModelConfig.name`
+        (``dcnv2-10x4,cross_layers=8``).
     **settings : Any
-        Settings that go before those in the name: of every model, or the chosen model's own.
+        Settings that override those in the name, common ones or the model's own.
 
     Returns
     -------
@@ -120,13 +119,13 @@ def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
     Raises
     ------
     CollapseError
-        If there is no such model, or a setting is not known or out of bounds.
+        If the model does not exist, or a setting is unknown or out of bounds.
     """
     head, *words = name.split(",")
     parts = _SIZED.fullmatch(head)
     sizes = {key: int(text) for key, text in parts.groupdict().items() if key != "model" and text} if parts else {}
     if 0 in sizes.values():
-        raise CollapseError(f"the model {head!r} has a size or sets of 0; each is a count of 1 or more")
+        raise CollapseError(f"the embedding size and the number of sets in {head!r} must be at least 1")
     model = parts["model"] if parts else head
     kind = interaction_class(model)
     known = model_settings(kind)
@@ -139,7 +138,7 @@ def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
 
 
 def model_settings(kind: "type[Interaction]") -> tuple[Setting, ...]:
-    """Return the interaction's own settings, then those of every model.
+    """Return the interaction's own settings, followed by the common ones.
 
     Parameters
     ----------
@@ -149,7 +148,7 @@ def model_settings(kind: "type[Interaction]") -> tuple[Setting, ...]:
     Returns
     -------
     tuple of Setting
-        What `model_config` takes for it.
+        The settings that `model_config` accepts for it.
     """
     common = (item for item in settings_of(ModelConfig) if item.name in _COMMON)
     return (*settings_of(kind.config_class), *common)

@@ -1,4 +1,4 @@
-"""Penalties on the projections W_{i->j}: Evidence III's, and Figure 10's norm alignment.
+"""Penalties on the projections W_{i->j}: that of Evidence III, and the norm alignment of Figure 10.
 
 Shapes: N fields, K embedding size, M sets.
 """
@@ -15,8 +15,8 @@ def unitary_penalty(W: Tensor, lambda_NN: Tensor) -> Tensor:
     """Measure how far every W_{i->j} is from a multiple of a unitary matrix.
 
     sum_ij ||W_ij^T W_ij - lambda_ij I||_F^2 (Section 4.2, Evidence III; Appendix K for every set of ME). With
-    lambda_ij = 1 it is the penalty of the paper's code as well, which has W_ij W_ij^T: the two products of a
-    square block have the same eigenvalues.
+    lambda_ij = 1 it is also the penalty of the paper's code, which has W_ij W_ij^T: the two products of a square
+    block have the same eigenvalues.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def unitary_penalty(W: Tensor, lambda_NN: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar: 0 where every block is sqrt(lambda_ij) times a unitary matrix, and only there.
+        A scalar, which is 0 if and only if every block is sqrt(lambda_ij) times a unitary matrix.
     """
     penalty: Tensor = UnitaryPenalty.apply(W, lambda_NN)  # type: ignore[no-untyped-call]
     return penalty
@@ -55,10 +55,10 @@ def block_norms(W: Tensor, fields: int) -> Tensor:
 
 
 def alignment_penalty(W_sets: Sequence[Tensor], fields: int) -> Tensor:
-    """Measure how far the sets' interaction patterns differ (Section 5.3, variant b).
+    """Measure how much the sets' interaction patterns differ (Section 5.3, variant b).
 
-    sum_m sum_ij (||W_ij^(m)||_F - mean_m ||W_ij^(m)||_F)^2. The paper says that the divergence of the norms is
-    restricted by regularisation, and gives no formula.
+    sum_m sum_ij (||W_ij^(m)||_F - mean_m ||W_ij^(m)||_F)^2. The paper says that regularisation restricts the
+    divergence of the norms, and gives no formula.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def alignment_penalty(W_sets: Sequence[Tensor], fields: int) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar: 0 where all sets have the same norms, and only there.
+        A scalar, which is 0 if and only if all sets have the same norms.
     """
     norms_MNN = torch.stack([block_norms(W, fields) for W in W_sets])
     return (norms_MNN - norms_MNN.mean(0)).square().sum()

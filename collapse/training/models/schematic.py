@@ -1,4 +1,4 @@
-"""A model's parts and what flows into what, read off the model itself (Figure 7)."""
+"""The parts of a model and their connections, read from the model itself (Figure 7)."""
 
 import pandas as pd
 import torch
@@ -17,16 +17,16 @@ def parts_of(config: ModelConfig, *, fields: int = 3) -> pd.DataFrame:
     Parameters
     ----------
     config : ModelConfig
-        The model's settings.
+        Settings of the model.
     fields : int
-        Fields of the model that is built for it, without memory.
+        Number of fields of the model that is built, without memory, for this purpose.
 
     Returns
     -------
     pandas.DataFrame
-        A row a part: ``part``, a name of its own; ``level``, 0 for tables, 1 for interactions, 2 for projections,
-        3 for the mean over sets, 4 for the head; ``x``, its place in units of a table; ``text``, what it is; and
-        ``into``, the parts that it flows into, separated by spaces.
+        One row per part: ``part``, a unique name; ``level``, 0 for tables, 1 for interactions, 2 for projections,
+        3 for the mean over sets, 4 for the head; ``x``, its position in units of a table; ``text``, what it is;
+        and ``into``, the parts that it feeds, separated by spaces.
     """
     with torch.device("meta"):
         model = MultiEmbeddingModel([_ROWS] * fields, config)
@@ -61,12 +61,12 @@ def parts_of(config: ModelConfig, *, fields: int = 3) -> pd.DataFrame:
 
 
 def _layers(module: nn.Module) -> str:
-    """Name the layers of a projection as torch does, but for what is silent outside training."""
+    """Name the layers of a projection as torch does, without those that only matter in training."""
     names = [_known(type(layer)) for layer in module.modules() if not list(layer.children())]
     return ", ".join(name for name in names if name not in _SILENT)
 
 
 def _known(kind: type) -> str:
-    """Return the name of the layer of torch that a layer of ours refines, or its own."""
+    """Return the name of the torch layer that a layer of ours is derived from, or its own."""
     of_torch = (base for base in kind.__mro__ if base.__module__.startswith("torch") and base is not nn.Module)
     return next(of_torch, kind).__name__

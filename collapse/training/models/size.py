@@ -1,4 +1,4 @@
-"""How large a model is, without making it."""
+"""The size of a model, computed without allocating it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ _BYTES = 4
 
 @contextmanager
 def shapes_alone(config: ModelConfig) -> Iterator[None]:
-    """Have all that is made in the block have a shape and no memory.
+    """Give everything that is built in the block a shape but no memory.
 
     Raises
     ------
     CollapseError
-        If one tensor of the model is larger than an address can tell.
+        If a tensor of the model is too large to be addressed.
     """
     try:
         with torch.device("meta"):
@@ -39,14 +39,14 @@ def table_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
 
 
 def model_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
-    """Return the bytes of all parameters in float32: the tables', and the others' as one and two sets have them.
+    """Return the bytes of all parameters in float32, counted on one and two sets.
 
     Parameters
     ----------
     cardinalities : sequence of int
         Rows D_i of every field's table.
     config : ModelConfig
-        The model's settings.
+        Settings of the model.
 
     Returns
     -------
@@ -56,9 +56,9 @@ def model_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
     Raises
     ------
     CollapseError
-        If one tensor alone is larger than an address can tell.
+        If a single tensor is too large to be addressed.
     """
-    # Two rows a table: what is left beside the tables does not depend on them.
+    # Two rows per table, because the rest of the model does not depend on the tables.
     few = [2] * len(cardinalities)
 
     def rest(sets: int) -> int:
@@ -71,6 +71,6 @@ def model_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
         one = rest(1)
         more = (rest(2) - one) * (config.sets - 1) if config.sets > 1 else 0
     except RuntimeError:
-        # A model of one's own may look at numbers as it is made, which shapes alone do not have.
+        # A user's model may look at numbers when it is built, which tensors without memory do not have.
         return table_bytes(cardinalities, config)
     return table_bytes(cardinalities, config) + one + more

@@ -1,7 +1,7 @@
 """Penalties against collapse from the literature, on the embeddings that a batch looks up.
 
-Each is 0 or least where a field's embeddings fill their K directions alike. They work on what the batch saw, so
-rows count as often as they come. A field that can only have one value in the batch adds a constant.
+Each is smallest if a field's embeddings fill their K directions evenly. They use what the batch looks up, so rows
+count as often as they occur. A field with a single value in the batch adds a constant.
 
 Shapes: B batch, N fields, K columns of a field in one set.
 """
@@ -15,16 +15,17 @@ from torch import Tensor
 from collapse.training.models.config import TablePenalty
 
 _PAIRS = 128
-"""Rows of a batch whose pairs are compared: their number is squared, and 128 rows give 8,128 pairs a field."""
+"""Rows of a batch whose pairs are compared. The number of pairs grows quadratically: 128 rows give 8,128 per
+field."""
 _EPSILON = 1e-12
-"""Keeps gradients finite where all rows are equal."""
+"""Keeps gradients finite if all rows are equal."""
 
 
 def spectral(e_BNK: Tensor) -> Tensor:
     """Measure how few directions hold the energy: mean over fields of sum sigma^4 / (sum sigma^2)^2.
 
-    The inverse of the participation ratio, from the Gram matrix alone: tr(G^2) / tr(G)^2, G = E^T E of the rows
-    looked up.
+    This is the inverse of the participation ratio, computed from the Gram matrix G = E^T E of the looked-up rows
+    as tr(G^2) / tr(G)^2.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ def spectral(e_BNK: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar from 1 / K, all singular values equal, to 1, rank one; of no scale, and the same in any rotation.
+        A scalar from 1 / K (all singular values equal) to 1 (rank one). It is invariant under scaling and
+        rotation.
     """
     G_NKK = torch.einsum("bnk,bnl->nkl", e_BNK, e_BNK)
     trace_N = G_NKK.diagonal(dim1=1, dim2=2).sum(-1)
@@ -42,11 +44,11 @@ def spectral(e_BNK: Tensor) -> Tensor:
 
 
 def vicreg(e_BNK: Tensor) -> Tensor:
-    """Have every column vary alike and none with another: the variance and covariance terms of VICReg.
+    """Make columns vary equally and independently: the variance and covariance terms of VICReg.
 
-    mean_k max(0, 1 - std_k) + sum_{k != l} C_kl^2 / K, the columns in units of the field's own root mean variance,
-    as embeddings of clicks have no scale of their own (the original has units of 1); so its gradient changes no
-    field's scale.
+    mean_k max(0, 1 - std_k) + sum_{k != l} C_kl^2 / K, with the columns divided by the root mean variance of the
+    field, because embeddings of clicks have no natural scale (the original uses 1). The gradient therefore leaves
+    the scale of a field unchanged.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def vicreg(e_BNK: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar from 0, where the covariance is a multiple of the identity.
+        A non-negative scalar, which is 0 if the covariance is a multiple of the identity.
 
     References
     ----------
@@ -79,17 +81,15 @@ def uniformity(e_BNK: Tensor) -> Tensor:
     Parameters
     ----------
     e_BNK : Tensor
-        The embeddings, shape (B, N, K); the first 128 rows of the batch enter.
+        The embeddings, shape (B, N, K). Only the first 128 rows of the batch are used.
 
     Returns
     -------
     Tensor
-        A scalar up to 0, where all rows point the same way.
+        A scalar of at most 0, which is 0 if all rows have the same direction.
 
-    References
-    ----------
-    Wang and Isola, Understanding contrastive representation learning through alignment and uniformity on the
-    hypersphere, ICML 2020; for recommenders Wang et al., DirectAU, KDD 2022.
+    References ---------- Wang and Isola, Understanding contrastive representation learning through alignment and
+    uniformity on the hypersphere, ICML 2020; for recommenders Wang et al., DirectAU, KDD 2022.
     """
     x_NAK = e_BNK[:_PAIRS].transpose(0, 1)
     u_NAK = x_NAK / x_NAK.square().sum(-1, keepdim=True).add(_EPSILON).sqrt()
@@ -112,9 +112,9 @@ def table_penalty(kind: TablePenalty, sets: tuple[Tensor, ...]) -> Tensor:
     Parameters
     ----------
     kind : str
-        Which, not ``none``.
+        Name of the penalty, not ``none``.
     sets : tuple of Tensor
-        The embeddings of a batch, one a set, each of shape (B, N, K).
+        The embeddings of a batch, one tensor of shape (B, N, K) per set.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""One run: its configuration, its loop, and the folder it lives in."""
+"""A training run: its configuration, its loop, and its folder."""

@@ -1,4 +1,4 @@
-"""The rows of one step: whole batches sliced from one matrix of ids.
+"""Batches of rows, sliced from one matrix of ids.
 
 Shapes: B batch, N fields, n rows of a split.
 """
@@ -14,16 +14,16 @@ from collapse.training.data.store.prepared import PreparedData
 
 
 def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """Shuffle the training rows for one epoch; the result depends on nothing but the arguments.
+    """Shuffle the training rows for one epoch. The result depends only on the arguments.
 
     Parameters
     ----------
     rows : (n,) array
         The training rows.
     seed : int
-        The seed of the row order.
+        Seed of the row order.
     epoch : int
-        The epoch, from 1.
+        Number of the epoch, from 1.
 
     Returns
     -------
@@ -34,20 +34,20 @@ def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.in
 
 
 def batch_bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
-    """Cut `rows` rows into batches.
+    """Divide `rows` rows into batches.
 
     Parameters
     ----------
     rows : int
-        How many rows there are.
+        Number of rows.
     batch_size : int
-        Rows a batch.
+        Rows per batch.
 
     Returns
     -------
     list of (int, int)
-        First row and end of every batch. The last batch may be smaller; a last batch of a single row, which batch
-        normalisation cannot take, joins the one before.
+        First row and end of every batch. The last batch may be smaller. A last batch of a single row, which batch
+        normalisation cannot handle, is added to the one before.
     """
     starts = list(range(0, rows, batch_size))
     if len(starts) > 1 and rows - starts[-1] == 1:
@@ -61,18 +61,18 @@ def batches(
     bounds: list[tuple[int, int]],
     device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Read batch after batch.
+    """Yield the batches.
 
     Parameters
     ----------
     data : PreparedData
-        Gives ids and labels.
+        The data set.
     rows : (n,) array
         The rows to read, in order.
     bounds : list of (int, int)
         The batches, as positions in `rows`.
     device : torch.device
-        Where the tensors go.
+        Device of the tensors.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def batches(
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device; to a GPU beside its work, which takes pinned memory."""
+    """Copy to the device. Copying to a GPU during its work needs pinned memory."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

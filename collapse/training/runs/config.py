@@ -1,4 +1,4 @@
-"""A run in one value: model, optimiser, stopping rule, data and seeds, checked when built.
+"""The configuration of a run: model, optimiser, stopping rule, data and seeds.
 
 The defaults are the settings of Section 5.2 and Appendix C.2.
 """
@@ -19,66 +19,67 @@ class OptimiserConfig(Settings):
     """Adam with coupled L2 weight decay, exact for every row of every table."""
 
     learning_rate: Positive = 1e-3
-    """Adam's step size."""
+    """Learning rate of Adam."""
     weight_decay: NotNegative = 1e-6
-    """L2 penalty added to the gradient of every parameter, looked up in this batch or not."""
+    """L2 penalty, added to the gradient of every parameter, including rows that the batch does not look up."""
     batch_size: CountFrom2 = 2048
-    """Rows a step; the last, smaller batch of an epoch is used too."""
+    """Rows per step. The last batch of an epoch may be smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds(Settings):
-    """The three independent sources of chance of a run."""
+    """Seeds of the three independent sources of randomness in a run."""
 
     split: Seed = field(default=0, metadata={"flag": "split-seed"})
-    """Which rows are for training, validation and test."""
+    """Seed of the split into training, validation and test rows."""
     initialisation: Seed = field(default=0, metadata={"flag": "init-seed"})
-    """The first weights, and the dropout masks."""
+    """Seed of the initial weights and the dropout masks."""
     order: Seed = field(default=0, metadata={"flag": "order-seed"})
-    """The order of the training rows, new in every epoch."""
+    """Seed of the order of the training rows, which changes in every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Settings):
-    """All that a training run depends on."""
+    """Everything that a training run depends on."""
 
     data: str = "flights"
-    """A built-in data set (flights), or the folder of a prepared one."""
+    """Train on this data set: a built-in name such as flights, or the folder of a prepared one."""
     model: ModelConfig = field(default_factory=model_config)
-    """The model."""
+    """Settings of the model."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    """The optimiser."""
+    """Settings of the optimiser."""
     seeds: Seeds = field(default_factory=Seeds)
-    """The seeds."""
+    """Seeds."""
     train_share: Fraction = 1.0
-    """Share of the training rows that is trained on; a smaller one is a part of a larger one."""
+    """Fraction of the training rows to train on. The rows of a smaller fraction are among those of a larger
+    one."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
-    """Of the products in training, the latter two less exact: float32, a GPU's tf32, or bfloat16 autocast; weights
-    stay float32."""
+    """Precision of matrix products in training: float32, tf32 (GPUs only) or bfloat16 autocast. Weights stay
+    float32."""
     compiled: bool = False
-    """Have torch.compile make one program of the model, which takes up to minutes at first; it is for a GPU."""
+    """Compile the model with torch.compile. Compilation can take minutes; worthwhile on a GPU."""
     epochs: Count = 50
-    """Epochs at most; the paper gives no limit, its early stopping ends a run long before."""
+    """Maximum number of epochs. The paper gives none; early stopping usually ends a run much earlier."""
     patience: Count = 3
-    """Epochs without a better validation AUC after which a run stops."""
+    """Stop after this many epochs without a better validation AUC."""
 
     @property
     def label(self) -> str:
-        """The model's name and every other setting that is not at its default; the data set is left out."""
+        """The model's name and all other settings that differ from their defaults, without the data set."""
         parts = {**self.differing(), **self.optimiser.differing(), **self.seeds.differing()}
         words = [f"{key}={written(value)}" for key, value in parts.items() if key != "data"]
         return ",".join([self.model.name, *words])
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], *, own_model: str | None = None) -> "RunConfig":
-        """Build the configuration from what `as_dict` returned.
+        """Build a configuration from the result of `as_dict`.
 
         Parameters
         ----------
-        plain : Mapping[str, Any]
+        plain : mapping
             Nested plain values.
         own_model : str, optional
-            The one ``module:Class`` that may be imported, if these values name it: a file alone has no code run.
+            The only ``module:Class`` that may be imported. Without it, a file can never cause an import.
 
         Returns
         -------
@@ -94,7 +95,7 @@ class RunConfig(Settings):
             model = dict(plain["model"])
             name, own = model.pop("model"), model.pop("interaction")
             if ":" in name and name != own_model:
-                raise CollapseError(f"its model is one of your own: name it again, --model {name}")
+                raise CollapseError(f"its model is a class of your own: confirm it with --model {name}")
             return cls(
                 **{
                     **plain,

@@ -13,13 +13,13 @@ from collapse.training.runs.metrics import Evaluation
 from collapse.training.runs.paired import Predictions
 
 _BATCH = 8192
-"""Rows that are evaluated together: without gradients there is memory for more than in training."""
+"""Rows that are evaluated together. Without gradients there is memory for more than in training."""
 
 
 def evaluate(
     model: MultiEmbeddingModel, data: PreparedData, rows: NDArray[np.int64], device: torch.device, *, split: str
 ) -> Evaluation:
-    """Predict every row of a split and measure: `predict` and the exact AUC and logloss of it."""
+    """Predict every row of a split, and compute the exact AUC and logloss."""
     return predict(model, data, rows, device, split=split).evaluation
 
 
@@ -31,15 +31,15 @@ def predict(
     Parameters
     ----------
     model : MultiEmbeddingModel
-        The model; it is put into evaluation mode.
+        The model, which is put into evaluation mode.
     data : PreparedData
         The data set.
     rows : (n,) array
         The rows of the split.
     device : torch.device
-        Where the model is.
+        Device of the model.
     split : str
-        The split's name, for the error.
+        Name of the split, for the error message.
 
     Returns
     -------
@@ -62,6 +62,6 @@ def predict(
     if not np.isfinite(logits).all():
         row = int(rows[np.flatnonzero(~np.isfinite(logits))[0]])
         raise CollapseError(
-            f"the prediction for {split} row {row} is not finite: the run has diverged; lower the learning rate"
+            f"the prediction for {split} row {row} is not finite, so the run has diverged: lower the learning rate"
         )
     return Predictions(labels=np.asarray(data.labels[rows]), logits=logits)

@@ -1,4 +1,4 @@
-"""The files of a run's folder."""
+"""Files in a run's folder."""
 
 import csv
 import hashlib
@@ -27,7 +27,7 @@ _MEASURED = ("train_loss", "validation_auc", "validation_logloss", "rows_per_sec
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What every manifest has, as far as it is there: the types of what others read from it."""
+    """Parts of a manifest that others read, with their types."""
 
     status: str = ""
     model: str = ""
@@ -41,73 +41,73 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a finished run is told of by."""
+    """Summary of a finished run."""
 
     model: str
     """The model with its size."""
     best_epoch: int
-    """The epoch of the best validation AUC, whose weights are in `best.pt`."""
+    """Epoch with the best validation AUC, whose weights are in `best.pt`."""
     validation: Evaluation
-    """Of the best epoch."""
+    """Validation metrics of the best epoch."""
     test: Evaluation
-    """Of the best epoch's weights."""
+    """Test metrics of the best epoch's weights."""
     already: bool = True
-    """Whether the run was finished before, so that nothing was trained."""
+    """Whether the run was already finished, so that nothing was trained."""
 
 
 class RunLocked(CollapseError):
-    """Another process is training in the run's folder."""
+    """Another process is training in this folder."""
 
 
 def default_folder(config: RunConfig) -> Path:
-    """Return where a run lies if no folder was named: runs/DATA-LABEL."""
+    """Return the default folder of a run, runs/DATA-LABEL."""
     return Path("runs") / f"{Path(config.data).name}-{config.label}".replace(":", ".")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps its configuration, metrics, checkpoints and manifest."""
+    """The folder of a run, with its configuration, metrics, checkpoints and manifest."""
 
     path: Path
-    """The folder."""
+    """Path of the folder."""
 
     @property
     def config(self) -> Path:
-        """The run's configuration: written first, so a folder with it holds a run."""
+        """Configuration of the run. It is written first, so a folder that has it contains a run."""
         return self.path / "config.json"
 
     @property
     def metrics(self) -> Path:
-        """One row an epoch."""
+        """Metrics, one row per epoch."""
         return self.path / "metrics.csv"
 
     @property
     def predictions(self) -> Path:
-        """What the best epoch's weights say of the test rows: the arrays ``labels`` and ``logits``."""
+        """Predictions of the best epoch's weights for the test rows: the arrays ``labels`` and ``logits``."""
         return self.path / "test.npz"
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the best validation AUC."""
+        """Checkpoint with the best validation AUC."""
         return self.path / "best.pt"
 
     @property
     def last(self) -> Path:
-        """The latest state, to resume from."""
+        """Latest state, for resuming."""
         return self.path / "last.pt"
 
     @property
     def manifest(self) -> Path:
-        """What the run is, what it ran on, and what the test gave."""
+        """Description of the run, the machine and the test results."""
         return self.path / "manifest.json"
 
     def read_config(self, *, own_model: str | None = None) -> RunConfig:
-        """Read the configuration of the run that is here.
+        """Read the configuration of the run in this folder.
 
         Parameters
         ----------
         own_model : str, optional
-            The one ``module:Class`` that may be imported if the run is of it.
+            The only ``module:Class`` that may be imported, if the run uses it.
 
         Returns
         -------
@@ -117,35 +117,35 @@ class RunFolder:
         Raises
         ------
         CollapseError
-            If there is no run here, or it does not fit this version.
+            If there is no run, or it does not fit this version.
         """
         if not self.config.exists():
-            raise CollapseError(f"{self.path} holds no run to resume: leave out --resume to start one")
+            raise CollapseError(f"{self.path} contains no run to resume: leave out --resume to start one")
         return read_config(self.config, own_model=own_model)
 
     def check_whole(self) -> None:
-        """Refuse a run whose configuration is gone: nothing says what its other files are of.
+        """Refuse a run whose configuration is missing, because its other files are then meaningless.
 
         Raises
         ------
         CollapseError
-            If there are files of a run and no ``config.json``.
+            If there are files of a run but no ``config.json``.
         """
         if self.config.exists():
             return
         for path in (self.last, self.best, self.metrics, self.manifest):
             if path.exists():
                 raise CollapseError(
-                    f"{self.path} has {path.name} and no {self.config.name}: put it back, or choose another --out"
+                    f"{self.path} has {path.name} but no {self.config.name}: restore it, or choose another --out"
                 )
 
     def read_manifest(self) -> dict[str, Any]:
-        """Read the manifest; empty where there is none yet.
+        """Read the manifest; empty if there is none yet.
 
         Raises
         ------
         CollapseError
-            If it cannot be read, or is no manifest.
+            If it cannot be read, or is not a manifest.
         """
         if not self.manifest.exists():
             return {}
@@ -154,36 +154,36 @@ class RunFolder:
         return dict(plain)
 
     def read_result(self) -> RunResult | None:
-        """Read what a finished run is told of by; None of one that is not finished.
+        """Read the summary of a finished run; None if it is not finished.
 
         Raises
         ------
         CollapseError
-            If the manifest cannot be read, or says less than that of a finished run.
+            If the manifest cannot be read, or is incomplete for a finished run.
         """
         manifest = self.read_manifest()
         return self._as(RunResult, manifest) if manifest.get("status") == "finished" else None
 
     def _as(self, kind: type[T], plain: Any) -> T:
-        """Return what the manifest holds as a declared type."""
+        """Convert the manifest to a declared type."""
         try:
             return msgspec.convert(plain, kind)
         except msgspec.ValidationError as error:
             raise CollapseError(
-                f"{self.manifest} is no manifest of a run ({error}): remove it to have the run tested anew"
+                f"{self.manifest} is not a manifest of a run ({error}): delete it to test the run again"
             ) from error
 
     def write_manifest(self, content: dict[str, Any]) -> None:
-        """Write the manifest, whole or not at all."""
+        """Write the manifest. A failure leaves the old one unchanged."""
         write_json(self.manifest, content)
 
     def read_metrics(self) -> list[dict[str, str]]:
-        """Read the rows of the metrics as text, an epoch each; empty where there are none yet.
+        """Read the rows of the metrics as text, one per epoch; empty if there are none yet.
 
         Raises
         ------
         CollapseError
-            If the file cannot be read, or a row is not that of its epoch, whole and of numbers.
+            If the file cannot be read, or a row is incomplete, not numeric, or not that of its epoch.
         """
         rows = read_rows(self.metrics)
         for epoch, row in enumerate(rows, start=1):
@@ -191,28 +191,29 @@ class RunFolder:
                 numbers = {key: float(row[key]) for key in ("epoch", *_MEASURED)}
             except (KeyError, TypeError, ValueError) as error:
                 raise CollapseError(
-                    f"{self.metrics}, line {epoch + 1}: it is no whole row of metrics ({error!r}): put it back"
+                    f"{self.metrics}, line {epoch + 1}: this is not a complete row of metrics ({error!r}): "
+                    "restore the file"
                 ) from error
             if numbers["epoch"] != epoch or None in row or None in row.values():
                 raise CollapseError(
-                    f"{self.metrics}, line {epoch + 1}: it is not epoch {epoch}: put the file back"
+                    f"{self.metrics}, line {epoch + 1}: this is not epoch {epoch}: restore the file"
                 )
         return rows
 
     def check_tables(self, kept: Mapping[str, str], *, epochs: int, step: int) -> None:
-        """Refuse tables that are not what the run wrote until its last state: they could not be continued.
+        """Refuse tables that differ from what the run had written by its last state.
 
         Parameters
         ----------
         kept : mapping of str to str
-            The digest of the rows of each, by the name of its file.
+            Digests of the rows of each table, by file name.
         epochs, step : int
-            What the last state has behind it; later rows do not count.
+            Position of the last state; later rows are ignored.
 
         Raises
         ------
         CollapseError
-            If one is missing, cut off or edited.
+            If a table is missing, truncated or edited.
         """
         for name, digest in kept.items():
             path = self.path / Path(str(name)).name
@@ -222,21 +223,21 @@ class RunFolder:
             except (KeyError, TypeError, ValueError):
                 until = []
             if digest_of(until) != digest:
-                what = "is not what the run wrote" if path.exists() else "is missing"
-                raise CollapseError(f"{path} {what}: put the file back, or start anew in another --out")
+                what = "differs from what the run wrote" if path.exists() else "is missing"
+                raise CollapseError(f"{path} {what}: restore the file, or start again in another --out")
 
     def write_metrics(self, rows: list[dict[str, str]]) -> None:
-        """Write all rows of the metrics, whole or not at all."""
+        """Write all rows of the metrics. A failure leaves the old file unchanged."""
         write_rows(self.metrics, rows)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Make the folder and hold it for this process, so that no two train in it.
+        """Make the folder and lock it for this process, so that no other process trains in it.
 
         Raises
         ------
         RunLocked
-            If another process holds it.
+            If another process has locked it.
         CollapseError
             If it cannot be written.
         """
@@ -258,7 +259,7 @@ class RunFolder:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a table's rows as text; none where there is no file."""
+    """Read the rows of a table as text; empty if there is no file."""
     if not path.exists():
         return []
     try:
@@ -269,7 +270,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
-    """Write a table with every column that a row has, whole or not at all."""
+    """Write a table with all columns that any row has. A failure leaves the old file unchanged."""
     text = io.StringIO(newline="")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -280,7 +281,7 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def digest_of(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the SHA-256 of a table's rows without empty cells and timings, in which two equal runs differ."""
+    """Return the SHA-256 of a table's rows without empty cells and timings, which is equal for equal runs."""
     plain = [
         {key: value for key, value in row.items() if value not in ("", None) and key not in TIMINGS}
         for row in rows
@@ -289,14 +290,14 @@ def digest_of(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:
-    """Read a run's `config.json`.
+    """Read the `config.json` of a run.
 
     Parameters
     ----------
     path : Path
         The file.
     own_model : str, optional
-        The one ``module:Class`` that may be imported if the run is of it.
+        The only ``module:Class`` that may be imported, if the run uses it.
 
     Returns
     -------
@@ -306,10 +307,10 @@ def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:
     Raises
     ------
     CollapseError
-        If the file cannot be read or holds no such configuration.
+        If the file cannot be read or does not contain a configuration.
     """
     plain = read_json(path)
     try:
         return RunConfig.from_dict(plain, own_model=own_model)
     except CollapseError as error:
-        raise CollapseError(f"cannot take the run's settings from {path}: {error}") from error
+        raise CollapseError(f"cannot read the settings of a run from {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Stopping between two steps instead of in the middle of one."""
+"""Stopping between two steps rather than in the middle of one."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether somebody asked this process to stop."""
+    """Whether this process was asked to stop."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -19,14 +19,14 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Note the first interrupt (Ctrl-C) or termination signal; let a second one act at once.
+    """Record the first interrupt (Ctrl-C) or termination signal; a second one acts at once.
 
-    Outside the main thread signals cannot be caught and the request stays empty.
+    Outside the main thread signals cannot be caught, and nothing is recorded.
 
     Yields
     ------
     StopRequest
-        True once a signal has come.
+        True once a signal has arrived.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

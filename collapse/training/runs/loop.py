@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, early stopping, and the state that makes it go on where it was."""
+"""The training loop: steps, epochs, early stopping, and the state for resuming."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from collapse.training.runs.evaluate import evaluate
 from collapse.training.runs.state import checked_state
 
 _CHECK_EVERY = 64
-"""Steps between two looks at the loss: each waits for a GPU to finish."""
+"""Steps between two reads of the loss, each of which waits for a GPU to finish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,34 +31,34 @@ class EpochResult:
     """One row of `metrics.csv`."""
 
     epoch: int
-    """The epoch, from 1."""
+    """Number of the epoch, from 1."""
     train_loss: float
-    """Mean binary cross-entropy over the epoch's steps, with dropout and without any penalty, in nats."""
+    """Mean binary cross-entropy over the epoch's steps, with dropout and without penalties, in nats."""
     penalty: float
-    """Mean over the epoch's steps of what the model adds to the loss beside weight decay; 0 for nothing."""
+    """Mean penalty of the model over the epoch's steps, without weight decay; 0 if there is none."""
     validation_auc: float
     """AUC on the validation rows after the epoch."""
     validation_logloss: float
     """Logloss on the validation rows after the epoch, in nats."""
     rows_per_second: float
-    """Training rows a second of this epoch, evaluation not counted."""
+    """Training rows per second, without the evaluation."""
     seconds: float
-    """Wall time of the epoch's training, in seconds; of its last part where it was resumed."""
+    """Wall-clock seconds of training; only of the last part if the epoch was resumed."""
 
 
 class Trainer:
-    """A model in training, with all that decides its next step.
+    """A model in training, with everything that decides its next step.
 
     Parameters
     ----------
     config : RunConfig
-        The run.
+        Configuration of the run.
     data : PreparedData
         The data set.
     split : Split
-        Its rows for training, validation and test.
+        Rows for training, validation and test.
     device : torch.device
-        Where to train.
+        Device to train on.
     """
 
     def __init__(self, config: RunConfig, data: PreparedData, split: Split, device: torch.device) -> None:
@@ -76,7 +76,7 @@ class Trainer:
         self.best_epoch = 0
         self.best_auc = 0.0
         self.is_best = False
-        """Whether the epoch that was last trained is the best so far."""
+        """Whether the last epoch is the best so far."""
         self._steps_done = 0
         self._losses_sum = 0.0
         self._penalties_sum = 0.0
@@ -84,27 +84,27 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the epochs are used up, or the validation AUC has not risen for `patience` epochs."""
+        """Whether all epochs are done, or the validation AUC has not improved for `patience` epochs."""
         waited = self.epochs_done - self.best_epoch
         return self.epochs_done >= self.config.epochs or waited >= self.config.patience
 
     @property
     def step(self) -> int:
-        """Steps since the run began."""
+        """Number of steps since the run began."""
         return self.epochs_done * self._steps_an_epoch + self._steps_done
 
     def train_epoch(self, after_step: Callable[[], None]) -> EpochResult:
-        """Train one epoch, or the rest of one that was begun, and evaluate.
+        """Train one epoch, or the rest of an unfinished one, and evaluate.
 
         Parameters
         ----------
         after_step : Callable[[], None]
-            Called between steps, where the state is whole; it may save it, and may raise to stop.
+            Called between steps. It may save the state, and may raise an exception to stop.
 
         Returns
         -------
         EpochResult
-            What was measured; `is_best` tells whether it is the best so far.
+            The metrics. `is_best` says whether they are the best so far.
 
         Raises
         ------
@@ -175,21 +175,21 @@ class Trainer:
         return means
 
     def _add_losses(self) -> None:
-        # Fetched some steps at a time: on a GPU, asking after every step would make it wait.
+        # Losses are fetched several steps at a time, because each fetch makes a GPU wait.
         losses = torch.stack(self._pending).tolist() if self._pending else []
         self._pending.clear()
         for step, (loss, penalty) in enumerate(losses, start=self._steps_done - len(losses) + 1):
             if not math.isfinite(loss + penalty):
                 what = f"training loss is {loss}" if not math.isfinite(loss) else f"penalty is {penalty}"
                 raise CollapseError(
-                    f"the {what} at step {step} of epoch {self.epochs_done + 1}: the run has diverged; lower the "
-                    f"learning rate, which is {self.config.optimiser.learning_rate}"
+                    f"the {what} at step {step} of epoch {self.epochs_done + 1}, so the run has diverged: lower "
+                    f"the learning rate ({self.config.optimiser.learning_rate})"
                 )
             self._losses_sum += loss
             self._penalties_sum += penalty
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next step depends on, beside the model's weights, as plain values and tensors."""
+        """Return everything that the next step depends on, except the weights, as plain values and tensors."""
         self._add_losses()
         return {
             "epochs_done": self.epochs_done,
@@ -204,26 +204,27 @@ class Trainer:
         }
 
     def restore(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Go back to a state that `state` returned.
+        """Restore a state that `state` returned.
 
         Parameters
         ----------
         path : Path
-            The file that it is from.
+            The file it is from.
         checkpoint : Checkpoint
-            The weights at that time, and the state.
+            The weights at that time, with the state.
 
         Raises
         ------
         CollapseError
-            If it does not fit the run; see `collapse.training.runs.state`.
+            If the state does not fit the run; see `collapse.training.runs.state`.
         """
         own, parameters = self.optimiser.state_dict(), list(self.model.parameters())
         state = checked_state(path, checkpoint, self.model.state_dict(), own, parameters)
         if state.epochs_done > self.config.epochs or state.steps_done > self._steps_an_epoch:
             raise CollapseError(
-                f"{path} does not hold the state of this run: it is at step {state.steps_done} of epoch "
-                f"{state.epochs_done + 1}, and the run has {self.config.epochs} of {self._steps_an_epoch} steps"
+                f"{path} does not contain the state of this run: it is at step {state.steps_done} of epoch "
+                f"{state.epochs_done + 1}, but the run has {self.config.epochs} epochs of "
+                f"{self._steps_an_epoch} steps"
             )
         self.model.load_state_dict(dict(checkpoint.state_dict))
         self.optimiser.load_state_dict(state.optimiser)
@@ -235,10 +236,10 @@ class Trainer:
             torch.cuda.set_rng_state(state.random_cuda, self.device)
 
     def adopt_best(self, epoch: int, auc: float) -> None:
-        """Take over a best epoch that lies after the state: it was saved, and the run stopped before the rest was.
+        """Adopt a best epoch that is later than the state, because the run was killed in between.
 
-        The epoch is trained again. Where it comes out the same it is the best again, to the same bits; where it
-        does not, on a GPU, it has to be better than what is saved to take its place.
+        The epoch is trained again. On a CPU it gives the same bits. On a GPU it may differ, and then has to be
+        better than what is saved to replace it.
         """
         if epoch > self.epochs_done and (self.best_epoch == 0 or auc > self.best_auc):
             self.best_epoch, self.best_auc = epoch, auc

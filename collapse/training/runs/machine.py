@@ -1,4 +1,4 @@
-"""The machine that a run is on: its device, how products are made there, what freed memory does, versions."""
+"""The machine of a run: its device, matrix products, memory allocation and library versions."""
 
 import ctypes
 import platform
@@ -31,7 +31,7 @@ def torch_device(name: str) -> torch.device:
     Raises
     ------
     CollapseError
-        If there is no such device.
+        If the device does not exist.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
@@ -39,32 +39,32 @@ def torch_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     if (number := re.fullmatch(r"cuda(?::(\d+))?", name)) is None:
-        raise CollapseError(f"--device {name} is not a device that this trains on: use auto, cpu or cuda")
+        raise CollapseError(f"--device must be auto, cpu or cuda, got {name}")
     if not count:
         raise CollapseError(f"there is no GPU that torch can use for --device {name}: use --device cpu")
     if int(number[1] or 0) >= count:
-        raise CollapseError(f"there is no --device {name}: the last GPU is cuda:{count - 1}")
+        raise CollapseError(f"--device {name} does not exist: the last GPU is cuda:{count - 1}")
     return torch.device(name)
 
 
 _FLOAT32_ERROR = 1e-5
-"""Relative error up to which a product counts as one of float32; bfloat16 has 4e-3."""
+"""Largest relative error of a float32 product; bfloat16 has 4e-3."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`, from malloc.h."""
 
 
 @contextmanager
 def fast_float32_products() -> Iterator[bool]:
-    """Send float32 products through oneDNN on an AMD processor, if that is exact there.
+    """Compute float32 products with oneDNN on an AMD processor, if it is exact there.
 
-    The switch is named after bfloat16, which oneDNN may use once it is set and does use where the processor has
-    matrix units for it. So a product is compared with float64 first, and the switch set back if it is not right to
-    float32's precision.
+    The switch is named after bfloat16, which oneDNN may then use, and does use where the processor has matrix
+    units for it. Therefore a product is first compared with float64, and the switch is reset unless it has the
+    precision of float32.
 
     Yields
     ------
     bool
-        Whether products go through oneDNN inside the block.
+        Whether products use oneDNN inside the block.
     """
     settings = getattr(torch.backends.mkldnn, "matmul", None)
     if settings is None or _vendor() != "AuthenticAMD":
@@ -81,21 +81,21 @@ def fast_float32_products() -> Iterator[bool]:
 
 
 def keep_freed_memory(*, keep: bool = True) -> bool:
-    """Have this process keep the memory that it frees, for the tensors of the next step.
+    """Keep freed memory in this process for the tensors of the next step.
 
-    The GNU C library gives arrays of above 32 MB back to the system as they are freed; a step that makes some anew
-    then waits for their pages, a fifth of the time of xDeepFM's and of NFwFM's. The most memory in use is no more
-    for it, but it stays in use. Nothing is done where another library is in charge.
+    The GNU C library returns arrays above 32 MB to the system when they are freed. A step that allocates some then
+    waits for their pages, which takes a fifth of the time of xDeepFM and NFwFM. The peak memory does not change,
+    but the memory stays in use. Nothing is done with other C libraries.
 
     Parameters
     ----------
     keep : bool
-        False for what the library does by itself once a large array was freed.
+        False restores the library's default.
 
     Returns
     -------
     bool
-        Whether it was done.
+        Whether the setting was changed.
     """
     threshold = 2**31 - 1 if keep else 2**25
     try:
@@ -108,12 +108,12 @@ def keep_freed_memory(*, keep: bool = True) -> bool:
 
 
 def refuse_slow_bf16(device: torch.device) -> None:
-    """Refuse bfloat16 products on a processor that makes them slower than float32 ones, as one without units does.
+    """Refuse bfloat16 on a processor where its products are slower than those of float32.
 
     Parameters
     ----------
     device : torch.device
-        Where they would be made; only a CPU is asked, by a product in each precision.
+        Device of the products. Only CPUs are tested, by a product in each precision.
 
     Raises
     ------
@@ -160,32 +160,32 @@ _FIRST_WITH_TF32 = (8, 0)
 
 
 def refuse_missing_tf32(device: torch.device) -> None:
-    """Refuse tf32 products where there are none.
+    """Refuse tf32 on devices without it.
 
     Parameters
     ----------
     device : torch.device
-        Where they would be made.
+        Device of the products.
 
     Raises
     ------
     CollapseError
-        If it is no GPU, or one without such units.
+        If it is not a GPU with tf32 units.
     """
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < _FIRST_WITH_TF32:
         raise CollapseError(
-            f"{device} has no tf32 products, which GPUs have since Ampere: leave out --precision tf32"
+            f"{device} does not support tf32, which GPUs do since Ampere: leave out --precision tf32"
         )
 
 
 @contextmanager
 def tf32_products(*, enabled: bool) -> Iterator[None]:
-    """Let a GPU round what float32 products take to 10 bits of mantissa; sums stay float32.
+    """Let a GPU round the inputs of float32 products to 10 bits of mantissa; sums stay in float32.
 
     Parameters
     ----------
     enabled : bool
-        Whether; if not, nothing is changed.
+        If False, nothing is changed.
     """
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = enabled or before
@@ -196,7 +196,7 @@ def tf32_products(*, enabled: bool) -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and the libraries that numbers depend on.
+    """Return the versions of Python, this package and the libraries that results depend on.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The most memory that a run had in use."""
+"""Peak memory of a run."""
 
 import re
 import sys
@@ -11,12 +11,12 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class PeakMemory:
-    """Watches from when it is made.
+    """Records the peak memory from its construction on.
 
     Parameters
     ----------
     device : torch.device
-        Where the run trains.
+        Device of the run.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -24,17 +24,17 @@ class PeakMemory:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         with suppress(OSError):
-            # Linux forgets the process's peak, which may be that of another run, at the writing of a 5.
+            # On Linux, writing 5 resets the process's peak, which may be that of another run.
             _RESET.write_text("5")
 
     def read(self) -> dict[str, int | None]:
-        """Return the most bytes in use.
+        """Return the peak memory in bytes.
 
         Returns
         -------
         dict
-            ``process``: of memory, elsewhere than on Linux since the process began, None where that cannot be
-            told; ``gpu``: by tensors on it, None without one.
+            ``process``: memory of the process, on systems other than Linux since its start, None if unknown;
+            ``gpu``: memory of tensors on the GPU, None without one.
         """
         gpu = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
         return {"process": _of_process(), "gpu": gpu}

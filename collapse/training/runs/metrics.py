@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was measured on one split."""
+    """Metrics of one split."""
 
     auc: float
     """Area under the ROC curve."""
@@ -17,7 +17,7 @@ class Evaluation:
 
 
 def auc(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> float:
-    """Area under the ROC curve: the chance that a positive row scores above a negative one, ties counting half.
+    """Area under the ROC curve: how often a positive row scores higher than a negative one.
 
     Parameters
     ----------
@@ -29,8 +29,9 @@ def auc(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> float:
     Returns
     -------
     float
-        From 0 to 1: 1 if every positive scores above every negative, 0.5 if all scores are equal; NaN if one
-        class is absent. Exact: the ranks are multiples of 1/2, and their sum is below 2^53 for 10^8 rows.
+        From 0 to 1: 1 if every positive scores higher than every negative, 0.5 if all scores are equal, NaN if one
+        class is absent. The result is exact: the ranks are multiples of 1/2, and their sum is below 2^53 for 10^8
+        rows.
     """
     from scipy.stats import rankdata
 
@@ -54,7 +55,7 @@ def logloss(labels: NDArray[np.uint8], logits: NDArray[np.floating]) -> float:
     Returns
     -------
     float
-        0 for certain and right predictions, log 2 for logits of 0.
+        0 for certain and correct predictions, log 2 for logits of 0.
     """
     z = logits.astype(np.float64)
     return float(np.mean(np.logaddexp(0, z) - labels * z))

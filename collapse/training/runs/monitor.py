@@ -1,4 +1,4 @@
-"""Monitors: what else a run keeps along its training, a file each beside the metrics."""
+"""Monitors: what a run records during training, one file each next to the metrics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,28 +12,28 @@ Row = Mapping[str, str | float | int]
 
 
 class Monitor(Protocol):
-    """Looks at the model as it is, changes nothing, and returns rows to keep."""
+    """Measures the model without changing it, and returns rows to record."""
 
     @property
     def name(self) -> str:
-        """The stem of its file in the run's folder."""
+        """Stem of the monitor's file in the run's folder."""
 
     def __call__(self, checkpoint: Checkpoint) -> Sequence[Row]:
         """Return any number of rows, all with the same keys."""
 
     def columns(self, rows: Sequence[Row]) -> Mapping[str, float]:
-        """Return what of these rows stands, after an epoch, in columns of the run's metrics; may be empty."""
+        """Return values of these rows for columns of the run's metrics, after an epoch; may be empty."""
 
 
 class MonitorFile:
-    """The rows of one monitor: ``NAME.csv``, with the run's ``epoch`` and ``step`` before its own columns.
+    """File of one monitor: ``NAME.csv``, with the run's ``epoch`` and ``step`` before the monitor's columns.
 
     Parameters
     ----------
     folder : Path
-        The run's folder.
+        Folder of the run.
     monitor : Monitor
-        Whose rows they are.
+        The monitor.
     """
 
     def __init__(self, folder: Path, monitor: Monitor) -> None:
@@ -42,17 +42,17 @@ class MonitorFile:
         self._rows = read_rows(self._path)
 
     def go_back(self, step: int) -> None:
-        """Forget what was kept after a step, which a resumed run comes to again."""
+        """Drop rows after a step, to which a resumed run returns."""
         self._rows = [row for row in self._rows if int(row["step"]) <= step]
 
     @property
     def digest(self) -> tuple[str, str] | None:
-        """The file's name and the digest of its rows; None where there are none."""
+        """Name of the file and digest of its rows; None if there are none."""
         return (self._path.name, digest_of(self._rows)) if self._rows else None
 
     def measure(self, checkpoint: Checkpoint, *, epoch: int, step: int) -> Mapping[str, float]:
-        """Let the monitor measure, write its rows behind those that are kept, and return its columns."""
-        # The last step of an epoch may have been looked at before the epoch ended.
+        """Let the monitor measure, append its rows, and return its columns."""
+        # The last step of an epoch may already have been measured before the epoch ended.
         self.go_back(step - 1)
         at = {"epoch": str(epoch), "step": str(step)}
         found = self._monitor(checkpoint)
@@ -63,18 +63,18 @@ class MonitorFile:
 
 
 class Monitoring:
-    """What a run's monitors keep: their files, and what is shown in TensorBoard.
+    """Files of a run's monitors, and what is shown in TensorBoard.
 
     Parameters
     ----------
     folder : Path
-        The run's folder.
+        Folder of the run.
     monitors : sequence of Monitor
         The monitors.
     step : int
-        Steps that the run has behind it; what was kept later is forgotten.
+        Number of steps so far; later rows are dropped.
     tensorboard : bool
-        Whether TensorBoard is written.
+        Write for TensorBoard, too.
     """
 
     def __init__(self, folder: Path, monitors: Sequence[Monitor], *, step: int, tensorboard: bool) -> None:
@@ -90,7 +90,7 @@ class Monitoring:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digest of the rows of every file that has some, by its name."""
+        """Digests of the rows of every non-empty file, by name."""
         return dict(found for file in self._files if (found := file.digest) is not None)
 
     def show(self, values: Mapping[str, float], step: int) -> None:
@@ -99,6 +99,6 @@ class Monitoring:
             self._board.write(values, step)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is buffered."""
         if self._board is not None:
             self._board.close()

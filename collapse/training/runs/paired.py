@@ -1,4 +1,4 @@
-"""How far two sets of predictions of the same rows differ, with the error of the rows.
+"""Difference of two sets of predictions of the same rows, with the error of the rows.
 
 Shapes: n rows.
 """
@@ -16,20 +16,21 @@ from collapse.files.opening import explain_os_errors, open_file
 from collapse.training.runs.metrics import Evaluation, auc, logloss
 
 RESAMPLES, FEW_RESAMPLES, MANY_ROWS = 1000, 200, 200_000
-"""Resamples, and those of more rows than that: a resample of 4.6 million rows takes a third of a second."""
+"""Number of resamples, and the number for more rows than that: a resample of 4.6 million rows takes a third of a
+second."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a model says of some rows."""
+    """Predictions of a model for some rows."""
 
     labels: NDArray[np.uint8]
-    """0 or 1, shape (n,)."""
+    """Labels, 0 or 1, shape (n,)."""
     logits: NDArray[np.floating]
     """Log odds of label 1, shape (n,)."""
 
     def save(self, path: Path) -> None:
-        """Write them to an ``.npz`` file, whole or not at all; read by `read_predictions`."""
+        """Write an ``.npz`` file for `read_predictions`. A failure leaves the old file unchanged."""
         with explain_os_errors("write", path), atomic_write(path) as file:
             np.savez(file, labels=self.labels, logits=self.logits.astype(np.float32))
 
@@ -40,7 +41,7 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions | None:
-    """Read predictions that a run kept.
+    """Read the predictions of a run.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def read_predictions(path: Path) -> Predictions | None:
     Returns
     -------
     Predictions or None
-        None where the run kept none.
+        None if the run stored none.
 
     Raises
     ------
@@ -73,18 +74,18 @@ def read_predictions(path: Path) -> Predictions | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference, after less before, with its 95 % interval."""
+    """A difference (after minus before) with its 95 % interval."""
 
     value: float
-    """The difference over all rows."""
+    """Difference over all rows."""
     low: float
-    """2.5 % of the resamples lie below."""
+    """2.5th percentile of the resamples."""
     high: float
-    """2.5 % of the resamples lie above."""
+    """97.5th percentile of the resamples."""
 
     @property
     def is_significant(self) -> bool:
-        """Whether the rows tell it from none: 0 is outside of the interval."""
+        """Whether 0 is outside the interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -96,17 +97,17 @@ def paired_differences(
     Parameters
     ----------
     before, after : Predictions
-        Of the same rows in the same order.
+        Predictions of the same rows in the same order.
     resamples : int, optional
-        How often the rows are drawn again, with replacement, the same for both; by default 1,000, and 200 for more
-        than 200,000 rows.
+        Number of times that the rows are drawn with replacement, the same for both. The default is 1,000, or 200
+        for more than 200,000 rows.
     seed : int
-        The seed of the draws.
+        Seed of the draws.
 
     Returns
     -------
     dict of str to Difference
-        ``auc`` and ``logloss``, after less before. NaN where one class is absent.
+        ``auc`` and ``logloss``, after minus before. NaN if one class is absent.
     """
     labels = before.labels.astype(np.float64)
     n = len(labels)
@@ -138,7 +139,7 @@ class _Ranked:
         self._ties = np.flatnonzero(np.append(True, scores[1:] != scores[:-1]))
 
     def auc(self, weights: NDArray[np.float64]) -> float:
-        """Return the AUC of rows that count by their weights, ties half."""
+        """Return the AUC of weighted rows; ties count half."""
         weights = weights[self._order]
         positive = weights * self._labels
         negatives = np.add.reduceat(weights - positive, self._ties)

@@ -1,4 +1,4 @@
-"""A run while it trains: what is kept on the way, and when its state is saved."""
+"""A run in progress: what is recorded, and when its state is saved."""
 
 import time
 from dataclasses import asdict, fields, replace
@@ -19,41 +19,41 @@ from collapse.training.runs.machine import versions
 from collapse.training.runs.monitor import Monitoring
 
 _SAVE_SECONDS = 600.0
-"""How much training a machine that goes down may cost."""
+"""Seconds of training that a crash of the machine may cost."""
 
 
 class RunStopped(CollapseError):
-    """The run was asked to stop, and did so with its state saved."""
+    """The run was asked to stop, and has saved its state."""
 
     def __init__(self, folder: Path, signal_number: int) -> None:
-        super().__init__(f"stopped and saved: go on with `collapse train --resume --out {folder}`")
+        super().__init__(f"stopped and saved: continue with `collapse train --resume --out {folder}`")
         self.exit_code = 128 + signal_number
         self._made_of = (folder, signal_number)
 
     def __reduce__(self) -> "tuple[type[RunStopped], tuple[Path, int]]":
-        # So that it comes back whole from a process of its own.
+        # So that the exception can be pickled between processes.
         return RunStopped, self._made_of
 
 
 class Progress:
-    """Keeps a run's metrics, what its monitors find, its best checkpoint and its last state.
+    """Records a run's metrics and monitors, and saves its best checkpoint and its last state.
 
     Parameters
     ----------
     folder : RunFolder
-        Where they are kept.
+        Folder of the run.
     trainer : Trainer
         The model in training.
     counts : (sum D_i,) Tensor
-        How often the training rows look up every row of the tables.
+        How often the training rows look up every table row.
     rows : list of dict
-        The metrics of the epochs that are done; those that follow are added.
+        Metrics of the finished epochs, to which new ones are added.
     monitoring : Monitoring
         The monitors.
     request : StopRequest
-        Whether a signal asked to save or to stop.
+        Whether a signal asked to stop.
     monitor_every : int, optional
-        The steps between looks of the monitors, beside one after every epoch.
+        Let the monitors measure after every so many steps, in addition to after every epoch.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class Progress:
         self._saved = time.monotonic()
 
     def start(self) -> None:
-        """Let the monitors look at the model before its first step."""
+        """Let the monitors measure the model before its first step."""
         if self._trainer.step == 0:
             self._measure()
 
     def after_step(self) -> None:
-        """Look, save or stop, where it is time to.
+        """Measure, save or stop when it is time to.
 
         Raises
         ------
         RunStopped
-            If a signal asked to stop; the state is saved.
+            If a signal asked to stop. The state is saved.
         """
         trainer = self._trainer
         if self._monitor_every and trainer.step % self._monitor_every == 0:
@@ -93,7 +93,7 @@ class Progress:
             raise RunStopped(self._folder.path, self._request.signal)
 
     def after_epoch(self, result: EpochResult) -> None:
-        """Keep the metrics and the state, and the checkpoint if it is the best so far."""
+        """Save the metrics and the state, and the checkpoint if it is the best so far."""
         values = asdict(result)
         if self._trainer.is_best:
             results = {key: value for key, value in values.items() if key not in TIMINGS}
@@ -137,7 +137,7 @@ class Progress:
 
 
 def described(data: PreparedData, split: Split) -> dict[str, Any]:
-    """Return what a checkpoint and a manifest say of the data: its name, its hash, the rows of each split."""
+    """Return the description of the data for checkpoints and manifests: name, hash, rows of each split."""
     return {
         "name": data.schema.name,
         "sha256": data.data_hash,

@@ -1,4 +1,4 @@
-"""A checkpoint's model tested again, with other weights: what a change to its tables costs."""
+"""Testing the model of a checkpoint with other weights, to measure the cost of changing its tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +17,14 @@ from collapse.training.runs.paired import Predictions
 
 
 class Reevaluator:
-    """The model of a checkpoint, and the test rows that it was kept from.
+    """The model of a checkpoint with its test rows.
 
     Parameters
     ----------
     path : Path
-        The checkpoint's file, for errors.
+        File of the checkpoint, for error messages.
     checkpoint : Checkpoint
-        What it holds.
+        The checkpoint.
     data : str or Path
         The data that it was trained on, by name or folder.
     device : str
@@ -33,7 +33,7 @@ class Reevaluator:
     Raises
     ------
     CollapseError
-        If the data is not there, or is other data, or the model is none of this version's.
+        If the data does not exist or is other data, or the model does not exist in this version.
     """
 
     def __init__(self, path: Path, checkpoint: Checkpoint, data: str | Path, device: str = "auto") -> None:
@@ -45,37 +45,37 @@ class Reevaluator:
         self._data = load_data(data)
         if checkpoint.data.get("sha256") != self._data.data_hash:
             raise CollapseError(
-                f"{path} was trained on {checkpoint.data['name']} of another hash than {data}: name the data that "
-                "it was trained on"
+                f"{path} was trained on {checkpoint.data['name']} with another hash than {data}: pass the data "
+                "that it was trained on"
             )
         self._rows = split_rows(self._data.rows, self._config.seeds.split).test
         self._model = MultiEmbeddingModel(list(checkpoint.cardinalities), self._config.model).to(self._device)
 
     @property
     def rows(self) -> int:
-        """The number of test rows."""
+        """Number of test rows."""
         return len(self._rows)
 
     def __call__(self, state_dict: Mapping[str, Tensor]) -> Predictions:
-        """Test with these weights.
+        """Test with given weights.
 
         Parameters
         ----------
         state_dict : mapping of str to Tensor
-            All of the model's.
+            All weights of the model.
 
         Returns
         -------
         Predictions
-            Of the test rows.
+            Predictions of the test rows.
 
         Raises
         ------
         CollapseError
-            If a prediction is not finite, or the weights are not the model's.
+            If a prediction is not finite, or the weights do not fit the model.
         """
         try:
             self._model.load_state_dict(dict(state_dict))
         except RuntimeError as error:
-            raise CollapseError(f"the weights are not those of the model {self._config.model.name}") from error
+            raise CollapseError(f"the weights do not fit the model {self._config.model.name}") from error
         return predict(self._model, self._data, self._rows, self._device, split="test")

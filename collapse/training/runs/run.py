@@ -1,4 +1,4 @@
-"""One training run: from a configuration to the best checkpoint and its test result, resumable at any moment."""
+"""One training run: from a configuration to the best checkpoint and its test results, resumable at any moment."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,29 +42,29 @@ from collapse.training.runs.tensorboard import check_tensorboard
 
 
 class Run:
-    """A training run and the folder it lives in.
+    """A training run with its folder.
 
     Parameters
     ----------
     config : RunConfig
-        What to train.
+        Configuration of the run.
     folder : Path
-        The run's folder; made if it is not there.
+        Folder of the run, which is created if needed.
     device : str
         ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
     force : bool
-        Train in bf16 even where that is slower than float32.
+        Train in bf16 even if it is slower than float32.
     monitors : sequence of Monitor
-        What to keep along the training, at the start and after every epoch.
+        Monitors, which measure at the start and after every epoch.
     monitor_every : int, optional
-        Let the monitors look after this many steps of the run, too.
+        Also let the monitors measure after every so many steps.
     tensorboard : bool
-        Write metrics and the monitors' columns for TensorBoard too.
+        Also write metrics and the monitors' columns for TensorBoard.
 
     Raises
     ------
     CollapseError
-        If the data cannot be opened, is too small to split, the device is not there, or bf16 is slower on it.
+        If the data cannot be opened or is too small to split, the device does not exist, or bf16 is slower on it.
     """
 
     def __init__(
@@ -99,27 +99,27 @@ class Run:
         _check_memory(self.data, config, self.device)
 
     def train(self, *, resume: bool = False, report: Callable[[EpochResult], None] = lambda _: None) -> RunResult:
-        """Train until the stopping rule ends it, then test the best checkpoint.
+        """Train until the stopping rule ends the run, then test the best checkpoint.
 
         Parameters
         ----------
         resume : bool
-            Go on with the run in the folder instead of starting one.
+            Continue the run in the folder instead of starting one.
         report : Callable[[EpochResult], None]
-            Told of every epoch as it ends.
+            Called after every epoch.
 
         Returns
         -------
         RunResult
-            What was measured.
+            The results.
 
         Raises
         ------
         CollapseError
-            If the folder holds another run, or an unfinished one that is not to be resumed; if the run diverges
-            or a file cannot be written. The last good state is kept.
+            If the folder contains another run, or an unfinished one without `resume`; if the run diverges or a
+            file cannot be written. The last good state is kept.
         RunStopped
-            If a signal asked to stop; the state is saved.
+            If a signal asked to stop. The state is saved.
         """
         if resume:
             self.folder.read_config(own_model=self.config.model.model)
@@ -131,7 +131,7 @@ class Run:
                     return finished
                 if not resume:
                     raise CollapseError(
-                        f"{self.folder.path} holds an unfinished run: add --resume to go on with it, or choose "
+                        f"{self.folder.path} contains an unfinished run: continue it with --resume, or choose "
                         "another --out"
                     )
             forked = [self.device] if self.device.type == "cuda" else []
@@ -149,14 +149,14 @@ class Run:
         seed = self.config.seeds.split if self.config.train_share == 1 else None
         counts = torch.from_numpy(training_row_counts(self.data, self.split.train, split_seed=seed))
         if not self.folder.config.exists():
-            # Written once there is a model, so that a folder with it holds a run that can go on.
+            # Written after the model is built, so that a folder with it contains a run that can continue.
             write_json(self.folder.config, self.config.as_dict())
         kept = self._restore(trainer)
         rows = self.folder.read_metrics()[: trainer.epochs_done]
         if len(rows) < trainer.epochs_done:
             raise CollapseError(
-                f"{self.folder.metrics} has {len(rows)} epochs and {self.folder.last.name} has "
-                f"{trainer.epochs_done}: put the file back, or start anew in another --out"
+                f"{self.folder.metrics} has {len(rows)} epochs, but {self.folder.last.name} has "
+                f"{trainer.epochs_done}: restore the file, or start again in another --out"
             )
         self.folder.check_tables(kept, epochs=trainer.epochs_done, step=trainer.step)
         self._write_manifest(trainer, status="unfinished")
@@ -176,8 +176,8 @@ class Run:
         path, best = self.folder.best, self._own(self.folder.best)
         if best.results["epoch"] != trainer.best_epoch:
             raise CollapseError(
-                f"{path} holds epoch {best.results['epoch']}, and the best is epoch {trainer.best_epoch}: put the "
-                "file back, or start anew in another --out"
+                f"{path} has epoch {best.results['epoch']}, but the best epoch is {trainer.best_epoch}: restore "
+                "the file, or start again in another --out"
             )
         trainer.model.load_state_dict(dict(best.state_dict))
         measured = {name: _number(path, best, f"validation_{name}") for name in ("auc", "logloss")}
@@ -204,7 +204,7 @@ class Run:
         return result
 
     def _restore(self, trainer: Trainer) -> Mapping[str, str]:
-        """Go back to the last state, and return the digests of the tables at that time by their files."""
+        """Restore the last state, and return the digests of the tables at that time by file name."""
         if not self.folder.last.exists():
             return {}
         last = self._own(self.folder.last)
@@ -215,14 +215,14 @@ class Run:
             epoch = best.results.get("epoch")
             if not isinstance(epoch, int) or epoch < trainer.best_epoch:
                 raise CollapseError(
-                    f"{path} holds epoch {epoch}, and the best is epoch {trainer.best_epoch}: put the file back, "
-                    "or start anew in another --out"
+                    f"{path} has epoch {epoch}, but the best epoch is {trainer.best_epoch}: restore the file, "
+                    "or start again in another --out"
                 )
             trainer.adopt_best(epoch, _number(path, best, "validation_auc"))
         elif trainer.best_epoch:
             raise CollapseError(
-                f"{path} is missing, which holds epoch {trainer.best_epoch}, the best: put the file back, or "
-                "start anew in another --out"
+                f"{path} with the best epoch, {trainer.best_epoch}, is missing: restore the file, or start "
+                "again in another --out"
             )
         tables = last.results.get("tables", {})
         return tables if isinstance(tables, dict) else {}
@@ -238,7 +238,7 @@ class Run:
         theirs = self.folder.read_config(own_model=self.config.model.model)
         if differing := differences(theirs.as_dict(), self.config.as_dict()):
             raise CollapseError(
-                f"{path} holds a run of other settings ({'; '.join(differing)}): choose another --out"
+                f"{path} contains a run with other settings ({'; '.join(differing)}): choose another --out"
             )
         trained_on = str(self.folder.read_manifest().get("data", {}).get("sha256", self.data.data_hash))
         if trained_on != self.data.data_hash:
@@ -273,11 +273,11 @@ def _number(path: Path, checkpoint: Checkpoint, name: str) -> float:
 
 
 def _check_memory(data: PreparedData, config: RunConfig, device: torch.device) -> None:
-    """Refuse weights, gradients and Adam's two moments that do not fit."""
+    """Refuse models whose weights, gradients and Adam moments do not fit into memory."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-    what, hint = f"training {config.model.name}", "take a smaller embedding size or fewer sets"
+    what, hint = f"training {config.model.name}", "choose a smaller embedding size or fewer sets"
     for size in (table_bytes, model_bytes):
-        # The tables first: a model of so many sets may take long to be counted.
+        # Check the tables first: counting the parameters of a model with very many sets takes long.
         refuse_beyond_memory(4 * size(data.schema.cardinalities, config.model), what, hint, available=free)
 
 
@@ -286,8 +286,8 @@ def _check_vocabulary(data: PreparedData, seed: int) -> None:
     made_for = options.get("split_seed") if options.get("vocabulary") == "training" else seed
     if made_for != seed:
         raise CollapseError(
-            f"the vocabulary of {data.path} is that of the training rows of split seed {made_for}, and this run's "
-            f"is {seed}: train with --split-seed {made_for}, or prepare the data again"
+            f"the vocabulary of {data.path} is from the training rows of split seed {made_for}, but this run "
+            f"has split seed {seed}: train with --split-seed {made_for}, or prepare the data again"
         )
 
 
@@ -296,6 +296,6 @@ def _check_split(data: PreparedData, split: Split) -> None:
         labels = data.labels[getattr(split, part.name)]
         if len(np.unique(labels)) < 2:
             raise CollapseError(
-                f"the {part.name} split of {data.path} has {len(labels)} rows and not both labels: "
-                "AUC needs a 0 and a 1 in each; use more rows"
+                f"the {part.name} split of {data.path} has {len(labels)} rows and only one label, but AUC needs "
+                "both: use more rows"
             )

@@ -1,4 +1,4 @@
-"""What binds a saved state to its run: nothing is loaded that is not this run's, whole and of the right shapes."""
+"""Checks that a saved state belongs to a run: nothing is loaded unless it is complete and has the right shapes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,30 +18,30 @@ from collapse.training.runs.config import RunConfig
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """All that the next step depends on, beside the model's weights."""
+    """Everything that the next step depends on, except the weights."""
 
     epochs_done: Index
-    """Whole epochs behind it."""
+    """Number of finished epochs."""
     best_epoch: Index
-    """The epoch of the best validation AUC; 0 for none."""
+    """Epoch with the best validation AUC; 0 if there is none."""
     best_auc: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    """That AUC."""
+    """Best validation AUC."""
     steps_done: Index
-    """Steps of the epoch that was begun."""
+    """Number of steps of the unfinished epoch."""
     losses_sum: float
-    """Sum of their losses."""
+    """Sum of the losses of these steps."""
     penalties_sum: float
-    """Sum of their penalties."""
+    """Sum of the penalties of these steps."""
     optimiser: dict[str, Any]
-    """Adam's state dict."""
+    """State dict of Adam."""
     random: Any
-    """The state of the CPU's random numbers."""
+    """State of the CPU's random numbers."""
     random_cuda: Any
-    """The state of the GPU's; None without one."""
+    """State of the GPU's random numbers; None without a GPU."""
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """Name every setting in which two configurations differ; the path of the data is left out.
+    """List the settings in which two configurations differ, without the path of the data.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]
     Returns
     -------
     list of str
-        A setting with both values each.
+        One entry per setting, with both values.
     """
     a, b = flat_config(theirs), flat_config(ours)
     differing = [key for key in dict.fromkeys([*a, *b]) if key != "data" and a.get(key) != b.get(key)]
@@ -64,24 +64,24 @@ def check_same_run(path: Path, checkpoint: Checkpoint, config: RunConfig, data_h
     Parameters
     ----------
     path : Path
-        Its file.
+        File of the checkpoint.
     checkpoint : Checkpoint
-        What is in it.
+        The checkpoint.
     config : RunConfig
-        The run's settings.
+        Configuration of the run.
     data_hash : str
-        The hash of the run's data.
+        Hash of the run's data.
 
     Raises
     ------
     CollapseError
-        If settings or data differ; the sentence names every difference.
+        If settings or data differ. The message lists all differences.
     """
     found = differences(checkpoint.config, config.as_dict())
     if (theirs := str(checkpoint.data.get("sha256"))) != data_hash:
         found.append(f"the data's hash is {theirs[:12]} there and {data_hash[:12]} here")
     if found:
-        raise CollapseError(f"{path} is of another run ({'; '.join(found)}): put this run's file back")
+        raise CollapseError(f"{path} is from another run ({'; '.join(found)}): restore this run's file")
 
 
 def checked_state(
@@ -91,31 +91,30 @@ def checked_state(
     optimiser: Mapping[str, Any],
     parameters: Sequence[Tensor],
 ) -> TrainingState:
-    """Check weights and training state of a checkpoint against those of a run that was just set up.
+    """Check the weights and the training state of a checkpoint against those of a new run.
 
     Parameters
     ----------
     path : Path
-        Its file.
+        File of the checkpoint.
     checkpoint : Checkpoint
-        What is in it.
+        The checkpoint.
     model : mapping of str to Tensor
-        The state dict of the run's model.
+        State dict of the run's model.
     optimiser : mapping
-        The state dict of its optimiser.
+        State dict of its optimiser.
     parameters : sequence of Tensor
-        The optimiser's parameters, in its order.
+        Parameters of the optimiser, in order.
 
     Returns
     -------
     TrainingState
-        What can be loaded.
+        A state that can be loaded.
 
     Raises
     ------
     CollapseError
-        If a key, shape or type is not the run's: an optimiser that is given other shapes reads and writes past its
-        tensors.
+        If a key, shape or type differs. An optimiser that loads other shapes reads and writes beyond its tensors.
     """
     try:
         state = msgspec.convert(checkpoint.training_state, TrainingState)
@@ -125,13 +124,13 @@ def checked_state(
             if not math.isfinite(getattr(state, name)):
                 raise ValueError(f"its {name} is {getattr(state, name)}")
         if state.best_epoch > state.epochs_done:
-            raise ValueError(f"its best epoch is {state.best_epoch} of {state.epochs_done}")
+            raise ValueError(f"its best epoch is {state.best_epoch}, but it has {state.epochs_done} epochs")
         for name in ("random", "random_cuda"):
             _check_bytes(getattr(state, name), name, optional=name == "random_cuda")
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise CollapseError(
-            f"{path} does not hold the state of this run ({error}): put the file back, or start anew in another "
-            "--out"
+            f"{path} does not contain the state of this run ({error}): restore the file, or start again in "
+            "another --out"
         ) from error
     return state
 
@@ -142,7 +141,7 @@ def _check_optimiser(state: Mapping[str, Any], own: Mapping[str, Any], parameter
     found = state["state"]
     numbers = range(len(parameters))
     if not isinstance(found, Mapping) or (found and set(found) != set(numbers)):
-        raise ValueError(f"its optimiser has no state of {len(parameters)} parameters")
+        raise ValueError(f"its optimiser does not have {len(parameters)} parameters")
     for number in numbers if found else ():
         parameter = parameters[number]
         shapes = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
@@ -157,7 +156,7 @@ def _check_tensors(found: Any, expected: Mapping[str, Tensor], where: str) -> No
         shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
         if not isinstance(value, Tensor) or shape != tensor.shape or dtype != tensor.dtype:
             raise ValueError(
-                f"its {where}{name} is {dtype} of shape {tuple(shape or ())}, not {tensor.dtype} of shape "
+                f"its {where}{name} is {dtype} of shape {tuple(shape or ())} instead of {tensor.dtype} of shape "
                 f"{tuple(tensor.shape)}"
             )
 
@@ -168,4 +167,4 @@ def _check_bytes(value: Any, name: str, *, optional: bool) -> None:
     expected = torch.get_rng_state()
     same = isinstance(value, Tensor) and value.dtype == torch.uint8 and value.dim() == 1
     if not same or (not optional and value.shape != expected.shape):
-        raise ValueError(f"its {name} is no state of random numbers")
+        raise ValueError(f"its {name} is not a state of random numbers")

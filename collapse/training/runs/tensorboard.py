@@ -1,4 +1,4 @@
-"""A run's metrics for TensorBoard, beside the CSV."""
+"""A run's metrics for TensorBoard, next to the CSV files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ FOLDER = "tensorboard"
 
 
 def check_tensorboard() -> None:
-    """Refuse to begin without TensorBoard.
+    """Check that TensorBoard is installed.
 
     Raises
     ------
@@ -20,14 +20,14 @@ def check_tensorboard() -> None:
 
 
 class TensorBoard:
-    """Writes scalars to the folder `FOLDER` in the run's; made anew on a resume, it hides what comes again.
+    """Writes scalars to `FOLDER` in the run's folder. After a resume, repeated steps replace the old ones.
 
     Parameters
     ----------
     folder : Path
-        The run's folder.
+        Folder of the run.
     step : int
-        Steps that the run has behind it.
+        Number of steps so far.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -36,11 +36,11 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder / FOLDER), purge_step=step + 1 if step else None)
 
     def write(self, values: Mapping[str, float], step: int) -> None:
-        """Write scalars of a step, to be read at once."""
+        """Write the scalars of a step, and flush them."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is buffered."""
         self._writer.close()

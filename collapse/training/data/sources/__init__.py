@@ -1,1 +1,1 @@
-"""Where rows come from: published data sets, built-in ones, synthetic ones, a table of the user's own."""
+"""Sources of rows: published data sets, built-in and synthetic ones, and the user's own tables."""

@@ -1,7 +1,7 @@
-"""Avazu's click-through rate challenge: from ``train.csv`` to a prepared data set (Section 5.2, Appendix C.2).
+"""Avazu's click-through rate challenge: preparing ``train.csv`` (Section 5.2, Appendix C.2).
 
-The raw file names its 24 columns in a header: id, click, and 22 categorical ones, separated by commas. ``hour`` is
-YYMMDDHH in UTC. Which meaning the hashed columns and C1, C14 .. C21 have was not published.
+The raw file has a header and 24 columns separated by commas: id, click, and 22 categorical ones. ``hour`` is
+YYMMDDHH in UTC. The meaning of the hashed columns and of C1, C14 .. C21 was not published.
 """
 
 from pathlib import Path
@@ -50,40 +50,41 @@ def prepare_avazu(
     skip_bad: int = 0,
     overwrite: bool = False,
 ) -> PreparedData:
-    """Prepare Avazu's ``train.csv``, plain or gzipped.
+    """Prepare Avazu's ``train.csv``.
 
     Parameters
     ----------
     source : Path
-        The raw file; read as gzip if its name ends in ``.gz``.
+        The raw file, compressed if its name ends in ``.gz``.
     out : Path
         The folder to write.
     min_count : int
-        Values of a field seen in fewer rows share its out-of-vocabulary row; at least 1, in the paper's code 4.
+        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1. The paper's
+        code has 4.
     hour : {"raw", "split"}
-        ``raw`` takes the hour as one field, as the paper's code does: 240 values, of which none comes again after
-        the ten days of the file. ``split`` makes two of it, the day and the hour of the day.
+        ``"raw"`` keeps the hour as one field, as the paper's code does: 240 values, none of which occurs again
+        after the ten days of the file. ``"split"`` makes two fields of it, the day and the hour of the day.
     vocabulary_split : int, optional
-        The seed of a split whose training rows alone make the vocabulary; all rows do by default, as in the
-        paper's code.
+        Seed of a split whose training rows alone define the vocabulary. The default uses all rows, as the paper's
+        code does.
     skip_bad : int
-        Malformed rows that are left out.
+        Most malformed rows to skip.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
 
     Returns
     -------
     PreparedData
-        The data set, opened.
+        The prepared data set.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, changes meanwhile, or has more lines than may be skipped that are not
-        as described above; if `hour` is neither; or if `out` cannot be written.
+        If the file cannot be read, is empty, changes while it is read, or has too many malformed rows; if `hour`
+        has another value; or if `out` cannot be written.
     """
     if hour not in get_args(Hour):
-        raise CollapseError(f"the hour is taken raw or split, and not {hour!r}")
+        raise CollapseError(f"hour must be 'raw' or 'split', got {hour!r}")
     split = {name: text for name, text in FIELDS.items() if name != "hour"}
     form = Format(
         title="Avazu's train.csv",
@@ -126,8 +127,10 @@ def _check_header(header: bytes, path: Path) -> None:
     if tuple(names) == COLUMNS:
         return
     if tuple(names) == tuple(name for name in COLUMNS if name != "click"):
-        raise CollapseError(f"{path}, line 1: there is no column click: is this Avazu's test.csv?")
+        raise CollapseError(f"{path}, line 1: there is no column click. Is this Avazu's test.csv?")
     pairs = enumerate(zip(names, COLUMNS, strict=False), start=1)
-    differs = next((f"column {n} is {shortened(a)} and not {shortened(b)}" for n, (a, b) in pairs if a != b), None)
-    what = differs or f"it names {len(names)} columns and not {len(COLUMNS)}"
+    differs = next(
+        (f"column {n} is {shortened(a)} instead of {shortened(b)}" for n, (a, b) in pairs if a != b), None
+    )
+    what = differs or f"it has {len(names)} columns instead of {len(COLUMNS)}"
     raise CollapseError(f"{path}, line 1: this is not the header of Avazu's train.csv: {what}")

@@ -1,4 +1,4 @@
-"""What the files of Criteo's and Avazu's challenges have in common: one delimited file, read as published."""
+"""Common part of the Criteo and Avazu challenges: one delimited file, read as published."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,41 +29,41 @@ def prepare_challenge(
     options: Mapping[str, Any] | None = None,
     check_header: Callable[[bytes, Path], None] | None = None,
 ) -> PreparedData:
-    """Prepare a publisher's text file, plain or gzipped.
+    """Prepare a published text file.
 
     Parameters
     ----------
     source, out : Path
-        The raw file and the folder to write.
+        The raw file, and the folder to write.
     form : Format
-        What the file looks like.
+        Format of the file.
     parse : callable
-        What makes fields and labels of its columns.
+        Makes fields and labels from the file's columns.
     fields : mapping of str to str
-        The fields that it makes, in order: name to description.
+        Names and descriptions of these fields, in order.
     name, label : str
-        The data set's name, and what a label of 1 means.
+        Name of the data set, and the meaning of label 1.
     min_count, vocabulary_split
         As `Encoder` takes them.
     skip_bad : int
-        Malformed rows that are left out.
+        Most malformed rows to skip.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
     options : mapping, optional
-        What else was chosen, for the manifest.
+        Other options, for the manifest.
     check_header : callable, optional
-        What looks at the row that names the columns.
+        Checks the header row.
 
     Returns
     -------
     PreparedData
-        The data set, opened.
+        The prepared data set.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, changes meanwhile, or has more malformed rows than may be skipped; or
-        if `out` cannot be written.
+        If the file cannot be read, is empty, changes while it is read, or has too many malformed rows; or if `out`
+        cannot be written.
     """
     skipped = SkippedRows(skip_bad)
     with opened(source) as raw, new_prepared(out, overwrite=overwrite, sources=[source]) as folder:

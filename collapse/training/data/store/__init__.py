@@ -1,1 +1,1 @@
-"""The prepared data set: a folder that training reads as it is."""
+"""Prepared data sets: folders that training reads directly."""

@@ -1,4 +1,4 @@
-"""What a prepared data set holds, in a table: the row of the paper's Table 4, and a row a field."""
+"""Description of a prepared data set: its row of the paper's Table 4, and one row per field."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from collapse.training.data.store.prepared import PreparedData
 
 
 def overview(data: PreparedData) -> dict[str, Any]:
-    """Return the data set's row of Table 4 and what it was made with.
+    """Return the data set's row of Table 4 and the options it was prepared with.
 
     Parameters
     ----------
@@ -18,9 +18,9 @@ def overview(data: PreparedData) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``rows``, ``fields``, ``sum_cardinality``, ``max_cardinality``, ``min_cardinality``,
-        ``positive`` (share of labels that are 1), ``label`` (what a 1 means), ``options``, ``skipped`` (malformed
-        rows left out) and ``data_hash``.
+        ``name``, ``rows``, ``fields``, ``sum_cardinality``, ``max_cardinality``, ``min_cardinality``, ``positive``
+        (fraction of labels that are 1), ``label`` (meaning of label 1), ``options``, ``skipped`` (number of
+        skipped malformed rows) and ``data_hash``.
     """
     D = data.schema.cardinalities
     return {
@@ -46,14 +46,14 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
     data : PreparedData
         The data set.
     most_frequent : int
-        How many values of a field are named.
+        Number of values to list per field.
 
     Returns
     -------
     pl.DataFrame
-        ``field``, ``description``, ``cardinality``, ``out_of_vocabulary`` (share of rows whose value has no row of
-        its own), ``most_frequent`` (values, as a list of text) and ``shares`` (of all rows, as a list), in the
-        order of the fields.
+        One row per field: ``field``, ``description``, ``cardinality``, ``out_of_vocabulary`` (fraction of rows
+        that are out of vocabulary), ``most_frequent`` (list of values as text) and ``shares`` (list of their
+        fractions of all rows).
 
     Raises
     ------
@@ -80,17 +80,17 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
 
 
 def single_valued(vocabulary: pl.DataFrame) -> list[str]:
-    """Find the fields that hold one id in all rows.
+    """Return the fields with the same id in all rows.
 
     Parameters
     ----------
     vocabulary : pl.DataFrame
-        As `PreparedData.vocabulary` returns it.
+        Result of `PreparedData.vocabulary`.
 
     Returns
     -------
     list of str
-        Their names, in order.
+        Names of the fields, in order.
     """
     seen = vocabulary.group_by("field", maintain_order=True).agg((pl.col("count") > 0).sum().alias("seen"))
     return seen.filter(pl.col("seen") < 2)["field"].to_list()

@@ -1,7 +1,7 @@
-"""The streaming encoder: blocks of text columns in, a prepared data set's files out.
+"""The streaming encoder, which turns blocks of text columns into the files of a prepared data set.
 
-Memory holds the distinct values and their counts, never the rows: 45.8 million Criteo rows with some 33 million
-distinct values are encoded in a few gigabytes.
+Memory holds the distinct values and their counts, never the rows. The 45.8 million rows of Criteo with about 33
+million distinct values take a few gigabytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,43 +28,41 @@ from collapse.training.data.store.writing import GrowingArray, write_description
 
 
 class Encoder:
-    """Turns text into ids, block by block, and decides at the end which values have a row of their own.
+    """Turns text into ids, block by block, and decides at the end which values get their own row.
 
     Parameters
     ----------
     folder : Path
-        The folder to write to; it exists and is empty.
+        An existing, empty folder to write to.
     fields : mapping of str to str
-        The fields in order: name to description, N of them.
+        Names and descriptions of the N fields, in order.
     min_count : int
-        Values of a field seen in fewer rows share its out-of-vocabulary row, id 0; at least 1.
+        Values that occur in fewer rows get id 0, the field's out-of-vocabulary row; at least 1.
     vocabulary_split : int, optional
-        The seed of a split: then rows are counted, and values ordered, in its training rows alone, so that nothing
-        of validation and test rows enters the vocabulary.
+        Seed of a split. Only its training rows are then used to count and order values, so that nothing from
+        validation and test rows enters the vocabulary.
 
     Raises
     ------
     CollapseError
         If `min_count` is below 1.
 
-    Notes
-    -----
-    The first pass writes provisional codes in the order in which values are first seen; `finish` maps them in
-    place to ids ordered by (count descending, value ascending), so that ids depend on the rows alone and not on
-    their order; but for a split, which is one of row numbers.
+    Notes ----- The first pass writes provisional codes in the order in which values first occur. `finish` maps
+    them in place to ids ordered by (count descending, value ascending). Ids therefore depend on the set of rows
+    and not on their order, except through a split, which is defined by row numbers.
     """
 
     def __init__(
         self, folder: Path, fields: Mapping[str, str], *, min_count: int, vocabulary_split: int | None = None
     ) -> None:
         if min_count < 1:
-            raise CollapseError(f"the minimum count is {min_count}: it must be at least 1")
+            raise CollapseError(f"min_count must be at least 1, got {min_count}")
         self._min_count = min_count
         self._vocabulary_split = vocabulary_split
         self._folder = folder
         self._fields = fields
         self._categories = {field: pl.Categories.random() for field in fields}
-        # Polars forgets a mapping that no series uses.
+        # Polars forgets categories that no series uses.
         self._kept = [pl.Series([], dtype=pl.Categorical(c)) for c in self._categories.values()]
         self._counts = {field: np.zeros(0, dtype=np.int64) for field in fields}
         self._ids = GrowingArray(folder / IDS, np.int32, (len(fields),))
@@ -72,7 +70,7 @@ class Encoder:
 
     @property
     def rows(self) -> int:
-        """The rows added so far."""
+        """Number of rows added so far."""
         return self._ids.rows
 
     def add(self, block: pl.DataFrame, labels: ArrayLike) -> None:
@@ -81,11 +79,11 @@ class Encoder:
         Parameters
         ----------
         block : pl.DataFrame
-            One text column a field; null and the empty text are one value, "missing".
+            One text column per field. Null and the empty text are the same value, "missing".
         labels : array_like, shape (rows of the block,)
             0 or 1.
         """
-        # By place: Polars takes a name such as * for a pattern.
+        # Columns are addressed by position, because Polars takes names such as * for patterns.
         places = {name: place for place, name in enumerate(block.columns)}
         codes = block.select(
             pl.nth(places[field]).fill_null("").cast(pl.Categorical(categories)).to_physical()
@@ -106,27 +104,27 @@ class Encoder:
         skipped: Mapping[str, Any] | None = None,
         refuse_single: bool = False,
     ) -> None:
-        """Fix the vocabulary and write what is missing of the data set.
+        """Fix the vocabulary and complete the data set.
 
         Parameters
         ----------
         name : str
-            The data set's name.
+            Name of the data set.
         label : str
-            What a label of 1 means.
+            Meaning of label 1.
         sources : sequence of Source
             The raw files.
         options : mapping, optional
-            What the source was asked to do, for the manifest, beside what the encoder was.
+            Options of the source, for the manifest, in addition to those of the encoder.
         skipped : mapping, optional
-            Malformed rows that were left out, for the manifest.
+            Malformed rows that were skipped, for the manifest.
         refuse_single : bool
-            Whether a field with one id in all rows is refused: it tells a model nothing.
+            Refuse a field with the same id in all rows, which no model can use.
 
         Raises
         ------
         CollapseError
-            If a split is asked for that leaves no training rows, or for a field that is refused.
+            If the split leaves no training rows, or a field is refused.
         """
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
         vocabulary, tables, cardinalities = vocabulary_of(
@@ -157,11 +155,11 @@ class Encoder:
         return {"vocabulary": "training", "split_seed": self._vocabulary_split}
 
     def _training_counts(self, seed: int) -> dict[str, NDArray[np.int64]]:
-        """Count every code anew, in the training rows."""
+        """Recount every code in the training rows."""
         training = np.zeros(self.rows, dtype=bool)
         training[split_rows(self.rows, seed).train] = True
         if not training.any():
-            raise CollapseError(f"{self.rows} rows leave none to train on, whose values would be the vocabulary")
+            raise CollapseError(f"{self.rows} rows leave no training row to take the vocabulary from")
         counts = {field: np.zeros_like(of_all) for field, of_all in self._counts.items()}
         ids = self._ids.finished()
         for start in range(0, self.rows, CHUNK_ROWS):
@@ -171,7 +169,7 @@ class Encoder:
         return counts
 
     def _finish_arrays(self, vocabulary: pl.DataFrame, tables: Sequence[NDArray[np.int32]]) -> str:
-        """Map codes to ids in place; return the hash of everything that the data set tells a model."""
+        """Map codes to ids in place, and return the hash of the data set's content."""
         offsets = np.cumsum([0, *(len(table) for table in tables[:-1])])
         table = np.concatenate(tables)
         ids = self._ids.finished()
@@ -189,7 +187,7 @@ class Encoder:
 def _counted(counts: NDArray[np.int64], codes: NDArray[np.uint32]) -> NDArray[np.int64]:
     missing = int(codes.max(initial=0)) + 1 - len(counts)
     if missing > 0:
-        # Room to grow, so that a field of millions of values is not copied at every block.
+        # Reserve room, so that fields with millions of values are not copied at every block.
         counts = np.concatenate([counts, np.zeros(max(missing, len(counts)), dtype=np.int64)])
     np.add.at(counts, codes, 1)
     return counts

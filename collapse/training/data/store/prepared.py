@@ -1,4 +1,4 @@
-"""A prepared data set on disk: one folder, whole or not there, that training reads as it is.
+"""A prepared data set on disk: a folder that training reads directly.
 
 ========================  ==================================================================================
 ``schema.json``           `Schema`: the fields in order, their cardinalities, the label, the format's version
@@ -8,8 +8,8 @@
 ``manifest.json``         sources with size and SHA-256, options, rows, data hash, library versions
 ========================  ==================================================================================
 
-Nothing in them depends on the clock, the machine's paths or a hash seed: preparing twice gives the same bytes.
-What is hidden beside them (`kept`) does, and can be deleted.
+The files do not depend on the time, on paths or on hash seeds: preparing the same data twice gives the same bytes.
+Hidden files next to them (`sidecars`) do, and can be deleted.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ IDS = "ids.npy"
 LABELS = "labels.npy"
 FILES = (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST)
 CHUNK_ROWS = 1 << 14
-"""Rows that are checked or counted together: with 40 fields 2.6 MB of ids, which a cache holds."""
+"""Rows that are checked or counted together. With 40 fields these are 2.6 MB of ids, which fit into a cache."""
 PREPARE_AGAIN = "prepare the data set again"
 
 
@@ -44,52 +44,52 @@ class Source:
     """A raw file that a data set was prepared from."""
 
     name: str
-    """The file's name, without its folder."""
+    """Name of the file, without its folder."""
     size: int
-    """Its size in bytes."""
+    """Size in bytes."""
     sha256: str
-    """The SHA-256 of its content, in hexadecimal."""
+    """SHA-256 of the content, in hexadecimal."""
     byte_order_mark: bool = False
-    """Whether its text begins with one, which is left out."""
+    """Whether its text begins with a byte-order mark, which is skipped."""
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as plain values; the mark only where there is one."""
+        """Return plain values, with the byte-order mark only if there is one."""
         return {key: value for key, value in asdict(self).items() if value is not False}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedData:
-    """A prepared data set, opened: N fields, ids memory-mapped."""
+    """A prepared data set with N fields. Its ids are memory-mapped."""
 
     path: Path
-    """Its folder."""
+    """Folder of the data set."""
     schema: Schema
     """The fields and their cardinalities."""
     ids: NDArray[np.int32]
-    """The id of every field in every row, shape (rows, N), read-only and memory-mapped."""
+    """Ids of every field in every row, shape (rows, N), read-only and memory-mapped."""
     labels: NDArray[np.uint8]
-    """0 or 1 for every row, shape (rows,)."""
+    """Labels, 0 or 1, shape (rows,)."""
     manifest: Mapping[str, Any]
-    """What ``manifest.json`` holds."""
+    """Content of ``manifest.json``."""
 
     @property
     def rows(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
         return len(self.labels)
 
     @property
     def data_hash(self) -> str:
-        """The SHA-256 of vocabulary, ids and labels as they were written, in hexadecimal."""
+        """SHA-256 of vocabulary, ids and labels as they were written, in hexadecimal."""
         return str(self.manifest["data_hash"])
 
     def vocabulary(self) -> pl.DataFrame:
-        """Read what each id stands for.
+        """Read the meaning of each id.
 
         Returns
         -------
         pl.DataFrame
-            Columns field, id (int32), value (text; null for the out-of-vocabulary row, id 0) and count
-            (int64: rows of the whole data set that hold the id), sum D_i rows in the order of fields and ids.
+            Columns field, id (int32), value (text; null for the out-of-vocabulary row, id 0) and count (int64,
+            number of rows with this id), with sum D_i rows in the order of fields and ids.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class PreparedData:
             with open_file(path) as file:
                 vocabulary = pl.read_parquet(file.read())
         except pl.exceptions.PolarsError as error:
-            raise CollapseError(f"{path} is not a whole Parquet file: {PREPARE_AGAIN}") from error
+            raise CollapseError(f"{path} is not a complete Parquet file: {PREPARE_AGAIN}") from error
         expected = pl.DataFrame(
             [
                 field_column(self.schema.fields, self.schema.cardinalities),
@@ -109,7 +109,7 @@ class PreparedData:
             ]
         )
         if not vocabulary.select(pl.col("field", "id")).equals(expected):
-            raise CollapseError(f"{path} does not hold the rows that {SCHEMA} tells of: {PREPARE_AGAIN}")
+            raise CollapseError(f"{path} does not have the rows that {SCHEMA} describes: {PREPARE_AGAIN}")
         return vocabulary
 
 
@@ -118,7 +118,7 @@ class _Skipped(msgspec.Struct, frozen=True):
 
 
 class _Manifest(msgspec.Struct):
-    """What others read of a manifest, with its types."""
+    """The parts of a manifest that are used elsewhere, with their types."""
 
     rows: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
     data_hash: str
@@ -127,34 +127,34 @@ class _Manifest(msgspec.Struct):
 
 
 def open_prepared(path: Path) -> PreparedData:
-    """Open a prepared data set and check it whole: ids and labels in a pass, unless they were checked before.
+    """Open a prepared data set. Ids and labels are checked in one pass, unless they were checked before.
 
     Parameters
     ----------
     path : Path
-        The folder that ``collapse prepare`` wrote.
+        A folder that ``collapse prepare`` wrote.
 
     Returns
     -------
     PreparedData
-        The data set; its ids stay on disk.
+        The data set. Its ids stay on disk.
 
     Raises
     ------
     CollapseError
-        If a file is missing, damaged or of another format version, shapes or types do not fit the schema,
-        an id lies outside its field's vocabulary, or a label is neither 0 nor 1.
+        If a file is missing, damaged or of another format version, shapes or types do not fit the schema, an id is
+        outside its field's vocabulary, or a label is neither 0 nor 1.
     """
     for name in FILES:
         if not (path / name).is_file():
             raise CollapseError(
-                f"{path} is not a prepared data set, {name} is missing: see `collapse prepare --help`"
+                f"{path} is not a prepared data set ({name} is missing): see `collapse prepare --help`"
             )
     schema = Schema.from_json(read_json(path / SCHEMA), source=path / SCHEMA)
     manifest = read_json(path / MANIFEST)
     for key in ("rows", "data_hash"):
         if not isinstance(manifest, dict) or key not in manifest:
-            raise CollapseError(f"{path / MANIFEST} lacks the key {key!r}: {PREPARE_AGAIN}")
+            raise CollapseError(f"{path / MANIFEST} has no key {key!r}: {PREPARE_AGAIN}")
     try:
         rows = msgspec.convert(manifest, _Manifest).rows
     except msgspec.ValidationError as error:
@@ -163,14 +163,14 @@ def open_prepared(path: Path) -> PreparedData:
     labels = _load(path / LABELS, np.uint8, (rows,))
     data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
     if not is_checked(path, FILES, data.data_hash):
-        # New here, or a file has another size or time than when it was last checked: an edit shows in the hash.
+        # A file is new, or its size or time has changed since the last check. An edit shows in the hash.
         verify_prepared(data)
         mark_checked(path, FILES, data.data_hash)
     return data
 
 
 def verify_prepared(data: PreparedData) -> None:
-    """Read all of a prepared data set and compare it with the hash that was taken as it was written.
+    """Read a whole prepared data set and compare it with its recorded hash.
 
     Parameters
     ----------
@@ -180,27 +180,27 @@ def verify_prepared(data: PreparedData) -> None:
     Raises
     ------
     CollapseError
-        If vocabulary, ids or labels are not what they were, or not what the schema says.
+        If vocabulary, ids or labels have changed, or do not fit the schema.
     """
     _check_ids(data.ids, data.schema, data.path / IDS)
     _check_labels(data.labels, data.path / LABELS)
     found = hash_of_data(data.vocabulary(), id_chunks(data.ids, "verifying"), data.labels)
     if found != data.data_hash:
         raise CollapseError(
-            f"{data.path} is not what was written: its vocabulary, ids and labels have the hash "
-            f"{found[:12]}, and {MANIFEST} says {data.data_hash[:12]}: {PREPARE_AGAIN}"
+            f"{data.path} has changed since it was written: vocabulary, ids and labels have the hash "
+            f"{found[:12]}, but {MANIFEST} has {data.data_hash[:12]}: {PREPARE_AGAIN}"
         )
 
 
 def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], labels: NDArray[np.uint8]) -> str:
-    """Hash everything that a data set tells a model.
+    """Hash the content of a data set.
 
     Parameters
     ----------
     vocabulary : pl.DataFrame
-        As `PreparedData.vocabulary` returns it.
+        Result of `PreparedData.vocabulary`.
     ids : iterable of (n, N) arrays
-        The ids, chunk by chunk, C-contiguous.
+        C-contiguous chunks of the ids.
     labels : (rows,) array
         The labels.
 
@@ -219,7 +219,7 @@ def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], lab
 
 
 def id_chunks(ids: NDArray[np.int32], doing: str) -> Iterator[NDArray[np.int32]]:
-    """Yield some rows of ids at a time, as views, beside a bar that says what is being done."""
+    """Yield chunks of ids as views, with a progress bar."""
     with tqdm(total=len(ids), desc=doing, unit="rows", unit_scale=True, disable=None) as bar:
         for start in range(0, len(ids), CHUNK_ROWS):
             chunk = ids[start : start + CHUNK_ROWS]
@@ -228,8 +228,8 @@ def id_chunks(ids: NDArray[np.int32], doing: str) -> Iterator[NDArray[np.int32]]
 
 
 def field_column(fields: Sequence[str], cardinalities: Sequence[int] | NDArray[np.int64]) -> pl.Series:
-    """Return a vocabulary's column ``field``: every name as often as its field has ids."""
-    # By number: NumPy's own text forgets NULs at its end.
+    """Return the column ``field`` of a vocabulary: every name as often as its field has ids."""
+    # By number, because NumPy text drops NULs at the end.
     return pl.Series("field", fields).gather(np.repeat(np.arange(len(fields)), cardinalities))
 
 
@@ -238,11 +238,11 @@ def _load(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArra
         with explain_os_errors("read", path):
             array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError) as error:
-        raise CollapseError(f"{path} is not a whole .npy file ({error}): {PREPARE_AGAIN}") from error
+        raise CollapseError(f"{path} is not a complete .npy file ({error}): {PREPARE_AGAIN}") from error
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise CollapseError(
-            f"{path} holds {array.dtype} of shape {array.shape} where {np.dtype(dtype)} of shape {shape} in C "
-            f"order is expected: {PREPARE_AGAIN}"
+            f"{path} must hold {np.dtype(dtype)} of shape {shape} in C order, but holds {array.dtype} of shape "
+            f"{array.shape}: {PREPARE_AGAIN}"
         )
     return array
 
@@ -251,12 +251,12 @@ def _check_ids(ids: NDArray[np.int32], schema: Schema, path: Path) -> None:
     cardinalities = np.array(schema.cardinalities, dtype=np.uint32)
     for start in range(0, len(ids), CHUNK_ROWS):
         chunk = ids[start : start + CHUNK_ROWS]
-        # Read as unsigned, a negative id is larger than any cardinality: one comparison finds both.
+        # Read as unsigned, a negative id exceeds every cardinality, so one comparison finds both errors.
         outside = chunk.view(np.uint32) >= cardinalities
         if outside.any():
             row, field = np.argwhere(outside)[0]
             raise CollapseError(
-                f"field {schema.fields[field]!r} of {path} holds id {chunk[row, field]} at row {start + row}, "
+                f"row {start + row} of {path} has id {chunk[row, field]} for field {schema.fields[field]!r}, "
                 f"but its vocabulary has {cardinalities[field]} rows: {PREPARE_AGAIN}"
             )
 
@@ -265,5 +265,5 @@ def _check_labels(labels: NDArray[np.uint8], path: Path) -> None:
     wrong = np.flatnonzero(labels > 1)
     if wrong.size:
         raise CollapseError(
-            f"{path} holds label {labels[wrong[0]]} at row {wrong[0]}, which is neither 0 nor 1: {PREPARE_AGAIN}"
+            f"row {wrong[0]} of {path} has label {labels[wrong[0]]}, which is neither 0 nor 1: {PREPARE_AGAIN}"
         )

@@ -1,4 +1,4 @@
-"""How often the training rows look up every row of every table."""
+"""How often the training rows look up every table row."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from collapse.training.data.store.sidecars import keep_row_counts, read_row_coun
 def training_row_counts(
     data: PreparedData, rows: NDArray[np.int64], *, split_seed: int | None
 ) -> NDArray[np.int64]:
-    """Return the counts of one pass over the training rows, from beside the data where they are kept.
+    """Return the counts of one pass over the training rows, from a file next to the data if there is one.
 
     Parameters
     ----------
@@ -19,7 +19,8 @@ def training_row_counts(
     rows : (n,) array
         The training rows.
     split_seed : int or None
-        The seed of their split, under which the counts are kept; None if they are not all of it, and not kept.
+        Seed of their split, under which the counts are stored. None if they are only some of the training rows;
+        the counts are then not stored.
 
     Returns
     -------
@@ -38,12 +39,12 @@ def training_row_counts(
 
 
 def count_rows(data: PreparedData, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count how often one pass over some rows looks up every row of every table.
+    """Count how often one pass over some rows looks up every table row.
 
     Parameters
     ----------
     data : PreparedData
-        Gives the ids.
+        The data set.
     rows : (n,) array
         The rows.
 

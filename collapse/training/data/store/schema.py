@@ -1,4 +1,4 @@
-"""What the columns of a prepared data set are: fields in order, their tables' sizes, the label."""
+"""Schema of a prepared data set: its fields in order, their cardinalities, and the label."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,48 +16,48 @@ OOV_ID = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """The fields of a data set in order, N of them, and the cardinality D_i of each.
+    """The N fields of a data set in order, with their cardinalities D_i.
 
-    Every id of field i lies in [0, D_i); id 0 is the field's one out-of-vocabulary row.
+    Ids of field i are in [0, D_i). Id 0 is the field's out-of-vocabulary row.
     """
 
     fields: tuple[str, ...]
-    """The fields' names, in the order of the columns of `PreparedData.ids`."""
+    """Names of the fields, in the order of the columns of `PreparedData.ids`."""
     cardinalities: tuple[int, ...]
-    """D_i, the rows of each field's table, the out-of-vocabulary row included; at least 1."""
+    """Rows D_i of each field's table, including the out-of-vocabulary row; at least 1."""
     name: str = "unnamed"
-    """The data set's name, as it reads in a legend."""
+    """Name of the data set, as used in legends."""
     label: str = "label"
-    """What a label of 1 means."""
+    """Meaning of label 1."""
     descriptions: tuple[str, ...] = ()
-    """What each field holds; empty texts if not given."""
+    """Description of each field; empty if unknown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "descriptions", self.descriptions or ("",) * len(self.fields))
         if not len(self.fields) == len(self.cardinalities) == len(self.descriptions):
-            raise ValueError("fields, cardinalities and descriptions are not of the same number")
+            raise ValueError("there are different numbers of fields, cardinalities and descriptions")
         if not self.fields or len(set(self.fields)) < len(self.fields):
-            raise ValueError("there are no fields, or two of one name")
+            raise ValueError("there are no fields, or two with the same name")
         if min(self.cardinalities) < 1:
             raise ValueError("a cardinality is below 1")
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """The first row of each field in one table that stacks them all, shape (N,)."""
+        """First row of each field in one table that stacks them all, shape (N,)."""
         return np.cumsum((0, *self.cardinalities[:-1]), dtype=np.int64)
 
     @property
     def rows_total(self) -> int:
-        """The rows of all tables together, sum D_i."""
+        """Total number of table rows, sum D_i."""
         return sum(self.cardinalities)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `schema.json` holds.
+        """Return the content of `schema.json`.
 
         Returns
         -------
         dict
-            Text and numbers only; `from_json` takes it back.
+            Text and numbers only; `from_json` reads it.
         """
         columns = zip(self.fields, self.cardinalities, self.descriptions, strict=True)
         return {
@@ -71,14 +71,14 @@ class Schema:
 
     @classmethod
     def from_json(cls, content: Any, *, source: object) -> "Schema":
-        """Take back what `to_json` gave.
+        """Build a schema from the result of `to_json`.
 
         Parameters
         ----------
         content : Any
-            What was read.
+            The content.
         source : object
-            The file it was read from, for the error message.
+            The file it is from, for error messages.
 
         Returns
         -------
@@ -88,14 +88,14 @@ class Schema:
         Raises
         ------
         CollapseError
-            If it is something else, of another format version, or inconsistent.
+            If the content has another form or format version, or is inconsistent.
         """
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CollapseError(f"{source} is not the schema of a prepared data set")
         if content.get("format_version") != FORMAT_VERSION:
             raise CollapseError(
-                f"{source} has format version {content.get('format_version')} where this release reads "
-                f"version {FORMAT_VERSION}: prepare the data set again"
+                f"{source} has format version {content.get('format_version')}, but this release reads version "
+                f"{FORMAT_VERSION}: prepare the data set again"
             )
         try:
             return cls(
@@ -106,6 +106,6 @@ class Schema:
                 descriptions=tuple(str(field["description"]) for field in content["fields"]),
             )
         except KeyError as error:
-            raise CollapseError(f"{source} lacks the key {error}: prepare the data set again") from error
+            raise CollapseError(f"{source} has no key {error}: prepare the data set again") from error
         except (TypeError, ValueError) as error:
             raise CollapseError(f"{source} is damaged ({error}): prepare the data set again") from error

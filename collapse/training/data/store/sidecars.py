@@ -1,7 +1,7 @@
-"""What is kept beside a prepared data set, so that it is not found out anew every time it is opened.
+"""Hidden files next to a prepared data set that save work when it is opened again.
 
-Hidden files that may be missing, old or unwritable: then the work is done again. They tell of the clock, so they
-are no part of what the same rows always give.
+They may be missing, outdated or impossible to write; the work is then repeated. They contain times, so they are
+not part of the reproducible data set.
 """
 
 import io
@@ -24,16 +24,16 @@ CHECKED = ".checked.json"
 
 
 def is_checked(path: Path, files: Iterable[str], data_hash: str) -> bool:
-    """Return whether a data set was checked whole and is still what it was: by size, time and hash.
+    """Return whether a data set was completely checked and has not changed since, by size, time and hash.
 
     Parameters
     ----------
     path : Path
-        Its folder.
+        Folder of the data set.
     files : iterable of str
-        The files in it that were checked.
+        Names of the files that were checked.
     data_hash : str
-        What its manifest says.
+        Hash in the manifest.
     """
     try:
         return bool(read_json(path / CHECKED) == _mark(path, files, data_hash))
@@ -42,22 +42,22 @@ def is_checked(path: Path, files: Iterable[str], data_hash: str) -> bool:
 
 
 def mark_checked(path: Path, files: Iterable[str], data_hash: str) -> None:
-    """Note that a data set was checked whole, where its folder can be written to."""
+    """Record that a data set was completely checked, if its folder is writable."""
     with suppress(OSError):
         _write(path / CHECKED, json.dumps(_mark(path, files, data_hash)).encode())
 
 
 def read_row_counts(path: Path, *, seed: int, data_hash: str, shape: tuple[int]) -> NDArray[np.int64] | None:
-    """Return the row counts of a split's training rows; None if they are not kept, or of other data.
+    """Return stored row counts of a split's training rows; None if there are none, or they are for other data.
 
     Parameters
     ----------
     path : Path
-        The data set's folder.
+        Folder of the data set.
     seed : int
-        The split's seed.
+        Seed of the split.
     data_hash : str
-        The data's hash.
+        Hash of the data.
     shape : tuple of int
         (sum D_i,).
     """
@@ -66,12 +66,12 @@ def read_row_counts(path: Path, *, seed: int, data_hash: str, shape: tuple[int])
             counts: NDArray[np.int64] = kept["counts"]
             same = str(kept["data_hash"]) == data_hash and counts.shape == shape and counts.dtype == np.int64
             return counts if same else None
-    except Exception:  # noqa: BLE001, a damaged file may raise anything, and is as good as none
+    except Exception:  # noqa: BLE001, a damaged file may raise anything, and is ignored
         return None
 
 
 def keep_row_counts(path: Path, counts: NDArray[np.int64], *, seed: int, data_hash: str) -> None:
-    """Keep the row counts of a split's training rows, where the folder can be written to."""
+    """Store the row counts of a split's training rows, if the folder is writable."""
     buffer = io.BytesIO()
     np.savez(buffer, counts=counts, data_hash=np.array(data_hash))
     _write(_row_counts(path, seed), buffer.getvalue())

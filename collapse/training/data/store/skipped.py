@@ -1,4 +1,4 @@
-"""Malformed rows: refused with their place, or skipped up to a number and told of in the manifest."""
+"""Malformed rows: refused with their position, or skipped up to a limit and recorded in the manifest."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,44 +7,44 @@ from typing import Literal
 from collapse.errors import CollapseError
 
 MOST_LISTED = 20
-"""Skipped rows that the manifest lists one by one."""
+"""Most skipped rows that the manifest lists individually."""
 
 Faults = dict[int, str]
-"""What is wrong with a row, by its number in a block."""
+"""Faults of rows, by their number in a block."""
 
 
 class SkippedRows:
-    """Takes note of the rows that are left out.
+    """Record of skipped rows.
 
     Parameters
     ----------
     allowed : int
-        How many malformed ones may be skipped.
+        Most malformed rows to skip.
     """
 
     def __init__(self, allowed: int) -> None:
         self.unlabelled = 0
-        """Rows left out because they have no label, which was asked for."""
+        """Number of rows that were left out on request because they have no label."""
         self._allowed = allowed
         self._count = 0
         self._first: list[dict[str, object]] = []
 
     def skip(self, path: Path, faults: Mapping[int, str], *, unit: Literal["line", "row"] = "line") -> None:
-        """Take note of a block's malformed rows.
+        """Record the malformed rows of a block.
 
         Parameters
         ----------
         path : Path
-            The file that they are in.
+            The file of the rows.
         faults : mapping of int to str
-            What is wrong, by line or row.
+            Faults by line or row.
         unit : {"line", "row"}
             What the numbers count, from 1.
 
         Raises
         ------
         CollapseError
-            If they are more than may be skipped; the message names the place of the first that may not.
+            If there are more malformed rows than allowed. The message has the position of the first one too many.
         """
         for number in sorted(faults):
             self._count += 1
@@ -55,5 +55,5 @@ class SkippedRows:
                 self._first.append({"file": path.name, unit: number, "reason": faults[number]})
 
     def summary(self) -> dict[str, object]:
-        """Return how many rows were left out, and the first malformed ones with their places and reasons."""
+        """Return how many rows were skipped, and the first malformed ones with their positions and faults."""
         return {"rows": self._count, "unlabelled": self.unlabelled, "first": self._first}

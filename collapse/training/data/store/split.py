@@ -8,36 +8,34 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """The row numbers of each part, disjoint, in ascending order."""
+    """Row numbers of each part: disjoint, ascending."""
 
     train: NDArray[np.int64]
-    """The rows to train on."""
+    """Rows for training."""
     validation: NDArray[np.int64]
-    """The rows that decide when to stop."""
+    """Rows that decide when to stop."""
     test: NDArray[np.int64]
-    """The rows that the result is told of."""
+    """Rows for the final metrics."""
 
 
 def split_rows(rows: int, seed: int) -> Split:
-    """Split row numbers at random into 80 % training, 10 % validation and the rest for the test.
+    """Split row numbers at random into 80 % for training, 10 % for validation and the rest for testing.
 
     Parameters
     ----------
     rows : int
-        The number of rows.
+        Number of rows.
     seed : int
-        The seed of the split alone, from 0 to 2**32 - 1.
+        Seed of the split only, from 0 to 2**32 - 1.
 
     Returns
     -------
     Split
         int(0.8 rows), int(0.1 rows) and the remaining row numbers.
 
-    Notes
-    -----
-    Drawn from `numpy.random.RandomState`, whose stream NumPy has frozen for good (NEP 19); that of
-    `default_rng` may change with a release, and a published split must not. Each part is sorted because
-    ascending reads are kinder to memory; the order of training is drawn elsewhere, from a seed of its own.
+    Notes ----- The split is drawn from `numpy.random.RandomState`, whose stream is frozen (NEP 19). The stream of
+    `default_rng` may change with a release, which a published split must not. Each part is sorted, because
+    ascending reads are faster; the order of training is drawn elsewhere from another seed.
     """
     order = np.random.RandomState(seed).permutation(rows).astype(np.int64)
     train, validation, test = np.split(order, np.cumsum([int(0.8 * rows), int(0.1 * rows)]))
@@ -45,7 +43,7 @@ def split_rows(rows: int, seed: int) -> Split:
 
 
 def nested_subset(rows: NDArray[np.int64], fraction: float, *, seed: int) -> NDArray[np.int64]:
-    """Draw a share of some rows, of which a smaller share is a part.
+    """Draw a fraction of some rows. The rows of a smaller fraction are among those of a larger one.
 
     Parameters
     ----------
@@ -54,12 +52,12 @@ def nested_subset(rows: NDArray[np.int64], fraction: float, *, seed: int) -> NDA
     fraction : float
         Above 0 and at most 1.
     seed : int
-        From 0 to 2**32 - 1; the draw is another one than that of `split_rows` with this seed.
+        From 0 to 2**32 - 1. The draw differs from that of `split_rows` with this seed.
 
     Returns
     -------
     (m,) array of int
-        int(share n) of them, at least one, in ascending order.
+        int(fraction n) of the rows, at least one, ascending.
     """
     order = np.random.RandomState([seed, 1]).permutation(len(rows))
     subset: NDArray[np.int64] = np.sort(rows[order[: max(int(fraction * len(rows)), 1)]])

@@ -1,4 +1,4 @@
-"""Which values of encoded fields have a row of a table, in which order."""
+"""Which values of encoded fields get a table row, and in which order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from collapse.training.data.store.prepared import field_column
 from collapse.training.data.store.schema import OOV_ID
 
 GROUP = 1 << 20
-"""Values that are sorted at one time: fields of few are taken together, as each sort costs a fixed time."""
+"""Values that are sorted together. Small fields are grouped, because each sort has a fixed cost."""
 
 _NONE = pl.Series([None], dtype=pl.String)
 _FIRST = np.iinfo(np.int64).max
@@ -22,25 +22,26 @@ Counts = Mapping[str, NDArray[np.int64]]
 def vocabulary_of(
     categories: Mapping[str, pl.Categories], counts: Counts, deciding: Counts, *, rows: int, min_count: int
 ) -> tuple[pl.DataFrame, list[NDArray[np.int32]], list[int]]:
-    """Give every value that is frequent enough an id, the most frequent first, and the others the OOV row's.
+    """Give ids to values that are frequent enough, the most frequent first, and the others the OOV id.
 
     Parameters
     ----------
     categories : mapping of str to pl.Categories
-        What a field's codes stand for.
+        Meaning of a field's codes.
     counts : mapping of str to numpy.ndarray
-        How many rows have a code, by field.
+        Number of rows with each code, by field.
     deciding : mapping of str to numpy.ndarray
-        The same of the rows that decide which values have an id, and in which order.
+        The same for the rows that decide which values get an id, and in which order.
     rows : int
-        All rows.
+        Total number of rows.
     min_count : int
-        The deciding rows that a value needs.
+        Number of deciding rows that a value needs.
 
     Returns
     -------
     tuple of (pl.DataFrame, list of numpy.ndarray, list of int)
-        ``field``, ``id``, ``value``, ``count``; the id of every code, by field; and the ids of every field.
+        ``field``, ``id``, ``value``, ``count``; the id of every code, by field; and the number of ids of every
+        field.
     """
     parts, tables, cardinalities = [], [], []
     for kept in _groups(deciding, min_count):
@@ -52,7 +53,7 @@ def vocabulary_of(
 
 
 def _groups(deciding: Counts, min_count: int) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Yield the codes that have an id, by field, some fields at a time."""
+    """Yield the codes that get an id, by field, for groups of fields."""
     group: dict[str, NDArray[np.int64]] = {}
     size = 0
     for field, of_field in deciding.items():
@@ -68,7 +69,7 @@ def _groups(deciding: Counts, min_count: int) -> Iterator[dict[str, NDArray[np.i
 def _numbered(
     kept: Counts, categories: Mapping[str, pl.Categories], counts: Counts, deciding: Counts, rows: int
 ) -> tuple[pl.DataFrame, list[NDArray[np.int32]]]:
-    """Give the values of some fields their ids; the OOV row, which has no value, comes first in its field."""
+    """Give ids to the values of some fields, after the out-of-vocabulary row, which has no value."""
     sizes = np.array([1 + len(codes) for codes in kept.values()])
     starts = np.cumsum(sizes) - sizes
     values: list[pl.Series] = []
@@ -99,21 +100,21 @@ def _numbered(
 
 
 def check_several(vocabulary: pl.DataFrame, cardinalities: Sequence[int], min_count: int) -> None:
-    """Refuse a field with one id in all rows, which tells a model nothing.
+    """Refuse fields with the same id in all rows, which no model can use.
 
     Parameters
     ----------
     vocabulary : pl.DataFrame
-        Of all fields, as `vocabulary_of` returns it.
+        The vocabulary of all fields, as `vocabulary_of` returns it.
     cardinalities : sequence of int
-        The rows that each field has in it.
+        Number of its rows for each field.
     min_count : int
-        The rows that a value needs.
+        Number of rows that a value needs.
 
     Raises
     ------
     CollapseError
-        If there is one.
+        If there is such a field.
     """
     starts = np.cumsum([0, *cardinalities[:-1]])
     seen = np.add.reduceat(vocabulary["count"].to_numpy() > 0, starts, dtype=np.int64)
@@ -123,12 +124,11 @@ def check_several(vocabulary: pl.DataFrame, cardinalities: Sequence[int], min_co
     names = vocabulary["field"].gather(single).to_list()
     rare = vocabulary["count"][int(single[0])] > 0
     why = (
-        f"no value in {min_count} rows or more"
+        f"no value that occurs in {min_count} rows or more"
         if rare
-        else f"one value in all rows, {shortened(vocabulary['value'][int(single[0]) + 1])}"
+        else f"the same value in all rows, {shortened(vocabulary['value'][int(single[0]) + 1])}"
     )
-    others = f", as have {len(names) - 1} more" if len(names) > 1 else ""
+    others = f" (nor {len(names) - 1} more)" if len(names) > 1 else ""
     raise CollapseError(
-        f"field {shortened(names[0])} has {why}{others}: it tells nothing; leave it out with --drop "
-        f"{','.join(names)}"
+        f"no model can use field {shortened(names[0])}{others}, because it has {why}: use --drop {','.join(names)}"
     )

@@ -1,4 +1,4 @@
-"""A prepared data set as it is written: its new folder, arrays that grow, and what describes them."""
+"""Writing prepared data sets: the new folder, arrays that grow, and the description."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,9 +34,9 @@ def new_prepared(path: Path, *, overwrite: bool = False, sources: Iterable[Path]
     path : Path
         The folder to make.
     overwrite : bool
-        Whether a prepared data set that is there is replaced; any other folder never is.
+        Replace an existing prepared data set. Other folders are never replaced.
     sources : iterable of Path
-        The raw files, none of which may lie in a folder that is replaced.
+        The raw files, none of which may be in a folder that is replaced.
 
     Yields
     ------
@@ -46,21 +46,21 @@ def new_prepared(path: Path, *, overwrite: bool = False, sources: Iterable[Path]
     Raises
     ------
     CollapseError
-        If `path` exists and is not to be replaced, or the operating system refuses.
+        If `path` exists and may not be replaced, or the operating system refuses.
     """
     if overwrite and path.exists() and not (path / SCHEMA).is_file():
-        raise CollapseError(f"{path} is not a prepared data set and is not replaced: choose another folder")
+        raise CollapseError(f"{path} is not a prepared data set, so it is not replaced: choose another folder")
     for source in sources if overwrite else ():
         if path.resolve() in source.resolve().parents:
             raise CollapseError(
-                f"{source} lies in {path}, which would be replaced: move it, or choose another folder"
+                f"{source} is in {path}, which would be replaced: move it, or choose another folder"
             )
     with atomic_directory(path, overwrite=overwrite) as folder:
         yield folder
 
 
 class GrowingArray:
-    """A .npy file that rows are appended to and whose header is put right at the end."""
+    """A .npy file that grows by rows. Its header is corrected at the end."""
 
     def __init__(self, path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
         self.rows = 0
@@ -71,14 +71,14 @@ class GrowingArray:
             self._write_header(file)
 
     def append(self, values: ArrayLike) -> None:
-        """Write rows behind those that are there."""
+        """Append rows."""
         array = np.ascontiguousarray(values, dtype=self._dtype)
         with self._path.open("ab") as file:
             file.write(array.data)
         self.rows += len(array)
 
     def finished(self) -> "np.memmap[Any, np.dtype[Any]]":
-        """Put the header right and return the array, mapped and writable."""
+        """Correct the header and return the array, mapped and writable."""
         with self._path.open("r+b") as file:
             self._write_header(file)
         return np.lib.format.open_memmap(self._path, mode="r+")
@@ -101,24 +101,24 @@ def write_description(
     skipped: Mapping[str, Any] | None = None,
     known: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write what a data set has beside ids and labels: vocabulary, schema and manifest.
+    """Write vocabulary, schema and manifest of a data set.
 
     Parameters
     ----------
     folder : Path
-        The data set's folder.
+        Folder of the data set.
     schema, vocabulary, rows, data_hash
-        What `PreparedData` gives back.
+        As in `PreparedData`.
     sources : sequence of Source
         The raw files.
     options : mapping
-        What the data set was made with.
+        Options of the preparation.
     skipped : mapping, optional
-        Malformed rows that were left out; none by default.
+        Malformed rows that were skipped. The default is none.
     known : mapping, optional
-        What else the manifest is to tell.
+        Other entries for the manifest.
     """
-    # By way of memory: Polars' own writer hides what the operating system said of a full disk.
+    # Written through memory, because Polars' own writer hides the system's error for a full disk.
     buffer = io.BytesIO()
     vocabulary.write_parquet(buffer)
     (folder / VOCABULARY).write_bytes(buffer.getbuffer())
@@ -147,24 +147,24 @@ def write_ids(
     options: Mapping[str, Any],
     known: Mapping[str, Any],
 ) -> None:
-    """Write a data set whose values are numbers from 0, each with a row of its own, seen or not.
+    """Write a data set whose values are numbers from 0, each with its own table row.
 
     Parameters
     ----------
     folder : Path
-        The folder to write to; it exists and is empty.
+        An existing, empty folder to write to.
     blocks : iterable of (ids, labels)
-        Shapes (B, N) and (B,): every field's value, from 0 to below its number of values, and 0 or 1.
+        Shapes (B, N) and (B,): the value of every field, from 0 to below its number of values, and 0 or 1.
     fields : mapping of str to str
-        The fields in order: name to description.
+        Names and descriptions of the fields, in order.
     values : sequence of int
-        How many values a field has; its cardinality is one more, for the out-of-vocabulary row that nothing uses.
+        Number of values of each field. Its cardinality is one more, for the unused out-of-vocabulary row.
     name, label : str
-        The data set's name, and what a label of 1 means.
+        Name of the data set, and the meaning of label 1.
     options : mapping
-        What it was made with, for the manifest.
+        Options of the generation, for the manifest.
     known : mapping
-        What else the manifest is to tell.
+        Other entries for the manifest.
     """
     ids, labels = GrowingArray(folder / IDS, np.int32, (len(fields),)), GrowingArray(folder / LABELS, np.uint8, ())
     counts = [np.zeros(D + 1, dtype=np.int64) for D in values]

@@ -1,1 +1,1 @@
-"""Rows out of files, as text: delimited, compressed, Parquet."""
+"""Text rows from delimited, compressed and Parquet files."""

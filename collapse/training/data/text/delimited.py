@@ -1,4 +1,4 @@
-"""Delimited text of known columns, read in blocks of whole rows, with the line of every fault."""
+"""Delimited text with known columns, read in blocks of whole rows, with the line of every fault."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,28 +21,28 @@ from collapse.training.data.text.row_bounds import (
 )
 
 BLOCK_BYTES = 1 << 25
-"""Bytes that are parsed together: large enough for Polars' threads, small beside the memory."""
+"""Bytes that are parsed together: enough for Polars' threads, and small compared with the memory."""
 LONGEST_ROW = 1 << 20
-"""Bytes after which a row without an end is refused: an open quotation mark would else swallow the file."""
-NO_QUOTES = "`--no-quotes` takes quotation marks as they are"
+"""Longest row in bytes. Without a limit, an open quotation mark would swallow the rest of the file."""
+NO_QUOTES = "`--no-quotes` reads quotation marks as ordinary characters"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """What a file looks like."""
+    """Expected format of a file."""
 
     title: str
-    """Whose file it is, as it reads in a question: ``Criteo's train.txt``."""
+    """Title of the file, as used in questions: ``Criteo's train.txt``."""
     separator: str
-    """What stands between two columns, one character."""
+    """Separator, one character."""
     columns: tuple[str, ...]
-    """The columns in order."""
+    """Names of the columns, in order."""
     header: bool = False
-    """Whether the first row names the columns."""
+    """Whether the first row is a header."""
     quoted: bool = False
-    """Whether cells may be quoted; empty lines are then no rows."""
+    """Whether cells may be quoted; if so, empty lines are not rows."""
     one_short: str = ""
-    """What a row that lacks one column hints at."""
+    """Hint for a row that lacks one column."""
 
 
 def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
@@ -51,19 +51,19 @@ def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
     Parameters
     ----------
     raw : RawFile
-        The opened file.
+        The open file.
     form : Format
-        What it is expected to be.
+        Expected format.
 
     Yields
     ------
     TextBlock
-        The rows that have the format's columns and are text; what is wrong with the others.
+        The rows that fit the format, and the faults of the others.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, or is no file of this format.
+        If the file cannot be read, is empty, or has another format.
     """
     line = 1
     for number, block in enumerate(_blocks(raw, form)):
@@ -102,7 +102,7 @@ def _frame(block: bytes, form: Format) -> pl.DataFrame:
 
 
 def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
-    """Yield whole rows, some 32 MiB at a time."""
+    """Yield blocks of about 32 MiB of whole rows."""
     rest, line = b"", 1
     for chunk in raw.chunks(BLOCK_BYTES):
         rest += chunk
@@ -116,11 +116,11 @@ def _blocks(raw: RawFile, form: Format) -> Iterator[bytes]:
                 raise CollapseError(
                     f"{raw.path}, line {line}: a quoted cell is longer than a megabyte; {NO_QUOTES}"
                 )
-            raise CollapseError(f"{raw.path} has a line of more than a megabyte: is this {form.title}?")
+            raise CollapseError(f"{raw.path} has a line of more than a megabyte. Is this {form.title}?")
     if rest:
         if form.quoted and rest.count(QUOTE) % 2:
             _check_quotes(row_bounds(rest + b"\n", form.separator, quoted=True), line, raw.path)
-            raise CollapseError(f"{raw.path}, line {line}: a quoted cell of this row never ends; {NO_QUOTES}")
+            raise CollapseError(f"{raw.path}, line {line}: a quoted cell is never closed; {NO_QUOTES}")
         yield _with_line_feeds(rest + b"\n")
 
 
@@ -141,6 +141,6 @@ def _uneven(found: RowBounds, form: Format) -> dict[int, str]:
         hint = form.one_short if columns == expected - 1 else ""
         if columns == 1 and not faults and form.separator == "\t":
             line = found.block[int(found.starts[row]) : int(found.ends[row])]
-            hint = " (commas separate its cells, and tabs are expected)" if b"," in line else ""
-        faults[row] = f"{columns} column{'s' * (columns != 1)} where {expected} are expected{hint}"
+            hint = " (commas separate its cells, but tabs are expected)" if b"," in line else ""
+        faults[row] = f"{columns} column{'s' * (columns != 1)} instead of {expected}{hint}"
     return faults

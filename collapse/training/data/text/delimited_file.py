@@ -1,4 +1,4 @@
-"""A file of delimited text: what separates its cells, and what its columns are called."""
+"""A file of delimited text with its separator and column names."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ from collapse.training.data.text.row_bounds import last_end, row_bounds
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How delimited text is read; Parquet needs to be told nothing."""
+    """How delimited text is read. Parquet files ignore it."""
 
     separator: str | None = None
-    """What stands between two columns; by default what the file's name says, ``.csv`` or ``.tsv``."""
+    """Separator. The default depends on the file's name, ``.csv`` or ``.tsv``."""
     columns: tuple[str, ...] = ()
-    """The columns' names, of a file without a header."""
+    """Names of the columns, for a file without a header."""
     header: bool = True
-    """Whether the first row names the columns; else, if no names are given, they are column_1, column_2, …"""
+    """Whether the first row is a header. Without header and names, columns are column_1, column_2, .."""
     quotes: bool = True
-    """Whether cells may be quoted; else a quotation mark is a character like any other."""
+    """Whether cells may be quoted. Otherwise quotation marks are ordinary characters."""
 
 
 class DelimitedFile(TextFile):
@@ -34,14 +34,14 @@ class DelimitedFile(TextFile):
     path : Path
         The file.
     separator : str
-        What stands between two columns.
+        Separator of the columns.
     reading : Reading
-        How it is read.
+        How the file is read.
 
     Raises
     ------
     CollapseError
-        If the first row cannot be read, or two columns have one name.
+        If the first row cannot be read, or two columns have the same name.
     """
 
     def __init__(self, path: Path, separator: str, reading: Reading) -> None:
@@ -58,7 +58,7 @@ class DelimitedFile(TextFile):
         columns: Sequence[str],  # noqa: ARG002 - text is read whole
     ) -> Iterator[TextBlock]:
         form = Format(
-            title=f"text whose columns are separated by {self._separator!r}",
+            title=f"text with columns separated by {self._separator!r}",
             separator=self._separator,
             columns=self.columns,
             header=self._header,
@@ -66,7 +66,7 @@ class DelimitedFile(TextFile):
         )
         for block in text_blocks(raw, form):
             if block.header is not None and self._names(block.header) != self.columns:
-                raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
+                raise CollapseError(f"{self.path} changed while it was read: try again when it is complete")
             yield block
         self.source = raw.finished()
 
@@ -81,7 +81,7 @@ class DelimitedFile(TextFile):
         if not start.strip():
             raise CollapseError(f"{self.path} is empty")
         if not end and len(start) > LONGEST_ROW:
-            raise CollapseError(f"{self.path}, line 1: this row is longer than a megabyte: is this a table?")
+            raise CollapseError(f"{self.path}, line 1: this row is longer than a megabyte. Is this a table?")
         ends = row_bounds(start[:end], self._separator, quoted=self._quoted).ends
         first = start[: int(ends[0])] if len(ends) else start
         return self._names(first) if self._header else _numbered(len(self._cells(first)))

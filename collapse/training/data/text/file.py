@@ -1,4 +1,4 @@
-"""A file of rows, whatever its format: its columns are known, and its rows come in blocks of text."""
+"""Interface of a file of rows in any format: known columns, and blocks of text."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -19,24 +19,24 @@ from collapse.training.data.text.raw_file import RawFile, opened
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TextBlock:
-    """Some rows of a file, R of them, as text."""
+    """R rows of a file as text."""
 
     path: Path
     """The file."""
     cells: pl.DataFrame
-    """A text column each of the file's columns, or of those that were asked for; null where a cell is empty."""
+    """One text column for each column of the file, or each requested column; null for empty cells."""
     places: NDArray[np.int64]
-    """The line or row of each, from 1, shape (R,)."""
+    """Line or row number of each row, from 1, shape (R,)."""
     faults: Mapping[int, str]
-    """What is wrong with rows that could not be read, and are not among the R, by their place."""
+    """Faults of rows that could not be read and are not among the R rows, by line or row number."""
     unit: Literal["line", "row"]
-    """What the places count."""
+    """Whether the numbers are lines or rows."""
     header: bytes | None = None
-    """The row that names the columns, if the block begins with it."""
+    """The header, if the block begins with it."""
 
 
 class TextFile(ABC):
-    """One file: its columns are known, its rows are read block by block.
+    """A file with known columns whose rows are read block by block.
 
     Parameters
     ----------
@@ -47,13 +47,15 @@ class TextFile(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.columns: tuple[str, ...] = ()
-        """The columns' names in order."""
+        """Names of the columns, in order."""
         self.source: Source | None = None
-        """What was read, once the blocks have come to their end."""
+        """The file's size and hash, once all blocks are read."""
 
     @contextmanager
     def opened(self, columns: Sequence[str]) -> Iterator[Iterator[TextBlock]]:
-        """Open the file to be read in the block; what is wrong with one that changes meanwhile is that it changed.
+        """Open the file for the duration of the block.
+
+        If it changes meanwhile, this is reported before other errors.
 
         Parameters
         ----------
@@ -63,7 +65,7 @@ class TextFile(ABC):
         Yields
         ------
         iterator of TextBlock
-            Its rows.
+            The rows.
 
         Raises
         ------
@@ -78,23 +80,23 @@ class TextFile(ABC):
 
 
 def check_distinct(columns: Sequence[str], path: Path) -> None:
-    """Check that no two columns of a file have one name.
+    """Check that all columns of a file have different names.
 
     Parameters
     ----------
     columns : sequence of str
-        Their names.
+        Names of the columns.
     path : Path
         The file, for the error message.
 
     Raises
     ------
     CollapseError
-        If two have.
+        If two columns have the same name.
     """
     twice = next((name for name, count in Counter(columns).items() if count > 1), None)
     if twice is not None:
-        raise CollapseError(f"{path} has two columns called {shortened(twice)}")
+        raise CollapseError(f"{path} has two columns named {shortened(twice)}")
 
 
 def check_same_columns(files: Sequence[TextFile]) -> None:
@@ -108,14 +110,14 @@ def check_same_columns(files: Sequence[TextFile]) -> None:
     Raises
     ------
     CollapseError
-        If one has not those of the first.
+        If the columns of one differ from those of the first.
     """
     first, *others = files
     for file in others:
         lacks = [name for name in first.columns if name not in file.columns]
         more = [name for name in file.columns if name not in first.columns]
         if lacks or more:
-            what = f"lacks the column {shortened(lacks[0])}" if lacks else f"has a column {shortened(more[0])}"
+            what = f"has no column {shortened(lacks[0])}" if lacks else f"has a column {shortened(more[0])}"
             raise CollapseError(
-                f"{file.path} {what}, unlike {first.path}: files that are one table have the same columns"
+                f"{file.path} {what}, unlike {first.path}: the files of one table must have the same columns"
             )

@@ -1,4 +1,4 @@
-"""Which format a file of rows has, by its name."""
+"""Opening a file of rows by the format in its name."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ def open_text(path: Path, reading: Reading) -> TextFile:
     Parameters
     ----------
     path : Path
-        The file: ``.parquet``, ``.csv`` or ``.tsv``, the latter two also with ``.gz``; any other name is text if a
-        separator is given.
+        The file: ``.parquet``, ``.csv``, ``.tsv``, ``.csv.gz`` or ``.tsv.gz``; other names are text if a separator
+        is given.
     reading : Reading
         How text is read.
 
@@ -28,20 +28,18 @@ def open_text(path: Path, reading: Reading) -> TextFile:
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty or damaged, its kind is unknown, or two columns have one name.
+        If the file cannot be read, is empty or damaged, its format is unknown, or two columns have the same name.
     """
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq")):
         if reading != Reading():
-            raise CollapseError(f"{path} is a Parquet file: how text is read does not go with it")
+            raise CollapseError(f"{path} is a Parquet file, for which options of text files cannot be used")
         from collapse.training.data.text.parquet_file import ParquetFile
 
         return ParquetFile(path)
     separator = reading.separator or SEPARATORS.get(Path(name).suffix)
     if separator is None:
-        raise CollapseError(
-            f"{path} ends neither in .csv, .tsv nor .parquet: tell what separates its columns, with --separator"
-        )
+        raise CollapseError(f"{path} does not end in .csv, .tsv or .parquet: pass its separator with --separator")
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise CollapseError(f"the separator is {separator!r}: it must be one character, and none that ends a line")
+        raise CollapseError(f"separator must be one character other than a line break, got {separator!r}")
     return DelimitedFile(path, separator, reading)

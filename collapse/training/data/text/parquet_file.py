@@ -1,6 +1,6 @@
-"""A Parquet file as columns of text, read row group by row group.
+"""A Parquet file as columns of text, read one row group at a time.
 
-PyArrow reads it and not Polars, whose reader ends in a panic where a file is cut off while it is read.
+It is read by PyArrow, because Polars' reader panics if a file is truncated while it is read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ class ParquetFile(TextFile):
     Raises
     ------
     CollapseError
-        If it is no whole Parquet file, or two columns have one name.
+        If the file is not a complete Parquet file, or two columns have the same name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,20 +67,20 @@ class ParquetFile(TextFile):
         with _readable(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             types = dict(zip(self.columns, file.schema_arrow.types, strict=True))
             for name in columns:
-                # Polars panics at some of the others.
+                # Polars panics at some of the other types.
                 if not _has_text(types[name]):
                     raise CollapseError(_no_text(self.path, name, types[name]))
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
-                # A damaged file may hold text that is none, which Polars would take at its word.
+                # A damaged file may hold invalid text, which Polars would accept without checking.
                 batch.validate(full=True)
-                # Names and types alone: what else the file says of its columns nobody has checked.
+                # Keep only names and types, because the file's other metadata is unchecked.
                 frame = pl.from_arrow(pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names))
                 assert isinstance(frame, pl.DataFrame)
                 yield as_text(frame[list(columns)], self.path)
 
 
 def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Turn a block's columns into text.
+    """Convert the columns of a block to text.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def as_text(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        Text; null where a cell is missing or NaN. A number that is whole is written without a point, so that 7 and
-        7.0 are one value: a column of whole numbers with missing ones is often stored as fractions.
+        Text; null for missing values and NaN. Whole numbers are written without a decimal point, so that 7 and 7.0
+        are the same value: columns of whole numbers with missing values are often stored as floats.
 
     Raises
     ------
     CollapseError
-        If a column holds what has no one text: lists, structures, bytes.
+        If a column has a type without a unique text: lists, structs, bytes.
     """
     for name, kind in frame.schema.items():
         if not (kind.is_numeric() or kind in _PLAIN):
@@ -113,7 +113,10 @@ def _has_text(kind: pa.DataType) -> bool:
 
 
 def _no_text(path: Path, name: str, kind: object) -> str:
-    return f"{path}: column {shortened(name)} is of type {kind}, which has no text: leave it out with --drop"
+    return (
+        f"{path}: column {shortened(name)} has type {kind}, which cannot be written as text: leave it out "
+        "with --drop"
+    )
 
 
 def _text(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
@@ -133,4 +136,4 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
-        raise CollapseError(f"{path} is no whole Parquet file, or cannot be read: {reason}") from error
+        raise CollapseError(f"{path} is not a complete Parquet file, or cannot be read: {reason}") from error

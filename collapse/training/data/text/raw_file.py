@@ -1,4 +1,4 @@
-"""A raw file as it is on disk: read in chunks, plain or gzipped, hashed on the way, and watched for changes."""
+"""A raw file on disk, plain or compressed, which is hashed while it is read and watched for changes."""
 
 import codecs
 import gzip
@@ -26,13 +26,13 @@ class RawFile:
     path : Path
         The file.
     quiet : bool
-        Whether no progress is shown.
+        Show no progress.
     """
 
     def __init__(self, path: Path, *, quiet: bool = False) -> None:
         self.path = path
         self.byte_order_mark = False
-        """Whether the text that was read begins with one."""
+        """Whether the text that was read begins with a byte-order mark."""
         check_is_file(path)
         self._file = path.open("rb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
@@ -48,14 +48,14 @@ class RawFile:
         return data
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the content, some bytes at a time, unpacked if the file's name ends in ``.gz``.
+        """Yield the content in chunks, decompressed if the file's name ends in ``.gz``.
 
-        A byte-order mark at its start is left out.
+        A byte-order mark at the start is skipped.
 
         Raises
         ------
         CollapseError
-            If the system refuses, or the file is no whole gzip file.
+            If the system refuses, or the file is not a complete gzip file.
         """
         stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
         try:
@@ -69,15 +69,15 @@ class RawFile:
                     if chunk:
                         yield chunk
         except (EOFError, zlib.error) as error:
-            raise CollapseError(f"{self.path} is not a whole gzip file: {error}") from error
+            raise CollapseError(f"{self.path} is not a complete gzip file: {error}") from error
 
     def finished(self) -> Source:
-        """Close the file and return what was read.
+        """Close the file and return its size and hash.
 
         Raises
         ------
         CollapseError
-            If that is no longer what is on disk.
+            If the file has changed on disk.
         """
         self.close()
         self.check_unchanged()
@@ -89,7 +89,7 @@ class RawFile:
         )
 
     def check_unchanged(self) -> None:
-        """Compare size and time with what they were as the file was opened.
+        """Compare size and time with those when the file was opened.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class RawFile:
         with explain_os_errors("read", self.path):
             now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-            raise CollapseError(f"{self.path} changed while it was read: wait until it is whole and try again")
+            raise CollapseError(f"{self.path} changed while it was read: try again when it is complete")
 
     def close(self) -> None:
         """Close the file."""
@@ -109,7 +109,9 @@ class RawFile:
 
 @contextmanager
 def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
-    """Open a raw file and close it at the end; what is wrong with one that changed meanwhile is that it changed.
+    """Open a raw file for the duration of the block.
+
+    If it changes meanwhile, this is reported before other errors.
 
     Raises
     ------

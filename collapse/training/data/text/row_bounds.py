@@ -1,8 +1,8 @@
-"""Where the rows of a block of delimited text begin and end, and what is wrong with them before a cell is read.
+"""Bounds of the rows in a block of delimited text, and faults that show before any cell is read.
 
-Nothing is quoted in the files of Criteo and Avazu: a quotation mark is a character like any other. Elsewhere cells
-are quoted as RFC 4180 has it: a cell that begins with a quotation mark ends with one, may hold separators and ends
-of lines, and has its own quotation marks doubled.
+In the files of Criteo and Avazu nothing is quoted, and quotation marks are ordinary characters. Elsewhere cells
+are quoted as in RFC 4180: a cell that begins with a quotation mark ends with one, may contain separators and line
+breaks, and doubles its own quotation marks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,34 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUOTE = b'"'
-QUOTE_IN_CELL = "a quotation mark stands inside a cell that is not quoted, or text behind one that is"
+QUOTE_IN_CELL = "a quotation mark is inside a cell that is not quoted, or text follows a quoted cell"
 
 
 @dataclass(frozen=True, eq=False)
 class RowBounds:
-    """The rows of a block, R of them."""
+    """The R rows of a block."""
 
     columns: NDArray[np.int64]
-    """The columns of each, shape (R,)."""
+    """Number of columns of each row, shape (R,)."""
     lines: NDArray[np.int64]
-    """The line that each begins on, from 0, shape (R,)."""
+    """Line on which each row begins, from 0, shape (R,)."""
     block: bytes
     """The block."""
     quoted_ends: NDArray[np.int64] | None = None
-    """The offset behind each one's end of line, shape (R,), where not every line feed ends a row."""
+    """Offset after each row's line break, shape (R,), if some line feeds do not end a row."""
     stray: int | None = None
-    """The line of the first quotation mark that is neither about a cell nor doubled in a quoted one."""
+    """Line of the first quotation mark that neither encloses a cell nor is doubled inside one."""
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
-        """The offset behind each one's end of line, shape (R,)."""
+        """Offset after each row's line break, shape (R,)."""
         if self.quoted_ends is not None:
             return self.quoted_ends
         return np.flatnonzero(np.frombuffer(self.block, dtype=np.uint8) == ord("\n")) + 1
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """The offset of each one's first byte, shape (R,)."""
+        """Offset of each row's first byte, shape (R,)."""
         return np.concatenate([np.zeros(1, dtype=np.int64), self.ends[:-1]])
 
 
@@ -50,9 +50,9 @@ def row_bounds(block: bytes, separator: str, *, quoted: bool) -> RowBounds:
     Parameters
     ----------
     block : bytes
-        Rows that end in a line feed each.
+        Rows that each end in a line feed.
     separator : str
-        What stands between two columns, one character of ASCII.
+        Separator, one ASCII character.
     quoted : bool
         Whether cells may be quoted.
 
@@ -81,7 +81,7 @@ def row_bounds(block: bytes, separator: str, *, quoted: bool) -> RowBounds:
 
 
 def last_end(block: bytes, *, quoted: bool) -> int:
-    """Return the offset behind the last row that ends in a block; 0 if none does.
+    """Return the offset after the last complete row of a block; 0 if there is none.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def last_end(block: bytes, *, quoted: bool) -> int:
 
 
 def not_text(rows: RowBounds) -> dict[int, str]:
-    """Say which rows are not UTF-8, and why.
+    """Return the rows that are not UTF-8, with the reason.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def not_text(rows: RowBounds) -> dict[int, str]:
     Returns
     -------
     dict of int to str
-        What is wrong, by row.
+        Faults by row.
     """
     if rows.block.isascii():
         return {}
@@ -132,14 +132,14 @@ def without(rows: RowBounds, left_out: Sequence[int]) -> bytes:
     Parameters
     ----------
     rows : RowBounds
-        The block's rows.
+        The rows of the block.
     left_out : sequence of int
-        The rows that go.
+        The rows to remove.
 
     Returns
     -------
     bytes
-        The others, in order.
+        The other rows, in order.
     """
     kept = np.ones(len(rows.ends), dtype=bool)
     kept[list(left_out)] = False
@@ -156,11 +156,12 @@ def _undecodable(rows: RowBounds) -> Iterator[tuple[int, str]]:
 
 
 def _stray(content: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> int | None:
-    """Return which of the quotation marks is the first out of place."""
+    """Return the first misplaced quotation mark."""
     edges = np.array([separator, ord("\n"), ord(QUOTE)], dtype=np.uint8)
     opening, closing = quotes[::2], quotes[1::2]
     wrong = np.zeros(len(quotes), dtype=bool)
-    # Two in a row are a doubled one if the first closes; an empty quoted cell is two of which the first opens.
+    # Two in a row are a doubled mark if the first closes a cell. In an empty quoted cell the first of the two
+    # opens it.
     wrong[::2] = (opening > 0) & ~np.isin(content[opening - 1], edges)
     wrong[1::2] = ~np.isin(content[np.minimum(closing + 1, len(content) - 1)], edges)
     return int(np.flatnonzero(wrong)[0]) if wrong.any() else None

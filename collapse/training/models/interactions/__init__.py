@@ -1,1 +1,1 @@
-"""The interactions, a file each: the name of the file is the name of the model."""
+"""The interactions, one file per model with the model's name."""

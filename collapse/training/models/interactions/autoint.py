@@ -1,4 +1,4 @@
-"""AutoInt: self-attention over the fields, beside a DNN (Appendix D).
+"""AutoInt: self-attention over the fields, with a DNN in parallel (Appendix D).
 
 Shapes: B batch, N fields, K embedding size, H heads, A units a head, I inputs of a layer (K, then H A).
 """
@@ -20,21 +20,22 @@ from collapse.training.models.kernels.padding import padded, vector_padding
 
 @dataclass(frozen=True, kw_only=True)
 class AutoIntConfig(MLPConfig):
-    """AutoInt's settings."""
+    """Settings of AutoInt."""
 
     attention_layers: Count = 3
-    """Attention layers."""
+    """Number of attention layers."""
     heads: Count = 2
-    """Heads of a layer."""
+    """Number of heads per layer."""
     units: Count = 32
-    """Units of a head."""
+    """Units per head."""
 
 
 class AutoInt(Interaction):
-    """h = fields side by side after X_{l+1} = ReLU(LayerNorm(Attention(X_l) + W_res X_l)); a DNN beside it.
+    """h = concatenated fields after X_{l+1} = ReLU(LayerNorm(Attention(X_l) + W_res X_l)), with a DNN in parallel.
 
-    Three layers of two heads of 32 units and unscaled products are AutoInt's own settings; the normalisation and
-    the DNN branch are the paper's code's. ME treats it as Appendix C.2 does xDeepFM; of AutoInt it is silent.
+    Three layers of two heads with 32 units and unscaled products are AutoInt's own settings. The normalisation and
+    the DNN are from the paper's code. In ME it is treated like xDeepFM in Appendix C.2, which does not describe
+    AutoInt.
     """
 
     reference: ClassVar[str] = "Song et al., CIKM 2019"
@@ -62,9 +63,9 @@ class AttentionLayer(nn.Module):
     Parameters
     ----------
     inputs : int
-        Size I of every field's input.
+        Input size I of every field.
     heads, units : int
-        Heads H, and units A of each.
+        Number of heads H, and units A per head.
     """
 
     def __init__(self, inputs: int, heads: int, units: int) -> None:

@@ -1,4 +1,4 @@
-"""DCNv2's stacked cross layers, the paper's main subject, and their regularised forms (Evidence III).
+"""Cross network of DCNv2, the paper's main subject, and its regularised forms (Evidence III).
 
 Shapes: B batch, N fields, K embedding size.
 """
@@ -18,38 +18,40 @@ from collapse.training.models.kernels.padding import padded, vector_padding
 from collapse.training.models.regularisers import block_norms, unitary_penalty
 
 _WEIGHTS = {"lambda": 1e-3, "factor": 1e-5}
-"""Weights at which projections become nearly unitary. On all flights at K = 40, their mean distance from a unitary
-multiple falls from 0.76 to 0.27 with lambda and to 0.24 with factor; lambda at 1e-5 leaves 0.69
-(``python -m benchmarks.treatments``)."""
+"""Weights at which projections become nearly unitary. On all flights at K = 40, their mean distance from a
+multiple of a unitary matrix falls from 0.76 to 0.27 with lambda and to 0.24 with factor; lambda with a weight of
+1e-5 leaves 0.69 (``python -m benchmarks.treatments``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossConfig(MLPConfig):
-    """DCNv2's settings."""
+    """Settings of DCNv2."""
 
     cross_layers: Count = 4
-    """Cross layers."""
+    """Number of cross layers."""
     regularised: Literal["no", "lambda", "factor"] = "no"
-    """Draw W_ij to unitary multiples: lambda as the paper's text has it, factor as its code has."""
+    """Push projections W_ij towards multiples of unitary matrices: lambda is the form in the paper's text, factor
+    the one in its code."""
     penalty_weight: NotNegative = 0.0
-    """Weight of that penalty; 0 is one that takes, 1e-3 for lambda and 1e-5, the paper's code's, for factor."""
+    """Weight of this penalty. 0 means a weight that takes effect: 1e-3 for lambda, and the 1e-5 of the paper's
+    code for factor."""
 
     @property
     def weight(self) -> float:
-        """The weight of the penalty, with the form's own in place of 0."""
+        """Weight of the penalty, where 0 is replaced by the default of the form."""
         return self.penalty_weight or _WEIGHTS.get(self.regularised, 0.0)
 
 
 class CrossNetwork(Interaction):
-    """x_{l+1} = x_0 * (W_l x_l + b_l) + x_l, with x_0 the fields' embeddings side by side.
+    """x_{l+1} = x_0 * (W_l x_l + b_l) + x_l, where x_0 is the concatenation of the fields' embeddings.
 
-    Block [j, i] of W_l is the projection W_{i->j} of Section 4.1. W starts xavier-uniform and b at 0, as in the
-    paper's code.
+    Block [j, i] of W_l is the projection W_{i->j} of Section 4.1. W is initialised xavier-uniform and b with 0, as
+    in the paper's code.
 
-    ``regularised=lambda`` adds the text's sum_ij ||W_ij^T W_ij - lambda_ij I||_F^2 with learned lambda_ij to the
-    loss. The paper's code multiplies instead, with learned n_ij: the layer takes n_ij W_ij, and the penalty is
-    ||W_ij W_ij^T - I||_F^2; ``regularised=factor``. Both are summed over all layers. lambda starts at its best
-    value for the first W, tr(W^T W) / K, and n at 1, on which both are silent.
+    ``regularised=lambda`` adds sum_ij ||W_ij^T W_ij - lambda_ij I||_F^2 with learned lambda_ij to the loss, as in
+    the paper's text. ``regularised=factor`` follows the paper's code: the layer uses n_ij W_ij with learned n_ij,
+    and the penalty is ||W_ij W_ij^T - I||_F^2. Both are summed over all layers. Neither source gives initial
+    values: lambda starts at its optimum for the initial W, tr(W^T W) / K, and n at 1.
     """
 
     reference: ClassVar[str] = "Wang et al., WWW 2021"
@@ -74,24 +76,24 @@ class CrossNetwork(Interaction):
             self.factors = nn.ParameterList(torch.ones(n_fields, n_fields) for _ in layers)
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return h = x_L, shape (B, N K), and zeros up to whole vectors, which the next product is faster with."""
+        """Return h = x_L, shape (B, N K), padded with zeros to whole vectors for a faster next product."""
         more = vector_padding(self.widths["h"])
         x_0 = x = padded(e_BNK.flatten(1), 0, more)
         for W, layer in zip(self.projections(), self.layers, strict=True):
             y = F.linear(x, padded(W, more, more), padded(layer.bias, more))  # type: ignore[arg-type]
-            # In place: a fused addcmul would cost its backward pass two products more.
+            # In place: the backward pass of a fused addcmul would take two more products.
             x = (x_0 * y).add_(x)
         return {"h": x}
 
     def projections(self) -> list[Tensor]:
-        """Return W of every layer, each W_ij times its n_ij where there are n_ij."""
+        """Return W of every layer, with each W_ij multiplied by n_ij if there are n_ij."""
         weights = self._weights()
         if self.factors is None:
             return weights
         return [_with_factors(W, n_NN) for W, n_NN in zip(weights, self.factors, strict=True)]
 
     def penalty(self) -> Tensor | None:
-        """Return the weighted regularisation; None where there is none."""
+        """Return the weighted regularisation, or None."""
         if self.lambdas is not None:
             targets = list(self.lambdas)
         elif self.factors is not None:
@@ -102,7 +104,7 @@ class CrossNetwork(Interaction):
         return self.penalty_weight * torch.stack(terms).sum()
 
     def field_maps(self) -> tuple[MapsKey, ...]:
-        """Name W, and n where there is one, of every layer."""
+        """Return the state-dict keys of W and n for every layer."""
         return tuple(
             MapsKey(
                 layer=n,

@@ -1,4 +1,4 @@
-"""The plain deep network: fields side by side (Section 4.2, Evidence IV).
+"""A plain deep network on the concatenated fields (Section 4.2, Evidence IV).
 
 Shapes: B batch, N fields, K embedding size.
 """
@@ -12,7 +12,7 @@ from collapse.training.models.interaction import Interaction
 
 
 class DNN(Interaction):
-    """h = [e_1, ..., e_N], left to the MLP."""
+    """h = [e_1, ..., e_N], without an explicit interaction."""
 
     reference: ClassVar[str] = "Covington et al., RecSys 2016"
 
@@ -21,5 +21,5 @@ class DNN(Interaction):
         self.widths = {"h": n_fields * embedding_size}
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return h, the embeddings side by side, shape (B, N K)."""
+        """Return h, the concatenated embeddings, shape (B, N K)."""
         return {"h": e_BNK.flatten(1)}

@@ -1,6 +1,6 @@
-"""Field-aware factorization machine: a table of its own for every pair of fields (Appendix H).
+"""Field-aware factorization machine: a separate table for every pair of fields (Appendix H).
 
-Shapes: B batch, N fields, K embedding size a target field, T = N - 1 target fields, S = N T sub-embeddings.
+Shapes: B batch, N fields, K embedding size per target field, T = N - 1 target fields, S = N T sub-embeddings.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from collapse.training.models.kernels.products import FieldAwareProducts
 
 @dataclass(frozen=True, kw_only=True)
 class FFMConfig(InteractionConfig):
-    """FFM's settings."""
+    """Settings of FFM."""
 
     base_size: ClassVar[int] = 8
     linear: bool = False
-    """Whether the logit has one learned number a value; the paper's code has, its text has nothing of it."""
+    """Add one learned number per value to the logit. The paper's code does; its text does not mention it."""
 
 
 class FFM(Interaction):
-    """h = sum_{i < j} <e_i^{->j}, e_j^{->i}>, with E_i = [E_i^{->1}, ..., E_i^{->N}] less E_i^{->i}.
+    """h = sum_{i < j} <e_i^{->j}, e_j^{->i}>, with E_i = [E_i^{->1}, ..., E_i^{->N}] without E_i^{->i}.
 
-    K = 8 a target field, as in the paper's code. Appendix H leaves out E_i^{->i}, which no product takes, and
-    counts all (N - 1) K columns as the embedding size; the code keeps N blocks, one of which is only ever decayed.
+    K = 8 per target field, as in the paper's code. Appendix H leaves out E_i^{->i}, which no product uses, and
+    counts all (N - 1) K columns as the embedding size. The code keeps N blocks, one of which only decays.
     """
 
     reference: ClassVar[str] = "Juan et al., RecSys 2016"
@@ -41,17 +41,17 @@ class FFM(Interaction):
         super().__init__(n_fields, embedding_size, config)
         self.widths = {"logit": 1}
         i, j = (~torch.eye(n_fields, dtype=torch.bool, device="cpu")).nonzero(as_tuple=True)
-        # Sub-embedding e_i^{->j} is number i T + j - (j > i) of a row; in that order, these are the e_j^{->i}.
+        # Sub-embedding e_i^{->j} has index i T + j - (j > i) in a row. In that order, these are the e_j^{->i}.
         self.register_buffer("partners", j * (n_fields - 1) + i - (i > j).long(), persistent=False)
 
     @classmethod
     def columns(cls, n_fields: int, embedding_size: int) -> int:
-        """Return (N - 1) K: K for every other field, in the fields' order."""
+        """Return (N - 1) K: K for every other field, in the order of the fields."""
         return (n_fields - 1) * embedding_size
 
     @classmethod
     def has_linear_part(cls, config: InteractionConfig) -> bool:
-        """Return whether it was asked for."""
+        """Return whether the setting asks for it."""
         return isinstance(config, FFMConfig) and config.linear
 
     def field_maps(self) -> tuple[MapsKey, ...]:

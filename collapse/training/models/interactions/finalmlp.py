@@ -1,4 +1,4 @@
-"""FinalMLP: two MLP streams over the same embeddings, joined by a bilinear fusion.
+"""FinalMLP: two MLPs over the same embeddings, joined by a bilinear fusion.
 
 Shapes: B batch, N fields, K embedding size.
 """
@@ -18,14 +18,15 @@ from collapse.training.models.interaction import Interaction
 
 @dataclass(frozen=True, kw_only=True)
 class FinalMLPConfig(MLPConfig):
-    """FinalMLP's settings."""
+    """Settings of FinalMLP."""
 
     feature_selection: bool = True
-    """Whether each stream has gates over its input; the paper's code has none."""
+    """Give each MLP gates over its input. The paper's code has none."""
     fusion_start: Literal["xavier", "zero"] = "xavier"
-    """How the fusion's matrix W_3 starts: xavier-normal as one column of numbers; in the paper's code at zero."""
+    """Initial value of the fusion matrix W_3: xavier-normal as a single column, or zero as in the paper's code."""
     fusion_heads: Count = 1
-    """Heads of the fusion, which divide the hidden units: W_3 is block-diagonal; the paper names none."""
+    """Number of heads of the fusion, which must divide the hidden units. W_3 is block-diagonal with one block per
+    head. The paper does not mention heads."""
 
     def __post_init__(self) -> None:
         """Check that the heads divide the hidden units."""
@@ -39,14 +40,15 @@ class FinalMLPConfig(MLPConfig):
 class FinalMLP(Interaction):
     """o_s = MLP_s(2 sigma(g_s) * [e_1, ..., e_N]), s = 1, 2; logit = b + <w, [o_1, o_2]> + sum_h o_1h^T W_3h o_2h.
 
-    The text names the method alone, so the default has its feature selection. Its gates see context features that
-    the user picks, or a learned constant where none are picked, as here; then the gates g are learned constants
-    too. They start at 0, which selects nothing. The paper's code has no feature selection and starts W_3 at 0:
-    ``feature_selection=false``, ``fusion_start=zero``. In ME the MLPs' outputs are averaged (Appendix C.2).
+    The paper's text only names the method, so the default includes its feature selection. The method's gates
+    depend on context features that the user chooses, or on a learned constant, as here; the gates g are then
+    learned constants too. They start at 0, which selects nothing. The paper's code has no feature selection and
+    initialises W_3 with 0: ``feature_selection=false``, ``fusion_start=zero``. In ME the outputs of the MLPs are
+    averaged (Appendix C.2).
 
-    With one head W_3 has hidden^2 numbers, and o_1 and o_2 are positive: a step of Adam that moves all of them by
-    the learning rate moves the logit by some 0.16 hidden^2 times that, 25 at the usual settings, and few steps
-    leave the model worse than a constant. Heads divide this by their number.
+    With one head, W_3 has hidden^2 numbers, and o_1 and o_2 are positive. A step of Adam that moves all of them by
+    the learning rate moves the logit by about 0.16 hidden^2 times that, which is 25 at the usual settings. After a
+    few steps the model can be worse than a constant. Several heads divide this by their number.
     """
 
     reference: ClassVar[str] = "Mao et al., AAAI 2023"

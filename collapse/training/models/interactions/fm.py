@@ -1,4 +1,4 @@
-"""Factorization machine, on which Section 4.1 derives the interaction-collapse theory.
+"""Factorization machine, for which Section 4.1 derives the interaction-collapse theory.
 
 Shapes: B batch, N fields, K embedding size.
 """
@@ -15,8 +15,8 @@ from collapse.training.models.interaction import Interaction
 class FM(Interaction):
     """h = sum_{j < i} <e_i, e_j> = (||sum_i e_i||^2 - sum_i ||e_i||^2) / 2.
 
-    As Section 4.1 writes it, without a linear part. It is bilinear: by Appendix E, M sets are one set of size M K,
-    up to the factor 1 / M of the mean.
+    This is the form of Section 4.1, without a linear part. It is bilinear: by Appendix E, M sets are equivalent to
+    one set of size M K, up to the factor 1 / M of the mean.
     """
 
     reference: ClassVar[str] = "Rendle, ICDM 2010"

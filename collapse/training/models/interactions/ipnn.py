@@ -1,4 +1,4 @@
-"""The product-based network with inner products.
+"""Product-based network with inner products.
 
 Shapes: B batch, N fields, K embedding size, P = N (N - 1) / 2 pairs.
 """
@@ -17,16 +17,16 @@ from collapse.training.models.kernels.products import InnerProducts
 
 @dataclass(frozen=True, kw_only=True)
 class IPNNConfig(MLPConfig):
-    """IPNN's settings."""
+    """Settings of IPNN."""
 
     embeddings: bool = True
-    """Whether the MLP gets the embeddings beside the products; the paper's code has them in SE and not in ME."""
+    """Pass the embeddings to the MLP next to the products. The paper's code does so in SE but not in ME."""
 
 
 class IPNN(Interaction):
     """h = [e_1, ..., e_N, <e_i, e_j> for i < j].
 
-    The paper's text names the method alone, which feeds embeddings and products to the MLP; that is the default
+    The paper's text only names the method, which passes embeddings and products to the MLP. This is the default
     for every M, so that M = 1 is the SE model. The paper's code drops the embeddings in ME: ``embeddings=false``.
     """
 
@@ -46,7 +46,7 @@ class IPNN(Interaction):
         self.widths = {"h": len(i) + (n_fields * embedding_size if config.embeddings else 0)}
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return h, shape (B, N K + P), or (B, P) of products alone, and zeros up to whole vectors."""
+        """Return h, shape (B, N K + P), or (B, P) for products only, padded with zeros to whole vectors."""
         products_BP: Tensor = InnerProducts.apply(e_BNK, self.pairs, self.pair_of)  # type: ignore[no-untyped-call]
         zeros = e_BNK.new_zeros(len(e_BNK), vector_padding(self.widths["h"]))
         embeddings = [e_BNK.flatten(1)] if self.with_embeddings else []

@@ -1,6 +1,6 @@
-"""Neural field-weighted factorization machine: NFM's pooling with a weight for every pair of fields.
+"""Neural field-weighted factorization machine: the pooling of NFM with a weight for every pair of fields.
 
-Shapes: B batch, N fields, K embedding size, R columns, a direction of a row each.
+Shapes: B batch, N fields, K embedding size, R columns, one per direction of a row.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from collapse.training.models.kernels.products import WeightedPool
 
 @dataclass(frozen=True, kw_only=True)
 class NFwFMConfig(MLPConfig):
-    """NFwFM's settings."""
+    """Settings of NFwFM."""
 
     base_size: ClassVar[int] = 50
 
@@ -26,9 +26,9 @@ class NFwFMConfig(MLPConfig):
 class NFwFM(Interaction):
     """h = Dropout(BatchNorm(sum_ij r_ij e_i * e_j)), over all i and j.
 
-    FwFM weighs the pairs i < j; the full N x N weight, the normalisation and the dropout are the paper's code's.
-    The base size is 50 (Appendix C.2: "considering the pooling"), and ``--embedding-size 10`` gives the size of
-    the other models. The weights start xavier-uniform, on which the text is silent.
+    FwFM weights only the pairs i < j. The full N x N weights, the normalisation and the dropout are from the
+    paper's code. The base size is 50 (Appendix C.2: "considering the pooling"); ``--embedding-size 10`` gives the
+    size of the other models. The weights are initialised xavier-uniform; the text does not say.
     """
 
     reference: ClassVar[str] = "Pan et al., WWW 2018, in He & Chua, SIGIR 2017"
@@ -41,7 +41,7 @@ class NFwFM(Interaction):
         self.normalise = nn.Sequential(nn.BatchNorm1d(embedding_size), Dropout(config.dropout))
 
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
-        """Return h, the weighted pool, shape (B, K), without a tensor of pairs."""
+        """Return h, the weighted pool, shape (B, K), without forming a tensor of pairs."""
         more = vector_padding(self.n_fields)
         r_NN = padded(self.r_NN, more, more)
         pooled = [WeightedPool.apply(e_NR, r_NN) for e_NR in columns_in_cache(e_BNK)]  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""xDeepFM: a compressed interaction network (CIN) beside a DNN.
+"""xDeepFM: a compressed interaction network (CIN) with a DNN in parallel.
 
 Shapes: B batch, N fields, K embedding size, H maps of a layer, P maps of the layer before it,
-R columns, a direction of a row each.
+R columns, one per direction of a row.
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from collapse.training.models.kernels.products import CompressedProducts
 
 @dataclass(frozen=True, kw_only=True)
 class XDeepFMConfig(MLPConfig):
-    """xDeepFM's settings."""
+    """Settings of xDeepFM."""
 
     cin_layers: Count = 2
-    """CIN layers."""
+    """Number of CIN layers."""
     maps: Count = 16
-    """Maps of a CIN layer (Appendix C.2: "hidden size 16")."""
+    """Feature maps per CIN layer (Appendix C.2: "hidden size 16")."""
 
 
 class XDeepFM(Interaction):
-    """h = sum over K of [X_1, ..., X_L], X_{l+1,h} = ReLU(sum_pn W_hpn X_{l,p} * e_n); a DNN beside it.
+    """h = sum over K of [X_1, ..., X_L], X_{l+1,h} = ReLU(sum_pn W_hpn X_{l,p} * e_n), with a DNN in parallel.
 
-    ReLU, all maps of a layer feeding both the next layer and the output, and no linear part are the paper's
-    code's.
+    As in the paper's code, activations are ReLU, all maps of a layer feed both the next layer and the output, and
+    there is no linear part.
     """
 
     reference: ClassVar[str] = "Lian et al., KDD 2018"
@@ -42,7 +42,7 @@ class XDeepFM(Interaction):
     def __init__(self, n_fields: int, embedding_size: int, config: XDeepFMConfig) -> None:
         super().__init__(n_fields, embedding_size, config)
         self.widths = {"deep": n_fields * embedding_size, "explicit": config.cin_layers * config.maps}
-        # As a linear layer from the products of maps and fields, each row of which is one output map.
+        # A linear layer from the products of maps and fields, whose rows are output maps.
         inputs = (n_fields, *[config.maps] * (config.cin_layers - 1))
         self.layers = nn.ModuleList(nn.Linear(n_fields * P, config.maps) for P in inputs)
 
@@ -53,7 +53,7 @@ class XDeepFM(Interaction):
         return {"deep": e_BNK.flatten(1), "explicit": maps}
 
     def _padded_weights(self) -> list[Tensor]:
-        """Return W of every layer, shape (H, P, N), P and N being N up to whole vectors where they are N."""
+        """Return W of every layer, shape (H, P, N), with P and N padded to whole vectors if they equal N."""
         more = vector_padding(self.n_fields)
         weights = []
         for number, layer in enumerate(self.layers):

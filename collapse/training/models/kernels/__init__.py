@@ -1,1 +1,1 @@
-"""Hand-written gradients, dropout, padding; each computes what a plain formula of `reference` does."""
+"""Hand-written gradients, dropout and padding, each equivalent to a plain formula in `reference`."""

@@ -1,6 +1,6 @@
-"""Attention over the fields, all heads from one tensor.
+"""Attention over the fields for all heads, from one tensor.
 
-Shapes: B batch, N fields, A units of a head.
+Shapes: B batch, N fields, A units per head.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from torch.autograd.function import once_differentiable
 
 
 class Attention(torch.autograd.Function):
-    """softmax(q k^T) v + r of every head, with q, k, v and r side by side in one tensor.
+    """softmax(q k^T) v + r of every head, with q, k, v and r concatenated in one tensor.
 
-    Autograd would gather the gradients of its parts from transposed pieces, which takes longer than the products.
+    Autograd would gather the gradients from transposed pieces, which takes longer than the products.
     """
 
     @staticmethod
@@ -49,7 +49,7 @@ class Attention(torch.autograd.Function):
 
 
 def _heads(all_four: Tensor, heads: int) -> list[tuple[Tensor, ...]]:
-    """Return views of q, k, v and r, a tuple a head, each of shape (B, N, A)."""
+    """Return views of q, k, v and r, one tuple per head, each of shape (B, N, A)."""
     B, N, _ = all_four.shape
     parts = all_four.view(B, N, 4, heads, -1)
     return [tuple(parts[:, :, n, head] for n in range(4)) for head in range(heads)]

@@ -1,23 +1,23 @@
-"""Dropout whose mask costs a fraction of the stock one on a CPU."""
+"""Dropout with a cheap mask on CPUs."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _WORD = 16
-"""Bits of randomness for each unit: four units share a 64-bit word."""
+"""Bits of randomness per unit. Four units share a 64-bit word."""
 
 
 class Dropout(nn.Module):
-    """Inverted dropout: each unit is zeroed with probability p and the rest are scaled by 1 / (1 - p).
+    """Inverted dropout: each unit is set to zero with probability p, and the others are scaled by 1 / (1 - p).
 
-    On a CPU torch draws one Bernoulli number after another on one thread; here one 64-bit random word serves four
+    On a CPU torch draws Bernoulli numbers one after another on one thread. Here one 64-bit random word serves four
     units, so p is rounded to a multiple of 2^-16.
 
     Parameters
     ----------
     p : float
-        Probability to drop a unit, from 0 to less than 1.
+        Probability of dropping a unit, at least 0 and less than 1.
     """
 
     def __init__(self, p: float) -> None:
@@ -25,7 +25,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop units of `x` while training; return it as it is otherwise.
+        """Drop units of `x` in training; return it unchanged otherwise.
 
         Parameters
         ----------

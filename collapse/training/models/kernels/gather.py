@@ -1,4 +1,4 @@
-"""A lookup whose gradient goes into a tensor that is kept from step to step."""
+"""A lookup whose gradient is added to a tensor that is reused in every step."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class GatherInto(torch.autograd.Function):
-    """A gather whose gradient is added to a tensor that the caller owns."""
+    """A gather whose gradient is added to a tensor of the caller."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, rows: Tensor, gradient: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ class GatherInto(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, None]:
         (rows,) = ctx.saved_tensors
-        # Of torch's ways to add rows on a CPU, this one uses all threads and gives the same bits every time.
+        # Of torch's functions that add rows on a CPU, this one uses all threads and is deterministic.
         into = rows.reshape(-1, 1).long().expand(-1, ctx.gradient.shape[1])
         ctx.gradient.scatter_add_(0, into, gradients[0].reshape(into.shape))
         return None, None, None

@@ -1,4 +1,4 @@
-"""Zeros that are appended because products are fast at some sizes.
+"""Padding with zeros, because products are fast only at some sizes.
 
 Shapes: B batch, N fields, K embedding size, H hidden units.
 """
@@ -8,15 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _COLUMNS_IN_CACHE = 2560
-"""Of float32: with 39 fields 400 kB, which a core's second cache holds."""
+"""Number of float32 columns of a part of a batch. With 39 fields these are 400 kB, which fit into a second-level
+cache."""
 
 
 def vector_padding(size: int) -> int:
-    """Return how many zeros are to be appended to `size` columns for whole vectors of the processor.
+    """Return how many zeros to append to `size` columns to fill whole vectors of the processor.
 
-    Products whose result is no multiple of a vector wide take 8 % longer at width 390, 37 % at 3900 and ten times
-    as long at width 10, far more than the appending. A vector has 8 numbers or, with AVX-512, 16, which a small
-    size is not filled up to.
+    Products whose result is not a multiple of a vector wide take 8 % longer at width 390, 37 % longer at 3900, and
+    ten times as long at width 10, far more than the padding costs. A vector has 8 numbers, or 16 with AVX-512;
+    small sizes are not padded to 16.
     """
     return -size % (16 if size > 256 else 8)
 
@@ -27,21 +28,21 @@ def padded(tensor: Tensor, *more: int) -> Tensor:
     Parameters
     ----------
     tensor : Tensor
-        Any.
+        Any tensor.
     *more : int
-        How many, a number for each of the last dimensions.
+        Number of zeros for each of the last dimensions.
 
     Returns
     -------
     Tensor
-        The larger tensor, or the tensor itself where nothing is added.
+        The larger tensor, or the tensor itself if nothing is added.
     """
     pads = [pad for size in reversed(more) for pad in (0, size)]
     return F.pad(tensor, pads) if any(more) else tensor
 
 
 def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
-    """Lay out embeddings for interactions that mix fields and leave the directions of a row apart.
+    """Arrange embeddings for interactions that mix fields but keep the directions of a row separate.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
     Returns
     -------
     list of Tensor
-        Parts of the batch, each of shape (N, R) with zeros below up to whole vectors: column b K + k has direction
-        k of its row b. On a CPU a part is so small that what is made of it stays in the cache.
+        Parts of the batch, each of shape (N, R), padded with zeros to whole vectors. Column b K + k has direction
+        k of row b. On a CPU the parts are small enough for intermediate results to stay in the cache.
     """
     _, N, K = e_BNK.shape
     parts = torch.split(e_BNK, max(_COLUMNS_IN_CACHE // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
@@ -60,7 +61,7 @@ def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
 
 
 class PaddedLinear(nn.Linear):
-    """A linear layer whose input may go on with zeros, which an interaction appended for its own products."""
+    """A linear layer whose input may be padded with zeros, as some interactions return it."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Return `input` W^T + b, shape (B, H)."""

@@ -1,4 +1,4 @@
-"""Products of embeddings with gradients of their own.
+"""Products of embeddings with hand-written gradients.
 
 Shapes: B batch, N fields, K embedding size, S sub-embeddings of a row, P pairs or maps, H maps, R columns.
 """
@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 
 class FieldAwareProducts(torch.autograd.Function):
-    """2 h = <E, E'> with E' having e_j^{->i} where E has e_i^{->j}, so that the gradient of h is E' itself."""
+    """2 h = <E, E'>, where E' has e_j^{->i} in the place of e_i^{->j}, so that the gradient of h is E' itself."""
 
     @staticmethod
     def forward(ctx: Any, e_BSK: Tensor, partners_S: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ class FieldAwareProducts(torch.autograd.Function):
 
 
 class InnerProducts(torch.autograd.Function):
-    """<e_i, e_j> for i < j out of E E^T; its gradient is G E, G symmetric with a zero diagonal, in one product."""
+    """<e_i, e_j> for i < j from E E^T. Its gradient is G E, with G symmetric and zero on the diagonal."""
 
     @staticmethod
     def forward(ctx: Any, e_BNK: Tensor, pairs: Tensor, pair_of: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class InnerProducts(torch.autograd.Function):
 
 
 class WeightedPool(torch.autograd.Function):
-    """e^T r e of every column; its gradient is (r + r^T) e, and nothing but the columns is kept for it."""
+    """e^T r e of every column. Its gradient is (r + r^T) e, for which only the columns are stored."""
 
     @staticmethod
     def forward(ctx: Any, e_NR: Tensor, r_NN: Tensor) -> Tensor:
@@ -64,10 +64,10 @@ class WeightedPool(torch.autograd.Function):
 
 
 class CompressedProducts(torch.autograd.Function):
-    """sum_pn W_hpn x_p * e_n as <x, W_h e>: the P N products of a column are never formed.
+    """sum_pn W_hpn x_p * e_n as <x, W_h e>, without forming the P N products of a column.
 
-    W_h e of all h is as large as P H numbers a column; kept for the backward pass it would go through memory four
-    times, and is made again instead.
+    W_h e of all h takes P H numbers per column. Storing it for the backward pass would move it through memory four
+    times, so it is computed again.
     """
 
     @staticmethod

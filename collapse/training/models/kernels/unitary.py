@@ -1,4 +1,4 @@
-"""The distance of blocks from multiples of unitary matrices.
+"""Distance of blocks from multiples of unitary matrices.
 
 Shapes: N fields, K embedding size.
 """
@@ -12,9 +12,9 @@ from torch.autograd.function import once_differentiable
 
 
 class UnitaryPenalty(torch.autograd.Function):
-    """With R = W_ij^T W_ij - lambda_ij I the gradients are 4 W_ij R and -2 tr R: one product each way.
+    """With R = W_ij^T W_ij - lambda_ij I the gradients are 4 W_ij R and -2 tr R, one product in each direction.
 
-    Autograd would take two products backwards, and keep three more arrays of W's size.
+    Autograd would take two products in the backward pass, and store three more arrays of W's size.
     """
 
     @staticmethod

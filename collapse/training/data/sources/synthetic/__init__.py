@@ -1,1 +1,1 @@
-"""Synthetic data sets, whose true ranks are known."""
+"""Synthetic data sets whose true ranks are known."""

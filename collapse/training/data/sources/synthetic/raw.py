@@ -1,4 +1,4 @@
-"""Synthetic rows as the raw file of the data set whose shape they have: for tests and benchmarks."""
+"""Synthetic rows in the raw format of the published data set that they imitate, for tests and benchmarks."""
 
 import gzip
 import math
@@ -17,22 +17,22 @@ from collapse.training.data.sources.synthetic.teacher import Teacher, drawn_bloc
 
 
 def write_raw(settings: SyntheticSettings, path: Path) -> None:
-    """Write Criteo's ``train.txt`` or Avazu's ``train.csv``, gzipped if the name ends in ``.gz``.
+    """Write rows as Criteo's ``train.txt`` or Avazu's ``train.csv``, compressed if the name ends in ``.gz``.
 
-    Prepared with a minimum count of 1, the file gives the rows of `prepare_synthetic`: every value has a text of
-    its own, which in Criteo's integer columns is an integer of a bucket of its own.
+    Prepared with a minimum count of 1, the file gives the rows of `prepare_synthetic`. Every value has its own
+    text, which in Criteo's integer columns is an integer with its own bucket.
 
     Parameters
     ----------
     settings : SyntheticSettings
-        What is drawn.
+        Settings of the data set.
     path : Path
-        The file; its folder must exist.
+        The file to write. Its folder must exist.
 
     Raises
     ------
     CollapseError
-        If it cannot be written.
+        If the file cannot be written.
     """
     with atomic_write(path) as file:
         if path.suffix == ".gz":
@@ -66,9 +66,9 @@ def _numbered(teacher: Teacher) -> Iterator[tuple[int, tuple[NDArray[np.int32], 
 def _texts(name: str, values: int) -> pl.Series:
     """Return the text of every value of a column."""
     if name in criteo.INTEGERS:
-        # 0, 1 and 2 have buckets of their own; the first integer of bucket b >= 1 is the least above exp(sqrt b).
+        # 0, 1 and 2 have their own buckets; the first integer of bucket b >= 1 is the smallest above exp(sqrt b).
         return pl.Series([str(k if k < 3 else math.ceil(math.exp(math.sqrt(k - 2)))) for k in range(values)])
     if name == "hour":
         return pl.Series([f"1410{21 + k // 24:02d}{k % 24:02d}" for k in range(values)])
-    # An odd factor permutes the numbers of 32 bits.
+    # Multiplying by an odd factor permutes 32-bit numbers.
     return pl.Series([f"{k * 2_654_435_761 % 2**32:08x}" for k in range(values)])

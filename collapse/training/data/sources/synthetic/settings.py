@@ -1,4 +1,4 @@
-"""The settings of a synthetic data set, apart from it so that a command line can show them at once."""
+"""Settings of a synthetic data set, in a module that imports fast, for the command line."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Published = Literal["criteo", "avazu"]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The shape of a published data set (Table 4), and its share of positive labels."""
+    """Shape of a published data set (Table 4) and its fraction of positive labels."""
 
     rows: int
     fields: int
@@ -31,64 +31,66 @@ SHAPES: dict[str, Shape] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticSettings(Settings):
-    """What is drawn; `Teacher` says how."""
+    """Settings of the generated data; `Teacher` describes the generation."""
 
     shape: Published = "criteo"
-    """The published data set whose fields, cardinalities and share of positive labels are taken."""
+    """Published data set whose fields, cardinalities and fraction of positive labels are imitated."""
     scale: Fraction = 1.0
-    """What its rows and cardinalities are multiplied by."""
+    """Factor for the number of rows and for the cardinalities."""
     rows: CountFrom0 = 0
-    """Rows; 0 stands for the published number times the scale."""
+    """Number of rows. 0 means the published number times the scale."""
     rank: Count = 8
-    """Directions R of the teacher's tables."""
+    """Rank R of the teacher's tables."""
     low_rank: Count = 1
-    """Directions of the low group's tables, at most R."""
+    """Rank of the tables in the low-rank group, at most R."""
     signal: Positive = 2.0
     """Standard deviation of the teacher's logit."""
     seed: CountFrom0 = 0
-    """Of everything that is drawn."""
+    """Seed of the generated data."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if 0 < self.rows < 20:
             raise CollapseError(f"rows must be at least 20, or 0 for the published number, got {self.rows}")
         if self.low_rank > self.rank:
-            raise CollapseError(f"low_rank is {self.low_rank} and rank {self.rank}: it can be no more than that")
+            raise CollapseError(f"low_rank must be at most rank, got {self.low_rank} and {self.rank}")
         of = SHAPES[self.shape]
         if self.scale * of.largest <= of.smallest or self.scale * of.total < of.fields * of.smallest:
-            raise CollapseError(f"a scale of {self.scale:g} leaves fields of fewer than {of.smallest} values")
+            raise CollapseError(
+                f"scale {self.scale:g} is too small: some fields would have fewer than {of.smallest} values"
+            )
 
     @property
     def name(self) -> str:
-        """The data set's name, as it can be asked for: ``synthetic-criteo:0.01``."""
+        """Name of the data set, such as ``synthetic-criteo:0.01``."""
         return f"synthetic-{self.shape}" + (f":{self.scale:g}" if self.scale != 1 else "")
 
     @property
     def drawn_rows(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
         return self.rows or int(SHAPES[self.shape].rows * self.scale)
 
     @property
     def bytes_on_disk(self) -> int:
-        """The size of the prepared rows: four bytes an id and one a label."""
+        """Size of the prepared rows: four bytes per id and one per label."""
         return self.drawn_rows * (4 * SHAPES[self.shape].fields + 1)
 
     @property
     def cardinalities(self) -> list[int]:
-        """The rows D_i of every field's table, ascending, with the out-of-vocabulary row, which stays unused."""
+        """Cardinalities D_i in ascending order, including the out-of-vocabulary row, which is unused."""
         of = SHAPES[self.shape]
         largest, total = int(of.largest * self.scale), int(of.total * self.scale)
         return log_spaced(of.fields, smallest=of.smallest, largest=largest, total=total)
 
 
 def log_spaced(count: int, *, smallest: int, largest: int, total: int) -> list[int]:
-    """Return cardinalities from `smallest` to `largest` whose sum is about `total`.
+    """Return cardinalities from `smallest` to `largest` that sum to about `total`.
 
-    They are equally spaced on a logarithmic scale that a power bends until the sum is right.
+    They are evenly spaced on a logarithmic scale that is bent by a power, found by bisection.
     """
     steps = [n / (count - 1) for n in range(count)]
     low, high = 0.01, 100.0
-    # SciPy's root finders end a last bit away from this, which makes another data set.
+    # SciPy's root finders end one bit away from this, which would change the data set.
     for _ in range(100):
         power = math.sqrt(low * high)
         sizes = [round(smallest * (largest / smallest) ** (step**power)) for step in steps]
@@ -97,12 +99,12 @@ def log_spaced(count: int, *, smallest: int, largest: int, total: int) -> list[i
 
 
 def parse_synthetic(name: str) -> SyntheticSettings | None:
-    """Read a name such as ``synthetic-avazu:0.01``; None for a name of another kind.
+    """Parse a name such as ``synthetic-avazu:0.01``. Other names give None.
 
     Raises
     ------
     CollapseError
-        If the shape or the scale is none.
+        If the shape is unknown or the scale is out of range.
     """
     if not name.startswith("synthetic-"):
         return None

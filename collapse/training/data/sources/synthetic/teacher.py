@@ -1,4 +1,4 @@
-"""Synthetic data whose teacher is known: which directions a field has, and which of them its partners let through.
+"""Synthetic data with a known teacher: which directions a field has, and which of them its partners let through.
 
 Shapes: N fields, D_i values of field i, R directions of the teacher, B rows of a block.
 """
@@ -25,45 +25,45 @@ GROUPS = ("free", "low", "bound")
 class Teacher:
     """A factorization machine of three groups of fields, which draws the labels.
 
-    Field i has a table of normal numbers in the first r_i of R directions and of zeros in the rest. The groups
-    take turns along the fields, in the order of their cardinalities:
+    Field i has a table with normal numbers in the first r_i of R directions, and zeros in the rest. Fields are
+    assigned to the groups in turn, in the order of their cardinalities:
 
     - **free** fields have all R directions and interact with each other;
-    - **low** fields have `low_rank` directions and interact with the bound ones;
-    - **bound** fields have all R directions too, and interact with low fields alone.
+    - **low** fields have `low_rank` directions and interact with the bound fields;
+    - **bound** fields have all R directions too, but interact only with low fields.
 
-    The logit is b + c (sum of <u_i, u_j> over the pairs that interact), its standard deviation `signal`, and a
-    label is drawn from its sigmoid. So a free and a bound field have equal tables, but the gradient of a bound
-    field's embedding lies in the span of its partners' (Section 4.1), which has `low_rank` directions: so many of
-    its R directions make any difference to a label, while a free field's R all do. That is the known amount, the
-    ``useful_rank`` of the manifest.
+    The logit is b + c (sum of <u_i, u_j> over the interacting pairs), with standard deviation `signal`, and the
+    label is drawn from its sigmoid. A free and a bound field have equal tables, but the gradient of a bound
+    field's embedding lies in the span of its partners' embeddings (Section 4.1), which has `low_rank` directions.
+    Only that many of its R directions affect a label, while all R directions of a free field do. This known number
+    is the ``useful_rank`` in the manifest.
 
-    It is able to show whether a model's tables have more directions where the labels have, whether a field that
-    interacts with low-rank fields is learned in as few directions as they have, and how near a model comes to the
-    best AUC that there is, the teacher's own. It is not able to show what drives real data: its fields are
-    independent, values seen once tell as much as frequent ones, no interaction is of more than two fields, and no
-    field has an effect of its own.
+    The data can show whether a model's tables have more directions where the labels do, whether a field that
+    interacts with low-rank fields is learned in as few directions as these have, and how close a model comes to
+    the best possible AUC, which is the teacher's. It cannot show what drives real data: its fields are
+    independent, rare values matter as much as frequent ones, interactions have only two fields, and no field has
+    an effect of its own.
 
     Parameters
     ----------
     settings : SyntheticSettings
-        What is drawn.
+        Settings of the data set.
 
     Attributes
     ----------
     values : (N,) array of int
-        The values of every field: one fewer than its table has rows.
+        Number of values of every field, one less than the rows of its table.
     names, groups : list of str
-        The name, F01 and so on, and the group of every field.
+        Name (F01 and so on) and group of every field.
     ranks, useful_ranks : list of int
-        r_i, and the directions of field i that make a difference to a label.
+        r_i, and the number of directions of field i that affect a label.
     best_auc : float
-        The AUC of the teacher's own probabilities, over rows drawn for that.
+        AUC of the teacher's own probabilities, over rows drawn for this purpose.
     """
 
     def __init__(self, settings: SyntheticSettings) -> None:
         self.settings = settings
-        # One row of a table is the out-of-vocabulary row, which no value needs.
+        # One row of a table is the out-of-vocabulary row, which no value uses.
         self.values = np.array(settings.cardinalities) - 1
         self.names = [f"F{i:02d}" for i in range(1, len(self.values) + 1)]
         self.groups = [GROUPS[i % len(GROUPS)] for i in range(len(self.values))]
@@ -74,7 +74,7 @@ class Teacher:
             generator.standard_normal((D, settings.rank), dtype=np.float32) * (np.arange(settings.rank) < rank)
             for D, rank in zip(self.values, self.ranks, strict=True)
         ]
-        # The scale and the constant are those of rows that are drawn for this alone.
+        # The scale and the constant come from rows that are drawn only for this.
         raw = self._raw(self.ids(np.random.default_rng([settings.seed, 1]), BLOCK_ROWS))
         self._mean, self._factor = float(raw.mean()), settings.signal / float(raw.std())
         self._constant = _constant(self._scaled(raw), SHAPES[settings.shape].positive)
@@ -86,7 +86,7 @@ class Teacher:
         return np.asarray(np.minimum(np.exp(exponent) - 1, self.values - 1), dtype=np.int32)
 
     def table(self, i: int) -> NDArray[np.float32]:
-        """Return field i's table, shape (D_i, R); its directions from `ranks[i]` on are zero."""
+        """Return field i's table, shape (D_i, R). Its directions from `ranks[i]` on are zero."""
         return self._tables[i]
 
     def logits(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -94,7 +94,7 @@ class Teacher:
         return self._scaled(self._raw(ids)) + self._constant
 
     def _raw(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Sum <u_i, u_j> over the pairs that interact, by the sums of groups."""
+        """Sum <u_i, u_j> over the interacting pairs, through the sums of groups."""
         sums = {group: np.zeros((len(ids), self.settings.rank)) for group in GROUPS}
         squares = np.zeros(len(ids))
         for i, group in enumerate(self.groups):
@@ -109,7 +109,7 @@ class Teacher:
         return (raw - self._mean) * self._factor
 
     def description(self) -> dict[str, object]:
-        """Return what is known of it, for the manifest."""
+        """Return the teacher's properties for the manifest."""
         return {
             "groups": dict(zip(self.names, self.groups, strict=True)),
             "rank": dict(zip(self.names, self.ranks, strict=True)),
@@ -121,22 +121,21 @@ class Teacher:
 
 
 def prepare_synthetic(settings: SyntheticSettings, out: Path, *, overwrite: bool = False) -> PreparedData:
-    """Draw a synthetic data set.
+    """Generate a synthetic data set.
 
     Parameters
     ----------
     settings : SyntheticSettings
-        Which.
+        Settings of the data set.
     out : Path
         The folder to write.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
 
     Returns
     -------
     PreparedData
-        The data set, opened. The same configuration gives the same rows, and a smaller number of rows the first of
-        a larger one.
+        The prepared data set. The same settings give the same rows, and fewer rows are the first of more.
 
     Raises
     ------
@@ -160,11 +159,11 @@ def prepare_synthetic(settings: SyntheticSettings, out: Path, *, overwrite: bool
 
 
 def drawn_blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
-    """Draw rows, a block at a time: values from 0, shape (B, N), and labels, shape (B,)."""
+    """Yield blocks of values from 0, shape (B, N), and labels, shape (B,)."""
     settings = teacher.settings
     with tqdm(total=settings.drawn_rows, desc=settings.name, unit="rows", unit_scale=True, disable=None) as bar:
         for number, start in enumerate(range(0, settings.drawn_rows, BLOCK_ROWS)):
-            # Whole blocks with a generator each, so that the first rows do not depend on how many there are.
+            # Whole blocks with a generator each, so that the first rows do not depend on the number of rows.
             generator = np.random.default_rng([settings.seed, 2, number])
             ids = teacher.ids(generator, BLOCK_ROWS)
             labels = generator.random(BLOCK_ROWS) < special.expit(teacher.logits(ids))
@@ -174,7 +173,7 @@ def drawn_blocks(teacher: Teacher) -> Iterator[tuple[NDArray[np.int32], NDArray[
 
 
 def _constant(logits: NDArray[np.float64], positive: float) -> float:
-    """Return what is added to logits so that their sigmoids have a given mean."""
+    """Return the constant that gives the sigmoids of logits a given mean."""
     low, high = -50.0, 50.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -183,8 +182,8 @@ def _constant(logits: NDArray[np.float64], positive: float) -> float:
 
 
 def _expected_auc(probabilities: NDArray[np.float64]) -> float:
-    """Return the AUC that the true probabilities have in expectation: no model's is higher but by chance."""
+    """Return the expected AUC of the true probabilities, which no model exceeds except by chance."""
     p = np.sort(probabilities)
-    # Of all pairs of a positive and a negative row, those in which the positive one stands higher.
+    # The fraction of pairs of a positive and a negative row in which the positive one has the higher logit.
     negatives_below = np.cumsum(1 - p) - (1 - p)
     return float((p * negatives_below).sum() / (p.sum() * (1 - p).sum() - (p * (1 - p)).sum()))

@@ -1,1 +1,1 @@
-"""A table of the user's own."""
+"""The user's own tables."""

@@ -1,9 +1,9 @@
-"""Numbers put into bins: a bin is a value like any other, named by its interval.
+"""Binning of numbers. A bin is a value like any other, named by its interval.
 
 =================  =============================================  ==========================
-``quantile:N``     bins of as equal numbers of rows as can be     ``(3.5, 7]``, ``> 90``
-``log2``           a bin from each power of two to the next       ``[2^3, 2^4)``, ``0``
-``width:W``        bins of one width, from multiples of W         ``[40, 60)``
+``quantile:N``     bins with numbers of rows as equal as possible ``(3.5, 7]``, ``> 90``
+``log2``           bins between consecutive powers of two         ``[2^3, 2^4)``, ``0``
+``width:W``        bins of equal width, from multiples of W       ``[40, 60)``
 =================  =============================================  ==========================
 """
 
@@ -21,24 +21,24 @@ from collapse.errors import CollapseError
 Floats = NDArray[np.float64]
 
 _BIAS = 4096.0
-"""Added to binary exponents, which lie between -1074 and 1023, to make them positive."""
+"""Offset that makes binary exponents, which lie between -1074 and 1023, positive."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """A rule that puts numbers into bins."""
+    """A rule for binning numbers."""
 
     rule: Literal["quantile", "log2", "width"]
-    """Which rule."""
+    """Kind of rule."""
     size: float = 0.0
-    """The number of quantile bins, or the width; none for powers of two."""
+    """Number of quantile bins, or the width; unused for powers of two."""
 
     def __str__(self) -> str:
         return self.rule if self.rule == "log2" else f"{self.rule}:{_written(self.size)}"
 
 
 def parse_bins(text: str) -> Bins:
-    """Read a rule as it is typed.
+    """Parse a rule.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def parse_bins(text: str) -> Bins:
     Raises
     ------
     CollapseError
-        If it is none.
+        If the text has another form.
     """
     name, _, size = text.partition(":")
     if text == "log2":
@@ -67,30 +67,30 @@ def parse_bins(text: str) -> Bins:
             width = math.nan
         if 0 < width < math.inf:
             return Bins("width", width)
-    raise CollapseError(f"bins {text!r} are not quantile:N with N at least 2, log2, or width:W with W above 0")
+    raise CollapseError(
+        f"bins must be quantile:N with N at least 2, log2, or width:W with W above 0, got {text!r}"
+    )
 
 
 def quantiles(numbers: Floats, bins: int) -> Floats:
-    """Find the edges of bins that hold equal numbers of rows.
+    """Find edges of bins with equal numbers of rows.
 
     Parameters
     ----------
     numbers : (rows,) array of float64
-        The numbers; NaN where there is none.
+        The numbers; NaN if missing.
     bins : int
-        How many bins, n.
+        Number n of bins.
 
     Returns
     -------
     (m,) array of float64
-        Ascending edges, each a number that occurs; a bin lies above one and up to the next.
+        Ascending edges, each of which occurs among the numbers. A bin lies above one edge and reaches up to the
+        next.
 
-    Notes
-    -----
-    A number that makes up 1 / n of all, as 0 often does, has a bin of its own; the other numbers share the bins
-    that are left: the k-th edge of b bins is the smallest number that at least the share k / b of them does not
-    exceed. Where a number that has its own bin lies inside another, that other is in two, so that there may be
-    more than n.
+    Notes ----- A number that makes up 1 / n of all, as 0 often does, gets its own bin. The others share the
+    remaining b bins: the k-th edge is the smallest number that at least a fraction k / b of them does not exceed.
+    If a number with its own bin lies inside another bin, that bin is split, so there can be more than n bins.
     """
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     heavy = counts * bins >= counts.sum()
@@ -105,14 +105,14 @@ def quantiles(numbers: Floats, bins: int) -> Floats:
 
 
 def in_quantiles(numbers: Floats, edges: Floats) -> pl.Series:
-    """Name the interval between two edges, its upper one included, that each number lies in.
+    """Name the interval between two edges, including the upper one, that contains each number.
 
     Parameters
     ----------
     numbers : (rows,) array of float64
-        Finite numbers; NaN where there is none.
+        Finite numbers; NaN if missing.
     edges : (n,) array of float64
-        Ascending.
+        Ascending edges.
 
     Returns
     -------
@@ -133,12 +133,12 @@ def in_quantiles(numbers: Floats, edges: Floats) -> pl.Series:
 
 
 def in_powers_of_two(numbers: Floats) -> pl.Series:
-    """Name the two powers of two that each number lies between, on its side of 0.
+    """Name the interval between two powers of two that contains each number.
 
     Parameters
     ----------
     numbers : (rows,) array of float64
-        Finite numbers; NaN where there is none.
+        Finite numbers; NaN if missing.
 
     Returns
     -------
@@ -147,9 +147,9 @@ def in_powers_of_two(numbers: Floats) -> pl.Series:
 
     Notes
     -----
-    Exact: the exponent is read from the number's float64 form and no logarithm is taken.
+    The result is exact: the exponent is read from the float64 representation, and no logarithm is computed.
     """
-    # A biased exponent is positive, so that a code's sign is the number's.
+    # A biased exponent is positive, so the sign of a code is that of the number.
     exponents = np.frexp(numbers)[1] - 1 + _BIAS
     codes = np.where(numbers == 0, 0.0, np.copysign(exponents, numbers))
 
@@ -163,12 +163,12 @@ def in_powers_of_two(numbers: Floats) -> pl.Series:
 
 
 def in_widths(numbers: Floats, width: float) -> pl.Series:
-    """Name the interval between two multiples of a width, its lower one included, that each number lies in.
+    """Name the interval between two multiples of a width, including the lower one, that contains each number.
 
     Parameters
     ----------
     numbers : (rows,) array of float64
-        Finite numbers; NaN where there is none.
+        Finite numbers; NaN if missing.
     width : float
         The width, above 0.
 
@@ -177,19 +177,17 @@ def in_widths(numbers: Floats, width: float) -> pl.Series:
     pl.Series
         Text: ``[40, 60)`` for a width of 20; null for NaN.
 
-    Notes
-    -----
-    The bin is floor(number / width), divided in float64: with a width that binary fractions cannot hold, such as
-    0.1, a number that is a multiple of it may fall into the bin below.
+    Notes ----- The bin is floor(number / width), computed in float64. If the width is not a binary fraction, such
+    as 0.1, a multiple of it may fall into the bin below.
     """
     with np.errstate(over="ignore"):
-        # Plus zero, for which -0.0 and 0.0 are one bin with one name.
+        # Adding zero makes -0.0 and 0.0 one bin with one name.
         codes = np.floor(numbers / width) + 0.0
     return _named(numbers, codes, lambda k: f"[{_short(k * width)}, {_short((k + 1) * width)})")
 
 
 def _named(numbers: Floats, codes: Floats, name: Callable[[float], str]) -> pl.Series:
-    """Give every number the name of its code; null for NaN."""
+    """Replace every number by the name of its code; null for NaN."""
     distinct, which = np.unique(codes, return_inverse=True)
     names = pl.Series(
         [name(code) if not math.isnan(code) else None for code in distinct.tolist()], dtype=pl.String
@@ -203,5 +201,5 @@ def _written(number: float) -> str:
 
 
 def _short(number: float) -> str:
-    """Twelve digits: a product such as 3 * 0.1 reads 0.3."""
+    """Format with twelve digits, so that 3 * 0.1 reads 0.3."""
     return f"{number:.12g}"

@@ -1,4 +1,4 @@
-"""The label of a table of a user's own: a column of two values, one value of a column, or a number's threshold."""
+"""The label of a user's table: a column of two values, one value of a column, or a comparison with a number."""
 
 import operator
 import re
@@ -24,14 +24,14 @@ _TWO = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false":
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRule:
-    """When a row's label is 1."""
+    """Rule for the label of a row."""
 
     column: str
-    """The column that decides."""
+    """Name of the column."""
     positive: str | None = None
-    """The value that means 1; every other means 0."""
+    """The value that means 1; all others mean 0."""
     comparison: str | None = None
-    """How the number in the column compares with the limit: ``>``, ``>=``, ``<`` or ``<=``."""
+    """How the number in the column is compared with the limit: ``>``, ``>=``, ``<`` or ``<=``."""
     limit: float = 0.0
     """The limit."""
 
@@ -46,14 +46,14 @@ class LabelRule:
         Parameters
         ----------
         cells : pl.Series
-            The column's cells as text; null where a cell is missing.
+            Cells of the column as text; null if missing.
 
         Returns
         -------
         labels : pl.Series
-            Whether each label is 1; null where the cell is missing, and where it is wrong.
+            Whether each label is 1; null if the cell is missing or wrong.
         faults : mapping of int to str
-            What is wrong, by row; a missing cell is not.
+            Faults by row. A missing cell is not a fault.
         """
         if self.positive is not None:
             return cells == self.positive, {}
@@ -62,24 +62,24 @@ class LabelRule:
             labels, what = _COMPARISONS[self.comparison](numbers, self.limit), "not a number"
         else:
             labels = cells.str.to_lowercase().replace_strict(_TWO, default=None, return_dtype=pl.Boolean)
-            what = "not one of 0, 1, false and true; `--positive VALUE` tells which value means 1"
+            what = "not one of 0, 1, false and true; use `--positive VALUE` to say which value means 1"
         wrong = (labels.is_null() & cells.is_not_null()).arg_true().to_list()
         return labels, {
-            row: f"column {self.column} holds {shortened(cells[row] or '')}, which is {what}" for row in wrong
+            row: f"column {self.column} has {shortened(cells[row] or '')}, which is {what}" for row in wrong
         }
 
 
 def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> LabelRule:
-    """Read a rule as it is typed.
+    """Parse a rule.
 
     Parameters
     ----------
     text : str
-        A column, or a threshold such as ``arr_delay > 15``. A column that is called so comes first.
+        A column, or a comparison such as ``arr_delay > 15``. A column with that exact name takes precedence.
     positive : str or None
         The value that means 1.
     columns : sequence of str
-        The columns that there are.
+        The columns of the table.
 
     Returns
     -------
@@ -89,18 +89,16 @@ def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> Label
     Raises
     ------
     CollapseError
-        If there is no such column, or a threshold comes with a value that means 1.
+        If the column does not exist, or a comparison is combined with a positive value.
     """
     if text in columns:
         return LabelRule(column=text, positive=positive)
     if (found := _THRESHOLD.fullmatch(text)) is None:
-        raise unknown_column(text, columns, "the label")
+        raise unknown_column(text, columns, "label")
     if positive is not None:
-        raise CollapseError(
-            f"the label {shortened(text)} is a threshold already: a value that means 1 does not go with it"
-        )
+        raise CollapseError(f"the label {shortened(text)} is a comparison, so --positive cannot be used with it")
     if found["column"] not in columns:
-        raise unknown_column(found["column"], columns, "the label")
+        raise unknown_column(found["column"], columns, "label")
     try:
         limit = float(found["limit"])
     except ValueError as error:
@@ -111,22 +109,22 @@ def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> Label
 
 
 def unknown_column(name: str, columns: Sequence[str], role: str) -> CollapseError:
-    """Return the error of a column that is not there.
+    """Return the error for a column that does not exist.
 
     Parameters
     ----------
     name : str
-        What was asked for.
+        The requested column.
     columns : sequence of str
-        What there is.
+        The existing columns.
     role : str
-        What it was to be: ``the label``.
+        What it was given as: ``label``.
 
     Returns
     -------
     CollapseError
-        The sentence: a similar name, and the columns that there are.
+        The message, with a similar name and the existing columns.
     """
     meant = "".join(f"; was {close!r} meant?" for close in get_close_matches(name, columns, n=1))
     listed = ", ".join(columns[:40]) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
-    return CollapseError(f"there is no column {name!r} to be {role} among {listed}{meant}")
+    return CollapseError(f"there is no column {name!r} (given as {role}): the columns are {listed}{meant}")

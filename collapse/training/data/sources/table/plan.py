@@ -1,8 +1,8 @@
-"""What the columns of a table are: told by the user, or guessed from its first rows by one rule.
+"""Roles of a table's columns: given by the user, or guessed from the first rows by one rule.
 
-The rule: a column that nothing was said of is numeric if every cell of it that is not missing is a number and at
-least one has a fraction; else it is categorical. Whole numbers are categorical because codes, such as of a shop or
-a model, look like counts; ``numeric`` says otherwise.
+The rule: a column is numeric if every cell that is not missing is a number and at least one has a fractional part;
+otherwise it is categorical. Whole numbers are categorical because codes, for example of a shop or a model, look
+like counts. The option ``numeric`` overrides this.
 """
 
 from collections import Counter
@@ -23,93 +23,93 @@ from collapse.training.data.text.file import TextFile, check_same_columns
 from collapse.training.data.text.open import open_text
 
 SAMPLE_ROWS = 10_000
-"""First rows that the plan of a table is guessed from."""
+"""Number of first rows from which the roles are guessed."""
 EXAMPLES = 3
-"""Values of a column that the plan shows."""
+"""Number of values of a column that the plan shows."""
 
 Role = Literal["label", "categorical", "numeric", "left out"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings:
-    """What is known of a table."""
+    """What the user said about a table."""
 
     label: str
-    """The label's column, or a threshold on a number such as ``arr_delay > 15``."""
+    """Column of the label, or a comparison such as ``arr_delay > 15``."""
     positive: str | None = None
-    """The value of the label's column that means 1; by default 1 or true."""
+    """Value of the label's column that means 1. The default is 1 or true."""
     categorical: tuple[str, ...] = ()
-    """Columns that are categorical."""
+    """Categorical columns."""
     numeric: tuple[str, ...] = ()
-    """Columns of numbers, which are put into bins."""
+    """Numeric columns, which are binned."""
     drop: tuple[str, ...] = ()
-    """Columns that are left out."""
+    """Columns to leave out."""
     bins: Bins = field(default_factory=lambda: Bins("quantile", 32.0))
-    """How numbers are put into bins."""
+    """Binning rule."""
     missing: tuple[str, ...] = ()
-    """Texts that mean that a cell is missing, beside the empty one."""
+    """Texts that mean a missing cell, in addition to the empty text."""
     skip_unlabelled: bool = False
-    """Whether rows without a label are left out; else they are malformed."""
+    """Leave out rows without a label; otherwise they are malformed."""
     reading: Reading = field(default_factory=Reading)
     """How delimited text is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column and what is made of it."""
+    """One column with its role."""
 
     name: str
-    """Its name."""
+    """Name of the column."""
     role: Role
-    """What it is."""
+    """Role of the column."""
     why: str
-    """Who said so, or by what it was guessed."""
+    """Whether the user gave the role, or how it was guessed."""
     distinct: int
-    """How many values it has in the rows looked at, a missing one not counted."""
+    """Number of distinct values in the first rows, without missing ones."""
     examples: tuple[str, ...]
-    """Its most frequent values there."""
+    """Most frequent values in the first rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
-    """What will be made of a table."""
+    """Plan for preparing a table."""
 
     files: tuple[TextFile, ...]
-    """Its files."""
+    """The files."""
     settings: TableSettings
-    """What was said of it."""
+    """What the user said."""
     columns: tuple[Column, ...]
-    """Every column in the order of the first file."""
+    """All columns, in the order of the first file."""
     label: LabelRule
-    """When a row's label is 1."""
+    """Rule for the label."""
     rows_looked_at: int
-    """The first rows of the first file that the guesses are made from."""
+    """First rows of the first file, from which roles are guessed."""
 
     def named(self, *roles: Role) -> tuple[str, ...]:
-        """Return the columns of some roles, in order."""
+        """Return the columns with given roles, in order."""
         return tuple(column.name for column in self.columns if column.role in roles)
 
 
 def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
-    """Look at a table's first rows and decide what its columns are.
+    """Read a table's first rows and decide the roles of its columns.
 
     Parameters
     ----------
     paths : sequence of Path
-        The files, at least one, that are one table in this order.
+        At least one file. Several files are one table, in this order.
     settings : TableSettings
-        What is known of it.
+        What the user said.
 
     Returns
     -------
     TablePlan
-        What `prepare_table` will do.
+        The plan for `prepare_table`.
 
     Raises
     ------
     CollapseError
-        If a file cannot be read or differs in its columns, a column is not there or said to be two things, or no
-        column is left to be a field.
+        If a file cannot be read or has other columns, a column does not exist or has two roles, or no column is
+        left for a field.
     """
     files = tuple(open_text(path, settings.reading) for path in paths)
     check_same_columns(files)
@@ -117,7 +117,7 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
     rule = label_rule(settings.label, settings.positive, names)
     said = _said(settings, names, rule)
     sample = _first_rows(files[0], [name for name in names if said.get(name) != "left out"], settings.missing)
-    # All at once: Polars takes its time for every column that it is asked about alone.
+    # All columns at once: Polars has a fixed cost for each query.
     numbers = sample.cast(pl.Float64, strict=False)
     columns = tuple(
         Column(name=name, role="left out", why="asked for", distinct=0, examples=())
@@ -126,19 +126,19 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
         for name in names
     )
     if not any(column.role in ("categorical", "numeric") for column in columns):
-        raise CollapseError(f"{paths[0]} has no column beside the label {rule.column!r} that could be a field")
+        raise CollapseError(f"{paths[0]} has no column other than the label {rule.column!r}")
     return TablePlan(files=files, settings=settings, columns=columns, label=rule, rows_looked_at=len(sample))
 
 
 def cleaned(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
-    """Take the spaces about cells away, and missing ones for null.
+    """Strip spaces around cells, and replace missing cells by null.
 
     Parameters
     ----------
     frame : pl.DataFrame
         Columns of text.
     missing : sequence of str
-        Texts that mean that a cell is missing, beside the empty one.
+        Texts that mean a missing cell, in addition to the empty text.
 
     Returns
     -------
@@ -161,17 +161,17 @@ def _said(settings: TableSettings, names: Sequence[str], rule: LabelRule) -> dic
             if name not in names:
                 raise unknown_column(name, names, role)
             if said.setdefault(name, role) != role:
-                raise CollapseError(f"column {name!r} is said to be both {said[name]} and {role}")
+                raise CollapseError(f"column {name!r} cannot be both {said[name]} and {role}")
     return said
 
 
 def _first_rows(file: TextFile, columns: Sequence[str], missing: Sequence[str]) -> pl.DataFrame:
-    """Read some rows, whatever their labels; what is malformed is judged when all rows are read."""
+    """Read some rows, whatever their labels. Malformed rows are judged later, when all rows are read."""
     with file.opened(columns) as blocks:
         for block in blocks:
             if len(block.cells):
                 return cleaned(block.cells[list(columns)], missing).head(SAMPLE_ROWS)
-    raise CollapseError(f"{file.path} has no good row")
+    raise CollapseError(f"{file.path} has no valid row")
 
 
 def _column(name: str, said: Role | None, cells: list[str | None], numbers: NDArray[np.float64]) -> Column:
@@ -183,9 +183,9 @@ def _column(name: str, said: Role | None, cells: list[str | None], numbers: NDAr
 
 
 def _guess(numbers: NDArray[np.float64]) -> tuple[Role, str]:
-    """Choose by the numbers of the cells that are filled, which are NaN where a cell is none."""
+    """Guess a role from the numbers in the filled cells, which are NaN for other texts."""
     if not len(numbers) or not np.isfinite(numbers).all():
-        return "categorical", "text" if len(numbers) else "no cell is filled"
+        return "categorical", "text" if len(numbers) else "all cells are empty"
     if (numbers == np.floor(numbers)).all():
         return "categorical", "whole numbers"
     return "numeric", "numbers with fractions"

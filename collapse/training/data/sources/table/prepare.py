@@ -1,4 +1,4 @@
-"""A table of a user's own: from CSV, TSV or Parquet files to a prepared data set."""
+"""Preparing a user's CSV, TSV or Parquet files."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -39,36 +39,36 @@ def prepare_table(
     Parameters
     ----------
     plan : TablePlan
-        Its files and what their columns are.
+        The files and the roles of their columns.
     out : Path
         The folder to write.
     name : str, optional
-        The data set's name; by default the first file's without what follows its first point.
+        Name of the data set. The default is the first file's name up to its first point.
     min_count : int
-        Values of a field seen in fewer rows share its out-of-vocabulary row; at least 1.
+        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1.
     vocabulary_split : int, optional
-        The seed of a split whose training rows alone make the vocabulary and the quantiles; all rows do by
-        default.
+        Seed of a split whose training rows alone define the vocabulary and the quantiles. The default uses all
+        rows.
     skip_bad : int
-        Malformed rows that are left out.
+        Most malformed rows to skip.
     overwrite : bool
-        Whether a prepared data set that is there is replaced.
+        Replace an existing prepared data set.
 
     Returns
     -------
     PreparedData
-        The data set, opened.
+        The prepared data set.
 
     Raises
     ------
     CollapseError
-        If a file cannot be read, is damaged or changes meanwhile, or there are more malformed rows than may be
-        skipped (a wrong number of columns, a label that is none, a number that is none or not finite); if a field
-        has one value, or all labels are equal; or if `out` cannot be written.
+        If a file cannot be read, is damaged or changes while it is read; if there are too many malformed rows (a
+        wrong number of columns, an invalid label, or a numeric cell that is not a finite number); if a field has a
+        single value, or all labels are equal; or if `out` cannot be written.
 
     Notes
     -----
-    Quantiles are exact, which takes a pass over the files of its own; the numbers lie on disk meanwhile.
+    Quantiles are exact. They take a separate pass over the files, with the numbers on disk in the meantime.
     """
     with new_prepared(out, overwrite=overwrite, sources=[file.path for file in plan.files]) as folder:
         binnings = _binnings(plan, folder, vocabulary_split, skip_bad)
@@ -80,7 +80,7 @@ def prepare_table(
             positive += int(labels.sum())
         if positive in (0, encoder.rows):
             raise CollapseError(
-                f"all {encoder.rows:,} labels are {int(positive > 0)} ({plan.label}): there is nothing to learn"
+                f"all {encoder.rows:,} labels are {int(positive > 0)} ({plan.label}), so there is nothing to learn"
             )
         encoder.finish(
             name=name or path_text(Path(plan.files[0].path.name.partition(".")[0] or "table")),
@@ -117,7 +117,7 @@ def _sources(plan: TablePlan) -> list[Source]:
 def _rows(
     plan: TablePlan, skipped: SkippedRows, binnings: Mapping[str, Binning] | None
 ) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Read all files; numbers stay numbers if there are no bins for them."""
+    """Read all files. Numbers stay numbers if there are no bins yet."""
     fields = plan.named("categorical", "numeric")
     for file in plan.files:
         with file.opened((*fields, plan.label.column)) as blocks:
@@ -132,7 +132,7 @@ def _rows(
 def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
     numeric = plan.named("numeric")
     names = plan.named("categorical", "numeric")
-    # Within brackets a name is that of a column; elsewhere Polars takes one such as * for a pattern.
+    # A name in brackets is that of a column; elsewhere Polars takes names such as * for patterns.
     cells = cleaned(frame[[*names, plan.label.column]], plan.settings.missing)
     numbers = pl.DataFrame([cells[name] for name in numeric]).cast(pl.Float64, strict=False)
     wrong = pl.DataFrame(
@@ -142,11 +142,14 @@ def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
     labels, faults = plan.label.labels(cells[plan.label.column])
     if numeric:
         faults = (
-            first_faults(numeric, cells, wrong, "a finite number; --missing tells which text means none") | faults
+            first_faults(
+                numeric, cells, wrong, "a finite number; use --missing for texts that mean a missing value"
+            )
+            | faults
         )
     if not plan.settings.skip_unlabelled:
         empty = cells[plan.label.column].is_null().arg_true().to_list()
-        what = f"column {plan.label.column} is empty: the row has no label; --skip-unlabelled leaves such rows out"
+        what = f"column {plan.label.column} is empty, so the row has no label; --skip-unlabelled skips such rows"
         faults = dict.fromkeys(empty, what) | faults
     fields = cells[list(names)].with_columns(numbers.fill_nan(None))
     return Parsed(fields, labels, faults)
@@ -165,7 +168,7 @@ def _binnings(plan: TablePlan, folder: Path, vocabulary_split: int | None, skip_
 def _all_quantiles(
     plan: TablePlan, folder: Path, vocabulary_split: int | None, skip_bad: int
 ) -> dict[str, Floats]:
-    """Write every column of numbers to disk and find its quantiles, one column in memory at a time."""
+    """Write the numeric columns to disk and find their quantiles, with one column in memory at a time."""
     numeric = plan.named("numeric")
     columns = {name: GrowingArray(folder / f"numbers-{n}.npy", np.float64, ()) for n, name in enumerate(numeric)}
     for block, _ in prefetched(_rows(plan, SkippedRows(skip_bad), None)):
