@@ -40,7 +40,7 @@ def told(*words: object) -> str:
 def test_it_needs_nothing_else(page: Path) -> None:
     """It refers to no other machine or file that a browser would fetch."""
     text = page.read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "url(" not in text
     assert "@import" not in text
     assert "default-src 'none'" in text

@@ -28,7 +28,10 @@ _COMMANDS = (
     "explain",
     "truncate",
     "toy",
+    "glossary",
 )
+_USING_TERMS = ("reproduce", "sweep", "figures", "findings", "analyze", "report", "explain", "truncate", "toy")
+_TERMS = "Terms are explained by: collapse glossary"
 
 
 class _Commands(click.Group):
@@ -45,10 +48,12 @@ class _Commands(click.Group):
             hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(_COMMANDS)}"
             raise CollapseError(f"unknown command {cmd_name!r}: {hint}")
         command: click.Command = import_module(f"collapse.cli.{cmd_name}").command
+        if cmd_name in _USING_TERMS:
+            command.epilog = _TERMS
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, epilog=_TERMS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="embedding-collapse", message="%(prog)s %(version)s")
 def group() -> None:
     """Measure which embedding tables of a recommender model have collapsed, and train models to study it.

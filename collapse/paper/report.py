@@ -22,6 +22,7 @@ from collapse.analysis.words import heading, model_warning, summary, untouched_t
 from collapse.figures.svg import picture
 from collapse.files.atomic import atomic_write
 from collapse.files.opening import explain_os_errors
+from collapse.glossary import glossary
 from collapse.measures.abundance import normalised_spectrum
 from collapse.paper.making import display_of
 
@@ -29,6 +30,8 @@ _ADVISED = 12
 """Most fields that get advice; the table has all."""
 _WIDTH, _HEIGHT = 100, 22
 """Size of a small spectrum."""
+_TERMS = ("Information abundance", "IA / random", "Adjusted abundance", "Collapsed", "Direction", "Set", "Sub-embedding")
+"""The terms that the page explains, as in the glossary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,7 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         depends=depends,
         sentence=summary(fields),
         rows=_rows(factored, ordered),
+        terms={term: text for term, text in glossary().items() if term in _TERMS},
         has_seen=bool(fields["rows_trained"].notna().any()),
         warning=model_warning(tables),
         todo=(todo := _todo(factored, ordered))[:_ADVISED],
