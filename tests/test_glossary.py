@@ -9,7 +9,15 @@ import pytest
 from collapse.glossary import glossary
 from tests.conftest import Collapse
 
-TERMS = {"Information abundance", "Adjusted abundance", "Sub-embedding", "Field map", "Set", "Diversity", "Treatment"}
+TERMS = {
+    "Information abundance",
+    "Adjusted abundance",
+    "Sub-embedding",
+    "Field map",
+    "Set",
+    "Diversity",
+    "Treatment",
+}
 
 
 def test_every_paragraph_is_a_term() -> None:

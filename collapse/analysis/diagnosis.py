@@ -123,10 +123,6 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     factored : FactoredTables
         Result of `factorise`.
 
-    Returns
-    -------
-    pandas.DataFrame
-        As `diagnose`.
     """
     since = _since(factored)
     records = [_record(table, factored.settings, since.get(table.field)) for table in factored]

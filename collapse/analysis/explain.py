@@ -30,11 +30,6 @@ def explain(factored: FactoredTables, field: str, *, side: pd.DataFrame | None =
     side : pandas.DataFrame, optional
         A description of the table's rows, as `collapse.analysis.side.read_side` reads it.
 
-    Returns
-    -------
-    Explanation
-        The explanation.
-
     Raises
     ------
     CollapseError

@@ -25,11 +25,6 @@ def plain_name(field: str) -> str:
 def matched_names(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return names by which the fields of two checkpoints can be matched.
 
-    Parameters
-    ----------
-    ours, theirs : iterable of str
-        Names of the fields of each checkpoint.
-
     Returns
     -------
     ours, theirs : list of str

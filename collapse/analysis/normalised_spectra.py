@@ -11,11 +11,6 @@ from collapse.measures.precision import ABOVE_NOISE
 def normalised_spectra(factored: FactoredTables) -> pd.DataFrame:
     """Return sigma_k / sigma_1 of every field's table.
 
-    Parameters
-    ----------
-    factored : FactoredTables
-        The tables.
-
     Returns
     -------
     pandas.DataFrame

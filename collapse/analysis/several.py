@@ -55,11 +55,6 @@ def readable(name: str) -> str:
 def labels(checkpoints: Sequence[TableSet]) -> list[str]:
     """Return distinct labels for checkpoints.
 
-    Parameters
-    ----------
-    checkpoints : sequence of TableSet
-        The checkpoints.
-
     Returns
     -------
     list of str

@@ -21,11 +21,6 @@ from collapse.measures.spectra import Spectrum, decompose
 def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
     """Decompose every table of every set once, for several truncations.
 
-    Parameters
-    ----------
-    tables : TableSet
-        The tables.
-
     Returns
     -------
     list of Spectrum

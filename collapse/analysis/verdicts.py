@@ -127,11 +127,6 @@ def without(of: Causes, name: Cause) -> Without:
 def verdict(evidence: Evidence) -> str:
     """Return how far a field has collapsed, and why.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The numbers of the field.
-
     Returns
     -------
     str

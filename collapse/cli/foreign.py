@@ -45,11 +45,6 @@ def decomposers(
     selection : Selection
         How the checkpoints are read.
 
-    Yields
-    ------
-    sequence of DaskDecomposer or None
-        One per checkpoint.
-
     Raises
     ------
     CollapseError

@@ -45,10 +45,6 @@ def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) ->
     leave_out : tuple of str
         Fields without an option.
 
-    Returns
-    -------
-    Callable
-        A decorator for the command.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -45,10 +45,6 @@ def as_text(
     words : sequence of str
         The options that the checkpoint was read with, for the suggested next command.
 
-    Returns
-    -------
-    str
-        Several lines.
     """
     notes = "".join(f"{line}\n" for line in remarks(factored))
     following = next_command(factored, fields, words)

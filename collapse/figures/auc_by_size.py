@@ -115,13 +115,6 @@ def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def changes_of_auc(means: pd.DataFrame, line: str) -> str:
     """Describe how the mean test AUC of every line changes from the smallest size to the largest.
 
-    Parameters
-    ----------
-    means : pandas.DataFrame
-        Result of `spread`.
-    line : str
-        Column that distinguishes the lines.
-
     Returns
     -------
     str
@@ -213,10 +206,6 @@ def draw_auc(
     label : str
         Name of the line.
 
-    Returns
-    -------
-    Artist
-        The line.
     """
     if means["low"].notna().any():
         ax.fill_between(means["factor"], means["low"], means["high"], color=colour, alpha=0.15, lw=0)

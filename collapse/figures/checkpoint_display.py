@@ -92,15 +92,6 @@ PROVENANCE = ("label", "model", "data", "epoch", "seeds", "rows")
 def with_provenance(table: pd.DataFrame, checkpoint: FactoredTables, label: str) -> pd.DataFrame:
     """Add the columns of `PROVENANCE` to a table.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Numbers of one checkpoint.
-    checkpoint : FactoredTables
-        The checkpoint.
-    label : str
-        Its label in the figure.
-
     Returns
     -------
     pandas.DataFrame

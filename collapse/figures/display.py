@@ -106,11 +106,6 @@ class Display(ABC):
     def from_csv(cls, path: Path) -> Self:
         """Read a table that `save` wrote, to draw the figure again without checkpoints.
 
-        Parameters
-        ----------
-        path : Path
-            A table of this figure.
-
         Returns
         -------
         Display
@@ -221,11 +216,6 @@ class Display(ABC):
         ----------
         folder : str or Path
             Folder of the files, which is created if needed.
-
-        Returns
-        -------
-        list of Path
-            The files.
 
         Raises
         ------

@@ -26,10 +26,6 @@ def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
     study : str, optional
         Folder of the study. The default is ``runs/PROFILE``.
 
-    Returns
-    -------
-    Path
-        The page.
     """
     profile, cores = profile_of(profile_name), os.cpu_count() or 1
     folder = Path(study or f"runs/{profile_name}")

@@ -38,11 +38,6 @@ class StudyTable:
         folder : Path
             Folder of the files, which is created if needed.
 
-        Returns
-        -------
-        list of Path
-            The files.
-
         Raises
         ------
         CollapseError

@@ -94,10 +94,6 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
     table : pandas.DataFrame
         A table with the columns ``field`` and ``cardinality``.
 
-    Returns
-    -------
-    dict of str to int
-        Position of every field.
     """
     fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
     ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]
@@ -153,11 +149,6 @@ def spectrum_limits(sigma_normalised: pd.Series) -> tuple[float, float]:
 def colours(count: int) -> list[tuple[float, float, float]]:
     """Return colours that colour-blind readers can distinguish.
 
-    Parameters
-    ----------
-    count : int
-        Number of colours.
-
     Returns
     -------
     list of (float, float, float)
@@ -175,13 +166,6 @@ def model_name(name: object) -> str:
 
 def wrapped(caption: str, width: float) -> str:
     """Wrap every line of a caption.
-
-    Parameters
-    ----------
-    caption : str
-        The lines.
-    width : float
-        Width of the figure in inches.
 
     Returns
     -------

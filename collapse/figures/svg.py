@@ -25,11 +25,6 @@ _COLOURS = (
 def picture(display: Display) -> str:
     """Draw a figure.
 
-    Parameters
-    ----------
-    display : Display
-        The figure.
-
     Returns
     -------
     str

@@ -64,11 +64,6 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         The file to write. Its folder must exist. The old content stays until the new content is on disk. A link is
         followed; anything but a regular file is refused.
 
-    Yields
-    ------
-    IO[bytes]
-        The open temporary file.
-
     Raises
     ------
     CollapseError

@@ -15,13 +15,6 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV without its index. A failure leaves the old file unchanged.
 
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    table : pandas.DataFrame
-        The table.
-
     Raises
     ------
     CollapseError
@@ -33,11 +26,6 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 def csv_text(table: "pd.DataFrame") -> str:
     """Format a table as CSV without its index.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table.
 
     Returns
     -------

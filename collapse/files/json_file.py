@@ -38,16 +38,6 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
-    Parameters
-    ----------
-    path : Path
-        The file to read.
-
-    Returns
-    -------
-    Any
-        Its content.
-
     Raises
     ------
     CollapseError

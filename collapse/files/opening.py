@@ -45,11 +45,6 @@ def explain_os_errors(action: str, path: Path) -> Iterator[None]:
 def check_is_file(path: Path) -> None:
     """Refuse folders, pipes and devices, from which a read may never end.
 
-    Parameters
-    ----------
-    path : Path
-        The path to open.
-
     Raises
     ------
     CollapseError
@@ -62,16 +57,6 @@ def check_is_file(path: Path) -> None:
 @contextmanager
 def open_file(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file for reading. A pipe in its place cannot block.
-
-    Parameters
-    ----------
-    path : Path
-        The file to open.
-
-    Yields
-    ------
-    BufferedReader
-        The open file.
 
     Raises
     ------

@@ -38,11 +38,6 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
         What a foreign file or model does not say: its fields, which tensors are tables, and how often each row was
         looked up.
 
-    Returns
-    -------
-    TableSet
-        The embedding tables and field maps.
-
     Raises
     ------
     CollapseError

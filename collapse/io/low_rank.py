@@ -155,11 +155,6 @@ def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
     path : Path
         The file.
 
-    Returns
-    -------
-    mapping
-        Content for `read_factors`.
-
     Raises
     ------
     CollapseError
@@ -190,13 +185,6 @@ class _Entry(msgspec.Struct):
 
 def read_factors(content: Any, path: Path) -> TableSet:
     """Read factors as tables.
-
-    Parameters
-    ----------
-    content : Any
-        Content of the file.
-    path : Path
-        The file.
 
     Returns
     -------

@@ -21,11 +21,6 @@ of Table 1 are in Tables 5 and 6, with their deviations."""
 def auc_of_runs(item: Item) -> pd.DataFrame:
     """Read the test AUC of an item's finished runs.
 
-    Parameters
-    ----------
-    item : Item
-        The item.
-
     Returns
     -------
     pandas.DataFrame
@@ -53,11 +48,6 @@ def _tested(run: StudyRun) -> dict[str, float]:
 def curves(runs: pd.DataFrame) -> pd.DataFrame:
     """Begin every line of ME with SE at 1x, because one set is the same model whatever the interactions.
 
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        Result of `auc_of_runs`.
-
     Returns
     -------
     pandas.DataFrame
@@ -77,11 +67,6 @@ def curves(runs: pd.DataFrame) -> pd.DataFrame:
 
 def auc_by_size(item: Item) -> pd.DataFrame:
     """Return an item's test AUC next to the paper's printed values.
-
-    Parameters
-    ----------
-    item : Item
-        The item.
 
     Returns
     -------
@@ -158,11 +143,6 @@ def _with_gain(frame: pd.DataFrame, value: str, name: str) -> pd.DataFrame:
 def printed_auc(name: str) -> pd.DataFrame:
     """Read the paper's printed values of an item of `PRINTED`, with ``printed_gain`` over SE at 1x.
 
-    Parameters
-    ----------
-    name : str
-        Name of the item.
-
     Returns
     -------
     pandas.DataFrame
@@ -179,11 +159,6 @@ def printed_auc(name: str) -> pd.DataFrame:
 
 def auc_by_model(item: Item) -> pd.DataFrame:
     """Read every run's test AUC for a figure with one line per model. Lines of ME begin with SE at 1x.
-
-    Parameters
-    ----------
-    item : Item
-        The item.
 
     Returns
     -------

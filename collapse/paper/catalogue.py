@@ -343,11 +343,6 @@ def runs_of(items: Sequence[str], profile: Profile) -> Runs:
     profile : Profile
         The size of the study.
 
-    Returns
-    -------
-    tuple of RunConfig
-        The runs in the order of the items.
-
     Raises
     ------
     CollapseError

@@ -20,11 +20,6 @@ REFERENCE = "single embedding"
 def cure_of(model: ModelConfig) -> str:
     """Describe what a model does against collapse.
 
-    Parameters
-    ----------
-    model : ModelConfig
-        The model.
-
     Returns
     -------
     str
@@ -39,11 +34,6 @@ def cure_of(model: ModelConfig) -> str:
 
 def compare_cures(item: Item) -> pd.DataFrame:
     """Compare the remedies among an item's finished runs with a single embedding of as many columns.
-
-    Parameters
-    ----------
-    item : Item
-        The runs.
 
     Returns
     -------

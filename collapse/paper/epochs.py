@@ -12,11 +12,6 @@ from collapse.study.study import StudyRun
 def along_training(item: Item) -> pd.DataFrame:
     """Read every epoch of an item's finished runs.
 
-    Parameters
-    ----------
-    item : Item
-        The item.
-
     Returns
     -------
     pandas.DataFrame
@@ -35,11 +30,6 @@ def along_training(item: Item) -> pd.DataFrame:
 
 def epochs_of_runs(item: Item) -> pd.DataFrame:
     """Read the epochs of an item's finished runs of the largest size.
-
-    Parameters
-    ----------
-    item : Item
-        The item.
 
     Returns
     -------

@@ -133,16 +133,6 @@ def record_profile(folder: Path, profile: Profile) -> None:
 def read_profile(folder: Path) -> Profile:
     """Read the profile of a study.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the study.
-
-    Returns
-    -------
-    Profile
-        The profile that `record_profile` wrote.
-
     Raises
     ------
     CollapseError
@@ -167,13 +157,6 @@ def read_profile(folder: Path) -> Profile:
 
 def item_of(folder: Path, name: str) -> Item:
     """Look up an item in a study.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the study.
-    name : str
-        Name of the item.
 
     Returns
     -------

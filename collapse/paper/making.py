@@ -33,11 +33,6 @@ def display_of(number: str) -> "type[CheckpointDisplay]":
     number : str
         Number of the figure, such as ``1b``.
 
-    Returns
-    -------
-    type of Display
-        The class.
-
     Raises
     ------
     CollapseError

@@ -225,11 +225,6 @@ def profile_of(
     rows : float, optional
         Fraction of the training rows to use instead of the profile's.
 
-    Returns
-    -------
-    Profile
-        The profile.
-
     Raises
     ------
     CollapseError

@@ -110,18 +110,6 @@ def render(
 def write_page(found: Sequence[Rendered], folder: Path) -> Path:
     """Write a page with all items, and the commands that train missing runs.
 
-    Parameters
-    ----------
-    found : sequence of Rendered
-        The items.
-    folder : Path
-        Folder of their files.
-
-    Returns
-    -------
-    Path
-        The page.
-
     Raises
     ------
     CollapseError

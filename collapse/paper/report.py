@@ -30,7 +30,15 @@ _ADVISED = 12
 """Most fields that get advice; the table has all."""
 _WIDTH, _HEIGHT = 100, 22
 """Size of a small spectrum."""
-_TERMS = ("Information abundance", "IA / random", "Adjusted abundance", "Collapsed", "Direction", "Set", "Sub-embedding")
+_TERMS = (
+    "Information abundance",
+    "IA / random",
+    "Adjusted abundance",
+    "Collapsed",
+    "Direction",
+    "Set",
+    "Sub-embedding",
+)
 """The terms that the page explains, as in the glossary."""
 
 
@@ -84,11 +92,6 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         Command that makes the page again.
     json : str
         The numbers for programs, which are embedded in the page.
-
-    Returns
-    -------
-    Path
-        The file.
 
     Raises
     ------

@@ -26,13 +26,6 @@ _ROWS = 16
 def work(config: RunConfig, data: PreparedData) -> float:
     """Return the approximate seconds of one thread that a run takes if it does all its epochs.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-    data : PreparedData
-        Its data set.
-
     Returns
     -------
     float
@@ -56,11 +49,6 @@ def _flops_a_row(model: ModelConfig, cardinalities: tuple[int, ...]) -> float:
 
 def speed(finished: Sequence[tuple[float, StudyRun]]) -> float:
     """Return how many estimated seconds of work finished runs did per second.
-
-    Parameters
-    ----------
-    finished : sequence of (float, StudyRun)
-        Each run with its `work`.
 
     Returns
     -------

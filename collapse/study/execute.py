@@ -15,11 +15,6 @@ MONITORS = ("abundance", "co-influence", "patterns")
 def folder_name(config: RunConfig) -> str:
     """Return the folder name of a run within a study: its label and a digest, which make it unique.
 
-    Parameters
-    ----------
-    config : RunConfig
-        The run.
-
     Returns
     -------
     str

@@ -20,11 +20,6 @@ _SAVED_SECONDS = 60.0
 def process_pool(jobs: int) -> ProcessPoolExecutor:
     """Return a pool of processes on this machine.
 
-    Parameters
-    ----------
-    jobs : int
-        Number of processes.
-
     Returns
     -------
     ProcessPoolExecutor

@@ -68,13 +68,6 @@ class Outcome:
 def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
     """Give every run its folder.
 
-    Parameters
-    ----------
-    configs : iterable of RunConfig
-        The runs.
-    out : Path
-        Folder of the study.
-
     Returns
     -------
     list of Planned

@@ -90,11 +90,6 @@ def to_checkpoint(content: Any, path: Path, *, arrays: bool = False) -> Checkpoi
     arrays : bool
         Keep tensors as NumPy arrays.
 
-    Returns
-    -------
-    Checkpoint
-        The checkpoint.
-
     Raises
     ------
     CollapseError

@@ -33,11 +33,6 @@ def read_arrays(path: Path) -> State:
         The file. Nothing in it is run. A ``.npy`` file is one array with the name of the file. It and the arrays
         of a ``.safetensors`` file stay on disk.
 
-    Returns
-    -------
-    State
-        The arrays by name.
-
     Raises
     ------
     CollapseError

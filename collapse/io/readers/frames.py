@@ -21,11 +21,6 @@ def read_frame(path: Path, what: str, *, missing: bool = True) -> pd.DataFrame:
     missing : bool
         Whether texts such as ``NA`` in a CSV file are missing values.
 
-    Returns
-    -------
-    pandas.DataFrame
-        The columns.
-
     Raises
     ------
     CollapseError

@@ -15,13 +15,6 @@ from collapse.io.tables import EmbeddingTable, TableSet
 def tables_of(checkpoint: Checkpoint, *, source: str = "the model in training") -> TableSet:
     """Return the tables and field maps of a checkpoint in memory.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        The checkpoint.
-    source : str
-        Where it is from.
-
     Returns
     -------
     TableSet

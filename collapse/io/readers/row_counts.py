@@ -43,11 +43,6 @@ def read_row_counts(path: Path) -> RowCounts:
         missing for a single table and rows that are not listed count 0; an ``.npz`` file with one array per field;
         or a ``.npy`` file with the counts of all fields one after another.
 
-    Returns
-    -------
-    RowCounts
-        The counts.
-
     Raises
     ------
     CollapseError
@@ -67,16 +62,6 @@ def read_row_counts(path: Path) -> RowCounts:
 def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") -> RowCounts:
     """Return row counts from a file's path, or from arrays by field.
 
-    Parameters
-    ----------
-    given : RowCounts, path or mapping of str to (D,) array
-        The counts.
-
-    Returns
-    -------
-    RowCounts
-        The counts.
-
     Raises
     ------
     CollapseError
@@ -95,13 +80,6 @@ def as_row_counts(given: "RowCounts | str | PathLike[str] | Mapping[str, Any]") 
 
 def with_row_counts(tables: TableSet, counts: RowCounts) -> TableSet:
     """Attach row counts to tables, replacing those of the checkpoint.
-
-    Parameters
-    ----------
-    tables : TableSet
-        The tables.
-    counts : RowCounts
-        The counts.
 
     Returns
     -------

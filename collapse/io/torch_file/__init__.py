@@ -118,11 +118,6 @@ def read_foreign_bytes(content: NDArray[np.uint8], path: Path, *, verify: bool) 
     verify : bool
         Compare the bytes with checksums.
 
-    Returns
-    -------
-    content, foreign
-        As `read_foreign_file`.
-
     Raises
     ------
     CollapseError

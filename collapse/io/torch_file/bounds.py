@@ -70,11 +70,6 @@ def check_key(key: Any) -> None:
 def entries_unfolded(content: Any) -> int:
     """Count the entries that a walk through nested containers would visit without remembering what it has seen.
 
-    Parameters
-    ----------
-    content : Any
-        Content of a pickle.
-
     Returns
     -------
     int

@@ -16,11 +16,6 @@ CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedd
 def check_claims(folder: Path) -> list[Finding]:
     """Test the paper's claims on the finished runs of a study, for each of its data sets.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the study.
-
     Returns
     -------
     list of Finding

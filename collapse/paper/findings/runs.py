@@ -27,11 +27,6 @@ class Runs:
     def of(self, *models: ModelConfig) -> list[tuple[StudyRun, ...]]:
         """Return the finished runs of some models, one tuple per initialisation that all of them have.
 
-        Parameters
-        ----------
-        *models : ModelConfig
-            The models.
-
         Returns
         -------
         list of tuple of StudyRun

@@ -11,11 +11,6 @@ from collapse.paper.item import Item
 def abundance_table(item: Item) -> StudyTable:
     """Make Table 2.
 
-    Parameters
-    ----------
-    item : Item
-        The runs.
-
     Returns
     -------
     StudyTable

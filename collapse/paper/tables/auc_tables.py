@@ -28,11 +28,6 @@ _PLAIN = "dcnv2"
 def auc_table(item: Item) -> StudyTable:
     """Make one of Tables 1, 3, 5, 6 and 7.
 
-    Parameters
-    ----------
-    item : Item
-        The runs.
-
     Returns
     -------
     StudyTable

@@ -11,11 +11,6 @@ from collapse.paper.item import Item
 def cures_table(item: Item) -> StudyTable:
     """Compare the remedies of a study.
 
-    Parameters
-    ----------
-    item : Item
-        The runs.
-
     Returns
     -------
     StudyTable

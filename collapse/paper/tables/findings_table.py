@@ -14,11 +14,6 @@ from collapse.paper.item import Item
 def findings_table(item: Item) -> StudyTable:
     """Test the claims on a study.
 
-    Parameters
-    ----------
-    item : Item
-        The runs that the claims compare.
-
     Returns
     -------
     StudyTable
@@ -37,11 +32,6 @@ def findings_table(item: Item) -> StudyTable:
 
 def findings_text(found: Sequence[Finding]) -> pd.DataFrame:
     """Return the printed columns of findings, one row each.
-
-    Parameters
-    ----------
-    found : sequence of Finding
-        The findings.
 
     Returns
     -------

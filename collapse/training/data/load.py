@@ -77,11 +77,6 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
 def data_hash(name_or_path: str | Path) -> str:
     """Return the hash of a data set. The set is opened once, and again if its manifest has changed.
 
-    Parameters
-    ----------
-    name_or_path : str or Path
-        As `load_data` takes it.
-
     Returns
     -------
     str
@@ -108,11 +103,6 @@ def _stamp(folder: Path) -> tuple[int, int] | None:
 
 def data_name(name_or_path: str | Path) -> str:
     """Return the name of a data set without opening it.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-        As `load_data` takes it.
 
     Returns
     -------

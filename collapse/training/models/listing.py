@@ -81,11 +81,6 @@ def _default(item: Setting, config: ModelConfig) -> Any:
 def count_parameters(config: ModelConfig) -> tuple[int, int]:
     """Count a model's parameters at Criteo's shape without allocating them.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Settings of the model.
-
     Returns
     -------
     parameters : int

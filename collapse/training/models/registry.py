@@ -60,11 +60,6 @@ def interaction_class(model: str) -> "type[Interaction]":
     model : str
         A registered name, or ``module:Class``, where the module may be in the current folder.
 
-    Returns
-    -------
-    type of Interaction
-        The class.
-
     Raises
     ------
     CollapseError
@@ -111,11 +106,6 @@ def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
     **settings : Any
         Settings that override those in the name, common ones or the model's own.
 
-    Returns
-    -------
-    ModelConfig
-        The settings.
-
     Raises
     ------
     CollapseError
@@ -139,11 +129,6 @@ def model_config(name: str = "dcnv2", /, **settings: Any) -> ModelConfig:
 
 def model_settings(kind: "type[Interaction]") -> tuple[Setting, ...]:
     """Return the interaction's own settings, followed by the common ones.
-
-    Parameters
-    ----------
-    kind : type of Interaction
-        The interaction.
 
     Returns
     -------

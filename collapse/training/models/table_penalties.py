@@ -116,9 +116,5 @@ def table_penalty(kind: TablePenalty, sets: tuple[Tensor, ...]) -> Tensor:
     sets : tuple of Tensor
         The embeddings of a batch, one tensor of shape (B, N, K) per set.
 
-    Returns
-    -------
-    Tensor
-        A scalar.
     """
     return torch.stack([_PENALTIES[kind](e_BNK.float()) for e_BNK in sets]).sum()

@@ -25,23 +25,12 @@ def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.in
     epoch : int
         Number of the epoch, from 1.
 
-    Returns
-    -------
-    (n,) array
-        The same rows in a new order.
     """
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
 def batch_bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
     """Divide `rows` rows into batches.
-
-    Parameters
-    ----------
-    rows : int
-        Number of rows.
-    batch_size : int
-        Rows per batch.
 
     Returns
     -------

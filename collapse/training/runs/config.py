@@ -81,11 +81,6 @@ class RunConfig(Settings):
         own_model : str, optional
             The only ``module:Class`` that may be imported. Without it, a file can never cause an import.
 
-        Returns
-        -------
-        RunConfig
-            The configuration.
-
         Raises
         ------
         CollapseError

@@ -41,11 +41,6 @@ def predict(
     split : str
         Name of the split, for the error message.
 
-    Returns
-    -------
-    Predictions
-        The labels and logits.
-
     Raises
     ------
     CollapseError

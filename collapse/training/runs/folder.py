@@ -109,11 +109,6 @@ class RunFolder:
         own_model : str, optional
             The only ``module:Class`` that may be imported, if the run uses it.
 
-        Returns
-        -------
-        RunConfig
-            The configuration.
-
         Raises
         ------
         CollapseError
@@ -298,11 +293,6 @@ def read_config(path: Path, *, own_model: str | None = None) -> RunConfig:
         The file.
     own_model : str, optional
         The only ``module:Class`` that may be imported, if the run uses it.
-
-    Returns
-    -------
-    RunConfig
-        The configuration.
 
     Raises
     ------

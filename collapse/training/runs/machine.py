@@ -23,11 +23,6 @@ def torch_device(name: str) -> torch.device:
     name : str
         ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` for a GPU if there is one.
 
-    Returns
-    -------
-    torch.device
-        The device.
-
     Raises
     ------
     CollapseError
@@ -162,11 +157,6 @@ _FIRST_WITH_TF32 = (8, 0)
 def refuse_missing_tf32(device: torch.device) -> None:
     """Refuse tf32 on devices without it.
 
-    Parameters
-    ----------
-    device : torch.device
-        Device of the products.
-
     Raises
     ------
     CollapseError
@@ -196,12 +186,6 @@ def tf32_products(*, enabled: bool) -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and the libraries that results depend on.
-
-    Returns
-    -------
-    dict of str to str
-        Name to version.
-    """
+    """Return the versions of Python, this package and the libraries that results depend on."""
     packages = ("embedding-collapse", "torch", "numpy")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}

@@ -43,11 +43,6 @@ class Predictions:
 def read_predictions(path: Path) -> Predictions | None:
     """Read the predictions of a run.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
     Returns
     -------
     Predictions or None

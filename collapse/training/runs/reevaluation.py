@@ -59,16 +59,6 @@ class Reevaluator:
     def __call__(self, state_dict: Mapping[str, Tensor]) -> Predictions:
         """Test with given weights.
 
-        Parameters
-        ----------
-        state_dict : mapping of str to Tensor
-            All weights of the model.
-
-        Returns
-        -------
-        Predictions
-            Predictions of the test rows.
-
         Raises
         ------
         CollapseError

@@ -108,11 +108,6 @@ class Run:
         report : Callable[[EpochResult], None]
             Called after every epoch.
 
-        Returns
-        -------
-        RunResult
-            The results.
-
         Raises
         ------
         CollapseError

@@ -61,17 +61,6 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]
 def check_same_run(path: Path, checkpoint: Checkpoint, config: RunConfig, data_hash: str) -> None:
     """Refuse a checkpoint of another run.
 
-    Parameters
-    ----------
-    path : Path
-        File of the checkpoint.
-    checkpoint : Checkpoint
-        The checkpoint.
-    config : RunConfig
-        Configuration of the run.
-    data_hash : str
-        Hash of the run's data.
-
     Raises
     ------
     CollapseError

@@ -169,11 +169,6 @@ def read_sources() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 def sources() -> list[Source]:
     """Return the raw files with their hashes.
 
-    Returns
-    -------
-    list of Source
-        In the order of `FILES`.
-
     Raises
     ------
     CollapseError

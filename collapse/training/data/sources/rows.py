@@ -50,13 +50,6 @@ def good_rows(
     check_header : callable, optional
         Checks the header row before any other.
 
-    Yields
-    ------
-    fields : pl.DataFrame
-        Fields of the good rows.
-    labels : pl.Series
-        Their labels.
-
     Raises
     ------
     CollapseError
@@ -126,10 +119,6 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
     what : str
         What a cell should be: ``an integer``.
 
-    Returns
-    -------
-    dict of int to str
-        Faults by row.
     """
     rows = wrong.select(pl.any_horizontal(pl.all())).to_series().arg_true().to_list()
     names = {row: columns[wrong.row(row).index(True)] for row in rows}
@@ -141,11 +130,6 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
 
 def zero_or_one(texts: pl.Series) -> tuple[pl.Series, Faults]:
     """Parse labels that are written as 0 or 1.
-
-    Parameters
-    ----------
-    texts : pl.Series
-        The column.
 
     Returns
     -------

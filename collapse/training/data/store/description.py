@@ -10,11 +10,6 @@ from collapse.training.data.store.prepared import PreparedData
 def overview(data: PreparedData) -> dict[str, Any]:
     """Return the data set's row of Table 4 and the options it was prepared with.
 
-    Parameters
-    ----------
-    data : PreparedData
-        The data set.
-
     Returns
     -------
     dict
@@ -81,11 +76,6 @@ def fields_table(data: PreparedData, *, most_frequent: int = 3) -> pl.DataFrame:
 
 def single_valued(vocabulary: pl.DataFrame) -> list[str]:
     """Return the fields with the same id in all rows.
-
-    Parameters
-    ----------
-    vocabulary : pl.DataFrame
-        Result of `PreparedData.vocabulary`.
 
     Returns
     -------

@@ -134,11 +134,6 @@ def open_prepared(path: Path) -> PreparedData:
     path : Path
         A folder that ``collapse prepare`` wrote.
 
-    Returns
-    -------
-    PreparedData
-        The data set. Its ids stay on disk.
-
     Raises
     ------
     CollapseError
@@ -171,11 +166,6 @@ def open_prepared(path: Path) -> PreparedData:
 
 def verify_prepared(data: PreparedData) -> None:
     """Read a whole prepared data set and compare it with its recorded hash.
-
-    Parameters
-    ----------
-    data : PreparedData
-        The data set.
 
     Raises
     ------

@@ -41,13 +41,6 @@ def training_row_counts(
 def count_rows(data: PreparedData, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count how often one pass over some rows looks up every table row.
 
-    Parameters
-    ----------
-    data : PreparedData
-        The data set.
-    rows : (n,) array
-        The rows.
-
     Returns
     -------
     (sum D_i,) array

@@ -80,11 +80,6 @@ class Schema:
         source : object
             The file it is from, for error messages.
 
-        Returns
-        -------
-        Schema
-            The schema.
-
         Raises
         ------
         CollapseError

@@ -24,17 +24,7 @@ CHECKED = ".checked.json"
 
 
 def is_checked(path: Path, files: Iterable[str], data_hash: str) -> bool:
-    """Return whether a data set was completely checked and has not changed since, by size, time and hash.
-
-    Parameters
-    ----------
-    path : Path
-        Folder of the data set.
-    files : iterable of str
-        Names of the files that were checked.
-    data_hash : str
-        Hash in the manifest.
-    """
+    """Return whether a data set was completely checked and has not changed since, by size, time and hash."""
     try:
         return bool(read_json(path / CHECKED) == _mark(path, files, data_hash))
     except (CollapseError, OSError):

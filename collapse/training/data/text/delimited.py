@@ -48,13 +48,6 @@ class Format:
 def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
     """Read a file block by block.
 
-    Parameters
-    ----------
-    raw : RawFile
-        The open file.
-    form : Format
-        Expected format.
-
     Yields
     ------
     TextBlock

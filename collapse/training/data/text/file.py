@@ -57,16 +57,6 @@ class TextFile(ABC):
 
         If it changes meanwhile, this is reported before other errors.
 
-        Parameters
-        ----------
-        columns : sequence of str
-            The columns that are needed.
-
-        Yields
-        ------
-        iterator of TextBlock
-            The rows.
-
         Raises
         ------
         CollapseError
@@ -101,11 +91,6 @@ def check_distinct(columns: Sequence[str], path: Path) -> None:
 
 def check_same_columns(files: Sequence[TextFile]) -> None:
     """Check that several files have the same columns, in any order.
-
-    Parameters
-    ----------
-    files : sequence of TextFile
-        The files.
 
     Raises
     ------

@@ -20,11 +20,6 @@ def open_text(path: Path, reading: Reading) -> TextFile:
     reading : Reading
         How text is read.
 
-    Returns
-    -------
-    TextFile
-        The file.
-
     Raises
     ------
     CollapseError

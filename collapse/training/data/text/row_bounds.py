@@ -56,10 +56,6 @@ def row_bounds(block: bytes, separator: str, *, quoted: bool) -> RowBounds:
     quoted : bool
         Whether cells may be quoted.
 
-    Returns
-    -------
-    RowBounds
-        The rows.
     """
     if not quoted or QUOTE not in block:
         others = bytes(byte for byte in range(256) if byte not in separator.encode() + b"\n")
@@ -90,10 +86,6 @@ def last_end(block: bytes, *, quoted: bool) -> int:
     quoted : bool
         Whether cells may be quoted.
 
-    Returns
-    -------
-    int
-        The offset.
     """
     last = block.rfind(b"\n") + 1
     if not quoted or block.count(QUOTE, 0, last) % 2 == 0:
@@ -105,18 +97,7 @@ def last_end(block: bytes, *, quoted: bool) -> int:
 
 
 def not_text(rows: RowBounds) -> dict[int, str]:
-    """Return the rows that are not UTF-8, with the reason.
-
-    Parameters
-    ----------
-    rows : RowBounds
-        The rows of a block.
-
-    Returns
-    -------
-    dict of int to str
-        Faults by row.
-    """
+    """Return the rows that are not UTF-8, with the reason."""
     if rows.block.isascii():
         return {}
     try:
@@ -128,13 +109,6 @@ def not_text(rows: RowBounds) -> dict[int, str]:
 
 def without(rows: RowBounds, left_out: Sequence[int]) -> bytes:
     """Return a block without some of its rows.
-
-    Parameters
-    ----------
-    rows : RowBounds
-        The rows of the block.
-    left_out : sequence of int
-        The rows to remove.
 
     Returns
     -------

@@ -45,11 +45,6 @@ def parse_bins(text: str) -> Bins:
     text : str
         ``quantile:32``, ``log2`` or ``width:20``.
 
-    Returns
-    -------
-    Bins
-        The rule.
-
     Raises
     ------
     CollapseError

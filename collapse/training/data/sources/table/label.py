@@ -81,11 +81,6 @@ def label_rule(text: str, positive: str | None, columns: Sequence[str]) -> Label
     columns : sequence of str
         The columns of the table.
 
-    Returns
-    -------
-    LabelRule
-        The rule.
-
     Raises
     ------
     CollapseError

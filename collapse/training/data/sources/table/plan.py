@@ -100,11 +100,6 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
     settings : TableSettings
         What the user said.
 
-    Returns
-    -------
-    TablePlan
-        The plan for `prepare_table`.
-
     Raises
     ------
     CollapseError
@@ -140,10 +135,6 @@ def cleaned(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
     missing : sequence of str
         Texts that mean a missing cell, in addition to the empty text.
 
-    Returns
-    -------
-    pl.DataFrame
-        The same columns.
     """
     text = pl.all().str.strip_chars()
     return frame.select(pl.when(~text.is_in(["", *missing])).then(text).name.keep())
