@@ -35,6 +35,7 @@ BANNED = {
     r"\bshares? of (?:the|rows|a|its)\b": "write 'fraction of'",
     r"\bTold (?:are|is)\b|^Shown (?:are|is)\b": "begin with the subject",
     r"\bgoes? on where\b": "write 'continues'",
+    r"\b(?:Notes|References|Returns) -{3,}": "put the heading of a section on its own line",
     r"\bless (?:that|those) of\b|\b(?:now|after|first) less (?:before|the)\b": "write 'minus'",
     r"\b(?:what|which) (?:is|are|was) named\b": "write what it is",
 }

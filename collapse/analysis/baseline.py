@@ -135,12 +135,7 @@ def as_before(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def worse(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the fields that have collapsed further than before, or are new and collapsed.
-
-    Parameters
-    ----------
-    compared : pandas.DataFrame
-        Result of `with_baseline`.
+    """Return the fields of `with_baseline`'s result that have collapsed further, or are new and collapsed.
 
     Returns
     -------

@@ -54,8 +54,10 @@ def sub_embedding_abundance(
     CollapseError
         If the model has no field maps in this layer, or they hold NaN or infinity.
 
-    Notes ----- E_i has the same singular values as its factor R_i under any product from the right, so no (D_i, K)
-    product is formed: each pair takes one small decomposition of R_i A_ij.
+    Notes
+    -----
+    E_i has the same singular values as its factor R_i under any product from the right, so no (D_i, K) product is
+    formed: each pair takes one small decomposition of R_i A_ij.
     """
     factored = factorise(source, settings)
     tables = factored.tables

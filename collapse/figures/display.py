@@ -106,11 +106,6 @@ class Display(ABC):
     def from_csv(cls, path: Path) -> Self:
         """Read a table that `save` wrote, to draw the figure again without checkpoints.
 
-        Returns
-        -------
-        Display
-            The figure, ready to be drawn.
-
         Raises
         ------
         CollapseError

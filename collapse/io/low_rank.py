@@ -99,11 +99,12 @@ def save_factors(path: Path, cut: Iterable[Truncated], *, source: TableSet, ener
     CollapseError
         If the file cannot be written.
 
-    Notes ----- The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path,
-    weights_only=True)`` reads. ``tables`` has one entry per field and set, with ``field``, ``set``, ``k``,
-    ``energy``, and either ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a
-    .safetensors file the arrays are named ``FIELD.SET.left`` and so on, and the metadata holds the entries as
-    JSON.
+    Notes
+    -----
+    The torch file is a dictionary of strings, numbers and tensors, which ``torch.load(path, weights_only=True)``
+    reads. ``tables`` has one entry per field and set, with ``field``, ``set``, ``k``, ``energy``, and either
+    ``left`` (D, k) and ``right`` (k, K), whose product is the table, or ``table``. In a .safetensors file the
+    arrays are named ``FIELD.SET.left`` and so on, and the metadata holds the entries as JSON.
     """
     tables = list(cut)
     entries = [{"field": each.field, "set": each.set, "k": each.k, "energy": each.energy} for each in tables]

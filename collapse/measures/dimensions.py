@@ -136,13 +136,16 @@ def directions_above_bulk(sigma: NDArray[np.floating], D: int, K: int) -> NDArra
         zero. It is 0 for a random normal matrix, apart from fluctuations of the largest singular value of relative
         size D^(-2/3).
 
-    Notes ----- Independent entries of variance s^2 have singular values between s (sqrt D - sqrt K) and s (sqrt D
-    + sqrt K). The estimate of s is median(sigma) / sqrt(max(D, K) mu), where mu is the median of the
-    Marchenko-Pastur law.
+    Notes
+    -----
+    Independent entries of variance s^2 have singular values between s (sqrt D - sqrt K) and s (sqrt D + sqrt K).
+    The estimate of s is median(sigma) / sqrt(max(D, K) mu), where mu is the median of the Marchenko-Pastur law.
 
-    References ---------- Marchenko and Pastur, 1967. The estimate of s is from Gavish and Donoho, The optimal hard
-    threshold for singular values is 4 / sqrt 3, IEEE Trans. Inf. Theory 60, 2014, Section III.E. Counting what
-    lies above is from Martin and Mahoney, Implicit self-regularization in deep neural networks, JMLR 22, 2021.
+    References
+    ----------
+    Marchenko and Pastur, 1967. The estimate of s is from Gavish and Donoho, The optimal hard threshold for
+    singular values is 4 / sqrt 3, IEEE Trans. Inf. Theory 60, 2014, Section III.E. Counting what lies above is
+    from Martin and Mahoney, Implicit self-regularization in deep neural networks, JMLR 22, 2021.
     """
     long, short = max(D, K), min(D, K)
     relative = normalised_spectrum(sigma)

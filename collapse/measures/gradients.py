@@ -57,8 +57,10 @@ def gradient_split(
     ValueError
         If a table does not consist of numbers or holds NaN or infinity, or an id is out of range.
 
-    Notes ----- u_ik^T 1_x is row x of U_i = E_i V_i diag(sigma_i)^-1, so alpha_ik sigma_ik = sum_b dl/dh^(b)
-    E_i[x_i^(b)] v_ik. A direction with sigma_ik = 0 has alpha_ik = 0.
+    Notes
+    -----
+    u_ik^T 1_x is row x of U_i = E_i V_i diag(sigma_i)^-1, so alpha_ik sigma_ik = sum_b dl/dh^(b) E_i[x_i^(b)]
+    v_ik. A direction with sigma_ik = 0 has alpha_ik = 0.
 
     References
     ----------

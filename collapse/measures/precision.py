@@ -34,8 +34,10 @@ def rounding_noise(sigma: NDArray[np.floating], D: int, K: int, *, eps: float, s
     float
         (eps rms(E) + spacing) / (2 sqrt 3) (sqrt D + sqrt K); 0 for a table of zeros.
 
-    Notes ----- The rounding error of an entry x is uniform within half a spacing, which is at most eps |x| / 2, so
-    its standard deviation is at most eps |x| / (2 sqrt 3). Below the smallest normal number of the type (6e-5 in
+    Notes
+    -----
+    The rounding error of an entry x is uniform within half a spacing, which is at most eps |x| / 2, so its
+    standard deviation is at most eps |x| / (2 sqrt 3). Below the smallest normal number of the type (6e-5 in
     float16) the spacing is constant and determines the error. A matrix of independent entries with standard
     deviation s has a spectral norm of about s (sqrt D + sqrt K). The usual rule max(D, K) eps sigma_1, made for
     square float64 matrices, grows with D instead of sqrt D. It would discard true directions of long float32

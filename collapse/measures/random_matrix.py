@@ -66,18 +66,22 @@ def random_abundance(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> Ra
     ValueError
         If a size or the number of draws is below 1.
 
-    Notes ----- The bounds are order statistics. Of n + 1 exchangeable numbers, the last lies below the r-th
-    smallest of the others with probability r / (n + 1), whatever their distribution. So exactly 5 % of random
-    matrices lie outside the interval and 1 % below the 1st percentile, on average over the draws.
+    Notes
+    -----
+    The bounds are order statistics. Of n + 1 exchangeable numbers, the last lies below the r-th smallest of the
+    others with probability r / (n + 1), whatever their distribution. So exactly 5 % of random matrices lie outside
+    the interval and 1 % below the 1st percentile, on average over the draws.
 
     Orthogonal maps reduce a normal (D, K) matrix with D >= K to a bidiagonal one with independent entries: square
     roots of chi^2 variables with D, D - 1, .. degrees of freedom on the diagonal, and with K - 1, K - 2, .. above
     it. A draw therefore takes K random numbers and K^2 operations, whatever D, and no (K, K) matrix. Draws are
     processed in blocks of limited memory.
 
-    References ---------- Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab.
-    13, 1985; Dumitriu and Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. The tests compare
-    with Bartlett's triangular factor (1933), which needs K^2 / 2 random numbers.
+    References
+    ----------
+    Silverstein, The smallest eigenvalue of a large dimensional Wishart matrix, Ann. Probab. 13, 1985; Dumitriu and
+    Edelman, Matrix models for beta ensembles, J. Math. Phys. 43, 2002. The tests compare with Bartlett's
+    triangular factor (1933), which needs K^2 / 2 random numbers.
 
     Examples
     --------
@@ -166,10 +170,12 @@ def expected_abundance(D: int, K: int) -> float:
         The sum of the singular values by the Marchenko-Pastur law, divided by the mean of the largest in the
         Tracy-Widom law. Within 1 to 2 % of the mean over draws from about ten rows and columns.
 
-    Notes ----- With y = K / D <= 1 and x = sigma^2 / D between a = (1 - sqrt y)^2 and b = (1 + sqrt y)^2, the
-    density of x is sqrt((b - x) (x - a)) / (2 pi y x), so the mean of sqrt x is a Gauss-Chebyshev sum of the
-    second kind. The largest sigma^2 is about mu - 1.2065 s with mu = (sqrt(D - 1) + sqrt K)^2 and s = (sqrt(D - 1)
-    + sqrt K) (1 / sqrt(D - 1) + 1 / sqrt K)^(1/3).
+    Notes
+    -----
+    With y = K / D <= 1 and x = sigma^2 / D between a = (1 - sqrt y)^2 and b = (1 + sqrt y)^2, the density of x is
+    sqrt((b - x) (x - a)) / (2 pi y x), so the mean of sqrt x is a Gauss-Chebyshev sum of the second kind. The
+    largest sigma^2 is about mu - 1.2065 s with mu = (sqrt(D - 1) + sqrt K)^2 and s = (sqrt(D - 1) + sqrt K) (1 /
+    sqrt(D - 1) + 1 / sqrt K)^(1/3).
 
     References
     ----------
@@ -212,10 +218,11 @@ def weighted_random_abundance(
     ValueError
         If no weight is positive, or the number of columns or draws is below 1.
 
-    Notes ----- The Gram matrix is sum_d w_d g_d g_d^T. The 4 K or more rows with the largest weights are drawn one
-    by one. The many small ones are drawn together as a Wishart matrix a W_n with the same mean and variance, a n =
-    sum w and a^2 n = sum w^2, n >= 4 K (Satterthwaite, Biometrics Bulletin 2, 1946). If there are fewer, all rows
-    are drawn.
+    Notes
+    -----
+    The Gram matrix is sum_d w_d g_d g_d^T. The 4 K or more rows with the largest weights are drawn one by one. The
+    many small ones are drawn together as a Wishart matrix a W_n with the same mean and variance, a n = sum w and
+    a^2 n = sum w^2, n >= 4 K (Satterthwaite, Biometrics Bulletin 2, 1946). If there are fewer, all rows are drawn.
     """
     weights = np.sort(np.asarray(weights, dtype=np.float64)[np.asarray(weights) > 0])[::-1]
     if min(len(weights), K, draws) < 1:
@@ -322,11 +329,13 @@ def random_diversity(D: int, K: int, *, draws: int = DRAWS, seed: int = 0) -> fl
     ValueError
         If a size or the number of draws is below 1.
 
-    Notes ----- In a basis of the first span, the second is a normal matrix of K rows above one of D - K rows. The
-    squared cosines are therefore distributed like the eigenvalues of W_1 (W_1 + W_2)^-1, with Wishart matrices of
-    K and D - K degrees of freedom (the multivariate beta law; Muirhead, Aspects of Multivariate Statistical
-    Theory, 1982, Section 3.3). W_2 needs D - K >= K. With fewer rows, two spans have 2 K - D common directions,
-    and the other angles are those of the complements.
+    Notes
+    -----
+    In a basis of the first span, the second is a normal matrix of K rows above one of D - K rows. The squared
+    cosines are therefore distributed like the eigenvalues of W_1 (W_1 + W_2)^-1, with Wishart matrices of K and D
+    - K degrees of freedom (the multivariate beta law; Muirhead, Aspects of Multivariate Statistical Theory, 1982,
+    Section 3.3). W_2 needs D - K >= K. With fewer rows, two spans have 2 K - D common directions, and the other
+    angles are those of the complements.
     """
     if min(D, K, draws) < 1:
         raise ValueError(f"D, K and draws must be at least 1, got {D}, {K} and {draws}")

@@ -119,11 +119,13 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
         If `E` is not a matrix of numbers, the weights have the wrong shape, or a row holds NaN or infinity. The
         message has the number of the row.
 
-    Notes ----- A pass accumulates G = E^T E in float64 and decomposes it as V L V^T = G. Squaring blurs small
-    values, so only directions with L >= 1e-6 max L are kept. The next pass streams Y = E V_T for the remaining T
-    directions. Their Gram matrix is small throughout, which resolves them. This repeats until what is left is
-    below 1e-13 sigma_max, the rounding of float64 itself. V_T is orthogonal to the directions that were kept, so
-    the values of all passes together are those of E.
+    Notes
+    -----
+    A pass accumulates G = E^T E in float64 and decomposes it as V L V^T = G. Squaring blurs small values, so only
+    directions with L >= 1e-6 max L are kept. The next pass streams Y = E V_T for the remaining T directions. Their
+    Gram matrix is small throughout, which resolves them. This repeats until what is left is below 1e-13 sigma_max,
+    the rounding of float64 itself. V_T is orthogonal to the directions that were kept, so the values of all passes
+    together are those of E.
 
     Singular values down to 1e-6 sigma_max have a relative error of at most 1e-9. A table in a shorter type has its
     own noise floor, which no decomposition can resolve (`rounding_noise`).

@@ -59,9 +59,11 @@ def estimate(values_S: Sequence[float] | NDArray[np.float64], *, row_variance: f
         The mean with a Student t interval. There is no interval for a single initialisation, or if a number is
         NaN.
 
-    Notes ----- The squared error is s^2 / S + v, with v from the test rows. Its degrees of freedom are (S - 1) /
-    r^2, where r is the fraction of s^2 / S in it, because v is known from many rows (Satterthwaite, Biometrics
-    Bulletin 2, 1946).
+    Notes
+    -----
+    The squared error is s^2 / S + v, with v from the test rows. Its degrees of freedom are (S - 1) / r^2, where r
+    is the fraction of s^2 / S in it, because v is known from many rows (Satterthwaite, Biometrics Bulletin 2,
+    1946).
     """
     from scipy import stats
 

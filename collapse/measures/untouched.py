@@ -37,8 +37,10 @@ def untouched_rows(norms: NDArray[np.float64], K: int) -> int:
         Number of rows in a narrow, isolated peak of the norms. It is 0 if there is no peak, if all rows are in it,
         or if the table has fewer than 50 rows or 8 columns.
 
-    Notes ----- The norm of a row of K independent numbers has a relative standard deviation of 1 / sqrt(2 K) if
-    they are normal, and sqrt(0.2 / K) if they are uniform. Training spreads the norms more widely.
+    Notes
+    -----
+    The norm of a row of K independent numbers has a relative standard deviation of 1 / sqrt(2 K) if they are
+    normal, and sqrt(0.2 / K) if they are uniform. Training spreads the norms more widely.
     """
     if len(norms) < _FEWEST_ROWS or K < _FEWEST_COLUMNS:
         return 0

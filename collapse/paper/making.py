@@ -67,15 +67,8 @@ def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        Result of `toy_experiment`.
-    settings : ToySettings
-        Settings of the experiment, for the caption.
-
-    Returns
-    -------
-    Display
-        The figure, ready to be drawn.
+    table, settings
+        As for `ToyDisplay.from_table`.
     """
     kind = cast("type[ToyDisplay]", display_class("4"))
     return kind.from_table(table, settings)

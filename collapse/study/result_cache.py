@@ -46,8 +46,10 @@ def cached_result(
     CollapseError
         If the checkpoint cannot be read.
 
-    Notes ----- The file's name has a digest of the checkpoint's content, the settings and this package's code, so
-    a change to any of them invalidates the file. Damaged files are ignored.
+    Notes
+    -----
+    The file's name has a digest of the checkpoint's content, the settings and this package's code, so a change to
+    any of them invalidates the file. Damaged files are ignored.
     """
     code = sha256_of_code(Path(collapse.__file__).parent)
     content_of_key = {"checkpoint": sha256_of(checkpoint), "choices": dict(settings), "code": code}

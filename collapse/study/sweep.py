@@ -110,9 +110,11 @@ def sweep(
     Outcome
         Outcome of every run as it ends. A failed run does not stop the others.
 
-    Notes ----- A run that another sweep is training is checked again when there is nothing else to do. If a
-    process dies, it is unknown which run caused it. The runs that were in progress are then repeated one at a
-    time, and one that dies alone has failed.
+    Notes
+    -----
+    A run that another sweep is training is checked again when there is nothing else to do. If a process dies, it
+    is unknown which run caused it. The runs that were in progress are then repeated one at a time, and one that
+    dies alone has failed.
     """
     waiting = deque(run for run in runs if run.state != "finished")
     alone: deque[Planned] = deque()

@@ -82,10 +82,8 @@ def read_foreign_file(path: Path, *, verify: bool = True) -> tuple[Any, tuple[st
 
     Parameters
     ----------
-    path : Path
-        The file.
-    verify : bool
-        Compare the bytes of each record that is read with the archive's checksum, which reads all of them.
+    path, verify
+        As for `read_torch_file`.
 
     Returns
     -------

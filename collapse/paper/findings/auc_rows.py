@@ -26,8 +26,10 @@ def placements(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> tuple
     negatives : (n,) array
         For each row of label 0, the fraction of rows of label 1 that score higher.
 
-    References ---------- DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, in the O(n log n) form of Sun and
-    Xu, IEEE Signal Processing Letters 21, 2014.
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, in the O(n log n) form of Sun and Xu, IEEE Signal
+    Processing Letters 21, 2014.
     """
     from scipy import stats
 

@@ -26,9 +26,11 @@ def check_claims(folder: Path) -> list[Finding]:
     CollapseError
         If the folder is not a study, or a run's files cannot be read.
 
-    Notes ----- The claims are the paper's, and their levels were fixed before these runs. A claim has one number
-    per initialisation, and Student's t over at least five. Verdicts are corrected for all claims that were tested
-    in the study (Holm), so that the probability of any false verdict is at most 5 %.
+    Notes
+    -----
+    The claims are the paper's, and their levels were fixed before these runs. A claim has one number per
+    initialisation, and Student's t over at least five. Verdicts are corrected for all claims that were tested in
+    the study (Holm), so that the probability of any false verdict is at most 5 %.
     """
     item = item_of(folder, "findings")
     found: list[Finding] = []

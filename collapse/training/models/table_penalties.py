@@ -88,8 +88,10 @@ def uniformity(e_BNK: Tensor) -> Tensor:
     Tensor
         A scalar of at most 0, which is 0 if all rows have the same direction.
 
-    References ---------- Wang and Isola, Understanding contrastive representation learning through alignment and
-    uniformity on the hypersphere, ICML 2020; for recommenders Wang et al., DirectAU, KDD 2022.
+    References
+    ----------
+    Wang and Isola, Understanding contrastive representation learning through alignment and uniformity on the
+    hypersphere, ICML 2020; for recommenders Wang et al., DirectAU, KDD 2022.
     """
     x_NAK = e_BNK[:_PAIRS].transpose(0, 1)
     u_NAK = x_NAK / x_NAK.square().sum(-1, keepdim=True).add(_EPSILON).sqrt()

@@ -58,30 +58,16 @@ def prepare_avazu(
         The raw file, compressed if its name ends in ``.gz``.
     out : Path
         The folder to write.
-    min_count : int
-        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1. The paper's
-        code has 4.
     hour : {"raw", "split"}
         ``"raw"`` keeps the hour as one field, as the paper's code does: 240 values, none of which occurs again
         after the ten days of the file. ``"split"`` makes two fields of it, the day and the hour of the day.
-    vocabulary_split : int, optional
-        Seed of a split whose training rows alone define the vocabulary. The default uses all rows, as the paper's
-        code does.
-    skip_bad : int
-        Most malformed rows to skip.
-    overwrite : bool
-        Replace an existing prepared data set.
-
-    Returns
-    -------
-    PreparedData
-        The prepared data set.
+    min_count, vocabulary_split, skip_bad, overwrite
+        As for `prepare_challenge`. The paper's code has a minimum count of 4.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, changes while it is read, or has too many malformed rows; if `hour`
-        has another value; or if `out` cannot be written.
+        If `hour` has another value, or as for `prepare_challenge`.
     """
     if hour not in get_args(Hour):
         raise CollapseError(f"hour must be 'raw' or 'split', got {hour!r}")

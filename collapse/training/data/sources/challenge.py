@@ -43,8 +43,11 @@ def prepare_challenge(
         Names and descriptions of these fields, in order.
     name, label : str
         Name of the data set, and the meaning of label 1.
-    min_count, vocabulary_split
-        As `Encoder` takes them.
+    min_count : int
+        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1.
+    vocabulary_split : int, optional
+        Seed of a split whose training rows alone define the vocabulary. The default uses all rows, as the paper's
+        code does.
     skip_bad : int
         Most malformed rows to skip.
     overwrite : bool

@@ -40,27 +40,13 @@ def prepare_criteo(
         The raw file, compressed if its name ends in ``.gz``.
     out : Path
         The folder to write.
-    min_count : int
-        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1. The paper's
-        code has 10.
-    vocabulary_split : int, optional
-        Seed of a split whose training rows alone define the vocabulary. The default uses all rows, as the paper's
-        code does.
-    skip_bad : int
-        Most malformed rows to skip.
-    overwrite : bool
-        Replace an existing prepared data set.
-
-    Returns
-    -------
-    PreparedData
-        The prepared data set.
+    min_count, vocabulary_split, skip_bad, overwrite
+        As for `prepare_challenge`. The paper's code has a minimum count of 10.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read, is empty, changes while it is read, or has too many malformed rows; or if `out`
-        cannot be written.
+        As for `prepare_challenge`.
 
     Notes ----- An integer v is put into a bucket as in the paper's code: floor(ln(v)^2) if v > 2, otherwise v - 2.
     The former is at least 1 and the latter at most 0. An empty cell is a value of its own, for integers as for
@@ -100,8 +86,10 @@ def bucketed(integers: pl.Expr) -> pl.Expr:
     pl.Expr
         floor(ln(v)^2) for v > 2, otherwise v - 2, as text; null stays null.
 
-    Notes ----- The logarithm is computed in float64. ln(v)^2 is not an integer for any v > 2, and up to 10^9 it is
-    never so close to one that rounding would change the bucket.
+    Notes
+    -----
+    The logarithm is computed in float64. ln(v)^2 is not an integer for any v > 2, and up to 10^9 it is never so
+    close to one that rounding would change the bucket.
     """
     logarithmic = (integers.cast(pl.Float64).log() ** 2).floor().cast(pl.Int64, strict=False)
     return pl.when(integers > 2).then(logarithmic).otherwise(integers - 2).cast(pl.String)

@@ -82,11 +82,6 @@ def prepare_flights(
     overwrite : bool
         Replace an existing prepared data set.
 
-    Returns
-    -------
-    PreparedData
-        The prepared data set.
-
     Raises
     ------
     CollapseError

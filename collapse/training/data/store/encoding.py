@@ -47,9 +47,11 @@ class Encoder:
     CollapseError
         If `min_count` is below 1.
 
-    Notes ----- The first pass writes provisional codes in the order in which values first occur. `finish` maps
-    them in place to ids ordered by (count descending, value ascending). Ids therefore depend on the set of rows
-    and not on their order, except through a split, which is defined by row numbers.
+    Notes
+    -----
+    The first pass writes provisional codes in the order in which values first occur. `finish` maps them in place
+    to ids ordered by (count descending, value ascending). Ids therefore depend on the set of rows and not on their
+    order, except through a split, which is defined by row numbers.
     """
 
     def __init__(

@@ -33,7 +33,9 @@ def split_rows(rows: int, seed: int) -> Split:
     Split
         int(0.8 rows), int(0.1 rows) and the remaining row numbers.
 
-    Notes ----- The split is drawn from `numpy.random.RandomState`, whose stream is frozen (NEP 19). The stream of
+    Notes
+    -----
+    The split is drawn from `numpy.random.RandomState`, whose stream is frozen (NEP 19). The stream of
     `default_rng` may change with a release, which a published split must not. Each part is sorted, because
     ascending reads are faster; the order of training is drawn elsewhere from another seed.
     """

@@ -83,9 +83,11 @@ def quantiles(numbers: Floats, bins: int) -> Floats:
         Ascending edges, each of which occurs among the numbers. A bin lies above one edge and reaches up to the
         next.
 
-    Notes ----- A number that makes up 1 / n of all, as 0 often does, gets its own bin. The others share the
-    remaining b bins: the k-th edge is the smallest number that at least a fraction k / b of them does not exceed.
-    If a number with its own bin lies inside another bin, that bin is split, so there can be more than n bins.
+    Notes
+    -----
+    A number that makes up 1 / n of all, as 0 often does, gets its own bin. The others share the remaining b bins:
+    the k-th edge is the smallest number that at least a fraction k / b of them does not exceed. If a number with
+    its own bin lies inside another bin, that bin is split, so there can be more than n bins.
     """
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
     heavy = counts * bins >= counts.sum()
@@ -172,8 +174,10 @@ def in_widths(numbers: Floats, width: float) -> pl.Series:
     pl.Series
         Text: ``[40, 60)`` for a width of 20; null for NaN.
 
-    Notes ----- The bin is floor(number / width), computed in float64. If the width is not a binary fraction, such
-    as 0.1, a multiple of it may fall into the bin below.
+    Notes
+    -----
+    The bin is floor(number / width), computed in float64. If the width is not a binary fraction, such as 0.1, a
+    multiple of it may fall into the bin below.
     """
     with np.errstate(over="ignore"):
         # Adding zero makes -0.0 and 0.0 one bin with one name.

@@ -44,20 +44,8 @@ def prepare_table(
         The folder to write.
     name : str, optional
         Name of the data set. The default is the first file's name up to its first point.
-    min_count : int
-        Values that occur in fewer rows are mapped to the field's out-of-vocabulary row; at least 1.
-    vocabulary_split : int, optional
-        Seed of a split whose training rows alone define the vocabulary and the quantiles. The default uses all
-        rows.
-    skip_bad : int
-        Most malformed rows to skip.
-    overwrite : bool
-        Replace an existing prepared data set.
-
-    Returns
-    -------
-    PreparedData
-        The prepared data set.
+    min_count, vocabulary_split, skip_bad, overwrite
+        As for `prepare_challenge`. The split also selects the rows for the quantiles.
 
     Raises
     ------
