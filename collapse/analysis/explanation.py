@@ -148,7 +148,7 @@ def _directions(found: Explanation) -> list[str]:
     for name in shown.columns[2:]:
         text[name] = shown[name].map("{:.2f}".format).where(shown[name].notna(), "")
     lines = text.to_string(index=False, col_space=2).split("\n")
-    head = "  fraction of the energy, and correlation over the rows with known columns, from 0 to 1"
+    head = "  fraction of the energy, and similarity to known columns over the rows, from 0 to 1"
     return [head, *(f"  {line}" for line in lines)]
 
 

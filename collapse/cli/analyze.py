@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "figures",
     multiple=True,
     metavar="N",
-    help="Draw this figure of the paper (listed below). Repeatable.",
+    help="Draw this figure of the paper (listed above). Repeatable.",
 )
 @click.option(
     "--out",
