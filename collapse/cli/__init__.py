@@ -28,6 +28,7 @@ _COMMANDS = (
     "explain",
     "truncate",
     "toy",
+    "formats",
     "glossary",
 )
 _USING_TERMS = ("reproduce", "sweep", "figures", "findings", "analyze", "report", "explain", "truncate", "toy")

@@ -6,6 +6,7 @@ from typing import Any
 
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
+from collapse.io.formats import refuse_other_format
 from collapse.io.low_rank import factors_of_state, is_factors, read_factors
 from collapse.io.readers.arrays import SUFFIXES, is_plain, read_arrays
 from collapse.io.readers.folder import read_folder
@@ -57,6 +58,7 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
 
 
 def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
+    refuse_other_format(path)
     if path.is_dir():
         return read_state(read_folder(path, verify=verify), path, selection)
     if path.suffix in SUFFIXES:

@@ -43,6 +43,8 @@ def read_arrays(path: Path) -> State:
         if path.suffix == ".safetensors":
             return _safetensors(path)
         return State(tensors=dict(_arrays(path)))
+    except CollapseError:
+        raise
     except Exception as error:  # a damaged file may raise anything
         raise CollapseError(f"{path} is not a complete {path.suffix} file: {first_line(error)}") from error
 
@@ -54,11 +56,31 @@ def is_plain(state: State) -> bool:
 
 def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".npy":
+        with open_file(path) as file:
+            objects = _holds_objects(file)
+        if objects:
+            raise CollapseError(
+                f"{path} holds Python objects, and reading these could run code: save the float arrays in it with "
+                'np.savez("tables.npz", NAME=ARRAY)'
+            )
         yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
     else:
         with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
             for name in archive.files:
-                yield name, archive[name]
+                yield name, _array(archive, name)
+
+
+def _array(archive: Any, name: str) -> Any:
+    with archive.zip.open(f"{name}.npy") as member:
+        objects = _holds_objects(member)
+    return Unreadable("an array of Python objects") if objects else archive[name]
+
+
+def _holds_objects(file: Any) -> bool:
+    major, _ = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    *_, dtype = read_header(file)
+    return bool(dtype.hasobject)
 
 
 def _safetensors(path: Path) -> State:
