@@ -35,11 +35,12 @@ BANNED = {
     r"\bshares? of (?:the|rows|a|its)\b": "write 'fraction of'",
     r"\bTold (?:are|is)\b|^Shown (?:are|is)\b": "begin with the subject",
     r"\bgoes? on where\b": "write 'continues'",
-    r"\b(?:Notes|References|Returns) -{3,}": "put the heading of a section on its own line",
     r"\bless (?:that|those) of\b|\b(?:now|after|first) less (?:before|the)\b": "write 'minus'",
     r"\b(?:what|which) (?:is|are|was) named\b": "write what it is",
 }
 """Each pattern with its reason."""
+FLATTENED = re.compile(r"^\s*(?:Notes|References|Returns|Raises|Examples) -{3,} \S", re.MULTILINE)
+"""A section of a docstring after a careless wrap."""
 
 
 def texts_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -56,6 +57,8 @@ def texts_of(path: Path) -> Iterator[tuple[int, str]]:
 def found_in(text: str) -> list[str]:
     """Return the banned phrases in a text, each with its reason."""
     words = " ".join(text.split())
+    if FLATTENED.search(text):
+        return ["a heading of a docstring section is not on its own line"]
     return [
         f"{match.group()!r}: {why}" for pattern, why in BANNED.items() for match in re.finditer(pattern, words)
     ]
@@ -79,6 +82,7 @@ def test_pages(path: Path) -> None:
         "batch_size is 1; it is a count",
         "what was skipped is told",
         "the numbers beside it",
+        "Notes ----- The",
     ],
 )
 def test_the_patterns_find_what_they_are_for(text: str) -> None:

@@ -4,8 +4,6 @@ import json
 
 import click
 
-from collapse.io.formats import FOLDERS, NOT_READ, SUPPORTED
-
 
 @click.command(name="formats")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -20,6 +18,8 @@ def command(as_json: bool) -> None:
       collapse formats
       collapse formats --json
     """
+    from collapse.io.formats import FOLDERS, NOT_READ, SUPPORTED
+
     others = {each.name: each.way for each in NOT_READ} | {name: way for name, _, way in FOLDERS}
     if as_json:
         click.echo(json.dumps({"read": dict(SUPPORTED), "recognised": others}, indent=2))

@@ -133,7 +133,7 @@ READ = (
     Format("an .npz file", _both(_ZIP, _zipped(r"\.npy$"), _ends(".npz"))),
     Format("a .safetensors file", _both(_starts(b"{", at=8), _ends(".safetensors"))),
 )
-"""Formats of files that are read. Torch's TorchScript files, which have a data.pkl too, are told apart first."""
+"""Formats of files that are read. TorchScript files also have a data.pkl, so they are recognised first."""
 
 NOT_READ = (
     Format(

@@ -48,9 +48,10 @@ def prepare_criteo(
     CollapseError
         As for `prepare_challenge`.
 
-    Notes ----- An integer v is put into a bucket as in the paper's code: floor(ln(v)^2) if v > 2, otherwise v - 2.
-    The former is at least 1 and the latter at most 0. An empty cell is a value of its own, for integers as for
-    categories.
+    Notes
+    -----
+    An integer v is put into a bucket as in the paper's code: floor(ln(v)^2) if v > 2, otherwise v - 2. The former
+    is at least 1 and the latter at most 0. An empty cell is a value of its own, for integers as for categories.
     """
     form = Format(
         title="Criteo's train.txt",
