@@ -8,7 +8,7 @@ from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
 from collapse.io.formats import refuse_other_format
 from collapse.io.low_rank import factors_of_state, is_factors, read_factors
-from collapse.io.readers.arrays import SUFFIXES, is_plain, read_arrays
+from collapse.io.readers.arrays import SUFFIXES, read_arrays
 from collapse.io.readers.folder import read_folder
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of
@@ -65,7 +65,7 @@ def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
         state = read_arrays(path)
         if is_factors(state.metadata):
             return read_factors(factors_of_state(state, path), path)
-        return read_state(state, path, selection, every_matrix=is_plain(state))
+        return read_state(state, path, selection)
     content, foreign = read_foreign_file(path, verify=verify)
     if is_checkpoint(content):
         refuse_foreign(path, foreign)
@@ -73,7 +73,7 @@ def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
     if is_factors(content):
         refuse_foreign(path, foreign)
         return read_factors(content, path)
-    found = find_state(content, foreign)
+    found = find_state(content, foreign, name=path_text(Path(path.stem)))
     if found is None:
         raise CollapseError(f"{path} is a torch file that holds no tensor")
     return read_state(found, path, selection)

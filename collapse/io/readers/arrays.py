@@ -49,11 +49,6 @@ def read_arrays(path: Path) -> State:
         raise CollapseError(f"{path} is not a complete {path.suffix} file: {first_line(error)}") from error
 
 
-def is_plain(state: State) -> bool:
-    """Return whether all arrays are tables, because no name is that of a model parameter."""
-    return not any(name.endswith((".weight", ".bias")) for name in state.tensors)
-
-
 def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".npy":
         with open_file(path) as file:

@@ -20,7 +20,7 @@ from collapse.printable import path_text
 _NAMED = 5
 
 
-def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool = False) -> TableSet:
+def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool | None = None) -> TableSet:
     """Read the tables and field maps of a state dict.
 
     Parameters
@@ -31,8 +31,8 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         The file, for names and error messages.
     selection : Selection
         What the user said about the file.
-    every_matrix : bool
-        Take each floating-point matrix as a table if no library is recognised.
+    every_matrix : bool, optional
+        As for `find_roles`.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         tables=tables,
         field_maps=maps,
         description={
-            "read as": roles.family.name if roles.family else "tables" if every_matrix else "a state dict",
+            "read as": roles.family.name if roles.family else "tables" if roles.every_matrix else "a state dict",
             "tables": str(len(tables)),
         },
         skipped=(*roles.skipped, *(f"{name} (next to field-aware tables)" for name in sorted(beside))),

@@ -11,10 +11,9 @@ from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
 from collapse.io.checkpoint.schema import Layout
 from collapse.io.low_rank import is_factors, read_factors
-from collapse.io.readers.arrays import is_plain
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of, tables_of_model
-from collapse.io.readers.roles import why_no_table
+from collapse.io.readers.roles import is_plain, why_no_table
 from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import State, find_state, is_tensor
 from collapse.io.tables import EmbeddingTable, TableSet

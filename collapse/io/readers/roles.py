@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from collapse.io.checkpoint.schema import FLOATS, dtype_of
 from collapse.io.families import FAMILIES
 from collapse.io.families.family import Family, Match
@@ -18,6 +20,10 @@ from collapse.io.torch_file import Stub, Unreadable
 
 _TABLE = re.compile(r"emb|table|shared", re.IGNORECASE)
 _LAYER = re.compile(r"linear|mlp|proj|bias|kernel", re.IGNORECASE)
+_UPDATE = re.compile(r"(^|\.)lora_(embedding_)?[AB](\.|$)")
+"""Factors of a low-rank update in an adapter of the library PEFT."""
+_FIRST_ROWS = 16
+"""Rows that are compared before two tables are compared completely."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,8 @@ class Roles:
 
     family: Family | None
     """The library that wrote the file; None if unknown."""
+    every_matrix: bool
+    """Whether each floating-point matrix was taken as a table."""
     tables: tuple[Tensor, ...]
     """The embedding tables."""
     gaps: Mapping[str, int]
@@ -59,7 +67,7 @@ _GAPS = {"numeric": 0, "shared": 1}
 """Roles that leave a gap between the fields, and the dimension of the tensor that has as many columns."""
 
 
-def find_roles(state: State, selection: Selection, *, every_matrix: bool = False) -> Roles:
+def find_roles(state: State, selection: Selection, *, every_matrix: bool | None = None) -> Roles:
     """Find the roles of the tensors of a state dict.
 
     Parameters
@@ -68,8 +76,9 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
         The tensors.
     selection : Selection
         What the user said about the file.
-    every_matrix : bool
-        Take each floating-point matrix as a table, as in a plain file of tables.
+    every_matrix : bool, optional
+        Take each floating-point matrix as a table if no library is recognised. By default this is done if no name
+        is that of a model parameter or suggests a table, whatever the format of the file.
 
     Returns
     -------
@@ -78,15 +87,20 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
     """
     matrices = {name: tensor for name, tensor in state.tensors.items() if why_no_table(tensor) is None}
     family = _family(state, matrices)
+    if every_matrix is None:
+        every_matrix = is_plain(state) and not any(map(_reads_like_a_table, matrices))
     every_matrix = every_matrix and family is None
     by_name = {
         name: _role(family, name, tensor, selection, name in state.tables, every_matrix)
+        if not _is_layer(name, state, selection)
+        else ("other", None, "a layer: it has a bias")
         for name, tensor in state.tensors.items()
     }
     roles = dict(_shared_once(by_name, family))
     skipped = {name: reason for name, (_, _, reason) in roles.items() if reason}
     return Roles(
         family=family,
+        every_matrix=every_matrix,
         tables=tuple(tensor for role, tensor, _ in roles.values() if role == "table" and tensor is not None),
         gaps={
             name: int(state.tensors[name].shape[_GAPS[role]])
@@ -103,6 +117,21 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool = False
             and _is_lost(name, state.tensors[name], family, name in state.tables)
         },
     )
+
+
+def is_plain(state: State) -> bool:
+    """Return whether no name is that of a model parameter."""
+    one_layer = {"weight", "bias"} >= set(state.tensors)
+    return not one_layer and not any(name.endswith((".weight", ".bias")) for name in state.tensors)
+
+
+def _is_layer(name: str, state: State, selection: Selection) -> bool:
+    """Return whether a table by its name has a bias of one number per row next to it, which no embedding has."""
+    if selection.table is not None or not name.endswith(".weight") or not _reads_like_a_table(name):
+        return False
+    bias = state.tensors.get(f"{name.removesuffix('weight')}bias")
+    shape = tuple(getattr(state.tensors[name], "shape", ()))
+    return len(shape) == 2 and tuple(getattr(bias, "shape", ())) == shape[:1]
 
 
 def _family(state: State, matrices: Mapping[str, Any]) -> Family | None:
@@ -137,6 +166,8 @@ def _role(
         return "other", None, "not selected by --table"
     if (reason := why_no_table(tensor)) is not None:
         return "other", None, reason
+    if not asked and _UPDATE.search(name):
+        return "other", None, "a factor of a LoRA update, not a table"
     if family is not None and not asked:
         for pattern, reason in family.others.items():
             if family.match((pattern,), name):
@@ -155,14 +186,47 @@ def _role(
 def _shared_once(roles: Mapping[str, _Role], family: Family | None) -> Iterator[tuple[str, _Role]]:
     """Yield every role by name. Of identical tables, only the first keeps its role."""
     names: dict[Any, str] = {}
+    tables = {
+        name: tensor.values for name, (role, tensor, _) in roles.items() if role == "table" and tensor is not None
+    }
+    copies = _copies(tables)
     for name, role in roles.items():
         _, tensor, _ = role
+        if name in copies:
+            yield name, ("other", None, f"the same numbers as {copies[name]}")
+            continue
         first = name if role[0] != "table" or tensor is None else names.setdefault(_storage(tensor.values), name)
         is_known = family is not None and family.match((*family.fused, *family.tables), name) is not None
         yield (
             name,
             role if first == name else ("shared" if is_known else "other", None, f"identical to {first}"),
         )
+
+
+def _copies(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of copies in other storages, such as moving averages, and of the tables that they copy."""
+    found: dict[str, str] = {}
+    originals: dict[tuple[int, ...], list[str]] = {}
+    for name in sorted(tables, key=len):
+        alike = originals.setdefault(tuple(tables[name].shape), [])
+        same = [other for other in alike if _same_numbers(tables[other], tables[name])]
+        if not same:
+            alike.append(name)
+        elif _storage(tables[same[0]]) != _storage(tables[name]):
+            found[name] = same[0]
+    return found
+
+
+def _same_numbers(one: Any, other: Any) -> bool:
+    """Return whether two arrays of a file have the same numbers, not all of them equal."""
+    if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.dtype == other.dtype):
+        return False
+    first = one[:_FIRST_ROWS]
+    return (
+        bool((first != first[0, 0]).any())
+        and np.array_equal(first, other[:_FIRST_ROWS])
+        and np.array_equal(one, other)
+    )
 
 
 def _is_lost(name: str, tensor: Any, family: Family | None, known: bool) -> bool:

@@ -30,7 +30,7 @@ class State:
     """Other parts of the file with tensors, each with the reason why it was not used."""
 
 
-def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
+def find_state(content: Any, classes: tuple[str, ...] = (), *, name: str = "tensor") -> State | None:
     """Find the state dict or the pickled model in the content of a file.
 
     Parameters
@@ -39,6 +39,8 @@ def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
         Content returned by `read_foreign_file`.
     classes : tuple of str
         Classes returned by `read_foreign_file`.
+    name : str
+        Name of a tensor that is the whole content.
 
     Returns
     -------
@@ -46,7 +48,11 @@ def find_state(content: Any, classes: tuple[str, ...] = ()) -> State | None:
         The part with the most tensors that does not belong to an optimiser (the first of several); None without
         any.
     """
-    parts = [part for part in _parts(content, (), set()) if any(map(is_tensor, part[1].values()))]
+    parts = [
+        part
+        for part in _parts({name: content} if is_tensor(_plain(content)) else content, (), set())
+        if any(map(is_tensor, part[1].values()))
+    ]
     models = [part for part in parts if not is_optimiser(part[0])]
     if not models:
         return None
