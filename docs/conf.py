@@ -17,7 +17,7 @@ myst_heading_anchors = 3
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 
-exclude_patterns = ["findings-list.md"]
+exclude_patterns = ["findings-list.md", "flights-list.md"]
 
 html_theme = "furo"
 html_title = project

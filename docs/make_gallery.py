@@ -1,4 +1,4 @@
-"""Make the gallery and the findings of the site from a study: ``python docs/make_gallery.py runs/small``."""
+"""Make the gallery and the findings from two studies: ``python docs/make_gallery.py runs/small runs/flights``."""
 
 import sys
 from pathlib import Path
@@ -72,4 +72,6 @@ def _claims(study: Path) -> str:
 
 
 if __name__ == "__main__":
-    make_gallery(Path(sys.argv[1]))
+    gallery, flights = map(Path, sys.argv[1:])
+    make_gallery(gallery)
+    (DOCS / "flights-list.md").write_text(_claims(flights) + "\n", encoding="utf-8")

@@ -155,7 +155,7 @@ def _diversity(runs: Runs, first: ModelConfig, second: ModelConfig, split: int |
 
 def _less(pairs: Sequence[tuple[float, float]]) -> str:
     """Return what is compared, each averaged over the initialisations."""
-    return "{:.2f} less {:.2f}".format(*np.mean(pairs, axis=0)) if pairs else ""
+    return "{:.2f} minus {:.2f}".format(*np.mean(pairs, axis=0)) if pairs else ""
 
 
 def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
