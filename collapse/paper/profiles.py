@@ -73,7 +73,7 @@ class Profile(Settings):
         """Description of the size for captions."""
         base = f"K = {self.base_size}" if self.base_size else "the paper's K"
         repeats = (
-            "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of what is compared"
+            "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of each compared run"
         )
         rows = f"{self.rows:.3g} of the training rows, " if self.rows < 1 else ""
         steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
