@@ -5,9 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from collapse.cli.prepare import command
 from collapse.training.data.load import load_data
 from collapse.training.data.sources.avazu import COLUMNS
 from tests.avazu_rows import avazu_line, write_avazu
@@ -94,10 +92,10 @@ def test_a_field_with_one_value_is_told(tmp_path: Path, collapse: Collapse) -> N
         (["table", "--help"], "collapse prepare table flights.parquet --label 'delay > 15' --skip-unlabelled"),
     ],
 )
-def test_help_teaches(arguments: list[str], text: str) -> None:
-    found = CliRunner().invoke(command, arguments)
-    assert found.exit_code == 0
-    assert text in found.stdout
+def test_help_teaches(arguments: list[str], text: str, collapse: Collapse) -> None:
+    code, out, _ = collapse("prepare", *arguments)
+    assert code == 0
+    assert text in out
 
 
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
