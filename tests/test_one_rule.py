@@ -7,8 +7,9 @@ import pytest
 import safetensors.numpy
 import torch
 
-from collapse import TableSet, load
+from collapse import Selection, TableSet, load
 from collapse.errors import CollapseError
+from collapse.io.readers.field_sizes import FieldSizes
 
 R = np.random.default_rng(0)
 
@@ -64,6 +65,15 @@ def test_a_copy_is_counted_once(tmp_path: Path) -> None:
 def test_equal_constants_are_no_copies(tmp_path: Path) -> None:
     zeros = np.zeros((30, 8), "f4")
     assert len(read({"a_emb": zeros, "b_emb": zeros.copy()}, tmp_path).fields) == 2
+
+
+def test_two_tables_of_the_same_fields(tmp_path: Path) -> None:
+    deep, wide = low(60, 4, 4), low(60, 4, 4)
+    torch.save({"deep.emb.weight": torch.tensor(deep), "wide.emb.weight": torch.tensor(wide)}, tmp_path / "a.pt")
+    sizes = FieldSizes(source=Path("fields.json"), names=("x", "y", "z"), cardinalities=(10, 20, 30))
+    tables = load(tmp_path / "a.pt", selection=Selection(fields=sizes))
+    assert tables.fields == ("x", "y", "z", "wide.emb.x", "wide.emb.y", "wide.emb.z")
+    assert np.array_equal(np.concatenate([table.E[:] for table in tables.tables]), np.concatenate([deep, wide]))
 
 
 def test_an_update_is_no_table(tmp_path: Path) -> None:

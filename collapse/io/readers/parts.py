@@ -151,11 +151,13 @@ def _renamed(tensors: Sequence[Tensor], fields: FieldSizes | None) -> dict[str, 
 
 
 def _distinguished(parts: Iterable[Part]) -> list[Part]:
-    """Rename tables whose field and set already exist after their tensors."""
+    """Put the tensor's name before fields that another table has in the same set."""
     found: dict[tuple[str, tuple[str, str]], Part] = {}
     for part in parts:
         key = part.field, place_of(part.tensor)
         if key in found:
-            part = replace(part, field=part.tensor.match.name)
+            name = part.tensor.match.name
+            is_split = part.E.shape[0] < part.tensor.values.shape[0]
+            part = replace(part, field=f"{name.removesuffix('.weight')}.{part.field}" if is_split else name)
         found[part.field, key[1]] = part
     return list(found.values())
