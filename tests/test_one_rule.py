@@ -76,6 +76,17 @@ def test_two_tables_of_the_same_fields(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate([table.E[:] for table in tables.tables]), np.concatenate([deep, wide]))
 
 
+def test_tables_by_order_are_not_field_aware(tmp_path: Path) -> None:
+    """As FuxiCTR's HOFM has them: as many tables as orders, not as fields."""
+    key = "embedding_layers.{}.embedding_layer.embedding_layers.{}.weight"
+    state = {key.format(order, field): low(20, 4, 4) for order in range(2) for field in "abcde"}
+    torch.save({name: torch.from_numpy(values) for name, values in state.items()}, tmp_path / "a.pt")
+    tables = load(tmp_path / "a.pt")
+    assert len(tables.fields) == 10
+    assert tables.field_maps == ()
+    assert any("separate" in note for note in tables.notes)
+
+
 def test_an_update_is_no_table(tmp_path: Path) -> None:
     prefix = "base_model.model.model.embed_tokens."
     update = {f"{prefix}lora_embedding_A": low(8, 500, 8), f"{prefix}lora_embedding_B": low(32, 8, 8)}

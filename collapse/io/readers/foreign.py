@@ -55,8 +55,14 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
     beside: set[str] = set()
     maps: tuple[FieldMaps, ...] = ()
     notes: tuple[str, ...] = ()
-    if aware and len({part.field for part in parts}) > 1:
-        tables, of_targets = _field_aware(aware, skips=bool(roles.family and roles.family.skips_target))
+    skips = bool(roles.family and roles.family.skips_target)
+    several = bool(aware) and len({part.field for part in parts}) > 1
+    if several and not _fits_field_aware(aware, skips=skips):
+        parts = tuple(_numbered(part) for part in parts)
+        tables = tuple(_table(field, of_field) for field, of_field in _by_field(parts).items())
+        notes = ("a field does not have one table per other field, so its tables are read as separate ones",)
+    elif several:
+        tables, of_targets = _field_aware(aware, skips=skips)
         maps = (of_targets,)
         beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
     else:
@@ -75,6 +81,17 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         unread=roles.unread,
         notes=(*((f"read from its part {state.part!r}",) if state.part else ()), *found.notes, *notes),
     )
+
+
+def _fits_field_aware(parts: Sequence[Part], *, skips: bool) -> bool:
+    """Return whether the highest target number is that of a field-aware model with this many fields."""
+    targets = len({part.field for part in parts}) - skips
+    return max(part.tensor.match.number("target") for part in parts) == targets - 1
+
+
+def _numbered(part: Part) -> Part:
+    number = part.tensor.match.groups.get("target")
+    return part if number is None else replace(part, field=f"{part.field}.{number}")
 
 
 def _by_field(parts: Iterable[Part]) -> dict[str, list[Part]]:
