@@ -76,6 +76,21 @@ def test_two_tables_of_the_same_fields(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate([table.E[:] for table in tables.tables]), np.concatenate([deep, wide]))
 
 
+def test_unknown_fields_enter_no_map(tmp_path: Path) -> None:
+    """As in RecBole's DCNv2 with a sequence field, whose token fields are in one table."""
+    state = {
+        "token_embedding_table.embedding.weight": low(60, 4, 4),
+        "token_seq_embedding_table.0.weight": low(20, 4, 4),
+        "cross_layer_w.0": low(16, 16, 16),
+    }
+    torch.save({name: torch.from_numpy(values) for name, values in state.items()}, tmp_path / "a.pt")
+    tables = load(tmp_path / "a.pt")
+    assert tables.field_maps == ()
+    assert any("several unknown fields" in note for note in tables.notes)
+    sizes = FieldSizes(source=Path("fields.json"), names=("x", "y", "z"), cardinalities=(10, 20, 30))
+    assert len(load(tmp_path / "a.pt", selection=Selection(fields=sizes)).field_maps) == 1
+
+
 def test_tables_by_order_are_not_field_aware(tmp_path: Path) -> None:
     """As FuxiCTR's HOFM has them: as many tables as orders, not as fields."""
     key = "embedding_layers.{}.embedding_layer.embedding_layers.{}.weight"

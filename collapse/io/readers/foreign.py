@@ -18,6 +18,7 @@ from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.printable import path_text
 
 _NAMED = 5
+_UNKNOWN = "its cross layers are not analysed: one of its tables holds several unknown fields"
 
 
 def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool | None = None) -> TableSet:
@@ -67,7 +68,8 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
     else:
         tables = tuple(_table(field, of_field) for field, of_field in _by_field(parts).items())
-        maps, notes = field_maps(roles, tables)
+        unknown = bool(found.notes) and len(tables) > 1
+        maps, notes = field_maps(roles, tables) if not unknown else ((), (_UNKNOWN,) * bool(roles.weights))
     return TableSet(
         name=path_text(Path(path.stem)),
         source=source,
