@@ -42,7 +42,7 @@ def test_shards_of_two_ranks(sharded: Path) -> None:
     for table in tables:
         np.testing.assert_array_equal(table.E[:], truth[table.field])
     assert set(tables.skipped) == {
-        "model.bias (of 1 dimension)",
+        "model.bias (1-dimensional)",
         "an optimiser's state (1 tensors: no tables)",
     }
     found = diagnose(tables).set_index("field")["ia"]

@@ -49,7 +49,7 @@ def test_a_sweep(words: list[str], grid: Path, tmp_path: Path) -> None:
         assert "1 of " in done.stderr
         assert reason in done.stderr
         assert "Traceback" not in done.stderr
-    assert "1 of them to be trained" in done.stdout
+    assert "1 of them to train" in done.stdout
     assert sorted(Study(study).results["label"]) == ["fm-2,epochs=2", "fm-2,epochs=2,learning_rate=0.01"]
 
 
@@ -116,7 +116,7 @@ def test_an_engine_that_is_not_there(
 ) -> None:
     words = ("sweep", "--config", grid, "--out", tmp_path / "study", "--engine", "dask")
     code, _, err = collapse(*words, "-e", "address")
-    assert (code, "write key=value" in err) == (2, True)
+    assert (code, "not of the form KEY=VALUE" in err) == (2, True)
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = collapse(*words)
     assert (code, "pip install 'embedding-collapse[dask]'" in err) == (2, True)

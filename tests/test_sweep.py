@@ -259,7 +259,7 @@ def test_killed_at_any_moment_and_gone_on_with(small_data: Path, undisturbed: St
         _, err = running.communicate(timeout=60)  # Ends when the last process that holds its standard error does.
         assert running.returncode == (-signal.SIGKILL if kill == signal.SIGKILL else 130), err
         if kill != signal.SIGKILL:
-            assert b"stopped and saved" in err
+            assert b"stopped; the runs in progress are saved" in err
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     results = [study.results.sort_values("name") for study in (Study(folder), undisturbed)]
@@ -283,7 +283,7 @@ def test_a_stop_does_not_wait_for_the_runs_in_progress(kill: signal.Signals, tmp
     running.send_signal(kill)
     _, err = running.communicate(timeout=120)
     assert running.returncode == 130
-    assert b"stopped and saved, 1 runs to go" in err
+    assert b"stopped; the runs in progress are saved. 1 run is left" in err
     [manifest] = tmp_path.glob("*/manifest.json")
     assert json.loads(manifest.read_text())["status"] == "unfinished"
     assert begun(tmp_path) == 1

@@ -160,7 +160,7 @@ def _stopping(left: "Remaining", *, saved: bool) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         how = "stopped; the runs in progress are saved" if saved else "stopped"
-        click.echo(f"{how}. {len(left.runs)} runs are left: rerun the same command to continue", err=True)
+        click.echo(f"{how}. {len(left.runs)} {'run is' if len(left.runs) == 1 else 'runs are'} left: rerun the same command to continue", err=True)
         sys.exit(_STOPPED)
 
 
