@@ -160,7 +160,8 @@ def _stopping(left: "Remaining", *, saved: bool) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         how = "stopped; the runs in progress are saved" if saved else "stopped"
-        click.echo(f"{how}. {len(left.runs)} {'run is' if len(left.runs) == 1 else 'runs are'} left: rerun the same command to continue", err=True)
+        runs = "1 run is" if len(left.runs) == 1 else f"{len(left.runs)} runs are"
+        click.echo(f"{how}. {runs} left: rerun the same command to continue", err=True)
         sys.exit(_STOPPED)
 
 
