@@ -122,7 +122,6 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     ----------
     factored : FactoredTables
         Result of `factorise`.
-
     """
     since = _since(factored)
     records = [_record(table, factored.settings, since.get(table.field)) for table in factored]

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Test whether a direction follows a column of this CSV or Parquet file, which describes the field's "
-    "rows in "
-    "order, or by a column `row`.",
+    "rows in order, or by a column `row`.",
 )
 @foreign_options
 @verify_option

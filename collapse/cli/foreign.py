@@ -25,8 +25,7 @@ engine_option = click.option(
     "--engine",
     metavar="dask[:ADDRESS]",
     help="Measure long tables on a Dask cluster, for example dask:tcp://node1:8786. Without an address, Dask "
-    "starts "
-    "processes on this machine. Every machine must see CKPT under the same path.",
+    "starts processes on this machine. Every machine must see CKPT under the same path.",
 )
 
 
@@ -72,8 +71,7 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="JSON",
         help="Read names and cardinalities of the fields from this file, to split one table that holds them "
-        "all: an "
-        'object {"name": rows, ..}, the schema.json of prepared data, or FuxiCTR\'s feature_map.json.',
+        'all: an object {"name": rows, ..}, the schema.json of prepared data, or FuxiCTR\'s feature_map.json.',
     )
     @click.option("--table", metavar="REGEX", help="Take the tensors whose names match as embedding tables.")
     @click.option("--skip", metavar="REGEX", help="Skip the tensors whose names match.")

@@ -22,8 +22,7 @@ rows_option = click.option(
     type=click.Choice(["trained", "all", "frequency"]),
     default="trained",
     help="Choose the rows that are measured: those that training looked up, if known (see --row-counts); all "
-    "rows, "
-    "as in the paper; or all rows weighted by how often they were looked up.",
+    "rows, as in the paper; or all rows weighted by how often they were looked up.",
 )
 centred_option = click.option(
     "--centred", is_flag=True, help="Subtract the mean row from each table before measuring it."
@@ -44,7 +43,6 @@ def setting_options(kind: type[Settings], *, leave_out: tuple[str, ...] = ()) ->
         The class; nested settings are left out.
     leave_out : tuple of str
         Fields without an option.
-
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:

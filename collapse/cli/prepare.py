@@ -58,8 +58,7 @@ def criteo(source: Path, output: Path, vocabulary: str, split_seed: int, **optio
     default="raw",
     show_default=True,
     help="Keep the hour YYMMDDHH as one field, as the paper's code does, or split it into the day and the hour "
-    "of the "
-    "day.",
+    "of the day.",
 )
 @raw_file_options(4)
 def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
@@ -119,8 +118,7 @@ def flights(output: Path, min_count: int, fraction: float, overwrite: bool) -> N
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Also write the rows in the format of the published file, Criteo's train.txt or Avazu's train.csv; a "
-    "name "
-    "ending in .gz is compressed.",
+    "name ending in .gz is compressed.",
 )
 @overwrite_option
 def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -> None:

@@ -99,8 +99,7 @@ def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile
     if not configs:
         raise CollapseError(
             f"{', '.join(items)} has no runs in this profile: Figures 4 and 7 and Table 4 need none, and Figure "
-            "13 "
-            "and Table 6 need a second --data"
+            "13 and Table 6 need a second --data"
         )
     return profile, configs
 

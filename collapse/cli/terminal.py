@@ -44,7 +44,6 @@ def as_text(
         The measures to show and to sort by (the first); empty for the usual ones.
     words : sequence of str
         The options that the checkpoint was read with, for the suggested next command.
-
     """
     notes = "".join(f"{line}\n" for line in remarks(factored))
     following = next_command(factored, fields, words)

@@ -29,8 +29,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     "--model",
     shell_complete=_complete,
     help="Train this model: a name from `collapse models`, optionally with its size and settings (dcnv2, "
-    "dcnv2-10x4, "
-    "dcnv2-10,cross_layers=8), or module:Class for your own.  [default: dcnv2]",
+    "dcnv2-10x4, dcnv2-10,cross_layers=8), or module:Class for your own.  [default: dcnv2]",
 )
 @click.option(
     "-c",
@@ -83,8 +82,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the run to this folder.  [default: runs/DATA-LABEL, where LABEL names the settings that differ "
-    "from "
-    "the defaults]",
+    "from the defaults]",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out with its settings.")
 def command(**options: Any) -> None:

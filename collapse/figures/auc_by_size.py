@@ -205,7 +205,6 @@ def draw_auc(
         Red, green and blue.
     label : str
         Name of the line.
-
     """
     if means["low"].notna().any():
         ax.fill_between(means["factor"], means["low"], means["high"], color=colour, alpha=0.15, lw=0)

@@ -25,7 +25,6 @@ def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
         ``smoke``, ``small``, ``flights`` or ``paper``.
     study : str, optional
         Folder of the study. The default is ``runs/PROFILE``.
-
     """
     profile, cores = profile_of(profile_name), os.cpu_count() or 1
     folder = Path(study or f"runs/{profile_name}")

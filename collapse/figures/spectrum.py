@@ -64,7 +64,6 @@ def mean_height(table: pd.DataFrame) -> str:
     ----------
     table : pandas.DataFrame
         ``sigma_normalised`` by ``label``.
-
     """
     means = table.groupby("label", sort=False)["sigma_normalised"].mean()
     return f"the mean of σ_k / σ_1 is {listed(means, '{:.2f}')}"

@@ -93,7 +93,6 @@ def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:
         The axes.
     table : pandas.DataFrame
         A table with the columns ``field`` and ``cardinality``.
-
     """
     fields = table.drop_duplicates("field").sort_values("cardinality", kind="stable")
     ticks = [f"{row.field}  {row.cardinality:,}" for row in fields.itertuples()]

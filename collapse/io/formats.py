@@ -93,9 +93,10 @@ def _is_vectors(sample: Sample) -> bool:
 
 def _is_vector(cells: list[bytes]) -> bool:
     try:
-        return all(len(cell) > 0 and float(cell) is not None for cell in cells[1:])
+        list(map(float, cells[1:]))
     except ValueError:
         return False
+    return True
 
 
 def _is_delimited(sample: Sample) -> bool:

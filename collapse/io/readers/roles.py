@@ -209,11 +209,14 @@ def _copies(tables: Mapping[str, Any]) -> dict[str, str]:
     originals: dict[tuple[int, ...], list[str]] = {}
     for name in sorted(tables, key=len):
         alike = originals.setdefault(tuple(tables[name].shape), [])
-        same = [other for other in alike if _same_numbers(tables[other], tables[name])]
-        if not same:
+        storage = _storage(tables[name])
+        if any(_storage(tables[other]) == storage for other in alike):
+            continue
+        same = next((other for other in alike if _same_numbers(tables[other], tables[name])), None)
+        if same is None:
             alike.append(name)
-        elif _storage(tables[same[0]]) != _storage(tables[name]):
-            found[name] = same[0]
+        else:
+            found[name] = same
     return found
 
 

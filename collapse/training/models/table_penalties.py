@@ -117,6 +117,5 @@ def table_penalty(kind: TablePenalty, sets: tuple[Tensor, ...]) -> Tensor:
         Name of the penalty, not ``none``.
     sets : tuple of Tensor
         The embeddings of a batch, one tensor of shape (B, N, K) per set.
-
     """
     return torch.stack([_PENALTIES[kind](e_BNK.float()) for e_BNK in sets]).sum()

@@ -24,7 +24,6 @@ def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.in
         Seed of the row order.
     epoch : int
         Number of the epoch, from 1.
-
     """
     return np.random.default_rng([seed, epoch]).permutation(rows)
 

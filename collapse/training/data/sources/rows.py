@@ -118,7 +118,6 @@ def first_faults(columns: Sequence[str], texts: pl.DataFrame, wrong: pl.DataFram
         Whether each cell is wrong, with one column for each of `columns`.
     what : str
         What a cell should be: ``an integer``.
-
     """
     rows = wrong.select(pl.any_horizontal(pl.all())).to_series().arg_true().to_list()
     names = {row: columns[wrong.row(row).index(True)] for row in rows}

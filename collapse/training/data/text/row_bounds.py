@@ -55,7 +55,6 @@ def row_bounds(block: bytes, separator: str, *, quoted: bool) -> RowBounds:
         Separator, one ASCII character.
     quoted : bool
         Whether cells may be quoted.
-
     """
     if not quoted or QUOTE not in block:
         others = bytes(byte for byte in range(256) if byte not in separator.encode() + b"\n")
@@ -85,7 +84,6 @@ def last_end(block: bytes, *, quoted: bool) -> int:
         Text that begins with a row.
     quoted : bool
         Whether cells may be quoted.
-
     """
     last = block.rfind(b"\n") + 1
     if not quoted or block.count(QUOTE, 0, last) % 2 == 0:

@@ -134,7 +134,6 @@ def cleaned(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
         Columns of text.
     missing : sequence of str
         Texts that mean a missing cell, in addition to the empty text.
-
     """
     text = pl.all().str.strip_chars()
     return frame.select(pl.when(~text.is_in(["", *missing])).then(text).name.keep())
