@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,9 @@ def test_the_patterns_find_what_they_are_for(text: str) -> None:
 @pytest.mark.lint
 def test_spelling() -> None:
     words = [
-        "codespell",
+        sys.executable,
+        "-m",
+        "codespell_lib",
         "--ignore-words-list=caf,nd",
         "--skip=*.pyc,*.svg,*.csv",
         "collapse",
