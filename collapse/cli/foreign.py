@@ -63,7 +63,7 @@ def decomposers(
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what `Selection` holds: ``--fields``, ``--table``, ``--skip`` and ``--row-counts``."""
+    """Give a command what `Selection` holds: ``--fields``, ``--table``, ``--skip`` and the like."""
 
     @click.option(
         "--fields",
@@ -75,6 +75,12 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--table", metavar="REGEX", help="Take the tensors whose names match as embedding tables.")
     @click.option("--skip", metavar="REGEX", help="Skip the tensors whose names match.")
+    @click.option(
+        "--id-column",
+        metavar="NAME",
+        help="Name the column of a Parquet, Arrow, CSV or JSON file that identifies the rows.  [default: columns "
+        "that hold no fractions]",
+    )
     @click.option(
         "--row-counts",
         "counts",
@@ -91,6 +97,7 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
         table: str | None,
         skip: str | None,
         counts: Path | None,
+        id_column: str | None,
         **kwargs: Any,
     ) -> Any:
         from collapse.io.readers.field_sizes import read_field_sizes
@@ -98,7 +105,7 @@ def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
         fields = None if fields_file is None else read_field_sizes(fields_file)
         row_counts = None if counts is None else _row_counts(counts)
-        selection = Selection(fields=fields, table=table, skip=skip, row_counts=row_counts)
+        selection = Selection(fields=fields, table=table, skip=skip, row_counts=row_counts, id_column=id_column)
         return command(*args, selection=selection, **kwargs)
 
     return wrapped

@@ -18,13 +18,15 @@ def command(as_json: bool) -> None:
       collapse formats
       collapse formats --json
     """
-    from collapse.io.formats import FOLDERS, NOT_READ, SUPPORTED
+    from collapse.io.formats.recognise import READ
+    from collapse.io.formats.refused import REFUSED
 
-    others = {each.name: each.way for each in NOT_READ} | {name: way for name, _, way in FOLDERS}
+    read = {each.name: f"{each.about}{each.needs and f' (needs {each.needs})'}" for each in READ}
+    others = {each.name: each.way for each in REFUSED}
     if as_json:
-        click.echo(json.dumps({"read": dict(SUPPORTED), "recognised": others}, indent=2))
+        click.echo(json.dumps({"read": read, "recognised": others}, indent=2))
         return
-    for title, rows in (("Read:", dict(SUPPORTED)), ("Recognised, but not supported:", others)):
+    for title, rows in (("Read:", read), ("Recognised, but not supported:", others)):
         click.echo(title)
         for name, text in rows.items():
             click.echo(f"  {name}\n      {text}")

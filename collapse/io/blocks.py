@@ -1,6 +1,7 @@
 """Tables whose rows are read on demand: concatenated sets, shards, products and mapped files."""
 
 import mmap
+from bisect import bisect_left as bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,17 @@ class Block:
     release: Callable[[], None] = lambda: None
     """Frees the memory of what was read."""
 
+    @classmethod
+    def of(cls, table: Any, *, row: int = 0, column: int = 0) -> "Block":
+        """Return a whole table as a part of another, from this row and column on."""
+        return cls(
+            row=row,
+            column=column,
+            shape=(int(table.shape[0]), int(table.shape[1])),
+            read=partial(_itself, table),
+            release=partial(release, table),
+        )
+
 
 class BlockTable:
     """A table that is put together on demand, and never as a whole.
@@ -47,7 +59,7 @@ class BlockTable:
         rows = max((block.row + block.shape[0] for block in self._blocks), default=0)
         columns = max((block.column + block.shape[1] for block in self._blocks), default=0)
         self.shape, self.dtype = (rows, columns), dtype
-        if sum(block.shape[0] * block.shape[1] for block in self._blocks) != rows * columns:
+        if not _cover(self._blocks, rows, columns):
             raise ValueError(f"its parts do not cover a table of {rows} x {columns}")
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -81,22 +93,38 @@ class BlockTable:
         return np.empty((0, self.shape[1])) if found is None else found
 
 
+def stacked(tables: Sequence[Any]) -> Any:
+    """Concatenate tables with the same columns along their rows; a single table is returned unchanged."""
+    if len(tables) == 1:
+        return tables[0]
+    rows = np.cumsum([0, *(int(table.shape[0]) for table in tables)])
+    return BlockTable(
+        [Block.of(table, row=int(row)) for table, row in zip(tables, rows[:-1], strict=True)], tables[0].dtype
+    )
+
+
+def _cover(blocks: Sequence[Block], rows: int, columns: int) -> bool:
+    """Return whether the parts cover every entry once: their area is the table's, and none overlap."""
+    if sum(block.shape[0] * block.shape[1] for block in blocks) != rows * columns:
+        return False
+    open_: list[tuple[int, int, int]] = []  # first column, end of the columns, end of the rows
+    for block in sorted(blocks, key=lambda block: block.row):
+        open_ = [part for part in open_ if part[2] > block.row]
+        end = block.column + block.shape[1]
+        at = bisect(open_, (block.column,))
+        if (at > 0 and open_[at - 1][1] > block.column) or (at < len(open_) and open_[at][0] < end):
+            return False
+        open_.insert(at, (block.column, end, block.row + block.shape[0]))
+    return True
+
+
 def side_by_side(tables: Sequence[Any]) -> Any:
     """Concatenate tables with the same rows along their columns; a single table is returned unchanged."""
     if len(tables) == 1:
         return tables[0]
     columns = np.cumsum([0, *(int(table.shape[1]) for table in tables)])
     return BlockTable(
-        [
-            Block(
-                row=0,
-                column=int(column),
-                shape=tuple(table.shape),
-                read=partial(_itself, table),
-                release=partial(release, table),
-            )
-            for table, column in zip(tables, columns[:-1], strict=True)
-        ],
+        [Block.of(table, column=int(column)) for table, column in zip(tables, columns[:-1], strict=True)],
         tables[0].dtype,
     )
 

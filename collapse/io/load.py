@@ -6,10 +6,9 @@ from typing import Any
 
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
-from collapse.io.formats import refuse_other_format
+from collapse.io.formats.recognise import recognise
 from collapse.io.low_rank import factors_of_state, is_factors, read_factors
-from collapse.io.readers.arrays import SUFFIXES, read_arrays
-from collapse.io.readers.folder import read_folder
+from collapse.io.readers.folder import refuse_folder
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of
 from collapse.io.readers.objects import read_object
@@ -58,14 +57,17 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
 
 
 def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
-    refuse_other_format(path)
-    if path.is_dir():
-        return read_state(read_folder(path, verify=verify), path, selection)
-    if path.suffix in SUFFIXES:
-        state = read_arrays(path)
+    found = recognise(path)
+    if found is not None and found.read is not None:
+        if selection.id_column is not None and not found.has_columns:
+            raise CollapseError(f"{path} is {found.name}, which has no columns with names: leave out --id-column")
+        named = {"id_column": selection.id_column} if found.has_columns else {}
+        state = found.read(path, verify, **named)
         if is_factors(state.metadata):
             return read_factors(factors_of_state(state, path), path)
         return read_state(state, path, selection)
+    if path.is_dir():
+        refuse_folder(path)
     content, foreign = read_foreign_file(path, verify=verify)
     if is_checkpoint(content):
         refuse_foreign(path, foreign)
@@ -73,7 +75,7 @@ def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
     if is_factors(content):
         refuse_foreign(path, foreign)
         return read_factors(content, path)
-    found = find_state(content, foreign, name=path_text(Path(path.stem)))
-    if found is None:
+    in_file = find_state(content, foreign, name=path_text(Path(path.stem)))
+    if in_file is None:
         raise CollapseError(f"{path} is a torch file that holds no tensor")
-    return read_state(found, path, selection)
+    return read_state(in_file, path, selection)

@@ -152,7 +152,7 @@ def factors_of_state(state: State, path: Path) -> Mapping[str, Any]:
     Parameters
     ----------
     state : State
-        The result of `read_arrays`.
+        The result of `read_safetensors`.
     path : Path
         The file.
 

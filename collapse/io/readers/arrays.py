@@ -2,7 +2,6 @@
 
 import json
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
-from collapse.errors import CollapseError, first_line
-from collapse.files.opening import check_is_file, open_file
+from collapse.errors import CollapseError
+from collapse.files.opening import open_file
+from collapse.io.formats.sample import Format, starts, zipped
+from collapse.io.readers.damage import explain_damage
 from collapse.io.readers.state import State
 from collapse.io.torch_file import Unreadable
 from collapse.printable import path_text
-
-SUFFIXES = (".npy", ".npz", ".safetensors")
 
 _SAFETENSORS = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16, "I64": "i8", "I32": "i4", "I16": "i2",
@@ -24,33 +23,15 @@ _SAFETENSORS = {
 }  # fmt: skip
 
 
-def read_arrays(path: Path) -> State:
-    """Read the arrays of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file. Nothing in it is run. A ``.npy`` file is one array with the name of the file. It and the arrays
-        of a ``.safetensors`` file stay on disk.
+def read_npy(path: Path, _verify: bool = True) -> State:
+    """Map the array of a ``.npy`` file, which gets the name of the file.
 
     Raises
     ------
     CollapseError
-        If the file cannot be read.
+        If the file cannot be read, or holds Python objects.
     """
-    check_is_file(path)
-    try:
-        if path.suffix == ".safetensors":
-            return _safetensors(path)
-        return State(tensors=dict(_arrays(path)))
-    except CollapseError:
-        raise
-    except Exception as error:  # a damaged file may raise anything
-        raise CollapseError(f"{path} is not a complete {path.suffix} file: {first_line(error)}") from error
-
-
-def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
-    if path.suffix == ".npy":
+    with explain_damage(path, "a complete .npy file"):
         with open_file(path) as file:
             objects = _holds_objects(file)
         if objects:
@@ -58,11 +39,35 @@ def _arrays(path: Path) -> Iterator[tuple[str, Any]]:
                 f"{path} holds Python objects, and reading these could run code: save the float arrays in it with "
                 'np.savez("tables.npz", NAME=ARRAY)'
             )
-        yield path_text(Path(path.stem)), np.lib.format.open_memmap(path, mode="r")
-    else:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as archive:
-            for name in archive.files:
-                yield name, _array(archive, name)
+        return State(tensors={path_text(Path(path.stem)): np.lib.format.open_memmap(path, mode="r")})
+
+
+def read_npz(path: Path, _verify: bool = True) -> State:
+    """Read the arrays of an ``.npz`` file into memory. Arrays of Python objects are left out.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read.
+    """
+    with (
+        explain_damage(path, "a complete .npz file"),
+        open_file(path) as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):
+        return State(tensors={name: _array(archive, name) for name in archive.files})
+
+
+def read_safetensors(path: Path, _verify: bool = True) -> State:
+    """Map the arrays of a ``.safetensors`` file, whose header safetensors has checked.
+
+    Raises
+    ------
+    CollapseError
+        If the file cannot be read.
+    """
+    with explain_damage(path, "a complete .safetensors file"):
+        return _safetensors(path)
 
 
 def _array(archive: Any, name: str) -> Any:
@@ -79,7 +84,6 @@ def _holds_objects(file: Any) -> bool:
 
 
 def _safetensors(path: Path) -> State:
-    """Map the arrays of a file whose header safetensors has checked."""
     with safetensors.safe_open(path, framework="numpy") as checked:
         metadata = checked.metadata() or {}
     with open_file(path) as file:
@@ -95,3 +99,29 @@ def _tensor(content: Any, entry: dict[str, Any]) -> Any:
         return Unreadable(f"of type {entry['dtype']}")
     start, stop = entry["data_offsets"]
     return content[start:stop].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
+
+
+FORMATS = (
+    Format(
+        name="a .npy file",
+        matches=starts(b"\x93NUMPY"),
+        suffixes=(".npy",),
+        read=read_npy,
+        about="one array of numbers",
+    ),
+    Format(
+        name="an .npz file",
+        matches=zipped(r"\.npy$"),
+        suffixes=(".npz",),
+        read=read_npz,
+        about="arrays of numbers; arrays of Python objects are skipped",
+    ),
+    Format(
+        name="a .safetensors file",
+        matches=starts(b"{", at=8),
+        suffixes=(".safetensors",),
+        read=read_safetensors,
+        about="all floating-point types of 16 bits or more",
+    ),
+)
+"""Files of arrays."""

@@ -67,21 +67,29 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         maps = (of_targets,)
         beside = {part.tensor.match.name for part in parts} - {part.tensor.match.name for part in aware}
     else:
-        tables = tuple(_table(field, of_field) for field, of_field in _by_field(parts).items())
+        tables = tuple(
+            _with_counts(_table(field, of_field), of_field, state) for field, of_field in _by_field(parts).items()
+        )
         unknown = bool(found.notes) and len(tables) > 1
         maps, notes = field_maps(roles, tables) if not unknown else ((), (_UNKNOWN,) * bool(roles.weights))
+    plain = "tables" if roles.every_matrix else "a state dict"
     return TableSet(
         name=path_text(Path(path.stem)),
         source=source,
         tables=tables,
         field_maps=maps,
         description={
-            "read as": roles.family.name if roles.family else "tables" if roles.every_matrix else "a state dict",
+            "read as": roles.family.name if roles.family else state.format or plain,
             "tables": str(len(tables)),
         },
         skipped=(*roles.skipped, *(f"{name} (next to field-aware tables)" for name in sorted(beside))),
         unread=roles.unread,
-        notes=(*((f"read from its part {state.part!r}",) if state.part else ()), *found.notes, *notes),
+        notes=(
+            *((f"read from its part {state.part!r}",) if state.part else ()),
+            *state.notes,
+            *found.notes,
+            *notes,
+        ),
     )
 
 
@@ -123,6 +131,13 @@ def _table(field: str, parts: Sequence[Part]) -> EmbeddingTable:
         sizes=tuple(int(part.E.shape[1]) for part in parts),
         keys=tuple(part.tensor.match.name for part in parts),
     )
+
+
+def _with_counts(table: EmbeddingTable, parts: Sequence[Part], state: State) -> EmbeddingTable:
+    """Add the row counts of the file to a table that is one whole tensor."""
+    counts = state.row_counts.get(parts[0].tensor.match.name)
+    is_whole = len(parts) == 1 and counts is not None and counts.shape == table.E.shape[:1]
+    return replace(table, row_counts=counts) if is_whole else table
 
 
 def _field_aware(parts: Sequence[Part], *, skips: bool) -> tuple[tuple[EmbeddingTable, ...], ColumnMaps]:

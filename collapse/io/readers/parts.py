@@ -1,5 +1,6 @@
 """Assigning the tables of a foreign state dict to fields, sets and targets."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,9 @@ from collapse.io.readers.field_sizes import FieldSizes
 from collapse.io.readers.roles import Roles, Tensor
 from collapse.io.readers.state import State
 
+_ENDING = re.compile(r"(?<=.)(\.weight|/_?(embeddings|embedding_weights|embedding_table|weights|vars/0)(:0)?)$")
+"""End of a table's name that every table has."""
+_FOLDER = re.compile(r"[^./]*[./]")
 _NAMED = 5
 """Most tables that an error message lists."""
 
@@ -112,10 +116,12 @@ def _sizes(tensor: Tensor, state: State) -> dict[str, int]:
 
 def _names(tensors: Sequence[Tensor]) -> list[str]:
     """Name the fields as their library does, or by the tensor names without their common parts."""
-    plain = [tensor.match.name.removesuffix(".weight") for tensor in tensors]
-    folders = [name.split(".")[:-1] for name in plain]
+    plain = [_ENDING.sub("", tensor.match.name) for tensor in tensors]
+    folders = [_FOLDER.findall(name) for name in plain]
     alike = takewhile(lambda words: len(set(words)) == 1, zip(*folders, strict=False))
-    common = "".join(f"{words[0]}." for words in alike) if len(plain) > 1 else ""
+    common = "".join(words[0] for words in alike) if len(plain) > 1 else ""
+    if any(name.removeprefix(common).isdigit() for name in plain):
+        common = ""
     found = [_name(tensor, name.removeprefix(common)) for tensor, name in zip(tensors, plain, strict=True)]
     keys = [(name, place_of(tensor)) for name, tensor in zip(found, tensors, strict=True)]
     count = Counter(keys)

@@ -22,6 +22,8 @@ _TABLE = re.compile(r"emb|table|shared", re.IGNORECASE)
 _LAYER = re.compile(r"linear|mlp|proj|bias|kernel", re.IGNORECASE)
 _UPDATE = re.compile(r"(^|\.)lora_(embedding_)?[AB](\.|$)")
 """Factors of a low-rank update in an adapter of the library PEFT."""
+_PARAMETER = re.compile(r"\.(weight|bias)$|/_?(kernel|bias|embeddings|embedding_weights|vars/\d+)(:0)?$")
+"""Names of parameters in torch and Keras."""
 _FIRST_ROWS = 16
 """Rows that are compared before two tables are compared completely."""
 
@@ -88,7 +90,7 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool | None 
     matrices = {name: tensor for name, tensor in state.tensors.items() if why_no_table(tensor) is None}
     family = _family(state, matrices)
     if every_matrix is None:
-        every_matrix = is_plain(state) and not any(map(_reads_like_a_table, matrices))
+        every_matrix = is_plain(state) and not state.tables and not any(map(_reads_like_a_table, matrices))
     every_matrix = every_matrix and family is None
     by_name = {
         name: _role(family, name, tensor, selection, name in state.tables, every_matrix)
@@ -122,7 +124,7 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool | None 
 def is_plain(state: State) -> bool:
     """Return whether no name is that of a model parameter."""
     one_layer = {"weight", "bias"} >= set(state.tensors)
-    return not one_layer and not any(name.endswith((".weight", ".bias")) for name in state.tensors)
+    return not one_layer and not any(map(_PARAMETER.search, state.tensors))
 
 
 def _is_layer(name: str, state: State, selection: Selection) -> bool:

@@ -23,6 +23,8 @@ class Selection:
     """Regular expression for names to skip."""
     row_counts: RowCounts | str | PathLike[str] | Mapping[str, Any] | None = None
     """How often training looked up each row: a file as for ``--row-counts``, or arrays by field."""
+    id_column: str | None = None
+    """Column that identifies the rows of a Parquet, Arrow, CSV or JSON file."""
 
     def __post_init__(self) -> None:
         for option, pattern in (("--table", self.table), ("--skip", self.skip)):
@@ -38,6 +40,7 @@ class Selection:
             "--fields": self.fields and self.fields.source,
             "--table": self.table,
             "--skip": self.skip,
+            "--id-column": self.id_column,
             "--row-counts": getattr(self.row_counts, "source", None),
         }
         return [word for key, value in given.items() if value is not None for word in (key, str(value))]

@@ -1,5 +1,6 @@
 """Finding the tensors in a foreign file."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,12 @@ class State:
     """Names of the tensors of embedding layers, for a model in memory."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Metadata of a .safetensors file."""
+    format: str = ""
+    """Name of the format, for a file that no library is recognised from."""
+    row_counts: Mapping[str, Any] = field(default_factory=dict)
+    """How often training looked up each row of a table, by tensor name, if the file has that."""
+    notes: tuple[str, ...] = ()
+    """What a reader did that changes the numbers, or what the file does not say."""
     left: tuple[str, ...] = ()
     """Other parts of the file with tensors, each with the reason why it was not used."""
 
@@ -64,8 +71,15 @@ def find_state(content: Any, classes: tuple[str, ...] = (), *, name: str = "tens
         for path, tensors, _ in parts
         if path != chosen[0]
     ]
-    path, tensors, offsets = chosen
-    return State(tensors=tensors, offsets=offsets, classes=classes, part=".".join(path), left=tuple(left))
+    path, tensors, found = chosen
+    return State(
+        tensors=tensors,
+        offsets=found.offsets,
+        tables=frozenset(found.tables),
+        classes=tuple(name.removeprefix(_SCRIPTED) for name in classes),
+        part=".".join(path),
+        left=tuple(left),
+    )
 
 
 def is_tensor(value: Any) -> bool:
@@ -73,7 +87,22 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Unreadable) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
-_Part = tuple[tuple[str, ...], dict[str, Any], dict[str, tuple[int, ...]]]
+@dataclass(frozen=True)
+class _Found:
+    """What the modules of a model say about their tensors."""
+
+    offsets: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """First rows of the fields of fused tables, by the name of the module."""
+    tables: set[str] = field(default_factory=set)
+    """Names of the weights of embedding layers."""
+
+
+_Part = tuple[tuple[str, ...], dict[str, Any], _Found]
+_SCRIPTED = "__torch__."
+"""Start of the names of TorchScript's classes."""
+_MANGLED = re.compile(r"___torch_mangle_\d+\.")
+"""Part of a TorchScript class's name that makes it unique."""
+_EMBEDDINGS = ("torch.nn.modules.sparse.Embedding", "torch.nn.modules.sparse.EmbeddingBag")
 
 
 def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]:
@@ -87,16 +116,20 @@ def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]
             return
         seen.add(id(value))
     if is_tensor(value):
-        yield path, {path[-1] if path else "tensor": value}, {}
+        yield path, {path[-1] if path else "tensor": value}, _Found()
     elif _is_module(value):
-        offsets: dict[str, tuple[int, ...]] = {}
-        yield path, dict(_parameters(value, "", offsets, set())), offsets
+        found = _Found()
+        yield path, dict(_parameters(value, "", found, set())), found
     elif isinstance(value, Mapping | list | tuple | Stub):
         entries = _entries(value)
         named = {str(key): _plain(item) for key, item in entries.items()}
         if any(map(is_tensor, named.values())):
             # Other objects in a state dict are reported as such. Nested parts follow on their own.
-            yield path, {key: item for key, item in named.items() if is_tensor(item) or isinstance(item, Stub)}, {}
+            yield (
+                path,
+                {key: item for key, item in named.items() if is_tensor(item) or isinstance(item, Stub)},
+                _Found(),
+            )
         for key, item in named.items():
             if not is_tensor(item) and isinstance(item, Mapping | list | tuple | Stub):
                 yield from _parts(item, (*path, key), seen)
@@ -113,13 +146,13 @@ def _plain(value: Any) -> Any:
 
 
 def _is_module(value: Any) -> bool:
-    return isinstance(value, Stub) and {"_parameters", "_modules"} <= value.attributes.keys()
+    return isinstance(value, Stub) and (
+        {"_parameters", "_modules"} <= value.attributes.keys() or value.name.startswith(_SCRIPTED)
+    )
 
 
-def _parameters(
-    module: Stub, prefix: str, offsets: dict[str, tuple[int, ...]], seen: set[int]
-) -> Iterator[tuple[str, Any]]:
-    """Yield what torch's named_parameters and named_buffers would, and record the offsets on the way."""
+def _parameters(module: Stub, prefix: str, found: _Found, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield what torch's named_parameters and named_buffers would, and record what the modules say on the way."""
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -128,16 +161,19 @@ def _parameters(
     if isinstance(begins, np.ndarray | list | tuple):
         numbers = np.asarray(begins)
         if numbers.ndim == 1 and np.issubdtype(numbers.dtype, np.integer):
-            offsets[prefix] = tuple(numbers.tolist())
-    for kind in ("_parameters", "_buffers"):
-        tensors = held.get(kind)
+            found.offsets[prefix] = tuple(numbers.tolist())
+    if _MANGLED.sub("", module.name).removeprefix(_SCRIPTED) in _EMBEDDINGS:
+        found.tables.add(f"{prefix}weight")
+    scripted = module.name.startswith(_SCRIPTED)
+    for tensors in [held] if scripted else [held.get("_parameters"), held.get("_buffers")]:
         for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
-            if tensor is not None:
+            tensor = _plain(tensor)
+            if is_tensor(tensor) or (tensor is not None and not scripted):
                 yield f"{prefix}{name}", tensor
-    modules = held["_modules"]
+    modules = held if scripted else held["_modules"]
     for name, child in modules.items() if isinstance(modules, Mapping) else ():
         if _is_module(child):
-            yield from _parameters(child, f"{prefix}{name}.", offsets, seen)
+            yield from _parameters(child, f"{prefix}{name}.", found, seen)
 
 
 def is_optimiser(path: tuple[str, ...]) -> bool:

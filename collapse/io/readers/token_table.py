@@ -9,7 +9,7 @@ import numpy as np
 
 from collapse.errors import CollapseError, first_line
 from collapse.files.opening import check_is_file, explain_os_errors
-from collapse.io.readers.arrays import read_arrays
+from collapse.io.readers.arrays import read_safetensors
 from collapse.io.readers.roles import why_no_table
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.io.torch_file import read_torch_file
@@ -76,7 +76,7 @@ def _read(file: Path) -> Any:
             return np.load(file, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # a damaged file may raise anything
             raise CollapseError(f"cannot read {file}: {first_line(error)}") from error
-    tensors = read_arrays(file).tensors if file.suffix == ".safetensors" else read_torch_file(file)
+    tensors = read_safetensors(file).tensors if file.suffix == ".safetensors" else read_torch_file(file)
     key = _key(map(str, tensors)) if isinstance(tensors, Mapping) else None
     return None if key is None else tensors[key]
 

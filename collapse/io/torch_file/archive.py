@@ -43,19 +43,20 @@ class ZipRecords:
         self._verify = verify
         self._records: dict[str, tuple[NDArray[np.uint8], int]] = {}
         self._verified: set[str] = set()
+        self._compressed: set[str] = set()
         with zipfile.ZipFile(as_file(content)) as archive:
             entries = archive.infolist()
         for item in entries:
             if item.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"record {item.filename} is compressed")
+                # The source text of a TorchScript program is compressed, and never read.
+                self._compressed.add(item.filename.partition("/")[2])
+                continue
             name, extra = _LOCAL_HEADER.unpack_from(content.data, item.header_offset)
             start = item.header_offset + _LOCAL_HEADER.size + name + extra
             if start + item.file_size > len(content):
                 raise ValueError(f"record {item.filename} is incomplete")
             record = content[start : start + item.file_size]
             self._records[item.filename.partition("/")[2]] = record, item.CRC
-        if "constants.pkl" in self._records:
-            raise ValueError("it is a TorchScript program; save the state dict of its model instead")
         if "byteorder" in self._records and self["byteorder"].tobytes() != b"little":
             raise ValueError("it was written on a machine with another byte order")
 
@@ -67,7 +68,12 @@ class ZipRecords:
         """Return the bytes of a storage by its key."""
         return self[f"data/{key}"]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._records
+
     def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        if name in self._compressed:
+            raise ValueError(f"record {name} is compressed")
         record, checksum = self._records[name]
         if self._verify and name not in self._verified:
             if zlib.crc32(record.data) != checksum:

@@ -1,0 +1,79 @@
+"""Recognise the format of a file or folder, and refuse those that are not read."""
+
+import re
+from pathlib import Path
+
+from collapse.errors import CollapseError
+from collapse.io.formats.refused import REFUSED
+from collapse.io.formats.sample import HEAD, Format, Sample, ends, sample, starts, zipped
+from collapse.io.readers import (
+    arrays,
+    columns,
+    exported,
+    fasttext,
+    folder,
+    keras,
+    pickles,
+    tensorflow,
+    word_vectors,
+)
+from collapse.io.readers.text_stream import COMPRESSED, decompressed_start
+from collapse.io.torch_file.legacy import LEGACY
+from collapse.printable import path_text
+
+TORCH = Format(
+    name="a torch file (.pt, .pth, .bin, .ckpt, .model)",
+    matches=lambda sample: starts(LEGACY)(sample) or zipped(r"(^|/)data\.pkl$")(sample),
+    about="a checkpoint of collapse train, a state dict, a dictionary that contains one, a pickled model, or "
+    "TorchScript",
+)
+"""Torch files, which `collapse.io.load` reads, because this project's checkpoints are among them."""
+
+READ: tuple[Format, ...] = (
+    TORCH,
+    *(
+        each
+        for module in (exported, arrays, keras, tensorflow, folder, fasttext, pickles, word_vectors, columns)
+        for each in module.FORMATS
+    ),
+)
+"""Formats that are read."""
+
+
+def recognise(path: Path) -> Format | None:
+    """Return the format of a file or folder by its content.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+
+    Returns
+    -------
+    Format or None
+        None if no format matches.
+
+    Raises
+    ------
+    CollapseError
+        If the format is recognised but not read. The message names it and one way to get at its tables. Or if the
+        file is missing, is empty, or cannot be read.
+    """
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", path.parts[0] if path.parts else ""):
+        url = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
+        raise CollapseError(f"{url} is a URL, which is not supported: download the file first")
+    is_prefix = not path.exists() and path.with_name(f"{path.name}.index").exists()
+    found = sample(path.with_name(f"{path.name}.index") if is_prefix else path)
+    if found.head.startswith(tuple(COMPRESSED)):
+        inner = Sample(path.with_suffix(""), decompressed_start(path, HEAD))
+        format_ = next((each for each in READ if each.compressed and each.matches(inner)), None)
+    else:
+        format_ = next((each for each in READ if each.matches(found)), None)
+    format_ = format_ or next((each for each in REFUSED if each.matches(found)), None)
+    if format_ is None:
+        # Its reader says what is wrong with the file.
+        return next((each for each in READ if ends(*each.suffixes)(found)), None)
+    if format_.way:
+        way = format_.way.replace("FILE", f'"{path_text(path)}"')
+        raise CollapseError(f"{path} is {format_.name}, which is not supported: {way}")
+    return format_
