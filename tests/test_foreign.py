@@ -390,9 +390,7 @@ def test_tables_that_are_not_read_deny_no_other(tmp_path: Path, collapse: Collap
     """Each is named with its reason, the rest is measured, and the exit code is 2 unless --skip names it."""
     lost = {
         "int_emb": torch.zeros(9, 4, dtype=torch.int8),
-        "complex_emb": torch.zeros(9, 4, dtype=torch.complex64),
         "empty_emb": torch.zeros(0, 4),
-        "float8_emb": torch.zeros(9, 4).to(torch.float8_e4m3fn),
         "sparse_emb": torch.eye(4).to_sparse(),
         "meta_emb": torch.zeros(9, 4, device="meta"),
     }

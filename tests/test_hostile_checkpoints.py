@@ -131,12 +131,14 @@ E = torch.arange(348 * 8.0).reshape(348, 8)
 KINDS: dict[str, Callable[[], Any]] = {
     "int64": lambda: E.to(torch.int64),
     "bool": lambda: E.to(torch.bool),
-    "complexfloat": lambda: E.to(torch.complex64),
+    "complex64": lambda: E.to(torch.complex64),
     "complex32": lambda: E.to(torch.complex32),
     "sparse": E.to_sparse,
     "on the meta device, without numbers": lambda: E.to("meta"),
     "float8_e4m3fn": lambda: E.to(torch.float8_e4m3fn),
-    "quantised": lambda: torch.quantize_per_channel(E, torch.ones(8), torch.zeros(8), 1, torch.qint8),
+    "quantised along its columns": lambda: torch.quantize_per_channel(
+        E, torch.ones(8), torch.zeros(8), 1, torch.qint8
+    ),
     "a list": lambda: [1.0],
 }
 

@@ -19,6 +19,7 @@ from tests.test_libraries import abundance
 SCRIPTS = Path(__file__).parent / "libraries" / "formats"
 KEPT = Path(__file__).parent / "data" / "formats"
 NEEDS = {
+    "indexes": ("faiss", "onnx"),
     "tensorflow_keras2": ("tf_keras",),
     "tensorflow_keras3": ("tensorflow",),
     "tensorflow_v1": ("tensorflow",),

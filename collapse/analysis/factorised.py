@@ -17,7 +17,7 @@ from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.measures.centred import Centred
-from collapse.measures.precision import machine_epsilon, rounding_noise, smallest_spacing
+from collapse.measures.precision import precision, rounding_noise
 from collapse.measures.rows import RowMeasures, row_measures
 from collapse.measures.spectra import Spectrum, decompose
 from collapse.printable import printable
@@ -226,6 +226,7 @@ def _factored(
                 of_rows = replace(of_rows, sums=of_rows.sums.centred())
     except ValueError as error:
         raise BadTableError(table.field, source, str(error)) from error
+    eps, spacing = precision(table.E)
     return FactoredTable(
         field=table.field,
         cardinality=table.cardinality,
@@ -234,8 +235,8 @@ def _factored(
         rows_trained=None if table.row_counts is None else int(np.count_nonzero(table.row_counts)),
         of_rows=of_rows,
         spectrum=spectrum,
-        eps=machine_epsilon(table.E.dtype),
-        spacing=smallest_spacing(table.E.dtype) / spectrum.scale,
+        eps=eps,
+        spacing=spacing / spectrum.scale,
     )
 
 

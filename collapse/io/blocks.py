@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.measures.precision import machine_epsilon, precision, smallest_spacing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -25,6 +27,8 @@ class Block:
     """Returns the numbers, an array or a tensor that is usually mapped from a file."""
     release: Callable[[], None] = lambda: None
     """Frees the memory of what was read."""
+    precision: tuple[float, float] | None = None
+    """Machine epsilon and smallest spacing of the numbers, if they are not those of the table's type."""
 
     @classmethod
     def of(cls, table: Any, *, row: int = 0, column: int = 0) -> "Block":
@@ -35,6 +39,7 @@ class Block:
             shape=(int(table.shape[0]), int(table.shape[1])),
             read=partial(_itself, table),
             release=partial(release, table),
+            precision=precision(table),
         )
 
 
@@ -59,6 +64,9 @@ class BlockTable:
         rows = max((block.row + block.shape[0] for block in self._blocks), default=0)
         columns = max((block.column + block.shape[1] for block in self._blocks), default=0)
         self.shape, self.dtype = (rows, columns), dtype
+        known = [block.precision for block in self._blocks if block.precision is not None]
+        self.eps = max((eps for eps, _ in known), default=machine_epsilon(dtype))
+        self.spacing = max((spacing for _, spacing in known), default=smallest_spacing(dtype))
         if not _cover(self._blocks, rows, columns):
             raise ValueError(f"its parts do not cover a table of {rows} x {columns}")
 

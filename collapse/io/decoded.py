@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from collapse.files.opening import explain_os_errors
 from collapse.io.blocks import release
+from collapse.measures.precision import machine_epsilon, smallest_spacing
 
 
 class DecodedTable:
@@ -26,9 +27,6 @@ class DecodedTable:
         Returns the rows from one number up to another, as an array.
     source : array, optional
         The mapped bytes, whose memory can be freed.
-    rounding : float
-        Largest difference between a stored number and the one it stands for, relative to the largest of its row;
-        0 if the stored numbers are exact.
     """
 
     def __init__(
@@ -37,10 +35,10 @@ class DecodedTable:
         dtype: Any,
         decode: Callable[[int, int], NDArray[Any]],
         source: Any = None,
-        *,
-        rounding: float = 0.0,
     ) -> None:
-        self.shape, self.dtype, self.rounding = shape, np.dtype(dtype), rounding
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.eps, self.spacing = machine_epsilon(self.dtype), smallest_spacing(self.dtype)
+        """Machine epsilon and smallest spacing of the stored numbers, as for `rounding_noise`."""
         self._decode, self._source = decode, source
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -61,6 +59,41 @@ class DecodedTable:
         """Free the memory of the mapped bytes."""
         if self._source is not None:
             release(self._source)
+
+
+def quantised(
+    codes: Any, scales: NDArray[Any], zeros: NDArray[Any], biases: NDArray[Any] | None = None
+) -> DecodedTable:
+    """Return the table (q - zeros_d) scales_d + biases_d, with a scale, zero point and bias per row.
+
+    Parameters
+    ----------
+    codes : (D, K) array of integers
+        The numbers q.
+    scales, zeros, biases : (D,) or (1,) array
+        Scale, zero point and bias of each row, or of all rows.
+
+    Returns
+    -------
+    DecodedTable
+        Of type float32. The rounding error of an entry is uniform within half its row's scale.
+    """
+    D, K = codes.shape
+    scale, zero, bias = (
+        np.broadcast_to(values.reshape(-1), (D,))
+        for values in (scales, zeros, np.zeros(1) if biases is None else biases)
+    )
+
+    def decode(first: int, last: int) -> NDArray[np.float32]:
+        rows = slice(first, last)
+        # Products of codes and scales are exact in float64: there is one rounding, as in a fused kernel.
+        shifted = (codes[rows] - zero[rows, None]).astype(np.float32).astype(np.float64)
+        exact: NDArray[np.float64] = shifted * scale[rows, None] + bias[rows, None]
+        return exact.astype(np.float32)
+
+    table = DecodedTable((D, K), np.float32, decode, codes)
+    table.eps, table.spacing = 0.0, float(np.sqrt(np.mean(np.square(scales, dtype=np.float64))))
+    return table
 
 
 class Unpacked:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from collapse.measures.precision import machine_epsilon, numerical_rank, smallest_spacing
+from collapse.measures.precision import numerical_rank, precision
 from collapse.measures.row_stream import RowStream, as_table, in_memory
 from collapse.measures.spectra import decompose, gram, threads_for
 
@@ -44,13 +44,8 @@ class ColumnSpaces:
         self.shapes = shapes
         spectra = [decompose(E) for E in sets]
         self.ranks = [
-            numerical_rank(
-                spectrum.values,
-                *shape,
-                eps=machine_epsilon(E[:1].dtype),
-                spacing=smallest_spacing(E[:1].dtype) / spectrum.scale,
-            )
-            for spectrum, shape, E in zip(spectra, shapes, sets, strict=True)
+            numerical_rank(spectrum.values, *shape, eps=eps, spacing=spacing / spectrum.scale)
+            for spectrum, shape, (eps, spacing) in zip(spectra, shapes, map(precision, sets), strict=True)
         ]
         """Rank r_m of each set."""
         self._sets, self._scales = sets, [spectrum.scale for spectrum in spectra]

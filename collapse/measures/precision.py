@@ -3,6 +3,8 @@
 Shapes: D rows of a table (cardinality), K columns, R = min(D, K).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,6 +75,21 @@ def numerical_rank(sigma: NDArray[np.floating], D: int, K: int, *, eps: float, s
     noise = ABOVE_NOISE * rounding_noise(sigma, D, K, eps=eps, spacing=spacing)
     floor = max(noise, _DECOMPOSED * K * np.finfo(np.float64).eps * float(sigma[0]))
     return int(np.count_nonzero(sigma > floor))
+
+
+def precision(E: Any) -> tuple[float, float]:
+    """Machine epsilon and smallest spacing of a table's entries.
+
+    Parameters
+    ----------
+    E : (D, K) array
+        The table. If it has attributes ``eps`` and ``spacing``, because its numbers were stored in another type
+        than its own, these are returned.
+    """
+    if hasattr(E, "eps") and hasattr(E, "spacing"):
+        return float(E.eps), float(E.spacing)
+    dtype = E.dtype if hasattr(E, "dtype") else E[:1].dtype
+    return machine_epsilon(dtype), smallest_spacing(dtype)
 
 
 def machine_epsilon(dtype: object) -> float:

@@ -10,11 +10,15 @@ from collapse.io.readers import (
     arrays,
     columns,
     exported,
+    faiss,
     fasttext,
     folder,
+    hugectr,
     keras,
+    onnx,
     pickles,
     tensorflow,
+    torchsnapshot,
     word_vectors,
 )
 from collapse.io.readers.text_stream import COMPRESSED, decompressed_start
@@ -33,7 +37,21 @@ READ: tuple[Format, ...] = (
     TORCH,
     *(
         each
-        for module in (exported, arrays, keras, tensorflow, folder, fasttext, pickles, word_vectors, columns)
+        for module in (
+            exported,
+            arrays,
+            keras,
+            tensorflow,
+            torchsnapshot,
+            folder,
+            hugectr,
+            fasttext,
+            faiss,
+            onnx,
+            pickles,
+            word_vectors,
+            columns,
+        )
         for each in module.FORMATS
     ),
 )

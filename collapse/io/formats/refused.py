@@ -61,9 +61,6 @@ def _refused(name: str, matches: Condition, way: str) -> Format:
 REFUSED = (
     _refused("a zip archive without torch data", both(is_zip, lambda sample: bool(sample.names)), _UNPACK),
     _refused("a TensorFlow Lite model", starts(b"TFL3", at=4), f"read it with tf.lite.Interpreter, and {_SAVEZ}"),
-    _refused(
-        "an ONNX model", both(starts(b"\x08"), ends(".onnx")), f"use onnx.numpy_helper.to_array, and {_SAVEZ}"
-    ),
     _refused("an ORC file", starts(b"ORC"), "read it with pandas.read_orc, and np.save the vectors"),
     _refused("an Avro file", starts(b"Obj\x01"), "convert its vectors to a .npy file"),
     _refused(
@@ -93,16 +90,6 @@ REFUSED = (
         "lines=True)[COLUMN]))",
     ),
     _refused("a text file", _is_text, "pass a checkpoint"),
-    _refused(
-        "a torchsnapshot",
-        holds(r"\.snapshot_metadata"),
-        f"read it with torchsnapshot.Snapshot(FILE).read_object, and {_SAVEZ}",
-    ),
-    _refused(
-        "a HugeCTR model",
-        holds("key", "emb_vector"),
-        f'read emb_vector with np.fromfile(FILE, "f4").reshape(-1, K), and {_SAVEZ}',
-    ),
     _refused("an Orbax checkpoint", holds("_METADATA"), f"read it with orbax.checkpoint, and {_SAVEZ}"),
     _refused("a Zarr group or array", holds(r"\.z(group|array)"), f"read it with zarr.open, and {_SAVEZ}"),
     _refused(

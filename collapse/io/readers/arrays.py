@@ -20,6 +20,7 @@ from collapse.printable import path_text
 _SAFETENSORS = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16, "I64": "i8", "I32": "i4", "I16": "i2",
     "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
+    "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
 }  # fmt: skip
 
 
@@ -121,7 +122,7 @@ FORMATS = (
         matches=starts(b"{", at=8),
         suffixes=(".safetensors",),
         read=read_safetensors,
-        about="all floating-point types of 16 bits or more",
+        about="all floating-point types of 8 bits or more",
     ),
 )
 """Files of arrays."""

@@ -10,6 +10,7 @@ from collapse.errors import CollapseError
 from collapse.io.blocks import side_by_side
 from collapse.io.field_maps import ColumnMaps, FieldMaps
 from collapse.io.readers.foreign_maps import field_maps
+from collapse.io.readers.number_types import as_floats
 from collapse.io.readers.parts import Part, find_parts, place_of
 from collapse.io.readers.roles import Roles, find_roles
 from collapse.io.readers.selection import Selection
@@ -46,6 +47,8 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
     CollapseError
         If there is no table, or the selection does not fit.
     """
+    tensors, converted = as_floats(state.tensors)
+    state = replace(state, tensors=tensors, notes=(*state.notes, *converted))
     roles = find_roles(state, selection, every_matrix=every_matrix)
     source = path_text(path)
     if not roles.tables:

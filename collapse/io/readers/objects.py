@@ -13,6 +13,7 @@ from collapse.io.checkpoint.schema import Layout
 from collapse.io.low_rank import is_factors, read_factors
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of, tables_of_model
+from collapse.io.readers.number_types import as_floats
 from collapse.io.readers.roles import is_plain, why_no_table
 from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import State, find_state, is_tensor
@@ -66,11 +67,12 @@ def read_object(source: Any, selection: Selection) -> TableSet:
 
 def _one(E: Any, source: str) -> TableSet:
     E = E.detach() if hasattr(E, "detach") else E
+    converted, notes = as_floats({TABLE: E})
+    E = converted[TABLE]
     if (reason := why_no_table(E)) is not None:
         raise CollapseError(f"{source} is not an embedding table (a floating-point matrix): it is {reason}")
-    return TableSet(
-        name=TABLE, source=source, tables=(EmbeddingTable(field=TABLE, E=E, sizes=(int(E.shape[1]),)),)
-    )
+    table = EmbeddingTable(field=TABLE, E=E, sizes=(int(E.shape[1]),))
+    return TableSet(name=TABLE, source=source, tables=(table,), notes=notes)
 
 
 def _array(source: Any) -> Any:

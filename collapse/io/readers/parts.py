@@ -14,7 +14,9 @@ from collapse.io.readers.field_sizes import FieldSizes
 from collapse.io.readers.roles import Roles, Tensor
 from collapse.io.readers.state import State
 
-_ENDING = re.compile(r"(?<=.)(\.weight|/_?(embeddings|embedding_weights|embedding_table|weights|vars/0)(:0)?)$")
+_ENDING = re.compile(
+    r"(?<=.)(\._packed_params\._packed_weight|\.weight|/_?(embeddings|embedding_weights|embedding_table|weights|vars/0)(:0)?)$"
+)
 """End of a table's name that every table has."""
 _FOLDER = re.compile(r"[^./]*[./]")
 _NAMED = 5

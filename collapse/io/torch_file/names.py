@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.io.decoded import quantised
 from collapse.io.torch_file.bounds import MOST_CHARACTERS, check_key
 from collapse.io.torch_file.stubs import ArrayBuilder, DtypeBuilder, Stub, array_of_buffer, scalar, stub_class
 
@@ -18,11 +19,15 @@ _TYPES = {
     "BoolStorage": "bool",
     "ByteStorage": "uint8",
     "CharStorage": "int8",
+    "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
     "DoubleStorage": "float64",
     "FloatStorage": "float32",
     "HalfStorage": "float16",
     "IntStorage": "int32",
     "LongStorage": "int64",
+    "QInt8Storage": "int8",
+    "QUInt8Storage": "uint8",
     "ShortStorage": "int16",
 }
 _DTYPES = (
@@ -30,6 +35,11 @@ _DTYPES = (
     "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
     *_TYPES.values(),
 )  # fmt: skip
+_STORED = (
+    *_TYPES.values(), "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "float8_e5m2fnuz",
+)  # fmt: skip
+"""Types that are read."""
 
 
 _MOST_DIMENSIONS = 64
@@ -76,9 +86,9 @@ def stored(dtype: Any) -> np.dtype[Any]:
     ValueError
         If the name is not that of a storage. NumPy would accept others, such as objects.
     """
-    if not isinstance(dtype, str) or dtype not in _TYPES.values():
+    if not isinstance(dtype, str) or dtype not in _STORED:
         raise ValueError("a storage has a type that cannot be read")
-    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).newbyteorder("<")
+    return np.dtype(getattr(ml_dtypes, dtype, dtype)).newbyteorder("<")
 
 
 def _tensor(
@@ -137,8 +147,26 @@ def _unreadable(kind: str) -> Callable[..., Unreadable]:
     return lambda *_: Unreadable(kind)
 
 
-def _of_dtype(_storage: Any, _offset: Any, _shape: Any, _strides: Any, _grad: Any, _hooks: Any, dtype: Any) -> Any:
-    return Unreadable(dtype if isinstance(dtype, str) and dtype in _DTYPES else "of an unknown type")
+def _of_dtype(
+    storage: Any, offset: Any, shape: Any, strides: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any
+) -> Any:
+    """Rebuild a tensor with the name of its type, from a storage of bytes."""
+    if not isinstance(dtype, str) or dtype not in _STORED or not isinstance(storage, tuple):
+        return Unreadable(dtype if isinstance(dtype, str) and dtype in _DTYPES else "of an unknown type")
+    return _tensor((dtype, storage[1]), offset, shape, strides)
+
+
+def _quantised(storage: Any, offset: Any, shape: Any, strides: Any, quantiser: Any, *_: Any) -> Any:
+    """Rebuild a quantised tensor: one scale and zero point for all entries, or for each row."""
+    codes = _tensor(storage, offset, shape, strides)
+    if isinstance(codes, Unreadable) or codes.ndim != 2:
+        return Unreadable("quantised")
+    scheme, scales, zeros, *axis = quantiser
+    if scheme == "per_tensor_affine":
+        scales, zeros = np.array([scales]), np.array([zeros])
+    elif scheme not in ("per_channel_affine", "per_channel_affine_float_qparams") or axis != [0]:
+        return Unreadable("quantised along its columns")
+    return quantised(codes, np.asarray(scales, np.float32), np.asarray(zeros))
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -150,7 +178,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch._utils._rebuild_tensor_v3": _of_dtype,
     "torch._utils._rebuild_sparse_tensor": _unreadable("sparse"),
-    "torch._utils._rebuild_qtensor": _unreadable("quantised"),
+    "torch._utils._rebuild_qtensor": _quantised,
     "torch._utils._rebuild_nested_tensor": _unreadable("nested"),
     "torch._utils._rebuild_meta_tensor_no_storage": _unreadable("on the meta device, without numbers"),
     "torch.serialization._get_layout": _unreadable("a layout"),
@@ -158,14 +186,12 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 KNOWN: dict[str, Any] = {
     "collections.OrderedDict": _Function(_ordered),
     "torch.Size": tuple,
-    "torch.storage.UntypedStorage": Unreadable("untyped"),
+    "torch.storage.UntypedStorage": "uint8",
     "torch.per_tensor_affine": "per_tensor_affine",
     "torch.per_channel_affine": "per_channel_affine",
+    "torch.per_channel_affine_float_qparams": "per_channel_affine_float_qparams",
     **{name: _Function(function) for name, function in _FUNCTIONS.items()},
-    **{
-        f"torch.{kind}Storage": Unreadable(f"{kind.lower()}")
-        for kind in ("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32")
-    },
+    **{f"torch.{kind}Storage": Unreadable(f"{kind.lower()}") for kind in ("QInt32", "QUInt4x2", "QUInt2x4")},
     **{f"torch.{dtype}": dtype for dtype in _DTYPES},
     **{f"torch.{storage}": dtype for storage, dtype in _TYPES.items()},
 }
