@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 
 def printable(text: str) -> str:
@@ -49,6 +48,6 @@ def name_column(names: Iterable[str]) -> list[str]:
     return [name.ljust(width) for name in shown]
 
 
-def path_text(path: Path) -> str:
+def path_text(path: str | os.PathLike[str]) -> str:
     """Return a path as text, with escapes for bytes that are not text."""
     return os.fsencode(path).decode(errors="backslashreplace")

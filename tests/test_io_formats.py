@@ -132,7 +132,7 @@ def test_folders(files: list[str], word: str, tmp_path: Path) -> None:
 def test_a_url_and_an_empty_file(tmp_path: Path, collapse: Collapse) -> None:
     (tmp_path / "empty.pt").write_bytes(b"")
     for source, words in (
-        ("s3://bucket/model.pt", "s3://bucket/model.pt is a URL"),
+        ("nowhere://bucket//model.pt", "nowhere://bucket//model.pt has the unknown protocol"),
         (tmp_path / "empty.pt", "is empty"),
     ):
         code, _, err = collapse("analyze", source)

@@ -8,11 +8,12 @@ import click
 
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
-from collapse.cli.options import centred_option, rows_option, text_model_option, verify_option
+from collapse.cli.options import CHECKPOINT, centred_option, rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
 from collapse.files.csv_cells import csv_text
+from collapse.files.urls import Url
 
 if TYPE_CHECKING:
     from collapse.analysis.settings import Rows
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="analyze", context_settings={"show_default": True})
-@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CKPT...")
+@click.argument("checkpoints", nargs=-1, required=True, type=CHECKPOINT, metavar="CKPT...")
 @click.option(
     "--figure",
     "figures",
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=CHECKPOINT,
     metavar="CKPT",
     help="Compare the first checkpoint with this one, field by field.",
 )
@@ -89,14 +90,14 @@ if TYPE_CHECKING:
 @engine_option
 @click.option("--timing", is_flag=True, help="Print timings to standard error.")
 def command(
-    checkpoints: tuple[Path, ...],
+    checkpoints: tuple[Path | Url, ...],
     figures: tuple[str, ...],
     out: Path | None,
     rows: "Rows",
     centred: bool,
     layer: int,
     measures: tuple[str, ...],
-    against: Path | None,
+    against: Path | Url | None,
     paper_table: str | None,
     text_model: Path | None,
     selection: "Selection",
@@ -261,7 +262,7 @@ def command(
     fail(hits)
 
 
-def _check_distinct(paths: tuple[Path, ...]) -> None:
+def _check_distinct(paths: tuple[Path | Url, ...]) -> None:
     real = [path.resolve() for path in paths]
     for number, path in enumerate(real):
         if path in real[:number]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
-from collapse.cli.options import centred_option, rows_option, verify_option
+from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
+from collapse.files.urls import Url
 
 if TYPE_CHECKING:
     from collapse.analysis.explanation import Explanation
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="explain", context_settings={"show_default": True})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
+@click.argument("checkpoint", type=CHECKPOINT, metavar="CKPT")
 @click.argument("field")
 @click.option("--partners", type=click.IntRange(min=0), default=5, help="Show this many partners; 0 shows all.")
 @rows_option
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @verify_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all partners.")
 def command(
-    checkpoint: Path,
+    checkpoint: Path | Url,
     field: str,
     partners: int,
     rows: "Rows",

@@ -10,6 +10,7 @@ import click
 
 from collapse.errors import CollapseError
 from collapse.extras import require
+from collapse.files.urls import Url
 
 if TYPE_CHECKING:
     from collapse.analysis.settings import AnalysisSettings
@@ -31,7 +32,7 @@ engine_option = click.option(
 
 @contextmanager
 def decomposers(
-    name: str | None, paths: Sequence[Path], selection: "Selection"
+    name: str | None, paths: Sequence[Path | Url], selection: "Selection"
 ) -> "Iterator[Sequence[DaskDecomposer | None]]":
     """Start what ``--engine`` asks for.
 
@@ -39,7 +40,7 @@ def decomposers(
     ----------
     name : str or None
         ``dask`` or ``dask:ADDRESS``; None measures in this process.
-    paths : sequence of Path
+    paths : sequence of Path or Url
         The checkpoints.
     selection : Selection
         How the checkpoints are read.
@@ -55,11 +56,14 @@ def decomposers(
     kind, _, address = name.partition(":")
     if kind != "dask":
         raise CollapseError(f"unknown --engine {kind!r}: use dask or dask:ADDRESS")
+    here = [path for path in paths if isinstance(path, Path)]
+    if len(here) < len(paths):
+        raise CollapseError("--engine needs checkpoints that all machines see under a path, not URLs")
     from collapse.analysis.shards import DaskDecomposer
     from collapse.dask_client import dask_client
 
     with dask_client(address or None) as client:
-        yield [DaskDecomposer(client=client, path=path, selection=selection) for path in paths]
+        yield [DaskDecomposer(client=client, path=path, selection=selection) for path in here]
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,22 @@ from typing import Any
 
 import click
 
+from collapse.files.urls import Url, path_or_url
 from collapse.settings import Setting, Settings, settings_of, written
+
+
+class _Checkpoint(click.ParamType[Path | Url]):
+    """A path, or a URL, which a path would shorten."""
+
+    name = "path or URL"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | Url:  # noqa: ARG002
+        """Return a `Path`, or a `Url` for a text that begins like one."""
+        return path_or_url(value)
+
+
+CHECKPOINT = _Checkpoint()
+"""Type of the arguments that name checkpoints."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
-from collapse.cli.options import centred_option, rows_option, verify_option
+from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
+from collapse.files.urls import Url
 from collapse.printable import path_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="report", context_settings={"show_default": True})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
+@click.argument("checkpoint", type=CHECKPOINT, metavar="CKPT")
 @click.option(
     "-o",
     "--out",
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @verify_option
 @engine_option
 def command(
-    checkpoint: Path,
+    checkpoint: Path | Url,
     out: Path | None,
     rows: "Rows",
     centred: bool,
@@ -67,7 +68,11 @@ def command(
     from collapse.io.load import load
     from collapse.paper.report import write_report
 
-    page = out or (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "report.html"
+    page = (
+        out
+        or (checkpoint if isinstance(checkpoint, Path) and checkpoint.is_dir() else checkpoint.parent)
+        / "report.html"
+    )
     check_can_be_written(page)
     settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)

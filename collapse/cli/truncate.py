@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
-from collapse.cli.options import verify_option
+from collapse.cli.options import CHECKPOINT, verify_option
 from collapse.errors import CollapseError
+from collapse.files.urls import Url
 from collapse.printable import name_column
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MB = 1e6
 
 
 @click.command(name="truncate", context_settings={"show_default": True})
-@click.argument("checkpoint", type=click.Path(path_type=Path), metavar="CKPT")
+@click.argument("checkpoint", type=CHECKPOINT, metavar="CKPT")
 @click.option(
     "--energy",
     "energies",
@@ -52,7 +53,7 @@ _MB = 1e6
 @verify_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    checkpoint: Path,
+    checkpoint: Path | Url,
     energies: tuple[float, ...],
     out: Path | None,
     data: str | None,
@@ -91,13 +92,24 @@ def command(
 
     if out is not None and len(energies) > 1:
         raise CollapseError("-o writes one truncation: give --energy only once")
-    if out is not None and out.exists() and checkpoint.exists() and out.samefile(checkpoint):
+    if (
+        out is not None
+        and out.exists()
+        and isinstance(checkpoint, Path)
+        and checkpoint.exists()
+        and out.samefile(checkpoint)
+    ):
         raise CollapseError(f"{out} is the checkpoint itself: choose another -o")
     if out is not None:
         check_can_write(out)
         check_can_be_written(out)
     tables = load(checkpoint, verify=verify, selection=selection)
-    tested = None if data is None else _Tested(checkpoint, data, device)
+    if data is None:
+        tested = None
+    elif isinstance(checkpoint, Url):
+        raise CollapseError(f"--data needs a checkpoint on this machine: copy {checkpoint} first")
+    else:
+        tested = _Tested(checkpoint, data, device)
     spectra = spectra_of_sets(tables)
     found = []
     for energy in energies:

@@ -1,10 +1,12 @@
 """`load` reads a checkpoint of any kind into tables and field maps."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from collapse.errors import CollapseError
+from collapse.files.urls import Url, path_or_url
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
 from collapse.io.formats.recognise import recognise
 from collapse.io.low_rank import factors_of_state, is_factors, read_factors
@@ -15,6 +17,8 @@ from collapse.io.readers.objects import read_object
 from collapse.io.readers.row_counts import as_row_counts, with_row_counts
 from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import find_state
+from collapse.io.remote.parts import read_in_parts
+from collapse.io.remote.place import RemotePlace
 from collapse.io.tables import TableSet
 from collapse.io.torch_file import read_foreign_file, refuse_foreign
 from collapse.printable import path_text
@@ -26,9 +30,8 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
     Parameters
     ----------
     source : str, Path or object
-        Path of a checkpoint of ``collapse train``, of a torch file of another library (a state dict or a whole
-        pickled model), of a file of arrays (.npy, .npz, .safetensors), or of a folder of Hugging Face or
-        ``torch.distributed.checkpoint``. No code in it is run.
+        Path or URL of a checkpoint of ``collapse train``, or of a file or folder in another format that
+        ``collapse formats`` lists. No code in it is run.
 
         Or a model (``nn.Module``), a state dict, arrays or embedding layers by name, one array or tensor, or an
         ``nn.Embedding``. A single array becomes the table of a field called ``table``.
@@ -51,9 +54,32 @@ def load(source: Any, *, verify: bool = True, selection: Selection | None = None
     <TableSet a state dict: 2 fields, 9 rows, K = 3>
     """
     selection = selection or Selection()
-    is_path = isinstance(source, str | os.PathLike)
-    tables = _read(Path(source), verify, selection) if is_path else read_object(source, selection)
+    if isinstance(source, str | os.PathLike):
+        tables = _read_path(path_or_url(source), verify, selection)
+    else:
+        tables = read_object(source, selection)
     return tables if selection.row_counts is None else with_row_counts(tables, as_row_counts(selection.row_counts))
+
+
+def _read_path(path: Path | Url, verify: bool, selection: Selection) -> TableSet:
+    return _read_url(path, verify, selection) if isinstance(path, Url) else _read(path, verify, selection)
+
+
+def _read_url(url: Url, verify: bool, selection: Selection) -> TableSet:
+    """Read what is behind a URL in parts, or a copy of it."""
+    place = RemotePlace.at(url)
+    if not place.exists() and place.files.exists(f"{place.path}.index"):
+        raise CollapseError(f"{url} is the prefix of a TensorFlow checkpoint: pass its folder, which is copied")
+    state = read_in_parts(place, verify=verify)
+    if state is not None and is_factors(state.metadata):
+        state = None
+    if state is not None:
+        return read_state(state, url, selection)
+    copy = place.copied_folder() if place.is_dir() else place.copied()
+    try:
+        return replace(_read(copy, verify, selection), source=str(url), name=path_text(Path(url.stem)))
+    except CollapseError as error:
+        raise CollapseError(str(error).replace(str(copy), str(url))) from error
 
 
 def _read(path: Path, verify: bool, selection: Selection) -> TableSet:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+ONE_NUMBER = "one number per value"
+"""Why a table of one column is not one of embeddings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -26,7 +29,7 @@ class Family:
     marks: tuple[str, ...] = ()
     """Patterns that only this family has; empty if all are."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """Names that look like tables but are not, with the reason."""
+    """Names that look like tables but are not, with the reason. For `ONE_NUMBER`, only those of one column."""
     projections: tuple[str, ...] = ()
     """Matrices that act as y = W x on all concatenated fields (DCNv2), or stacks (L, D, D) of them."""
     factors: tuple[str, ...] = ()

@@ -1,6 +1,5 @@
 """Recognise the format of a file or folder, and refuse those that are not read."""
 
-import re
 from pathlib import Path
 
 from collapse.errors import CollapseError
@@ -77,9 +76,6 @@ def recognise(path: Path) -> Format | None:
         If the format is recognised but not read. The message names it and one way to get at its tables. Or if the
         file is missing, is empty, or cannot be read.
     """
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", path.parts[0] if path.parts else ""):
-        url = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
-        raise CollapseError(f"{url} is a URL, which is not supported: download the file first")
     is_prefix = not path.exists() and path.with_name(f"{path.name}.index").exists()
     found = sample(path.with_name(f"{path.name}.index") if is_prefix else path)
     if found.head.startswith(tuple(COMPRESSED)):

@@ -17,7 +17,7 @@ from collapse.io.readers.state import State
 from collapse.io.torch_file import Unreadable
 from collapse.printable import path_text
 
-_SAFETENSORS = {
+SAFETENSORS = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": ml_dtypes.bfloat16, "I64": "i8", "I32": "i4", "I16": "i2",
     "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?",
     "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
@@ -96,10 +96,10 @@ def _safetensors(path: Path) -> State:
 
 
 def _tensor(content: Any, entry: dict[str, Any]) -> Any:
-    if entry["dtype"] not in _SAFETENSORS:
+    if entry["dtype"] not in SAFETENSORS:
         return Unreadable(f"of type {entry['dtype']}")
     start, stop = entry["data_offsets"]
-    return content[start:stop].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
+    return content[start:stop].view(SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
 
 
 FORMATS = (

@@ -9,20 +9,34 @@ import mmap
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
 import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
 from collapse.errors import CollapseError, first_line
-from collapse.files.opening import check_is_file, open_file
+from collapse.files.opening import open_file
 from collapse.io.blocks import Block, BlockTable
 from collapse.io.readers.state import State, is_optimiser
 from collapse.io.torch_file import Stub, Unreadable, read_foreign_bytes
 from collapse.io.torch_file.unpickler import Unpickler
 
 METADATA = ".metadata"
+
+
+class Folder(Protocol):
+    """Where the files of a checkpoint are."""
+
+    def metadata(self) -> bytes:
+        """Return the bytes of ``.metadata``."""
+
+    def part(self, name: str, offset: int, length: int) -> NDArray[np.uint8]:
+        """Return the bytes of a part of a rank's file."""
+
+    def shown(self, name: str) -> str:
+        """Return the path of a file, for error messages."""
 
 
 def read_distributed(folder: Path, *, verify: bool = True) -> State:
@@ -45,9 +59,18 @@ def read_distributed(folder: Path, *, verify: bool = True) -> State:
     CollapseError
         If a file is missing or damaged.
     """
-    path = folder / METADATA
-    with open_file(path) as file:
-        content = file.read()
+    return read_parts(_LocalFolder(folder), verify=verify)
+
+
+def read_parts(folder: Folder, *, verify: bool = True) -> State:
+    """Read a checkpoint folder wherever it is, as `read_distributed` does.
+
+    Raises
+    ------
+    CollapseError
+        If a file is missing or damaged.
+    """
+    content = folder.metadata()
     try:
         metadata = Unpickler(BytesIO(content), _no_storage).load()
         places = {_key(index): place for index, place in metadata.attributes["storage_data"].items()}
@@ -60,9 +83,28 @@ def read_distributed(folder: Path, *, verify: bool = True) -> State:
     except CollapseError:
         raise
     except Exception as error:  # a damaged file may raise anything
-        raise CollapseError(f"{path} is damaged: {first_line(error)}") from error
+        raise CollapseError(f"{folder.shown(METADATA)} is damaged: {first_line(error)}") from error
     left = (f"an optimiser's state ({optimiser} tensors: no tables)",) if optimiser else ()
     return State(tensors=kept, left=left)
+
+
+class _LocalFolder:
+    """A folder on this machine, whose files are mapped."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def metadata(self) -> bytes:
+        with open_file(self._path / METADATA) as file:
+            return file.read()
+
+    def part(self, name: str, offset: int, length: int) -> NDArray[np.uint8]:
+        with open_file(self._path / name) as opened:
+            whole = np.frombuffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+        return whole[offset : offset + length]
+
+    def shown(self, name: str) -> str:
+        return str(self._path / name)
 
 
 _Key = tuple[str, tuple[int, ...]]
@@ -72,7 +114,7 @@ def _key(index: Stub) -> _Key:
     return index.attributes["fqn"], tuple(index.attributes.get("offset") or ())
 
 
-def _tensor(folder: Path, name: str, tensor: Stub, places: Mapping[_Key, Stub], verify: bool) -> Any:
+def _tensor(folder: Folder, name: str, tensor: Stub, places: Mapping[_Key, Stub], verify: bool) -> Any:
     size = tuple(tensor.attributes["size"])
     dtype = _dtype(tensor.attributes["properties"])
     if len(size) != 2:
@@ -85,7 +127,7 @@ def _tensor(folder: Path, name: str, tensor: Stub, places: Mapping[_Key, Stub], 
 
 
 def _blocks(
-    folder: Path, name: str, chunks: list[Stub], places: Mapping[_Key, Stub], verify: bool
+    folder: Folder, name: str, chunks: list[Stub], places: Mapping[_Key, Stub], verify: bool
 ) -> Iterator[Block]:
     for chunk in chunks:
         offsets, sizes = tuple(chunk.attributes["offsets"]), tuple(chunk.attributes["sizes"])
@@ -94,11 +136,10 @@ def _blocks(
         place = places[name, offsets].attributes
         if place.get("transform_descriptors"):
             raise ValueError(f"a part of {name!r} is compressed")
-        file = folder / place["relative_path"]
-        if file.parent != folder:
+        file = place["relative_path"]
+        if not isinstance(file, str) or PurePosixPath(file).name != file:
             raise ValueError(f"a part of {name!r} is outside of the folder")
-        check_is_file(file)
-        read = cache(partial(_part, file, place["offset"], place["length"], sizes, verify))
+        read = cache(partial(_part, folder, file, place["offset"], place["length"], sizes, verify))
         yield Block(
             row=offsets[0],
             column=offsets[1],
@@ -109,11 +150,10 @@ def _blocks(
         )
 
 
-def _part(file: Path, offset: int, length: int, shape: tuple[int, ...], verify: bool) -> Any:
-    """Map the bytes of one part."""
-    with open_file(file) as opened:
-        whole = np.frombuffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
-    found, _ = read_foreign_bytes(whole[offset : offset + length], file, verify=verify)
+def _part(folder: Folder, name: str, offset: int, length: int, shape: tuple[int, ...], verify: bool) -> Any:
+    """Return the numbers of one part."""
+    file = Path(folder.shown(name))
+    found, _ = read_foreign_bytes(folder.part(name, offset, length), file, verify=verify)
     if not hasattr(found, "dtype") or tuple(found.shape) != shape:
         raise CollapseError(f"{file} is damaged: a part of a tensor does not have the shape {shape}")
     return found

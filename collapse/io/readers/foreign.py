@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from collapse.errors import CollapseError
+from collapse.files.urls import Url
 from collapse.io.blocks import side_by_side
 from collapse.io.field_maps import ColumnMaps, FieldMaps
 from collapse.io.readers.foreign_maps import field_maps
 from collapse.io.readers.number_types import as_floats
-from collapse.io.readers.parts import Part, find_parts, place_of
+from collapse.io.readers.parts import Part, Parts, find_parts, place_of
 from collapse.io.readers.roles import Roles, find_roles
 from collapse.io.readers.selection import Selection
+from collapse.io.readers.side_cars import FEATURE_MAP, fields_next_to
 from collapse.io.readers.state import State
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.printable import path_text
@@ -22,14 +24,16 @@ _NAMED = 5
 _UNKNOWN = "its cross layers are not analysed: one of its tables holds several unknown fields"
 
 
-def read_state(state: State, path: Path, selection: Selection, *, every_matrix: bool | None = None) -> TableSet:
+def read_state(
+    state: State, path: Path | Url, selection: Selection, *, every_matrix: bool | None = None
+) -> TableSet:
     """Read the tables and field maps of a state dict.
 
     Parameters
     ----------
     state : State
         The tensors.
-    path : Path
+    path : Path or Url
         The file, for names and error messages.
     selection : Selection
         What the user said about the file.
@@ -53,7 +57,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
     source = path_text(path)
     if not roles.tables:
         raise CollapseError(_no_table(source, state, roles))
-    found = find_parts(roles, state, selection.fields, source)
+    found = _parts(roles, state, selection, path, source)
     parts = found.parts
     aware = [part for part in parts if "target" in part.tensor.match.groups]
     beside: set[str] = set()
@@ -73,7 +77,7 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
         tables = tuple(
             _with_counts(_table(field, of_field), of_field, state) for field, of_field in _by_field(parts).items()
         )
-        unknown = bool(found.notes) and len(tables) > 1
+        unknown = found.whole and len(tables) > 1
         maps, notes = field_maps(roles, tables) if not unknown else ((), (_UNKNOWN,) * bool(roles.weights))
     plain = "tables" if roles.every_matrix else "a state dict"
     return TableSet(
@@ -94,6 +98,21 @@ def read_state(state: State, path: Path, selection: Selection, *, every_matrix: 
             *notes,
         ),
     )
+
+
+def _parts(roles: Roles, state: State, selection: Selection, path: Path | Url, source: str) -> Parts:
+    """Find the field of every table, with what the user says, or a file next to the checkpoint that fits it."""
+    beside = None if selection.fields is not None else fields_next_to(path)
+    if beside is not None:
+        try:
+            found = find_parts(roles, state, beside, source)
+        except CollapseError:
+            note = f"{FEATURE_MAP} next to it was not used: no table has as many rows as its fields"
+            found = find_parts(roles, state, None, source)
+            return replace(found, notes=(*found.notes, note)) if found.notes else found
+        is_split = any(part.E.shape[0] < part.tensor.values.shape[0] for part in found.parts)
+        return replace(found, notes=(*found.notes, f"split as in {FEATURE_MAP} next to it")) if is_split else found
+    return find_parts(roles, state, selection.fields, source)
 
 
 def _fits_field_aware(parts: Sequence[Part], *, skips: bool) -> bool:

@@ -43,6 +43,8 @@ class Parts:
     """One per field, set and target."""
     notes: tuple[str, ...]
     """What the file does not say."""
+    whole: bool
+    """Whether a table holds several fields that are not known."""
 
 
 def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: str) -> Parts:
@@ -78,8 +80,8 @@ def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: st
     for tensor, name in zip(roles.tables, names, strict=True):
         rows = int(tensor.values.shape[0])
         sizes = _sizes(tensor, state)
-        if fields is not None and rows == fields.rows and len(fields.names) > 1:
-            sizes, used = given, True
+        if fields is not None and (run := _run(fields, rows, fused=tensor.fused)):
+            sizes, used = run, True
         if sizes:
             end = 0
             for field, D in sizes.items():
@@ -102,7 +104,21 @@ def find_parts(roles: Roles, state: State, fields: FieldSizes | None, source: st
         f"one table holds all fields, and the file does not say where each begins ({', '.join(whole)}): "
         "split it with --fields"
     )
-    return Parts(parts=tuple(_distinguished(found)), notes=(note,) if whole else ())
+    return Parts(parts=tuple(_distinguished(found)), notes=(note,) if whole else (), whole=bool(whole))
+
+
+def _run(fields: FieldSizes, rows: int, *, fused: bool) -> dict[str, int]:
+    """Return consecutive fields with as many rows as a table: all of them, or the only run of a fused table.
+
+    Models with several fused tables keep the fields of users in one, and those of items in another.
+    """
+    pairs = list(zip(fields.names, fields.cardinalities, strict=True))
+    if rows == fields.rows and len(pairs) > 1:
+        return dict(pairs)
+    ends = np.cumsum([0, *fields.cardinalities])
+    places = {int(end): number for number, end in enumerate(ends)}
+    runs = [(first, places[begin + rows]) for first, begin in enumerate(ends.tolist()) if begin + rows in places]
+    return dict(pairs[slice(*runs[0])]) if fused and len(runs) == 1 else {}
 
 
 def _sizes(tensor: Tensor, state: State) -> dict[str, int]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from collapse.io.checkpoint.schema import FLOATS, dtype_of
 from collapse.io.families import FAMILIES
-from collapse.io.families.family import Family, Match
+from collapse.io.families.family import ONE_NUMBER, Family, Match
 from collapse.io.readers.selection import Selection
 from collapse.io.readers.state import State
 from collapse.io.torch_file import Stub, Unreadable
@@ -93,7 +93,7 @@ def find_roles(state: State, selection: Selection, *, every_matrix: bool | None 
         every_matrix = is_plain(state) and not state.tables and not any(map(_reads_like_a_table, matrices))
     every_matrix = every_matrix and family is None
     by_name = {
-        name: _role(family, name, tensor, selection, name in state.tables, every_matrix)
+        name: _role(family, name, tensor, selection, state, every_matrix=every_matrix)
         if not _is_layer(name, state, selection)
         else ("other", None, "a layer: it has a bias")
         for name, tensor in state.tensors.items()
@@ -156,7 +156,7 @@ def why_no_table(array: Any) -> str | None:
 
 
 def _role(
-    family: Family | None, name: str, tensor: Any, selection: Selection, is_known: bool, every_matrix: bool
+    family: Family | None, name: str, tensor: Any, selection: Selection, state: State, *, every_matrix: bool
 ) -> _Role:
     """Return the role of a tensor, as far as its name and shape tell."""
     if selection.skip is not None and re.search(selection.skip, name):
@@ -172,16 +172,17 @@ def _role(
         return "other", None, "a factor of a LoRA update, not a table"
     if family is not None and not asked:
         for pattern, reason in family.others.items():
-            if family.match((pattern,), name):
+            if family.match((pattern,), name) and (reason != ONE_NUMBER or tensor.shape[1] == 1):
                 return "other", None, reason
     fused = None if family is None else family.match(family.fused, name)
     match = fused or (None if family is None else family.match(family.tables, name))
-    if match is None and not (asked or is_known or every_matrix) and not _reads_like_a_table(name):
+    if match is None and not (asked or name in state.tables or every_matrix) and not _reads_like_a_table(name):
         return "other", None, "its name does not suggest a table"
     if tensor.shape[1] == 1 and not (asked or every_matrix):
         is_numeric = family is not None and family.has_numeric and match is not None
         return "numeric" if is_numeric else "other", None, "a single column"
-    match = match or Match(name=name, prefix="", groups={})
+    known = {"field": state.fields[name]} if name in state.fields else {}
+    match = match or Match(name=name, prefix="", groups=known)
     return "table", Tensor(match=match, values=tensor, fused=fused is not None), ""
 
 

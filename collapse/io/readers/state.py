@@ -25,6 +25,8 @@ class State:
     """The part of the file; empty for the whole file."""
     tables: frozenset[str] = frozenset()
     """Names of the tensors of embedding layers, for a model in memory."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Names of fields by tensor name, if a file next to it has them."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Metadata of a .safetensors file."""
     format: str = ""

@@ -19,6 +19,7 @@ from collapse.io.blocks import stacked
 from collapse.io.formats.sample import Format, Sample, either, holds
 from collapse.io.readers import protobuf
 from collapse.io.readers.damage import explain_damage
+from collapse.io.readers.side_cars import features_next_to
 from collapse.io.readers.sorted_table import MAGIC
 from collapse.io.readers.state import State
 from collapse.io.readers.tensor_bundle import read_bundle
@@ -74,7 +75,7 @@ def read_tensorflow(path: Path, verify: bool = True) -> State:
     """
     bundle = read_bundle(_prefix(path), verify=verify)
     if _GRAPH not in bundle.texts:
-        return _without_graph(bundle.tensors)
+        return _without_graph(bundle.tensors, features_next_to(path))
     with explain_damage(
         _prefix(path).with_name(f"{_prefix(path).name}.index"), "a complete TensorFlow checkpoint"
     ):
@@ -180,8 +181,11 @@ def _telling(path: str) -> list[str]:
     return [name for name in folders if not _GENERIC.fullmatch(name)]
 
 
-def _without_graph(tensors: Mapping[str, Any]) -> State:
-    """Read a checkpoint of TensorFlow 1: slots of an optimiser follow the name of their variable."""
+def _without_graph(tensors: Mapping[str, Any], features: frozenset[str]) -> State:
+    """Read a checkpoint of TensorFlow 1: slots of an optimiser follow the name of their variable.
+
+    EasyRec names the table of a feature after it, with ``_embedding`` at the end.
+    """
     dynamic = {
         name.removesuffix("-values") for name in tensors if name.endswith("-values") and _keys(name) in tensors
     }
@@ -190,8 +194,11 @@ def _without_graph(tensors: Mapping[str, Any]) -> State:
     tables, counts = _dynamic_tables(tensors, {name for name in dynamic if name.rpartition("/")[0] not in dynamic})
     plain = {name: tensor for name, tensor in kept.items() if name not in slots}
     slots += [name for name in dynamic if name.rpartition("/")[0] in dynamic]
+    found = {**plain, **tables}
+    words = [(name, part.removesuffix("_embedding")) for name in found for part in name.split("/")]
     return State(
-        tensors={**plain, **tables},
+        tensors=found,
+        fields={name: word for name, word in words if word in features},
         tables=frozenset({*tables, *(name for name in plain if _TABLE.search(name))}),
         row_counts=counts,
         format="TensorFlow",

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from collapse.errors import CollapseError
+from collapse.files.cache import CACHE_VARIABLE, cache_folder
 from collapse.files.json_file import read_json
 from collapse.files.opening import explain_os_errors
 from collapse.training.data.sources.synthetic.settings import SyntheticSettings, parse_synthetic
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _OF_TEACHER = "{} fields with a known teacher; the published shape times a scale above 0 and at most 1"
 
-CACHE_VARIABLE = "COLLAPSE_CACHE"
 LARGE = 1_000_000_000
 """Size in bytes above which preparing a built-in data set is announced first."""
 WAIT_QUIETLY_SECONDS, WAIT_SECONDS = 2.0, 1800.0
@@ -153,7 +152,7 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
     from collapse.training.data.store.prepared import open_prepared
 
     digest = hashlib.sha256(content.encode()).hexdigest()
-    cache = Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("embedding-collapse"))
+    cache = cache_folder()
     path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
     if path.exists():
         return open_prepared(path)

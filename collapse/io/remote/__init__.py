@@ -1,0 +1,1 @@
+"""Checkpoints behind URLs: read in parts where the format allows it, and otherwise copied into a cache."""
