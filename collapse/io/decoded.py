@@ -4,7 +4,7 @@ import mmap
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,13 @@ class Unpacked:
         self.columns = columns
         self._path, self._dtype, self._most, self._size = path, np.dtype(dtype), most, 0
         with explain_os_errors("unpack into a temporary file", path):
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  it is closed when it is mapped
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the block
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add(self, block: NDArray[Any]) -> None:
         """Append rows.
@@ -144,10 +150,9 @@ class Unpacked:
         ValueError
             If there are none.
         """
-        with self._file as file:
-            with explain_os_errors("unpack into a temporary file", self._path):
-                file.flush()
-            if not self._size:
-                raise ValueError("it holds no rows")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with explain_os_errors("unpack into a temporary file", self._path):
+            self._file.flush()
+        if not self._size:
+            raise ValueError("it holds no rows")
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, self._dtype).reshape(-1, self.columns)

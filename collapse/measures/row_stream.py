@@ -107,7 +107,9 @@ class RowStream:
             chunk = chunk.detach().double().contiguous()
             chunk = chunk.numpy() if chunk.device.type == "cpu" else chunk
         else:
-            chunk = np.asarray(chunk).astype(np.float64, order="C")
+            # A signalling NaN, which a damaged file may hold, would warn here; `check` names its row.
+            with np.errstate(invalid="ignore"):
+                chunk = np.asarray(chunk).astype(np.float64, order="C")
         if self.scale != 1:
             chunk = chunk / self.scale
         if weights is None or self.chooses:

@@ -7,6 +7,7 @@ unpacked into a temporary file, a batch of rows at a time.
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -29,7 +30,7 @@ _NUMBERED = re.compile(r"(.*?)[ _.\[-]?(\d+)\]?")
 _IDS = ("id", "key", "token", "index", "name", "row")
 _BATCH = 1 << 15
 """Rows that are read at once."""
-_EXPANSION = 2000
+_EXPANSION = 500
 """Most bytes of vectors for each byte of a file. A file of equal numbers could need far more."""
 _DELIMITERS = (",", "\t", ";", "|")
 _MARKS = str.maketrans("[](){},;|", "         ")
@@ -80,7 +81,7 @@ def read_columns(path: Path, _verify: bool = True, *, kind: str, id_column: str 
         no column of vectors.
     """
     require("pyarrow", f"{path}, a table of columns,")
-    with explain_damage(path, f"a complete {_NAMES[kind]}"):
+    with explain_damage(path, f"a complete {_NAMES[kind]}"), ExitStack() as unpacked:
         found: list[_Column] = []
         rows = 0
         for batch in _READERS[kind](path):
@@ -90,7 +91,7 @@ def read_columns(path: Path, _verify: bool = True, *, kind: str, id_column: str 
                 )
             found = found or _columns(batch, path, id_column)
             for column in found:
-                _add(column, batch, rows, path)
+                _add(column, batch, rows, path, unpacked)
             rows += batch.num_rows
         tensors = {column.name: column.found.array() for column in found if column.found is not None}
     if not tensors:
@@ -162,7 +163,7 @@ def _numbers(text: str) -> NDArray[np.float64]:
         return np.empty(0)
 
 
-def _add(column: _Column, batch: Any, rows: int, path: Path) -> None:
+def _add(column: _Column, batch: Any, rows: int, path: Path, unpacked: ExitStack) -> None:
     """Append the vectors of a batch."""
     if len(column.columns) > 1 or (not column.is_text and not _is_list(batch, column)):
         block = np.stack(
@@ -176,7 +177,9 @@ def _add(column: _Column, batch: Any, rows: int, path: Path) -> None:
             return
         kept = values if len(present) == len(values) else values.take(_indices(present))
         block = (_of_texts if column.is_text else _of_lists)(kept, present + rows, path)
-    column.found = column.found or Unpacked(path, block.dtype, block.shape[1], most=_EXPANSION * _size(path))
+    if column.found is None:
+        most = _EXPANSION * _size(path)
+        column.found = unpacked.enter_context(Unpacked(path, block.dtype, block.shape[1], most=most))
     if block.shape[1] != column.found.columns:
         raise _ragged(path, rows, block.shape[1], column.found.columns)
     column.found.add(block)

@@ -22,6 +22,7 @@ _MAGIC = 0x2F4F16BA
 _ARGUMENTS = struct.Struct("<12id")
 _DICTIONARY = struct.Struct("<iiiqq")
 _WORD, _LABEL = 0, 1
+_MOST_TOKENS = 1 << 53
 
 
 def read_fasttext(path: Path, _verify: bool = True) -> State:
@@ -45,11 +46,11 @@ def read_fasttext(path: Path, _verify: bool = True) -> State:
     with explain_damage(path, "a complete fastText model"):
         content = mapped(path)
         at = 8 + _ARGUMENTS.size
-        size, words, labels, _, pruned = _DICTIONARY.unpack_from(content, at)
+        size, words, labels, tokens, pruned = _DICTIONARY.unpack_from(content, at)
         at += _DICTIONARY.size
-        if not 0 <= words <= size == words + labels:
+        if not 0 <= words <= size == words + labels <= len(content):
             raise ValueError(f"its dictionary has {size} entries, but {words} words and {labels} labels")
-        counts, at = _counts(content, at, size)
+        counts, at = _counts(content, at, size, tokens)
         at += 8 * max(pruned, 0)
         if content[at]:
             raise CollapseError(
@@ -70,7 +71,7 @@ def read_fasttext(path: Path, _verify: bool = True) -> State:
         )
 
 
-def _counts(content: mmap.mmap, at: int, entries: int) -> tuple[Any, int]:
+def _counts(content: mmap.mmap, at: int, entries: int, tokens: int) -> tuple[Any, int]:
     """Return how often each entry of the dictionary occurred, words before labels, and the position behind it."""
     counts, kinds = [], []
     for _ in range(entries):
@@ -78,7 +79,9 @@ def _counts(content: mmap.mmap, at: int, entries: int) -> tuple[Any, int]:
         if end < 0:
             raise ValueError("its dictionary is incomplete")
         count, kind = struct.unpack_from("<qb", content, end + 1)
-        counts.append(max(count, 0))
+        if not 0 <= count <= tokens <= _MOST_TOKENS:
+            raise ValueError(f"a word occurs {count:,} times among {tokens:,} tokens")
+        counts.append(count)
         kinds.append(kind)
         at = end + 10
     if sorted(kinds) != kinds or not set(kinds) <= {_WORD, _LABEL}:

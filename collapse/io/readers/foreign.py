@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.printable import path_text
 
 _NAMED = 5
+_MOST_COUNT = 1 << 53
 _UNKNOWN = "its cross layers are not analysed: one of its tables holds several unknown fields"
 
 
@@ -158,8 +160,13 @@ def _table(field: str, parts: Sequence[Part]) -> EmbeddingTable:
 def _with_counts(table: EmbeddingTable, parts: Sequence[Part], state: State) -> EmbeddingTable:
     """Add the row counts of the file to a table that is one whole tensor."""
     counts = state.row_counts.get(parts[0].tensor.match.name)
-    is_whole = len(parts) == 1 and counts is not None and counts.shape == table.E.shape[:1]
+    is_whole = len(parts) == 1 and counts is not None and _are_counts(counts) and counts.shape == table.E.shape[:1]
     return replace(table, row_counts=counts) if is_whole else table
+
+
+def _are_counts(values: Any) -> bool:
+    """Return whether an array of a file can be numbers of look-ups, which are added as floating-point numbers."""
+    return values.dtype.kind in "iu" and len(values) > 0 and 0 <= values.min() <= values.max() <= _MOST_COUNT
 
 
 def _field_aware(parts: Sequence[Part], *, skips: bool) -> tuple[tuple[EmbeddingTable, ...], ColumnMaps]:

@@ -60,6 +60,8 @@ def read_gensim(path: Path, _verify: bool = True) -> State:
         If the model or a side-car is damaged or missing.
     """
     content, _ = _unpickled(path)
+    if not isinstance(content, Mapping | Stub):
+        raise CollapseError(f"{path} is a gensim model without vectors")
     arrays = dict(_attributes(content, "", path, set()))
     tensors = {name: array for name, array in arrays.items() if getattr(array, "ndim", 0) == 2}
     tables = {name for name in tensors if _VECTORS.search(name)}

@@ -152,11 +152,17 @@ class _Data:
         return content.view(dtype).reshape(entry.shape)
 
     def text(self, entry: _Entry) -> bytes:
-        """Return a single text: its length, the checksum of the length, and its bytes."""
+        """Return a single text: its length, the checksum of the length, and its bytes.
+
+        The checksum of the text covers the length as an integer of 32 bits, the other checksum, and the bytes.
+        """
         content = memoryview(self._bytes(entry).tobytes())
         size, at = protobuf.varint(content, 0)
         if at + 4 + size != len(content):
             raise ValueError("a text is longer or shorter than it says")
+        found = google_crc32c.extend(google_crc32c.value(size.to_bytes(4, "little")), bytes(content[at:]))
+        if found != sorted_table.unmasked(entry.checksum):
+            raise ValueError("a text does not match its checksum")
         return bytes(content[at + 4 :])
 
     def _bytes(self, entry: _Entry) -> NDArray[np.uint8]:

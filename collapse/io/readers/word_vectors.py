@@ -53,10 +53,10 @@ def read_text_vectors(path: Path, _verify: bool = True) -> State:
         skipped = 1 if header or (first and _RECBOLE.fullmatch(first[0])) else 0
         columns = int(header[2]) if header else _columns(first[skipped:])
         tokens = bool(header) or bool(skipped) or not _is_matrix(first)
-        unpacked = Unpacked(path, np.float32, columns)
-        for block in _vectors(itertools.chain([first[skipped:]], blocks), columns, skipped, tokens=tokens):
-            unpacked.add(block)
-        E = unpacked.array()
+        with Unpacked(path, np.float32, columns) as unpacked:
+            for block in _vectors(itertools.chain([first[skipped:]], blocks), columns, skipped, tokens=tokens):
+                unpacked.add(block)
+            E = unpacked.array()
         if header and len(E) != int(header[1]):
             raise ValueError(f"it has {len(E):,} rows instead of {int(header[1]):,}")
     notes = () if tokens else ("its lines begin with a fraction, so they are read as numbers without a token",)
