@@ -53,6 +53,20 @@ def test_a_layer_has_a_bias(tmp_path: Path) -> None:
     assert "att_embedding.weight (a layer: it has a bias)" in tables.skipped
 
 
+def test_a_module_that_peft_trained_has_the_name_of_its_base(tmp_path: Path) -> None:
+    tables = read(
+        {
+            "base_model.model.item_emb.original_module.weight": low(30, 8, 8),
+            "base_model.model.item_emb.modules_to_save.default.weight": low(30, 8, 8),
+            "base_model.model.user_emb.lora_embedding_A.default": low(2, 30, 2),
+        },
+        tmp_path,
+    )
+    assert tables.fields == ("item_emb",)
+    assert any("original_module.weight (as it was before PEFT" in line for line in tables.skipped)
+    assert any("lora_embedding_A.default (a factor of a LoRA update" in line for line in tables.skipped)
+
+
 def test_a_copy_is_counted_once(tmp_path: Path) -> None:
     E = low(30, 8, 8)
     tables = read(

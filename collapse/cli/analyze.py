@@ -145,11 +145,10 @@ def command(
       11           singular values next to those of a text model's token table
       15           IA / K by K
 
-    CKPT is a checkpoint of `collapse train` or of another library: a state dict or a whole pickled model (the
-    paper's code, pytorch-fm, FuxiCTR, DeepCTR-Torch, RecBole, torch-rechub, DLRM, TorchRec, Hugging Face), a file
-    of tables (.npy, .npz, .safetensors), or a folder of torch.distributed.checkpoint. In other files, a heuristic
-    looks for the tables: matrices whose names suggest embeddings. The output lists what was skipped and why. No
-    code in a file is ever run.
+    CKPT is a checkpoint of `collapse train`, a file or folder of another library, or a URL such as
+    s3://bucket/model.safetensors. `collapse formats` lists what is read: PyTorch, TensorFlow, Keras, word vectors,
+    columns of vectors and more. If the library is not recognised, a heuristic looks for the tables: matrices whose
+    names suggest embeddings. The output lists what was skipped and why. No code in a file is ever run.
 
     The sets of a multi-embedding model are measured side by side, as one wide table. Figures are written as PNG
     and PDF, with their numbers as CSV.

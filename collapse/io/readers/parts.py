@@ -18,6 +18,8 @@ _ENDING = re.compile(
     r"(?<=.)(\._packed_params\._packed_weight|\.weight|/_?(embeddings|embedding_weights|embedding_table|weights|vars/0)(:0)?)$"
 )
 """End of a table's name that every table has."""
+_WRAPPER = re.compile(r"^base_model\.model\.|\.modules_to_save\.[^.]+(?=\.)")
+"""Parts of a name that PEFT adds."""
 _FOLDER = re.compile(r"[^./]*[./]")
 _NAMED = 5
 """Most tables that an error message lists."""
@@ -134,7 +136,7 @@ def _sizes(tensor: Tensor, state: State) -> dict[str, int]:
 
 def _names(tensors: Sequence[Tensor]) -> list[str]:
     """Name the fields as their library does, or by the tensor names without their common parts."""
-    plain = [_ENDING.sub("", tensor.match.name) for tensor in tensors]
+    plain = [_ENDING.sub("", _WRAPPER.sub("", tensor.match.name)) for tensor in tensors]
     folders = [_FOLDER.findall(name) for name in plain]
     alike = takewhile(lambda words: len(set(words)) == 1, zip(*folders, strict=False))
     common = "".join(words[0] for words in alike) if len(plain) > 1 else ""

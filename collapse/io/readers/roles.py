@@ -24,6 +24,8 @@ _UPDATE = re.compile(r"(^|\.)lora_(embedding_)?[AB](\.|$)")
 """Factors of a low-rank update in an adapter of the library PEFT."""
 _PARAMETER = re.compile(r"\.(weight|bias)$|/_?(kernel|bias|embeddings|embedding_weights|vars/\d+)(:0)?$")
 """Names of parameters in torch and Keras."""
+_ORIGINAL = re.compile(r"\.original_module\.")
+"""Weights that PEFT keeps as they were before it trained the copy in ``modules_to_save``."""
 _FIRST_ROWS = 16
 """Rows that are compared before two tables are compared completely."""
 
@@ -170,6 +172,8 @@ def _role(
         return "other", None, reason
     if not asked and _UPDATE.search(name):
         return "other", None, "a factor of a LoRA update, not a table"
+    if not asked and _ORIGINAL.search(name) and _ORIGINAL.sub(".modules_to_save.default.", name) in state.tensors:
+        return "other", None, "as it was before PEFT trained the copy in modules_to_save"
     if family is not None and not asked:
         for pattern, reason in family.others.items():
             if family.match((pattern,), name) and (reason != ONE_NUMBER or tensor.shape[1] == 1):
