@@ -5,12 +5,14 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import sqlite3
 import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,8 +148,26 @@ def test_objects_among_arrays_deny_no_table(tmp_path: Path) -> None:
     assert tables.fields == ("embeddings",)
     assert tables.skipped == ("ids (an array of Python objects)",)
     np.save(tmp_path / "a.npy", ids, allow_pickle=True)
-    with pytest.raises(CollapseError, match="holds Python objects"):
+    with pytest.raises(CollapseError, match="holds Python objects, and no table of numbers among them"):
         load(tmp_path / "a.npy")
+
+
+def test_tables_of_objects_are_read(tmp_path: Path) -> None:
+    """NumPy pickles rows that are arrays of their own, and dictionaries, into an array of objects."""
+    rows = np.empty(60, object)
+    rows[:] = list(X)
+    np.save(tmp_path / "rows.npy", rows, allow_pickle=True)
+    np.savez(tmp_path / "rows.npz", allow_pickle=True, rows=rows)
+    by_id: Any = dict(enumerate(X))
+    by_name: Any = {"user": X, "item": X[:20]}
+    np.save(tmp_path / "by_id.npy", by_id, allow_pickle=True)
+    np.save(tmp_path / "by_name.npy", by_name, allow_pickle=True)
+    for name in ("rows.npy", "rows.npz", "by_id.npy"):
+        (table,) = load(tmp_path / name).tables
+        assert np.array_equal(table.E, X)
+    assert load(tmp_path / "by_name.npy").fields == ("user", "item")
+    (tmp_path / "by_id.pkl").write_bytes(pickle.dumps(by_id))
+    assert np.array_equal(load(tmp_path / "by_id.pkl").tables[0].E, X)
 
 
 @pytest.mark.filterwarnings("ignore")

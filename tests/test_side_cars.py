@@ -1,6 +1,8 @@
 """What libraries write next to a checkpoint is used unasked, and their rarer models are recognised."""
 
+import enum
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -93,3 +95,29 @@ def test_easyrec_names_its_features(tmp_path: Path) -> None:
     assert load(folder).fields == ("item_embedding", "user_embedding")
     (folder / "pipeline.config").write_text('features {\n  input_names: "user"\n  feature_type: IdFeature\n}\n')
     assert set(load(folder).fields) == {"item_embedding", "user"}
+
+
+class Kind(enum.Enum):
+    TOKEN = "token"
+    FLOAT = "float"
+
+
+class SavedDataset:
+    """As RecBole pickles a data set: fields by kind, and the tokens of each field."""
+
+    def __init__(self) -> None:
+        self.field2type = {"label": Kind.FLOAT, **dict.fromkeys(SIZES, Kind.TOKEN)}
+        self.field2id_token = {
+            name: np.array(["[PAD]", *map(str, range(rows - 1))]) for name, rows in SIZES.items()
+        }
+
+
+def test_a_saved_data_set_of_recbole_splits_the_fused_table(tmp_path: Path) -> None:
+    state = {"token_embedding_table.embedding.weight": embedding(sum(SIZES.values()))}
+    torch.save({"state_dict": state}, tmp_path / "DCNV2.pth")
+    (tmp_path / "tiny-Dataset.pth").write_bytes(pickle.dumps(SavedDataset()))
+    tables = load(tmp_path / "DCNV2.pth")
+    assert tables.fields == tuple(SIZES)
+    assert "split as in tiny-Dataset.pth next to it" in tables.notes
+    (tmp_path / "tiny-Dataset.pth").write_bytes(pickle.dumps(SavedDataset())[:90])
+    assert load(tmp_path / "DCNV2.pth").fields == ("all_fields",)

@@ -2,6 +2,7 @@
 
 import json
 import mmap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from collapse.errors import CollapseError
 from collapse.files.opening import open_file
 from collapse.io.formats.sample import Format, starts, zipped
 from collapse.io.readers.damage import explain_damage
-from collapse.io.readers.state import State
+from collapse.io.readers.state import State, find_state, plain
 from collapse.io.torch_file import Unreadable
+from collapse.io.torch_file.unpickler import unpickled
 from collapse.printable import path_text
 
 SAFETENSORS = {
@@ -30,16 +32,13 @@ def read_npy(path: Path, _verify: bool = True) -> State:
     Raises
     ------
     CollapseError
-        If the file cannot be read, or holds Python objects.
+        If the file cannot be read, or holds Python objects without a table.
     """
     with explain_damage(path, "a complete .npy file"):
         with open_file(path) as file:
             objects = _holds_objects(file)
         if objects:
-            raise CollapseError(
-                f"{path} holds Python objects, and reading these could run code: save the float arrays in it with "
-                'np.savez("tables.npz", NAME=ARRAY)'
-            )
+            return _of_objects(path)
         return State(tensors={path_text(Path(path.stem)): np.lib.format.open_memmap(path, mode="r")})
 
 
@@ -74,7 +73,54 @@ def read_safetensors(path: Path, _verify: bool = True) -> State:
 def _array(archive: Any, name: str) -> Any:
     with archive.zip.open(f"{name}.npy") as member:
         objects = _holds_objects(member)
-    return Unreadable("an array of Python objects") if objects else archive[name]
+    if not objects:
+        return archive[name]
+    with archive.zip.open(f"{name}.npy") as member:
+        found = _objects(member)
+    return Unreadable("an array of Python objects") if found is None else found
+
+
+def _of_objects(path: Path) -> State:
+    """Read an array of objects: a dictionary of arrays, or rows that are arrays."""
+    with open_file(path) as file:
+        found = _objects(file)
+    name = path_text(Path(path.stem))
+    if isinstance(found, np.ndarray):
+        return State(tensors={name: found})
+    state = None if found is None else find_state(found)
+    if state is None:
+        raise CollapseError(f"{path} holds Python objects, and no table of numbers among them")
+    return state
+
+
+def _objects(file: Any) -> Any:
+    """Return what an array of objects holds, read without running code: a matrix, or the single object.
+
+    Returns
+    -------
+    array, mapping or None
+        None if the objects are neither rows of equal length nor a single dictionary.
+    """
+    _holds_objects(file)
+    builder, _ = unpickled(file.read())
+    objects = getattr(builder, "objects", None) or []
+    if len(objects) == 1 and isinstance(objects[0], Mapping):
+        return vectors_by_key(objects[0])
+    rows = [plain(row) for row in objects]
+    if not rows or any(not isinstance(row, np.ndarray | list) for row in rows):
+        return None
+    arrays = [np.asarray(row) for row in rows]
+    alike = len({array.shape for array in arrays}) == 1 and arrays[0].ndim == 1
+    return np.stack(arrays) if alike and all(array.dtype.kind == "f" for array in arrays) else None
+
+
+def vectors_by_key(content: Mapping[Any, Any]) -> Any:
+    """Return a dictionary that holds one vector for each key as a matrix; others unchanged."""
+    values = [plain(value) for value in content.values()]
+    shapes = {getattr(value, "shape", None) for value in values}
+    if len(values) > 1 and len(shapes) == 1 and len(next(iter(shapes)) or ()) == 1:
+        return np.array(values)
+    return content
 
 
 def _holds_objects(file: Any) -> bool:
@@ -108,14 +154,14 @@ FORMATS = (
         matches=starts(b"\x93NUMPY"),
         suffixes=(".npy",),
         read=read_npy,
-        about="one array of numbers",
+        about="one array of numbers; of objects, rows of equal length or a dictionary of arrays",
     ),
     Format(
         name="an .npz file",
         matches=zipped(r"\.npy$"),
         suffixes=(".npz",),
         read=read_npz,
-        about="arrays of numbers; arrays of Python objects are skipped",
+        about="arrays of numbers, and of rows of equal length; other arrays of objects are skipped",
     ),
     Format(
         name="a .safetensors file",

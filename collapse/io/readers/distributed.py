@@ -8,7 +8,6 @@ so a table that is larger than memory is never loaded.
 import mmap
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -21,7 +20,7 @@ from collapse.files.opening import open_file
 from collapse.io.blocks import Block, BlockTable
 from collapse.io.readers.state import State, is_optimiser
 from collapse.io.torch_file import Stub, Unreadable, read_foreign_bytes
-from collapse.io.torch_file.unpickler import Unpickler
+from collapse.io.torch_file.unpickler import unpickled
 
 METADATA = ".metadata"
 
@@ -72,7 +71,7 @@ def read_parts(folder: Folder, *, verify: bool = True) -> State:
     """
     content = folder.metadata()
     try:
-        metadata = Unpickler(BytesIO(content), _no_storage).load()
+        metadata, _ = unpickled(content)
         places = {_key(index): place for index, place in metadata.attributes["storage_data"].items()}
         kept, optimiser = {}, 0
         for name, tensor in metadata.attributes["state_dict_metadata"].items():
@@ -163,7 +162,3 @@ def _dtype(properties: Any) -> Any:
     """Return the type of a tensor's numbers, which its properties hold as an attribute or first in a state."""
     held = properties.attributes.get("dtype") or properties.state[0]
     return np.dtype(ml_dtypes.bfloat16 if held == "bfloat16" else held)
-
-
-def _no_storage(key: str) -> Any:
-    raise ValueError(f"it refers to the storage {key}")

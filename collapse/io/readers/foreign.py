@@ -16,7 +16,7 @@ from collapse.io.readers.number_types import as_floats
 from collapse.io.readers.parts import Part, Parts, find_parts, place_of
 from collapse.io.readers.roles import Roles, find_roles
 from collapse.io.readers.selection import Selection
-from collapse.io.readers.side_cars import FEATURE_MAP, fields_next_to
+from collapse.io.readers.side_cars import fields_next_to
 from collapse.io.readers.state import State
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.printable import path_text
@@ -109,11 +109,15 @@ def _parts(roles: Roles, state: State, selection: Selection, path: Path | Url, s
         try:
             found = find_parts(roles, state, beside, source)
         except CollapseError:
-            note = f"{FEATURE_MAP} next to it was not used: no table has as many rows as its fields"
+            note = f"{beside.source.name} next to it was not used: no table has as many rows as its fields"
             found = find_parts(roles, state, None, source)
             return replace(found, notes=(*found.notes, note)) if found.notes else found
         is_split = any(part.E.shape[0] < part.tensor.values.shape[0] for part in found.parts)
-        return replace(found, notes=(*found.notes, f"split as in {FEATURE_MAP} next to it")) if is_split else found
+        return (
+            replace(found, notes=(*found.notes, f"split as in {beside.source.name} next to it"))
+            if is_split
+            else found
+        )
     return find_parts(roles, state, selection.fields, source)
 
 

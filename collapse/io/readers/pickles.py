@@ -5,7 +5,6 @@ None of the code that a pickle names is run. Classes become inert stand-ins, whi
 
 import re
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import numpy as np
 from collapse.errors import CollapseError
 from collapse.files.opening import open_file
 from collapse.io.formats.sample import Format, Sample, both, is_pickle
-from collapse.io.readers.arrays import read_npy
+from collapse.io.readers.arrays import read_npy, vectors_by_key
 from collapse.io.readers.damage import explain_damage
-from collapse.io.readers.state import State, find_state
+from collapse.io.readers.state import State, find_state, plain
 from collapse.io.torch_file import Stub
-from collapse.io.torch_file.stubs import ArrayBuilder
-from collapse.io.torch_file.unpickler import Unpickler
+from collapse.io.torch_file.unpickler import unpickled
 from collapse.printable import path_text
 
 _VECTORS = re.compile(r"(^|\.)(vectors|vectors_vocab|vectors_ngrams|syn0)$")
@@ -41,8 +39,8 @@ def read_pickle(path: Path, _verify: bool = True) -> State:
         If the pickle is damaged or holds no array.
     """
     content, classes = _unpickled(path)
-    if isinstance(content, Mapping) and _is_vectors_by_key(content):
-        content = {path_text(Path(path.stem)): np.array([_plain(value) for value in content.values()])}
+    if isinstance(content, Mapping):
+        content = vectors_by_key(content)
     state = find_state(content, classes, name=path_text(Path(path.stem)))
     if state is None:
         raise CollapseError(f"{path} is a pickle that holds no array of numbers")
@@ -76,25 +74,8 @@ def read_gensim(path: Path, _verify: bool = True) -> State:
 
 
 def _unpickled(path: Path) -> tuple[Any, tuple[str, ...]]:
-    with explain_damage(path, "a complete pickle"):
-        with open_file(path) as file:
-            unpickler = Unpickler(BytesIO(file.read()), _no_storage)
-        return unpickler.load(), tuple(unpickler.foreign)
-
-
-def _no_storage(key: str) -> Any:
-    raise ValueError(f"it refers to the storage {key}")
-
-
-def _is_vectors_by_key(content: Mapping[Any, Any]) -> bool:
-    """Return whether a dictionary holds one vector for each key, all of one length."""
-    values = [_plain(value) for value in content.values()]
-    shapes = {getattr(value, "shape", None) for value in values}
-    return len(values) > 1 and len(shapes) == 1 and len(next(iter(shapes)) or ()) == 1
-
-
-def _plain(value: Any) -> Any:
-    return value.array if isinstance(value, ArrayBuilder) and value.array is not None else value
+    with explain_damage(path, "a complete pickle"), open_file(path) as file:
+        return unpickled(file.read())
 
 
 def _attributes(owner: Any, prefix: str, path: Path, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -113,7 +94,7 @@ def _attributes(owner: Any, prefix: str, path: Path, seen: set[int]) -> Iterator
             raise CollapseError(f"{side_car} is missing, which holds the array {name!r} of {path.name}")
         yield f"{prefix}{name}", next(iter(read_npy(side_car).tensors.values()))
     for name, value in held.items():
-        value = _plain(value)
+        value = plain(value)
         if isinstance(value, np.ndarray):
             yield f"{prefix}{name}", value
         elif isinstance(value, Mapping | Stub):

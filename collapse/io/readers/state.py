@@ -59,7 +59,7 @@ def find_state(content: Any, classes: tuple[str, ...] = (), *, name: str = "tens
     """
     parts = [
         part
-        for part in _parts({name: content} if is_tensor(_plain(content)) else content, (), set())
+        for part in _parts({name: content} if is_tensor(plain(content)) else content, (), set())
         if any(map(is_tensor, part[1].values()))
     ]
     models = [part for part in parts if not is_optimiser(part[0])]
@@ -112,7 +112,7 @@ def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]
 
     Nothing is walked twice, because a file may contain itself, or one list in many places.
     """
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, Mapping | list | tuple | Stub):
         if id(value) in seen:
             return
@@ -124,7 +124,7 @@ def _parts(value: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[_Part]
         yield path, dict(_parameters(value, "", found, set())), found
     elif isinstance(value, Mapping | list | tuple | Stub):
         entries = _entries(value)
-        named = {str(key): _plain(item) for key, item in entries.items()}
+        named = {str(key): plain(item) for key, item in entries.items()}
         if any(map(is_tensor, named.values())):
             # Other objects in a state dict are reported as such. Nested parts follow on their own.
             yield (
@@ -143,7 +143,8 @@ def _entries(value: Any) -> Mapping[Any, Any]:
     return value if isinstance(value, Mapping) else dict(enumerate(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return the array that a pickle rebuilt; other values unchanged."""
     return value.array if isinstance(value, ArrayBuilder) and value.array is not None else value
 
 
@@ -159,7 +160,7 @@ def _parameters(module: Stub, prefix: str, found: _Found, seen: set[int]) -> Ite
         return
     seen.add(id(module))
     held = module.attributes
-    begins = _plain(held.get("offsets"))
+    begins = plain(held.get("offsets"))
     if isinstance(begins, np.ndarray | list | tuple):
         numbers = np.asarray(begins)
         if numbers.ndim == 1 and np.issubdtype(numbers.dtype, np.integer):
@@ -169,7 +170,7 @@ def _parameters(module: Stub, prefix: str, found: _Found, seen: set[int]) -> Ite
     scripted = module.name.startswith(_SCRIPTED)
     for tensors in [held] if scripted else [held.get("_parameters"), held.get("_buffers")]:
         for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
-            tensor = _plain(tensor)
+            tensor = plain(tensor)
             if is_tensor(tensor) or (tensor is not None and not scripted):
                 yield f"{prefix}{name}", tensor
     modules = held if scripted else held["_modules"]

@@ -75,9 +75,18 @@ class ArrayBuilder:
 
     def __init__(self, *_: Any) -> None:
         self.array: NDArray[Any] | None = None
+        """The numbers; None for texts and objects."""
+        self.shape: tuple[int, ...] | None = None
+        """Its shape, whatever it holds."""
+        self.objects: list[Any] | None = None
+        """The objects of an array of these."""
 
     def __setstate__(self, state: Any) -> None:
         _version, shape, dtype, fortran, content = state
+        if isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape):
+            self.shape = shape
+        if isinstance(content, list):
+            self.objects = content
         if isinstance(dtype, DtypeBuilder) and dtype.dtype is not None and isinstance(content, bytes | str):
             flat = np.frombuffer(_bytes(content), dtype.dtype)
             self.array = flat.reshape(shape, order="F" if fortran else "C")

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from io import BytesIO
 from typing import IO, Any, ClassVar
 
 import numpy as np
@@ -148,3 +149,31 @@ class Unpickler(_Unpickler):  # type: ignore[misc]
         pickle.ADDITEMS[0]: load_additems,
         pickle.FROZENSET[0]: load_frozenset,
     }
+
+
+def unpickled(content: bytes) -> tuple[Any, tuple[str, ...]]:
+    """Read a pickle that is not part of a torch file.
+
+    Parameters
+    ----------
+    content : bytes
+        The pickle.
+
+    Returns
+    -------
+    content : Any
+        Plain values, with a `Stub` for everything else, and an `ArrayBuilder` for every array.
+    foreign : tuple of str
+        Names of the classes and functions in it, none of which was imported or called.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if the pickle is damaged.
+    """
+    unpickler = Unpickler(BytesIO(content), _no_storage)
+    return unpickler.load(), tuple(unpickler.foreign)
+
+
+def _no_storage(key: str) -> NDArray[np.uint8]:
+    raise ValueError(f"it refers to the storage {key}")
