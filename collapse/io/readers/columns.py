@@ -32,6 +32,7 @@ _BATCH = 1 << 15
 """Rows that are read at once."""
 _EXPANSION = 500
 """Most bytes of vectors for each byte of a file. A file of equal numbers could need far more."""
+_BUFFER = 1 << 20
 _DELIMITERS = (",", "\t", ";", "|")
 _MARKS = str.maketrans("[](){},;|", "         ")
 """Marks around and between the numbers of a vector that is written as a text."""
@@ -233,7 +234,8 @@ def _parquet(path: Path) -> _Batches:
     import pyarrow.parquet as parquet
 
     for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
-        with parquet.ParquetFile(file) as content:
+        # Buffering whole column chunks would need the memory of a row group.
+        with parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER) as content:
             schema = content.schema_arrow
             yield from content.iter_batches(
                 _BATCH, columns=[name for name in schema.names if _may_hold(schema, name)]

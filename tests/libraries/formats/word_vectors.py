@@ -51,4 +51,6 @@ np.savez(
     "counts.npz",
     **{"word2vec.model|wv.vectors": counts, "fasttext.model|vectors_vocab": counts, "fasttext.bin|words": counts},
 )
-Path("version").write_text(f"gensim {version('gensim')}, fastText {version('fasttext')}\n")
+Path("version").write_text(
+    f"gensim {version('gensim')}, fastText {version('fasttext-community')} (fasttext-community)\n"
+)
