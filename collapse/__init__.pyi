@@ -12,6 +12,7 @@ from .measures.angles import diversity, principal_angles, principal_cosines
 from .measures.dimensions import effective_rank, participation_ratio, stable_rank
 from .measures.random_matrix import random_abundance
 from .measures.spectra import singular_values
+from .measures.spectral_state import SpectralState, gram_state, merge, spectrum
 from .analysis.interaction_patterns import interaction_patterns
 from .io.load import load
 from .io.readers.selection import Selection
@@ -30,9 +31,9 @@ __version__: str
 
 __all__ = [
     "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
-    "Selection", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
-    "compare", "diagnose", "diversity", "dynamics", "effective_rank", "explain", "factorise", "information_abundance",
-    "interaction_patterns", "load", "participation_ratio", "plot", "principal_angles", "principal_cosines",
-    "random_abundance", "report", "set_diversity", "singular_values", "split_gradient", "stable_rank",
+    "Selection", "SpectralState", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
+    "compare", "diagnose", "diversity", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
+    "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",
+    "random_abundance", "report", "set_diversity", "singular_values", "spectrum", "split_gradient", "stable_rank",
     "sub_embedding_abundance", "toy_experiment", "train", "truncate",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ EXTRAS = {
     "distributed": "dask",
     "submitit": "submitit",
     "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
     "lightning": "lightning",
     "transformers": "transformers",
 }

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
+import sys
 import warnings
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from collapse import SpectrumMonitor, information_abundance, random_abundance
+from collapse import CollapseError, SpectrumMonitor, information_abundance, random_abundance
 from tests.conftest import Collapse
 
 
@@ -88,8 +92,162 @@ def test_what_is_refused() -> None:
         SpectrumMonitor(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="every_n_steps must be at least 1"):
         SpectrumMonitor(Model(), every_n_steps=0)
-    with pytest.raises(ValueError, match="'a': row 1"):
-        SpectrumMonitor({"a": torch.tensor([[1.0, 2], [float("nan"), 0]])}).measure(1)
+    with pytest.raises(CollapseError, match="unknown log 'nowhere'"):
+        SpectrumMonitor(Model(), log="nowhere")
+    with pytest.raises(CollapseError, match="needs a file"):
+        SpectrumMonitor(Model(), log="prometheus")
+
+
+def hostile_tables() -> dict[str, Any]:
+    """Return a hundred tables that cannot be measured, or hardly."""
+    random = np.random.default_rng(0)
+    good = random.standard_normal((60, 4))
+    found: dict[str, Any] = {}
+    for place in range(20):
+        found[f"nan{place}"] = np.where(np.arange(240).reshape(60, 4) == 3 * place, np.nan, good)
+        found[f"inf{place}"] = np.where(np.arange(240).reshape(60, 4) == 5 * place, np.inf, good)
+    for columns in range(1, 11):
+        found[f"meta{columns}"] = torch.empty(60, columns, device="meta")
+        found[f"empty{columns}"] = torch.empty(0, columns)
+        found[f"whole{columns}"] = np.ones((60, columns), int)
+        found[f"complex{columns}"] = np.ones((60, columns), complex)
+        found[f"zero{columns}"] = np.zeros((60, columns))
+        found[f"huge{columns}"] = np.full((60, columns), 1e308)
+    assert len(found) == 100
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_hundred_hostile_tables_end_no_training(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Each is reported once, and the good table is measured each time."""
+    tables = {**hostile_tables(), "good": nn.Embedding(60, 4)}
+    monitor = SpectrumMonitor(tables, every_n_steps=1)
+    for _ in range(5):
+        monitor.step()
+    assert (monitor.history["field"] == "good").sum() == 5
+    lost = set(tables) - set(monitor.history["field"])
+    assert lost == set(monitor.problems)
+    assert len(lost) >= 80
+    assert sum("in a look at the spectra" in record.message for record in caplog.records) == len(lost)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tables_that_change_while_training(caplog: pytest.LogCaptureFixture) -> None:
+    tables: dict[str, Any] = {
+        "resized": nn.Embedding(60, 4),
+        "deleted": nn.Embedding(60, 4),
+        "frozen": torch.eye(4),
+    }
+    tables["frozen"].requires_grad_(False)
+    monitor = SpectrumMonitor(tables, every_n_steps=1)
+    monitor.step()
+    tables["resized"].weight = nn.Parameter(torch.randn(90, 4))
+    del tables["deleted"].weight
+    monitor.step()
+    tables["resized"].weight = nn.Parameter(
+        torch.quantize_per_tensor(torch.randn(9, 4), 0.1, 0, torch.qint8), False
+    )
+    monitor.step()
+    assert monitor.history["field"].value_counts().to_dict() == {"frozen": 3, "resized": 2, "deleted": 1}
+    assert set(monitor.problems) == {"deleted", "resized"}
+    assert len(caplog.records) == 2
+
+
+def test_what_the_log_and_the_function_raise_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    def full(values: dict[str, float], step: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monitor = SpectrumMonitor({"a": np.eye(4)}, every_n_steps=1, log=full)
+    for _ in range(3):
+        monitor.step()
+    assert len(monitor.history) == 3
+    assert "No space left" in monitor.problems["log"]
+    assert len(caplog.records) == 1
+
+    def fails() -> dict[str, Any]:
+        raise RuntimeError("no tables yet")
+
+    late = SpectrumMonitor(fails)
+    assert late.measure(1) == {}
+    assert late.problems == {"tables": "no tables yet"}
+
+    def interrupts(values: dict[str, float], step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SpectrumMonitor({"a": np.eye(4)}, log=interrupts).measure(1)
+
+
+def test_an_alert_is_raised_once_until_the_table_recovers(caplog: pytest.LogCaptureFixture) -> None:
+    random = np.random.default_rng(0)
+    good, bad = random.standard_normal((60, 6)), np.outer(random.standard_normal(60), np.ones(6))
+    tables = {"a": good.copy(), "b": good.copy()}
+    raised: list[tuple[str, int]] = []
+    monitor = SpectrumMonitor(
+        tables, every_n_steps=1, alert_below=0.3, on_alert=lambda name, _, step: raised.append((name, step))
+    )
+    for values in (good, bad, bad, good, bad):
+        tables["a"][:] = values
+        monitor.step()
+    assert raised == [("a", 2), ("a", 5)]
+    SpectrumMonitor({"a": bad}, alert_below=0.3).measure(7)
+    said = "at step 7 the information abundance of table 'a' is 21% of a random table's, below 30% (collapsed"
+    assert said in caplog.text
+
+
+def test_a_list_and_a_function_of_tables() -> None:
+    E = torch.randn(60, 4)
+    for tables in ([E, E], (nn.Embedding(60, 4), E)):
+        monitor = SpectrumMonitor(tables)
+        monitor.measure(1)
+        assert monitor.history["field"].tolist() == ["table_0", "table_1"]
+    monitor = SpectrumMonitor(lambda: {"now": E})
+    assert monitor.is_collective
+    monitor.measure(1)
+    E[:] = 1
+    monitor.measure(2)
+    assert monitor.history["ia"].tolist()[1] == pytest.approx(1)
+
+
+class TestServices:
+    """What is sent to each service, with stand-ins for the packages that are not installed here."""
+
+    def test_tensorboard(self, tmp_path: Path) -> None:
+        pytest.importorskip("tensorboard")
+        monitor = SpectrumMonitor({"a": np.eye(4)}, log=f"tensorboard:{tmp_path}")
+        monitor.measure(3)
+        (file,) = tmp_path.glob("events*")
+        assert b"spectrum/ia/a" in file.read_bytes()
+
+    @pytest.mark.parametrize("name", ["wandb", "mlflow"])
+    def test_wandb_and_mlflow(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        sent: list[Any] = []
+        pretended = SimpleNamespace(
+            log=lambda values, step: sent.append((values, step)),
+            log_metrics=lambda values, step: sent.append((values, step)),
+            __spec__=ModuleSpec(name, None),
+        )
+        monkeypatch.setitem(sys.modules, name, pretended)
+        SpectrumMonitor({"a[0]": np.eye(4)}, log=name).measure(3)
+        ((values, step),) = sent
+        assert step == 3
+        assert values["spectrum/ia/a[0]" if name == "wandb" else "spectrum/ia/a_0_"] == pytest.approx(4)
+
+    def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("collapse.extras.find_spec", lambda _: None)
+        with pytest.raises(CollapseError, match=r"log='wandb' needs wandb.*embedding-collapse\[wandb\]"):
+            SpectrumMonitor({"a": np.eye(4)}, log="wandb")
+
+    def test_prometheus(self, tmp_path: Path) -> None:
+        file = tmp_path / "collapse.prom"
+        monitor = SpectrumMonitor({'a "b"\\': np.eye(4)}, log=f"prometheus:{file}")
+        for step in (1, 2):
+            monitor.measure(step)
+        text = file.read_text()
+        assert '\ncollapse_ia{table="a \\"b\\"\\\\"} 4' in text
+        assert "# TYPE collapse_ia gauge" in text
+        assert "\ncollapse_step 2\n" in text
+        assert re.search(r"\ncollapse_ia_mean 4", text)
 
 
 IDS = torch.randint(1, 30, (64, 3), generator=torch.Generator().manual_seed(0))

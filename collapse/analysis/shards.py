@@ -20,7 +20,8 @@ from collapse.io.readers.selection import Selection
 from collapse.io.tables import EmbeddingTable
 from collapse.measures.row_stream import RowStream
 from collapse.measures.rows import RowMeasures, RowPart, combined, measure_part
-from collapse.measures.spectra import Spectrum, decompose_passes, gram, is_short, threads_for
+from collapse.measures.spectra import Spectrum, decompose_passes, is_short
+from collapse.measures.spectral_state import SpectralState, gram_state, merge
 
 SHARD_BYTES = 2**25
 """Bytes of a shard, the work of one task: small enough for many workers to share a table, and large enough that
@@ -103,9 +104,7 @@ class _ShardPasses:
         if not basis.shape[1]:
             return np.zeros((0, 0))
         shared = self._client.scatter(basis, broadcast=True)
-        parts: list[NDArray[np.float64]] = self.of_shards(_gram_of_shard, shared)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.sum(parts, axis=0))
+        return merge(self.of_shards(_state_of_shard, shared)).gram
 
     def largest(self) -> float:
         """Return the largest absolute entry."""
@@ -174,12 +173,11 @@ def _shard(place: Place, start: int, part: tuple[int, NDArray[Any] | None], scal
     return stream
 
 
-def _gram_of_shard(
+def _state_of_shard(
     place: Place, start: int, part: tuple[int, Any], scale: float, basis: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    stream = _shard(place, start, part, scale)
-    with threads_for(stream.shape[1]) as threads:
-        return gram(stream, basis, threads=threads)
+) -> SpectralState:
+    stop, weights = part
+    return gram_state(_rows(place, start, stop), weights=weights, first_row=start, basis=basis, scale=scale)
 
 
 def _largest_of_shard(place: Place, start: int, part: tuple[int, Any], scale: float) -> float:

@@ -1,7 +1,9 @@
 """Information abundance during any training loop."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -9,37 +11,55 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from collapse.errors import CollapseError
+from collapse.analysis.loggers import Log, logger
+from collapse.analysis.sharded_tables import ShardedTable, is_first_rank, is_sharded
+from collapse.errors import CollapseError, first_line
 from collapse.io.load import load
 from collapse.io.readers.objects import TABLE
-from collapse.measures.abundance import adjusted_abundance, information_abundance
+from collapse.measures.abundance import abundance_of_spectrum, adjusted_abundance, information_abundance
 from collapse.measures.random_matrix import random_abundance
+from collapse.measures.row_stream import unreadable_kind
+from collapse.measures.spectral_state import spectrum
 
-Log = Callable[[dict[str, float], int], object]
+Alert = Callable[[str, float, int], object]
+"""Called with the name of a table, its IA / E[IA(random)], and the step."""
+_log = logging.getLogger(__name__)
 
 
 class SpectrumMonitor:
     """Measures the information abundance of embedding tables every so many steps, and logs it.
 
+    Nothing that happens in a measurement ends a training: what cannot be measured or logged is reported once, as a
+    warning of the logger ``collapse.analysis.spectrum_monitor``, and kept in `problems`.
+
     Parameters
     ----------
     tables : object
         A model (``nn.Module``), whose ``nn.Embedding`` and ``nn.EmbeddingBag`` layers of several columns are
-        measured under the names that ``collapse analyze`` gives their tables; or tables by name, which may be
-        parameters, tensors on any device, arrays or embedding layers; or anything else that `collapse.load` takes,
-        such as one array.
+        measured under the names that ``collapse analyze`` gives their tables; or tables by name, or a list of
+        tables, which may be parameters, tensors on any device, arrays or embedding layers; or a function without
+        arguments that returns tables by name, and is called for each measurement; or anything else that
+        `collapse.load` takes, such as one array. Tables may be in parts on the ranks of ``torch.distributed``:
+        DTensor (also of FSDP2) and ShardedTensor (TorchRec).
     every_n_steps : int
         Number of steps between two measurements.
-    log : callable, optional
-        Called with a dictionary of numbers and the step, such as ``wandb.log``, or ``lambda values, step:
-        writer.add_scalars(..)``.
+    log : callable or str, optional
+        Called with a dictionary of numbers and the step; or ``"tensorboard:FOLDER"``, ``"wandb"``, ``"mlflow"`` or
+        ``"prometheus:FILE"`` (`collapse.analysis.loggers.logger`). Of several ranks, the first logs.
     prefix : str
         Prefix of the logged names.
+    alert_below : float, optional
+        IA / E[IA(random)] below which a table raises an alert, once until it has been above again.
+    on_alert : callable, optional
+        Called for an alert with the name of the table, its value and the step. The default is a warning of the
+        logger with the verdict of `diagnose`.
 
     Raises
     ------
     ValueError
         If no table can be found in `tables`, or `every_n_steps` is below 1.
+    CollapseError
+        If `log` is unknown, or needs a package that is not installed.
 
     Notes
     -----
@@ -47,6 +67,9 @@ class SpectrumMonitor:
     (`decompose`). Nothing is kept on the device. For every table the logged names are ``PREFIX/ia/NAME`` and
     ``PREFIX/ia_normalised/NAME``, IA / E[IA(random)]; their means are ``PREFIX/ia_mean`` and
     ``PREFIX/ia_normalised_mean``.
+
+    A measurement of a table in parts is collective: every rank must call `step` or `measure`. Each adds K x K
+    doubles to one sum, or all rows if the columns are divided.
 
     Examples
     --------
@@ -60,19 +83,38 @@ class SpectrumMonitor:
     """
 
     def __init__(
-        self, tables: Any, *, every_n_steps: int = 1000, log: Log | None = None, prefix: str = "spectrum"
+        self,
+        tables: Any,
+        *,
+        every_n_steps: int = 1000,
+        log: str | Log | None = None,
+        prefix: str = "spectrum",
+        alert_below: float | None = None,
+        on_alert: Alert | None = None,
     ) -> None:
         if every_n_steps < 1:
             raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
-        self._tables = dict(_tables(tables))
-        if not self._tables:
+        # A model is callable too.
+        self._find = tables if _is_function(tables) else None
+        self._tables = {} if self._find else dict(_tables(tables))
+        if not self._tables and self._find is None:
             raise ValueError(
                 "no embedding table of several columns was found: pass tables by name, as {'user': table, ..}"
             )
-        self.every_n_steps, self._log, self._prefix = every_n_steps, log, prefix
+        self.every_n_steps, self._prefix = every_n_steps, prefix
+        self._logger = logger(log) if is_first_rank() else None
+        self._alert_below, self._on_alert = alert_below, on_alert
         self.steps = 0
         """Number of steps so far."""
+        self.problems: dict[str, str] = {}
+        """What could not be measured or logged, by table, ``tables`` or ``log``, with the latest reason."""
+        self._alerted: set[str] = set()
         self._rows: list[dict[str, Any]] = []
+
+    @property
+    def is_collective(self) -> bool:
+        """Whether all ranks have to measure, because a table is in parts on them."""
+        return self._find is not None or any(is_sharded(_weight(table)) for table in self._tables.values())
 
     def step(self) -> dict[str, float] | None:
         """Count a step, and measure if it is a multiple of `every_n_steps`.
@@ -81,11 +123,6 @@ class SpectrumMonitor:
         -------
         dict of str to float or None
             The logged values; None if nothing was measured.
-
-        Raises
-        ------
-        ValueError
-            If a table holds NaN or infinity.
         """
         self.steps += 1
         return None if self.steps % self.every_n_steps else self.measure(self.steps)
@@ -101,30 +138,66 @@ class SpectrumMonitor:
         Returns
         -------
         dict of str to float
-            The logged values.
-
-        Raises
-        ------
-        ValueError
-            If a table holds NaN or infinity. The message names the table.
+            The logged values; empty if no table could be measured.
         """
-        values: dict[str, float] = {}
-        found = {name: self._of_table(name) for name in self._tables}
+        if self._find is not None:
+            with self._reported("tables"):
+                self._tables = dict(_tables(self._find()))
+        found: dict[str, dict[str, float]] = {}
+        for name in self._tables:
+            with self._reported(name):
+                measured = _measured(_weight(self._tables[name]))
+                if measured is not None:
+                    found[name] = measured
+        if not found:
+            return {}
         self._rows += [{"step": step, "field": name, **of_table} for name, of_table in found.items()]
+        values: dict[str, float] = {}
         for measure in ("ia", "ia_normalised"):
             of_all = {name: of_table[measure] for name, of_table in found.items()}
             values |= {f"{self._prefix}/{measure}/{name}": value for name, value in of_all.items()}
             values[f"{self._prefix}/{measure}_mean"] = float(np.mean(list(of_all.values())))
-        if self._log is not None:
-            self._log(values, step)
+        if self._logger is not None:
+            with self._reported("log"):
+                self._logger(values, step)
+        if is_first_rank():
+            self._alert({name: of_table["ia_normalised"] for name, of_table in found.items()}, step)
         return values
 
-    def _of_table(self, name: str) -> dict[str, float]:
+    def _alert(self, values: Mapping[str, float], step: int) -> None:
+        """Report tables that fell below the threshold."""
+        if self._alert_below is None:
+            return
+        below = {name for name, value in values.items() if value < self._alert_below}
+        for name in sorted(below - self._alerted):
+            with self._reported("on_alert"):
+                (self._warn if self._on_alert is None else self._on_alert)(name, values[name], step)
+        self._alerted = below
+
+    def _warn(self, name: str, value: float, step: int) -> None:
+        """Log a warning with the verdict on a table."""
         table = _weight(self._tables[name])
+        verdict = ""
+        if not is_sharded(table):
+            from collapse.analysis.diagnosis import diagnose
+
+            verdict = f" ({diagnose({name: table})['verdict'].iloc[0]})"
+        _log.warning(
+            "%s",
+            f"at step {step:,} the information abundance of table {name!r} is {value:.0%} of a random table's, "
+            f"below {self._alert_below:.0%}{verdict}",
+        )
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """Report an exception once, instead of raising it. Interrupts are raised."""
         try:
-            return against_random(table)
-        except ValueError as error:
-            raise ValueError(f"table {name!r}: {error}") from error
+            yield
+        except Exception as error:  # noqa: BLE001  a training must not end for a measurement
+            reason = first_line(error) or type(error).__name__
+            if self.problems.get(what) != reason:
+                _log.warning("%s", f"cannot use {what!r} in a look at the spectra: {reason}")
+            self.problems[what] = reason
 
     def __repr__(self) -> str:
         tables = f"{len(self._tables)} table{'s' * (len(self._tables) != 1)}"
@@ -144,6 +217,19 @@ class SpectrumMonitor:
         return pd.DataFrame(self._rows, columns=["step", "field", "ia", "ia_normalised"])
 
 
+def _measured(E: Any) -> dict[str, float] | None:
+    """Measure a table, or the rank's part of one; None on a rank that does not belong to its group."""
+    if not is_sharded(E):
+        if (kind := unreadable_kind(E)) is not None:
+            raise ValueError(f"it is {kind}")
+        return against_random(E)
+    table = ShardedTable(E)
+    if not table.takes_part:
+        return None
+    ia = float(abundance_of_spectrum(spectrum(table.state(), table.state).values))
+    return {"ia": ia, "ia_normalised": ia / random_abundance(*table.shape).mean}
+
+
 def against_random(E: Any) -> dict[str, float]:
     """Measure all rows of a table: ``ia`` and ``ia_normalised`` = IA / E[IA(random)]."""
     ia = information_abundance(E)
@@ -157,17 +243,27 @@ def adjusted_over(E: Any, trained: NDArray[np.bool_]) -> float:
     return adjusted_abundance(ia, random_abundance(rows, int(E.shape[1])).mean)
 
 
+def _is_function(tables: Any) -> bool:
+    return callable(tables) and not hasattr(tables, "named_modules") and not hasattr(tables, "shape")
+
+
 def _tables(tables: Any) -> Iterator[tuple[str, Any]]:
     """Yield tables by name. Modules are kept, because their weights may be replaced."""
+    if isinstance(tables, list | tuple) and tables and all(_is_table(each) for each in tables):
+        tables = {f"table_{number}": each for number, each in enumerate(tables)}
     if isinstance(tables, Mapping) and all(_is_table(each) for each in tables.values()):
-        yield from tables.items()
+        yield from ((str(name), each) for name, each in tables.items())
+        return
+    if isinstance(tables, Mapping) and any(is_sharded(each) for each in tables.values()):
+        # A state dict of ranks, whose other entries cannot be gathered here.
+        yield from ((str(name), each) for name, each in tables.items() if is_sharded(each) and _is_table(each))
         return
     if hasattr(tables, "named_modules"):
         layers = [(name, each) for name, each in tables.named_modules() if hasattr(each, "num_embeddings")]
         if layers:
             fields = _fields(tables)
             for name, each in layers:
-                if _weight(each).shape[1] > 1:
+                if len(_weight(each).shape) == 2 and _weight(each).shape[1] > 1:
                     yield fields.get(f"{name}.weight", name or TABLE), each
             return
     try:
@@ -182,7 +278,7 @@ def _fields(model: Any) -> dict[str, str]:
     """Return the names that `load` gives tables, by tensor, except for tables that it splits or joins."""
     try:
         found = load(model)
-    except CollapseError:
+    except Exception:  # noqa: BLE001  names are a convenience; tensors of ranks, for example, cannot be loaded
         return {}
     of_tensor = Counter(key for table in found for key in table.keys)
     return {table.keys[0]: table.field for table in found if [of_tensor[key] for key in table.keys] == [1]}

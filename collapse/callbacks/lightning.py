@@ -43,8 +43,8 @@ class SpectrumCallback(Callback):  # type: ignore[misc]
         if self.monitor is None or step == self._last or step % self._every_n_steps:
             return
         self._last = step
-        # One process is enough, because the tables are the same in all.
-        if trainer.is_global_zero:
+        # One process is enough if the tables are the same in all. All take part if a table is in parts on them.
+        if trainer.is_global_zero or self.monitor.is_collective:
             values = self.monitor.measure(step)
-            for logger in trainer.loggers:
+            for logger in trainer.loggers if trainer.is_global_zero else ():
                 logger.log_metrics(values, step)

@@ -33,5 +33,8 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Measure every so many steps."""
         del args, control
-        if state.global_step % self.monitor.every_n_steps == 0 and state.is_world_process_zero:
-            self._trainer.log(self.monitor.measure(state.global_step))
+        is_first = state.is_world_process_zero
+        if state.global_step % self.monitor.every_n_steps == 0 and (is_first or self.monitor.is_collective):
+            values = self.monitor.measure(state.global_step)
+            if is_first and values:
+                self._trainer.log(values)

@@ -149,9 +149,13 @@ class RowStream:
             finite = np.isfinite(array.sum())
         if not finite and not np.isfinite(array).all():
             number = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-            if self.chooses and self.weights is not None:
-                number = int(np.flatnonzero(self.weights[start:])[number])
-            raise ValueError(f"row {self._first_row + start + number} holds NaN or infinity")
+            raise ValueError(f"row {self.number(start, number)} holds NaN or infinity")
+
+    def number(self, start: int, place: int) -> int:
+        """Return the number in the whole table of a row at a place in a chunk."""
+        if self.chooses and self.weights is not None:
+            place = int(np.flatnonzero(self.weights[start:])[place])
+        return self._first_row + start + place
 
     def largest(self) -> float:
         """Return the largest absolute entry, after checking all entries."""

@@ -176,13 +176,15 @@ class _StreamPasses:
         return self._stream.largest()
 
 
-def decompose_passes(passes: Passes) -> Spectrum:
+def decompose_passes(passes: Passes, *, deep: bool = True) -> Spectrum:
     """Decompose a long table through its passes; see `decompose`.
 
     Parameters
     ----------
     passes : Passes
         The table. Its scale is set if squares overflow or underflow.
+    deep : bool
+        Take further passes for small singular values.
 
     Returns
     -------
@@ -205,7 +207,7 @@ def decompose_passes(passes: Passes) -> Spectrum:
     while True:
         L, Q = (ordered[..., ::-1] for ordered in np.linalg.eigh(G))
         noise = noise or _NOISE * L[0]
-        kept = int(np.count_nonzero(_TAIL * L[0] <= L)) if L[0] > noise else len(L)
+        kept = int(np.count_nonzero(_TAIL * L[0] <= L)) if deep and L[0] > noise else len(L)
         values.append(np.sqrt(np.maximum(L[:kept], 0)))
         vectors.append(basis @ Q[:, :kept])
         if kept == len(L):
