@@ -2,8 +2,13 @@
 
 import itertools
 import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +94,20 @@ def test_the_size_does_not_depend_on_the_rows() -> None:
     sizes = {len(pickle.dumps(gram_state(np.ones((D, 16)), counts=np.ones(D, int)))) for D in (100, 10_000)}
     assert max(sizes) - min(sizes) < 64
     assert max(sizes) < 8 * (2 * 16**2 + 8 * 16) + 2000
+
+
+@pytest.mark.libraries
+@pytest.mark.parametrize(("engine", "file"), [("ray", "table.npy"), ("pyspark", "table.parquet")])
+def test_the_examples_of_other_engines(engine: str, file: str, tmp_path: Path) -> None:
+    """They are not among the extras, because they are large."""
+    if find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    E = np.random.default_rng(0).standard_normal((3000, 8)) @ np.diag(10.0 ** -np.arange(0, 8))
+    np.save(tmp_path / "table.npy", E)
+    pd.DataFrame({"v": list(E)}).to_parquet(tmp_path / "table.parquet")
+    script = Path(__file__).parents[1] / "docs" / "examples" / f"spectra_on_{engine.removeprefix('py')}.py"
+    words = [sys.executable, str(script), file, *(["v"] if engine == "pyspark" else [])]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    sigma = np.linalg.svd(E, compute_uv=False)
+    assert f"IA {sigma.sum() / sigma[0]:.9f}" in ran.stdout

@@ -3,9 +3,11 @@
 import csv
 import json
 import re
+import subprocess
 import sys
 import warnings
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -329,3 +331,34 @@ def test_a_table_has_the_name_that_analyze_gives_it(tmp_path: Path, collapse: Co
         monitor = SpectrumMonitor(source, every_n_steps=1)
         monitor.step()
         assert set(monitor.history["field"]) == by_file == {"user", "item"}
+
+
+@pytest.mark.libraries
+def test_in_keras() -> None:
+    if find_spec("keras") is None:
+        pytest.skip("keras is not installed")
+    script = """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import keras, numpy as np
+from collapse import information_abundance
+from collapse.callbacks.keras import SpectrumCallback
+
+ids = keras.Input((2,), dtype="int32")
+user = keras.layers.Embedding(30, 4, name="user")(ids[:, 0])
+inner = keras.Sequential([keras.layers.Embedding(20, 4, name="item")])
+model = keras.Model(ids, keras.layers.Dense(1)(keras.layers.Concatenate()([user, inner(ids[:, 1])])))
+model.compile("adam", "mse")
+callback = SpectrumCallback(every_n_steps=3)
+x = np.random.default_rng(0).integers(0, 20, (96, 2))
+history = model.fit(x, np.ones(96), batch_size=16, epochs=2, verbose=0, callbacks=[callback]).history
+assert callback.monitor.problems == {}
+assert sorted(set(callback.monitor.history["field"])) == ["item", "user"]
+assert sorted(set(callback.monitor.history["step"])) == [3, 6, 9, 12]
+last = callback.monitor.history.query("step == 12").set_index("field")["ia"]
+table = keras.ops.convert_to_numpy(model.get_layer("user").embeddings)
+assert abs(last["user"] - information_abundance(table)) < 1e-9
+assert len(history["spectrum_ia_mean"]) == 2
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
