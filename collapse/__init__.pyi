@@ -1,5 +1,6 @@
 # The public names, each from the module that holds it. lazy_loader reads this file when the package is imported.
 
+from .analysis.activation_monitor import ActivationMonitor
 from .analysis.several import compare
 from .analysis.settings import AnalysisSettings
 from .analysis.diagnosis import diagnose
@@ -30,7 +31,7 @@ from .training.models.interaction import Interaction
 __version__: str
 
 __all__ = [
-    "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
+    "ActivationMonitor", "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
     "Selection", "SpectralState", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
     "compare", "diagnose", "diversity", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
     "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",

@@ -48,6 +48,19 @@ ALL: dict[str, type[Display]] = {
 SERVED_BY = {"10a": ["dcnv2-8", "dcnv2-4x2"], "10b": ["dcnv2-4x2"], "10d": ["dcnv2-4x2"], "14": ["ffm-2"]}
 
 
+def write_layers(folder: Path) -> None:
+    """Write what `train --monitor layers` records."""
+    rows = [
+        {
+            "epoch": epoch, "step": 9 * epoch, "layer": layer, "rows": 40, "size": 8, "ia": 1.5 + epoch,
+            "effective_rank": 2.0, "mean_cosine": 0.5,
+        }
+        for epoch in range(3)
+        for layer in ("embedding.0", "head.mlp.0")
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "layers.csv", index=False)
+
+
 @pytest.fixture
 def item(small_data: Path, tmp_path: Path) -> Callable[..., Item]:
     """Return a function that returns an item of a study on two data sets, with runs that count as finished."""
@@ -60,6 +73,7 @@ def item(small_data: Path, tmp_path: Path) -> Callable[..., Item]:
 def made(
     display: type[Display],
     factored: Factored,
+    trained: dict[str, Path],
     item: Callable[..., Item],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Display:
@@ -72,6 +86,8 @@ def made(
         found = made_of(item(display.number))
         assert isinstance(found, Display)
         return found
+    if display.number == "layers":
+        write_layers(trained["dcnv2-4"].parent)
     checkpoints = factored(*SERVED_BY.get(display.number, ["dcnv2-4"]))
     if display.needs_text_model:
         text = np.random.default_rng(0).standard_normal((50, 6))
@@ -101,11 +117,15 @@ class TestContract:
             assert re.match(of_study, made.provenance)
         else:
             assert set(PROVENANCE) <= set(made.table)
-            assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained) rows", made.provenance)
+            assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained|validation) rows", made.provenance)
 
     def test_its_caption_begins_with_what_to_see(self, display: type[Display], made: Display) -> None:
         """It says what the paper shows and what was found here, and no value is missing."""
-        begins = {"7": "Every set has its own", "along-training": "Not in the paper. Here, from epoch 1 to 3: "}
+        begins = {
+            "7": "Every set has its own",
+            "along-training": "Not in the paper. Here, from epoch 1 to 3: ",
+            "layers": "Not in the paper. Here, ",
+        }
         said = made.reading
         assert said.startswith(begins.get(display.number, "Paper: "))
         assert said.endswith(".")

@@ -111,3 +111,11 @@ def test_the_examples_of_other_engines(engine: str, file: str, tmp_path: Path) -
     assert ran.returncode == 0, ran.stderr
     sigma = np.linalg.svd(E, compute_uv=False)
     assert f"IA {sigma.sum() / sigma[0]:.9f}" in ran.stdout
+
+
+def test_a_table_of_zeros_has_no_directions() -> None:
+    assert spectrum(merge([gram_state(np.zeros((9, 3))), gram_state(np.zeros((1, 3)))])).sigma.tolist() == [
+        0,
+        0,
+        0,
+    ]

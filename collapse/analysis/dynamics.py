@@ -13,6 +13,8 @@ from collapse.measures.abundance import adjusted_abundance
 
 HISTORY = "abundance.csv"
 """File that `collapse.analysis.monitors.AbundanceMonitor` writes next to a run's checkpoints."""
+LAYERS = "layers.csv"
+"""File that `collapse.analysis.monitors.LayersMonitor` writes there."""
 COLUMNS = ("epoch", "train_loss", "validation_auc", "validation_logloss")
 
 
@@ -103,6 +105,30 @@ def below_since(
         if len(below):
             found[str(field)] = int(below["epoch"].iloc[0])
     return found
+
+
+def layers_history(checkpoint: str | Path) -> pd.DataFrame:
+    """Read how many directions the outputs of every layer used during the training of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        The checkpoint. The history is in a file next to it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per measurement and layer: ``epoch``, ``step``, ``layer``, ``rows``, ``size``, ``ia``,
+        ``effective_rank`` and ``mean_cosine``. Empty without a history.
+
+    Raises
+    ------
+    CollapseError
+        If the history cannot be read, or lacks a column.
+    """
+    path = Path(checkpoint).parent / LAYERS
+    columns = ("epoch", "step", "layer", "rows", "size", "ia", "effective_rank", "mean_cosine")
+    return _table(path, columns) if path.is_file() else pd.DataFrame(columns=list(columns))
 
 
 def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:

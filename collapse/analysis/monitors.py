@@ -3,12 +3,14 @@
 A monitor receives the model as a checkpoint in memory and returns rows, which the run writes next to its metrics.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
 import numpy as np
 
+from collapse.analysis.activation_monitor import outputs_of
 from collapse.analysis.factorised import factorise
 from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.analysis.settings import PAPER
@@ -114,5 +116,35 @@ class PatternsMonitor:
         return {key: float(value) for row in rows for key, value in row.items()}
 
 
-MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor)}
+class LayersMonitor:
+    """Abundance, effective rank and mean cosine of what the layers of the model return for some validation rows.
+
+    The layers are the embedding (rows of one field each), the interactions, the projections and the layers of the
+    head; outputs of one column are left out.
+    """
+
+    name = "layers"
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._ids: Any = None
+
+    def attach(self, model: Any, ids: Any) -> None:
+        """Receive the model in training, and the rows to measure it on."""
+        self._model, self._ids = model, ids
+
+    def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Measure every layer: the columns of `collapse.analysis.activation_monitor.COLUMNS`."""
+        del checkpoint
+        layers = [name for name, _ in self._model.named_modules() if _LAYER.fullmatch(name)]
+        return outputs_of(self._model, self._ids, layers)
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Return nothing: the layers have a file of their own."""
+        del rows
+        return {}
+
+
+_LAYER = re.compile(r"embedding|interactions\.\d+|projections\.\d+\.\w+|head\.mlp\.\d+")
+MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor, LayersMonitor)}
 """The monitors by name."""

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -12,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from collapse.analysis.loggers import Log, logger
+from collapse.analysis.reporting import Problems
 from collapse.analysis.sharded_tables import ShardedTable, is_first_rank, is_sharded
-from collapse.errors import CollapseError, first_line
+from collapse.errors import CollapseError
 from collapse.io.load import load
 from collapse.io.readers.objects import TABLE
 from collapse.measures.abundance import abundance_of_spectrum, adjusted_abundance, information_abundance
@@ -106,10 +106,14 @@ class SpectrumMonitor:
         self._alert_below, self._on_alert = alert_below, on_alert
         self.steps = 0
         """Number of steps so far."""
-        self.problems: dict[str, str] = {}
-        """What could not be measured or logged, by table, ``tables`` or ``log``, with the latest reason."""
+        self._problems = Problems(_log, "a look at the spectra")
         self._alerted: set[str] = set()
         self._rows: list[dict[str, Any]] = []
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What could not be measured or logged, by table, ``tables`` or ``log``, with the latest reason."""
+        return self._problems.found
 
     @property
     def is_collective(self) -> bool:
@@ -141,11 +145,11 @@ class SpectrumMonitor:
             The logged values; empty if no table could be measured.
         """
         if self._find is not None:
-            with self._reported("tables"):
+            with self._problems.reported("tables"):
                 self._tables = dict(_tables(self._find()))
         found: dict[str, dict[str, float]] = {}
         for name in self._tables:
-            with self._reported(name):
+            with self._problems.reported(name):
                 measured = _measured(_weight(self._tables[name]))
                 if measured is not None:
                     found[name] = measured
@@ -158,7 +162,7 @@ class SpectrumMonitor:
             values |= {f"{self._prefix}/{measure}/{name}": value for name, value in of_all.items()}
             values[f"{self._prefix}/{measure}_mean"] = float(np.mean(list(of_all.values())))
         if self._logger is not None:
-            with self._reported("log"):
+            with self._problems.reported("log"):
                 self._logger(values, step)
         if is_first_rank():
             self._alert({name: of_table["ia_normalised"] for name, of_table in found.items()}, step)
@@ -170,7 +174,7 @@ class SpectrumMonitor:
             return
         below = {name for name, value in values.items() if value < self._alert_below}
         for name in sorted(below - self._alerted):
-            with self._reported("on_alert"):
+            with self._problems.reported("on_alert"):
                 (self._warn if self._on_alert is None else self._on_alert)(name, values[name], step)
         self._alerted = below
 
@@ -187,17 +191,6 @@ class SpectrumMonitor:
             f"at step {step:,} the information abundance of table {name!r} is {value:.0%} of a random table's, "
             f"below {self._alert_below:.0%}{verdict}",
         )
-
-    @contextmanager
-    def _reported(self, what: str) -> Iterator[None]:
-        """Report an exception once, instead of raising it. Interrupts are raised."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  a training must not end for a measurement
-            reason = first_line(error) or type(error).__name__
-            if self.problems.get(what) != reason:
-                _log.warning("%s", f"cannot use {what!r} in a look at the spectra: {reason}")
-            self.problems[what] = reason
 
     def __repr__(self) -> str:
         tables = f"{len(self._tables)} table{'s' * (len(self._tables) != 1)}"

@@ -56,10 +56,11 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     "monitors",
     multiple=True,
     default=["abundance"],
-    type=click.Choice(["abundance", "co-influence", "patterns", "none"]),
+    type=click.Choice(["abundance", "co-influence", "patterns", "layers", "none"]),
     help="Record during training, as one CSV file each: the information abundance of every field, the "
-    "correlations "
-    "of Figure 3 (co-influence), or the distance of DCNv2's projections from unitary ones (patterns). "
+    "correlations of Figure 3 (co-influence), the distance of DCNv2's projections from unitary ones (patterns), "
+    "or "
+    "how many directions the outputs of each layer use (layers; draw them with analyze --figure layers). "
     "Repeatable.  [default: abundance]",
 )
 @click.option(

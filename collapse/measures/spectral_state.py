@@ -217,7 +217,7 @@ class _StatePasses:
 
     def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the Gram matrix of the state, and then that of a further pass."""
-        if self._is_first:
+        if self._is_first or self._state.largest == 0:
             self._is_first = False
             return self._state.gram
         if not basis.shape[1]:

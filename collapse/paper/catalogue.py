@@ -325,7 +325,14 @@ PANELS = {
     )
     for panel, shows in _PANELS.items()
 }
-"""Parts of Figure 3 that can be drawn from a checkpoint. A study shows the whole figure."""
+PANELS["layers"] = Entry(
+    name="layers",
+    shows="IA of the outputs of every layer by epoch, recorded by `train --monitor layers`",
+    runs=recipes.none,
+    draw="layers:LayersDisplay",
+)
+"""Parts of Figure 3 that can be drawn from a checkpoint, because a study shows the whole figure, and the layers of
+a run."""
 
 
 def all_items(profile: Profile) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ class Monitor(Protocol):
     def __call__(self, checkpoint: Checkpoint) -> Sequence[Row]:
         """Return any number of rows, all with the same keys."""
 
+    # A monitor may also have a method ``attach(model, ids)``, which is called once before it measures.
+
     def columns(self, rows: Sequence[Row]) -> Mapping[str, float]:
         """Return values of these rows for columns of the run's metrics, after an epoch; may be empty."""
 

@@ -40,6 +40,9 @@ from collapse.training.runs.progress import Progress, described
 from collapse.training.runs.state import check_same_run, differences
 from collapse.training.runs.tensorboard import check_tensorboard
 
+_WATCHED = 4096
+"""Validation rows that monitors of the layers' outputs look at."""
+
 
 class Run:
     """A training run with its folder.
@@ -155,6 +158,9 @@ class Run:
             )
         self.folder.check_tables(kept, epochs=trainer.epochs_done, step=trainer.step)
         self._write_manifest(trainer, status="unfinished")
+        for monitor in self._monitors:
+            if hasattr(monitor, "attach"):
+                monitor.attach(trainer.model, _some_rows(trainer))
         monitoring = Monitoring(self.folder.path, self._monitors, step=trainer.step, tensorboard=self._tensorboard)
         progress = Progress(
             self.folder, trainer, counts, rows, monitoring, request, monitor_every=self._monitor_every
@@ -294,3 +300,9 @@ def _check_split(data: PreparedData, split: Split) -> None:
                 f"the {part.name} split of {data.path} has {len(labels)} rows and only one label, but AUC needs "
                 "both: use more rows"
             )
+
+
+def _some_rows(trainer: Trainer) -> torch.Tensor:
+    """Return the ids of the first validation rows, for monitors of what the model returns."""
+    rows = np.sort(trainer.split.validation[:_WATCHED])
+    return torch.from_numpy(np.asarray(trainer.data.ids[rows])).to(trainer.device)
