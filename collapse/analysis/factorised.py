@@ -14,13 +14,18 @@ from tqdm import tqdm
 
 from collapse.analysis.settings import AnalysisSettings, Rows
 from collapse.errors import CollapseError
+from collapse.io.blocks import Window, is_mapped
 from collapse.io.load import load
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.measures.centred import Centred
+from collapse.measures.one_pass import measure_and_decompose
 from collapse.measures.precision import precision, rounding_noise
 from collapse.measures.rows import RowMeasures, row_measures
-from collapse.measures.spectra import Spectrum, decompose
+from collapse.measures.spectra import Spectrum, decompose, is_short
 from collapse.printable import printable
+
+_LARGE = 1 << 28
+"""Bytes above which a mapped table is read once and released on the way, instead of staying in memory."""
 
 
 class BadTableError(CollapseError):
@@ -219,11 +224,7 @@ def _factored(
                 )
             spectrum, of_rows = decomposer.measure(number, table, weights, settings.near_zero)
         else:
-            of_rows = row_measures(table.E, weights=weights, counts=counts, tolerance=settings.near_zero)
-            E = Centred(table.E, of_rows.sums.mean) if settings.centred else table.E
-            spectrum = decompose(E, weights=weights)
-            if settings.centred:
-                of_rows = replace(of_rows, sums=of_rows.sums.centred())
+            spectrum, of_rows = _measured(table.E, weights, counts, settings)
     except ValueError as error:
         raise BadTableError(table.field, source, str(error)) from error
     eps, spacing = precision(table.E)
@@ -238,6 +239,24 @@ def _factored(
         eps=eps,
         spacing=spacing / spectrum.scale,
     )
+
+
+def _measured(
+    E: Any, weights: NDArray[Any] | None, counts: NDArray[Any] | None, settings: AnalysisSettings
+) -> tuple[Spectrum, RowMeasures]:
+    """Measure a table here. One that is mapped and large is read once, and released on the way."""
+    rows, columns = int(E.shape[0]), int(E.shape[1])
+    is_large = is_mapped(E) and rows * columns * E.dtype.itemsize > _LARGE and not is_short(rows, columns)
+    if is_large and not settings.centred:
+        of_rows, spectrum = measure_and_decompose(
+            Window(E), weights=weights, counts=counts, tolerance=settings.near_zero
+        )
+        return spectrum, of_rows
+    of_rows = row_measures(E, weights=weights, counts=counts, tolerance=settings.near_zero)
+    if not settings.centred:
+        return decompose(E, weights=weights), of_rows
+    spectrum = decompose(Centred(E, of_rows.sums.mean), weights=weights)
+    return spectrum, replace(of_rows, sums=of_rows.sums.centred())
 
 
 def _weights(table: EmbeddingTable, source: str, settings: AnalysisSettings) -> NDArray[Any] | None:

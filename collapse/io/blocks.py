@@ -185,6 +185,50 @@ class Product:
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
+class Window:
+    """A mapped table of which a window stays in memory: what was read is released, and what follows is read ahead.
+
+    Parameters
+    ----------
+    table : (D, K) array
+        The table, mapped from a file (`is_mapped`).
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table, self._held = table, 0
+        self.shape, self.dtype = (int(table.shape[0]), int(table.shape[1])), table.dtype
+        self.eps, self.spacing = precision(table)
+        self._mapping = _mapping(table)
+        self._first = 0
+        if self._mapping is not None:
+            self._first = table.ctypes.data - np.frombuffer(self._mapping, np.uint8).ctypes.data
+            self._ahead(0)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        # A copy, because the pages behind a view would be read twice.
+        found = np.array(self._table[key])
+        before, self._held = self._held, self._held + found.nbytes
+        if before // _AHEAD != self._held // _AHEAD and isinstance(key, slice) and self._mapping is not None:
+            self._ahead((key.stop or 0) * self._table.strides[0])
+        if self._held >= _WINDOW:
+            self._held = 0
+            release(self._table)
+        return found
+
+    def _ahead(self, offset: int) -> None:
+        """Ask the system to read what follows an offset while rows are being multiplied."""
+        page = mmap.PAGESIZE
+        start = (self._first + offset) // page * page
+        if self._mapping is not None and hasattr(mmap, "MADV_WILLNEED") and start < len(self._mapping):
+            self._mapping.madvise(mmap.MADV_WILLNEED, start, min(2 * _AHEAD, len(self._mapping) - start))
+
+
+_WINDOW = 1 << 27
+"""Bytes of mapped rows that stay in memory."""
+_AHEAD = 1 << 25
+"""Bytes after which what follows is asked for."""
+
+
 def is_mapped(table: Any) -> bool:
     """Return whether the rows of a table are read from a file on demand."""
     return hasattr(table, "release") or _mapping(table) is not None

@@ -100,9 +100,8 @@ class RowStream:
         """
         stop = start + (self.rows_per_chunk if rows is None else rows)
         chunk = self.E[start:stop]
-        weights: Any = None if self.weights is None else self.weights[start:stop]
-        if self.chooses:
-            chunk = chunk[np.flatnonzero(weights)]
+        if self.chooses and self.weights is not None:
+            chunk = chunk[np.flatnonzero(self.weights[start:stop])]
         if hasattr(chunk, "detach"):
             chunk = chunk.detach().double().contiguous()
             chunk = chunk.numpy() if chunk.device.type == "cpu" else chunk
@@ -112,10 +111,17 @@ class RowStream:
                 chunk = np.asarray(chunk).astype(np.float64, order="C")
         if self.scale != 1:
             chunk = chunk / self.scale
-        if weights is None or self.chooses:
+        if self.weights is None or self.chooses:
             return chunk
-        roots = np.sqrt(weights)[:, None]
+        roots = np.sqrt(self.weights[start:stop])[:, None]
         return chunk * (roots if isinstance(chunk, np.ndarray) else chunk.new_tensor(roots))
+
+    def weighted(self, chunk: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+        """Return what `chunk` returns for rows that were read without weights, if the scale is 1."""
+        if self.weights is None:
+            return chunk
+        weights = self.weights[start : start + len(chunk)]
+        return chunk[weights > 0] if self.chooses else chunk * np.sqrt(weights)[:, None]
 
     def array(self, start: int) -> NDArray[np.float64]:
         """Return a chunk as a NumPy array of checked numbers.

@@ -85,6 +85,17 @@ class RowPart:
     sums: LeftSums
     """Products of these rows from the left."""
 
+    @classmethod
+    def of(cls, chunks: "Sequence[ChunkMeasures]") -> "RowPart":
+        """Join the measures of chunks, in the order of the rows."""
+        norms, directions, numbers, sums = zip(*chunks, strict=True)
+        return cls(
+            norms=np.concatenate(norms),
+            direction=np.sum(directions, axis=0),
+            counted=sum(numbers),
+            sums=added(sums),
+        )
+
 
 def measure_part(
     E: Any, *, weights: NDArray[Any] | None = None, counts: NDArray[Any] | None = None, first_row: int = 0
@@ -113,33 +124,60 @@ def measure_part(
         As `row_measures`.
     """
     stream = RowStream(E, first_row=first_row)
-    enters = None if weights is None else np.asarray(weights) > 0
 
-    def measured(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int, LeftSums]:
-        chunk = in_memory(stream.chunk(start))
-        here = slice(start, start + len(chunk))
-        w, c = (None if each is None else np.asarray(each[here], np.float64) for each in (weights, counts))
-        never = None if c is None else chunk[c == 0]
-        rows = chunk if enters is None else chunk[enters[here]]
-        if enters is not None:
-            w, c = (None if each is None else each[enters[here]] for each in (w, c))
-        f, roots = left_directions(len(rows), w, c)
-        found = _of_ordinary(rows, f * roots)
-        if found is None or (enters is not None and len(rows) < len(chunk)):
-            stream.check(chunk, start)
-        norms, direction, counted, products = _of_any(rows, f * roots) if found is None else found
-        with np.errstate(all="ignore"):
-            untrained = None if never is None else never.T @ never
-        return norms, direction, counted, LeftSums(products=products, gram=f @ f.T, untrained=untrained)
+    def measured(start: int) -> ChunkMeasures:
+        return chunk_measures(in_memory(stream.chunk(start)), stream, start, weights, counts)
 
     with threads_for(stream.shape[1]) as threads, ThreadPoolExecutor(threads) as pool:
         # Starting a thread takes longer than reading one chunk.
         starts = stream.starts
-        of_chunks = pool.map(measured, starts) if len(starts) > 1 else map(measured, starts)
-        norms, directions, numbers, sums = zip(*of_chunks, strict=True)
-    return RowPart(
-        norms=np.concatenate(norms), direction=np.sum(directions, axis=0), counted=sum(numbers), sums=added(sums)
-    )
+        return RowPart.of(list(pool.map(measured, starts) if len(starts) > 1 else map(measured, starts)))
+
+
+ChunkMeasures = tuple[NDArray[np.float64], NDArray[np.float64], int, LeftSums]
+"""Norms of the rows of a chunk, the sum of their unit vectors, how many are not zero, and their left sums."""
+
+
+def chunk_measures(
+    chunk: NDArray[np.float64],
+    stream: RowStream,
+    start: int,
+    weights: NDArray[Any] | None,
+    counts: NDArray[Any] | None,
+) -> ChunkMeasures:
+    """Measure a chunk of rows.
+
+    Parameters
+    ----------
+    chunk : (rows, K) array
+        The rows, without weights.
+    stream : RowStream
+        The table that they are from, for the message about NaN.
+    start : int
+        Number of the first row in the table.
+    weights, counts : (D,) array, optional
+        As for `measure_part`.
+
+    Raises
+    ------
+    ValueError
+        If a row holds NaN or infinity.
+    """
+    here = slice(start, start + len(chunk))
+    enters = None if weights is None else np.asarray(weights[here]) > 0
+    w, c = (None if each is None else np.asarray(each[here], np.float64) for each in (weights, counts))
+    never = None if c is None else chunk[c == 0]
+    rows = chunk if enters is None else chunk[enters]
+    if enters is not None:
+        w, c = (None if each is None else each[enters] for each in (w, c))
+    f, roots = left_directions(len(rows), w, c)
+    found = _of_ordinary(rows, f * roots)
+    if found is None or (enters is not None and len(rows) < len(chunk)):
+        stream.check(chunk, start)
+    norms, direction, counted, products = _of_any(rows, f * roots) if found is None else found
+    with np.errstate(all="ignore"):
+        untrained = None if never is None else never.T @ never
+    return norms, direction, counted, LeftSums(products=products, gram=f @ f.T, untrained=untrained)
 
 
 def combined(parts: Sequence[RowPart], *, weights: NDArray[Any] | None, tolerance: float) -> RowMeasures:

@@ -136,7 +136,7 @@ def decompose(E: Any, *, weights: NDArray[Any] | None = None) -> Spectrum:
     """
     stream = RowStream(E, weights)
     with threads_for(stream.shape[1]) as threads:
-        return _direct(stream) if is_short(*stream.shape) else decompose_passes(_StreamPasses(stream, threads))
+        return _direct(stream) if is_short(*stream.shape) else decompose_passes(StreamPasses(stream, threads))
 
 
 def is_short(D: int, K: int) -> bool:
@@ -161,18 +161,28 @@ class Passes(Protocol):
         """Return the largest absolute entry, or raise a ValueError with the row of an entry that is not finite."""
 
 
-class _StreamPasses:
-    """Passes over a table that this process reads."""
+class StreamPasses:
+    """Passes over a table that this process reads.
+
+    Parameters
+    ----------
+    stream : RowStream
+        The table.
+    threads : int
+        Number of chunks that are multiplied at the same time.
+    """
 
     def __init__(self, stream: RowStream, threads: int) -> None:
         self._stream, self._threads = stream, threads
         self.shape, self.rank_bound, self.scale = stream.shape, stream.rank_bound, stream.scale
 
     def gram(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (E B)^T (E B) in one pass."""
         self._stream.scale = self.scale
         return gram(self._stream, basis, threads=self._threads)
 
     def largest(self) -> float:
+        """Return the largest absolute entry."""
         return self._stream.largest()
 
 
@@ -256,14 +266,13 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
     # The product of a chunk and the map takes memory too.
     rows = stream.rows_per_chunk if identity else max(1, stream.rows_per_chunk * K // (K + basis.shape[1]))
     starts = range(0, D, rows)
-    # Give threads their own sums while these are small compared with the table.
-    sums = min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), len(starts))
-    F = max(1, _WIDE // basis.shape[1])
+    sums = partial_sums(D, K, len(starts))
+    F = joined_rows(basis.shape[1])
 
     def of_chunk(start: int) -> Any:
         chunk = stream.chunk(start, rows)
         if isinstance(chunk, np.ndarray):
-            return _wide_product(chunk if identity else chunk @ basis, F)
+            return wide_product(chunk if identity else chunk @ basis, F)
         Y = chunk if identity else chunk @ chunk.new_tensor(basis)
         return Y.T @ Y
 
@@ -271,7 +280,7 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
     def partial(first: int) -> Any:
         # A function of its own, so that each chunk is freed before the next is made.
         total: Any = sum(of_chunk(start) for start in starts[first::sums])
-        return _fold(total, F) if isinstance(total, np.ndarray) else in_memory(total)
+        return fold(total, F) if isinstance(total, np.ndarray) else in_memory(total)
 
     with ThreadPoolExecutor(min(sums, threads)) as pool:
         # Starting a thread takes longer than reading a short table.
@@ -280,8 +289,18 @@ def gram(stream: RowStream, basis: NDArray[np.float64], *, threads: int) -> NDAr
         return np.asarray(np.sum(totals, axis=0))
 
 
-def _wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
-    """Compute Y^T Y with F rows joined, which `_fold` adds up; matrix libraries are slow on ten columns."""
+def partial_sums(D: int, K: int, chunks: int) -> int:
+    """Return how many Gram matrices are summed separately: threads have their own while these are small."""
+    return min(int(np.clip(D // (40 * K), 1, _PARTIAL_SUMS)), chunks)
+
+
+def joined_rows(columns: int) -> int:
+    """Return how many rows of a narrow table are joined for a product (`wide_product`)."""
+    return max(1, _WIDE // columns)
+
+
+def wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
+    """Compute Y^T Y with F rows joined, which `fold` adds up; matrix libraries are slow on ten columns."""
     whole = len(Y) - len(Y) % F
     wide = Y[:whole].reshape(-1, F * Y.shape[1])
     # NumPy uses `syrk` for a product with its own transpose, and releases the GIL meanwhile.
@@ -292,7 +311,7 @@ def _wide_product(Y: NDArray[np.float64], F: int) -> NDArray[np.float64]:
     return np.asarray(product)
 
 
-def _fold(product: NDArray[np.float64], F: int) -> NDArray[np.float64]:
+def fold(product: NDArray[np.float64], F: int) -> NDArray[np.float64]:
     """Add up the diagonal blocks."""
     columns = len(product) // F
     return np.asarray(np.einsum("fafb->ab", product.reshape(F, columns, F, columns)))
