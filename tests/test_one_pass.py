@@ -1,5 +1,7 @@
 """Measures and spectrum from one pass are those of two; a window forgets what it read."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse import diagnose
+from collapse import CollapseError, diagnose
+from collapse.analysis.processes import processes
 from collapse.io.blocks import Window, is_mapped
 from collapse.measures.one_pass import measure_and_decompose
 from collapse.measures.rows import row_measures
 from collapse.measures.spectra import decompose
+from tests.conftest import Collapse
 
 
 @given(
@@ -72,3 +76,28 @@ def test_a_window_forgets_what_it_read(tmp_path: Path, monkeypatch: pytest.Monke
     for start in range(0, 1000, 50):
         assert window[start : start + 50].shape == (50, 8)
     assert len(released) == 10
+
+
+def test_processes_give_the_same_numbers(
+    tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    E = np.random.default_rng(0).standard_normal((40_000, 8)).astype("f4")
+    E[:500] = 0
+    np.save(tmp_path / "a.npy", E)
+    monkeypatch.setattr("collapse.analysis.shards.DaskDecomposer.shard_bytes", 1 << 18)
+    expected = json.loads(collapse("analyze", tmp_path / "a.npy", "--json")[1])["fields"][0]
+    code, out, _ = collapse("analyze", tmp_path / "a.npy", "--jobs", 2, "--json")
+    assert code == 0
+    for name, value in json.loads(out)["fields"][0].items():
+        assert value == (pytest.approx(expected[name], rel=1e-9) if isinstance(value, float) else expected[name])
+    code, _, err = collapse("analyze", tmp_path / "a.npy", "--jobs", 2, "--engine", "dask")
+    assert (code, "--engine and --jobs exclude each other" in err) == (2, True)
+    E[7, 3] = np.nan
+    np.save(tmp_path / "a.npy", E)
+    code, _, err = collapse("analyze", tmp_path / "a.npy", "--jobs", 2)
+    assert (code, "row 7 holds NaN or infinity" in err) == (2, True)
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with processes(1) as pool, pytest.raises(CollapseError, match="a process died; it needs 5 MB of memory"):
+        pool.collect([pool.submit(os._exit, 3, pure=False)], what="field 'a'", unit="shards", needed=5_000_000)

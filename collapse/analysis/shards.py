@@ -1,25 +1,28 @@
-"""Tables larger than one host: Gram matrices and row measures as sums over shards that Dask workers read.
+"""Tables larger than one host: spectral states and row measures as sums over shards that workers read.
 
-A worker receives the position of a shard, not its numbers: the checkpoint is a path that all machines can read. It
-maps the file, reads a few megabytes of rows at a time, and releases their pages, because Dask counts mapped pages
-as the worker's memory.
+The workers are those of Dask, or processes of this machine. A worker receives the position of a shard, not its
+numbers: the checkpoint is a path that all machines can read. It maps the file, reads a few megabytes of rows at a
+time, and releases their pages, because Dask counts mapped pages as the worker's memory.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.analysis.processes import Processes
 from collapse.dask_client import results
 from collapse.io.blocks import is_mapped, release
 from collapse.io.load import load
 from collapse.io.readers.selection import Selection
-from collapse.io.tables import EmbeddingTable
+from collapse.io.tables import EmbeddingTable, TableSet
+from collapse.measures.one_pass import AfterFirst, first_pass
 from collapse.measures.row_stream import RowStream
-from collapse.measures.rows import RowMeasures, RowPart, combined, measure_part
+from collapse.measures.rows import RowMeasures, RowPart, combined
 from collapse.measures.spectra import Spectrum, decompose_passes, is_short
 from collapse.measures.spectral_state import SpectralState, gram_state, merge
 
@@ -43,14 +46,16 @@ class Place:
     """How the checkpoint is read."""
     number: int
     """Index of the table."""
+    stamp: tuple[int, int]
+    """Time and size of the newest file, by which a worker knows a checkpoint that was replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DaskDecomposer:
-    """Decomposes the tables of a checkpoint on a cluster."""
+    """Decomposes the tables of a checkpoint on a cluster of Dask, or in processes of this machine."""
 
     client: Any
-    """The `distributed.Client`."""
+    """The `distributed.Client`, or `Processes`."""
     path: Path
     """The checkpoint."""
     selection: Selection
@@ -77,11 +82,13 @@ class DaskDecomposer:
         """
         # Row counts are sent shard by shard.
         selection = replace(self.selection, row_counts=None)
-        place = Place(path=self.path.absolute(), selection=selection, number=number)
+        place = Place(path=self.path.absolute(), selection=selection, number=number, stamp=_stamp(self.path))
         passes = _ShardPasses(self.client, place, table, weights, self._rows(table))
-        spectrum = decompose_passes(passes)
-        parts: list[RowPart] = passes.of_shards(_rows_of_shard, counts=table.row_counts)
-        return spectrum, combined(parts, weights=weights, tolerance=tolerance)
+        found = passes.of_shards(_both_of_shard, counts=table.row_counts)
+        with np.errstate(invalid="ignore"):
+            first = np.sum([gram for gram, _ in found], axis=0)
+        spectrum = decompose_passes(AfterFirst(passes, first))
+        return spectrum, combined([part for _, part in found], weights=weights, tolerance=tolerance)
 
     def _rows(self, table: EmbeddingTable) -> int:
         return max(1, int(self.shard_bytes) // (int(table.E.shape[1]) * int(table.E.dtype.itemsize)))
@@ -130,7 +137,10 @@ class _ShardPasses:
         K = self.shape[1]
         # A piece in its own type and in float64, the Gram matrix and its decomposition, norms and weights of rows.
         needed = _WORKER_BYTES + 4 * _PIECE_BYTES + 64 * K * K + 16 * self._rows
-        return results(self._client, futures, what=f"field {self._field!r}", unit="shards", needed=needed)
+        what = f"field {self._field!r}"
+        if isinstance(self._client, Processes):
+            return self._client.collect(futures, what=what, unit="shards", needed=needed)
+        return results(self._client, futures, what=what, unit="shards", needed=needed)
 
     def _shards(self) -> Iterator[tuple[int, tuple[int, NDArray[Any] | None]]]:
         for start in range(0, self.shape[0], self._rows):
@@ -158,8 +168,20 @@ class _Rows:
 
 def _rows(place: Place, start: int, stop: int) -> _Rows:
     """Open some rows on a worker."""
-    E = load(place.path, verify=False, selection=place.selection).tables[place.number].E
+    E = _opened(place.path, place.selection, place.stamp).tables[place.number].E
     return _Rows(E, start, stop)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    found = [file.stat() for file in files]
+    return max(each.st_mtime_ns for each in found), sum(each.st_size for each in found)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, selection: Selection, _stamp: tuple[int, int]) -> TableSet:
+    """Open a checkpoint once in each worker: text, for example, has to be unpacked first."""
+    return load(path, verify=False, selection=selection)
 
 
 def _shard(place: Place, start: int, part: tuple[int, NDArray[Any] | None], scale: float) -> RowStream:
@@ -184,8 +206,8 @@ def _largest_of_shard(place: Place, start: int, part: tuple[int, Any], scale: fl
     return _shard(place, start, part, scale).largest()
 
 
-def _rows_of_shard(
+def _both_of_shard(
     place: Place, start: int, part: tuple[int, Any], _scale: float, *, counts: NDArray[np.int64] | None = None
-) -> RowPart:
+) -> tuple[NDArray[np.float64], RowPart]:
     stop, weights = part
-    return measure_part(_rows(place, start, stop), weights=weights, counts=counts, first_row=start)
+    return first_pass(_rows(place, start, stop), weights=weights, counts=counts, first_row=start)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.conditions import fail, failures, tell
-from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
+from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, text_model_option, verify_option
 from collapse.errors import CollapseError
 from collapse.extras import require
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
 )
 @verify_option
 @engine_option
+@jobs_option
 @click.option("--timing", is_flag=True, help="Print timings to standard error.")
 def command(
     checkpoints: tuple[Path | Url, ...],
@@ -110,6 +111,7 @@ def command(
     allow_missing: str | None,
     verify: bool,
     engine: str | None,
+    jobs: int | None,
     timing: bool,
 ) -> None:
     """Show which fields of a checkpoint have collapsed.
@@ -199,7 +201,7 @@ def command(
     _check_distinct(paths)
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
-    with decomposers(engine, paths, selection) as of_paths:
+    with decomposers(engine, jobs, paths, selection) as of_paths:
         measured = [
             factorise_readable(tables, settings, decomposer=each)
             for tables, each in zip(loaded, of_paths, strict=True)

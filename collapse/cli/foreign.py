@@ -29,10 +29,16 @@ engine_option = click.option(
     "starts processes on this machine. Every machine must see CKPT under the same path.",
 )
 
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Measure long tables in this many processes.  [default: threads of one process]",
+)
+
 
 @contextmanager
 def decomposers(
-    name: str | None, paths: Sequence[Path | Url], selection: "Selection"
+    name: str | None, jobs: int | None, paths: Sequence[Path | Url], selection: "Selection"
 ) -> "Iterator[Sequence[DaskDecomposer | None]]":
     """Start what ``--engine`` asks for.
 
@@ -40,6 +46,8 @@ def decomposers(
     ----------
     name : str or None
         ``dask`` or ``dask:ADDRESS``; None measures in this process.
+    jobs : int or None
+        Number of processes on this machine; None measures with threads.
     paths : sequence of Path or Url
         The checkpoints.
     selection : Selection
@@ -50,16 +58,25 @@ def decomposers(
     CollapseError
         If the engine is unknown or its cluster does not answer.
     """
-    if name is None:
+    if name is None and jobs is None:
         yield [None] * len(paths)
+        return
+    if name is not None and jobs is not None:
+        raise CollapseError("--engine and --jobs exclude each other")
+    here = [path for path in paths if isinstance(path, Path)]
+    if len(here) < len(paths):
+        raise CollapseError("--engine and --jobs need checkpoints that all processes see under a path, not URLs")
+    from collapse.analysis.shards import DaskDecomposer
+
+    if name is None:
+        from collapse.analysis.processes import processes
+
+        with processes(jobs or 1) as pool:
+            yield [DaskDecomposer(client=pool, path=path, selection=selection) for path in here]
         return
     kind, _, address = name.partition(":")
     if kind != "dask":
         raise CollapseError(f"unknown --engine {kind!r}: use dask or dask:ADDRESS")
-    here = [path for path in paths if isinstance(path, Path)]
-    if len(here) < len(paths):
-        raise CollapseError("--engine needs checkpoints that all machines see under a path, not URLs")
-    from collapse.analysis.shards import DaskDecomposer
     from collapse.dask_client import dask_client
 
     with dask_client(address or None) as client:

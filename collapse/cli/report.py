@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.foreign import decomposers, engine_option, foreign_options, reading_words
+from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @foreign_options
 @verify_option
 @engine_option
+@jobs_option
 def command(
     checkpoint: Path | Url,
     out: Path | None,
@@ -45,6 +46,7 @@ def command(
     selection: "Selection",
     verify: bool,
     engine: str | None,
+    jobs: int | None,
 ) -> None:
     """Write a one-page HTML report on a checkpoint.
 
@@ -76,7 +78,7 @@ def command(
     check_can_be_written(page)
     settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     tables = load(checkpoint, verify=verify, selection=selection)
-    with decomposers(engine, (checkpoint,), selection) as (of_path,):
+    with decomposers(engine, jobs, (checkpoint,), selection) as (of_path,):
         factored, bad = factorise_readable(tables, settings, decomposer=of_path)
     fields = diagnose_factored(factored)
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]

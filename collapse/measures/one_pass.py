@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from collapse.measures.row_stream import RowStream
 from collapse.measures.rows import ChunkMeasures, RowMeasures, RowPart, chunk_measures, combined
 from collapse.measures.spectra import (
+    Passes,
     Spectrum,
     StreamPasses,
     decompose_passes,
@@ -42,33 +43,73 @@ def measure_and_decompose(
     ValueError
         If a row holds NaN or infinity. The message has its number.
     """
+    G, part = first_pass(E, weights=weights, counts=counts)
     stream = RowStream(E, weights)
-    plain = RowStream(E)
-    D, K = stream.shape
-    F, sums = joined_rows(K), partial_sums(D, K, len(stream.starts))
-
-    def partial(first: int) -> tuple[NDArray[np.float64], list[ChunkMeasures]]:
-        total, found = np.zeros((F * K, F * K)), []
-        for start in stream.starts[first::sums]:
-            chunk = plain.chunk(start)
-            found.append(chunk_measures(chunk, plain, start, weights, counts))
-            with np.errstate(all="ignore"):
-                total += wide_product(stream.weighted(chunk, start), F)
-        return fold(total, F), found
-
-    with threads_for(K) as threads, ThreadPoolExecutor(min(sums, threads)) as pool:
-        parts = list(pool.map(partial, range(sums)) if sums > 1 else map(partial, range(sums)))
-        with np.errstate(invalid="ignore"):
-            G = np.sum([gram for gram, _ in parts], axis=0)
-        spectrum = decompose_passes(_AfterFirst(StreamPasses(stream, threads), G))
-    part = RowPart.of([parts[number % sums][1][number // sums] for number in range(len(stream.starts))])
+    with threads_for(stream.shape[1]) as threads:
+        spectrum = decompose_passes(AfterFirst(StreamPasses(stream, threads), G))
     return combined([part], weights=weights, tolerance=tolerance), spectrum
 
 
-class _AfterFirst:
-    """Passes over a table whose first one is done."""
+def first_pass(
+    E: Any, *, weights: NDArray[Any] | None = None, counts: NDArray[Any] | None = None, first_row: int = 0
+) -> tuple[NDArray[np.float64], RowPart]:
+    """Return the Gram matrix of a table or of some of its rows, and the measures of the rows, from one pass.
 
-    def __init__(self, passes: StreamPasses, first: NDArray[np.float64]) -> None:
+    Parameters
+    ----------
+    E, weights, counts
+        As for `measure_and_decompose`; all weights may be zero.
+    first_row : int
+        Number of the first row, for the message about NaN.
+
+    Returns
+    -------
+    gram : (K, K) array
+        E^T E of the weighted rows; not finite if squares overflow.
+    part : RowPart
+        Measures of the rows.
+
+    Raises
+    ------
+    ValueError
+        If a row holds NaN or infinity.
+    """
+    plain = RowStream(E, first_row=first_row)
+    stream = plain if weights is None or not np.any(weights) else RowStream(E, weights, first_row=first_row)
+    is_empty = weights is not None and not np.any(weights)
+    D, K = plain.shape
+    F, sums = joined_rows(K), partial_sums(D, K, len(plain.starts))
+
+    def partial(first: int) -> tuple[NDArray[np.float64], list[ChunkMeasures]]:
+        total, found = np.zeros((F * K, F * K)), []
+        for start in plain.starts[first::sums]:
+            chunk = plain.chunk(start)
+            found.append(chunk_measures(chunk, plain, start, weights, counts))
+            if not is_empty:
+                with np.errstate(all="ignore"):
+                    total += wide_product(stream.weighted(chunk, start), F)
+        return fold(total, F), found
+
+    with threads_for(K) as threads, ThreadPoolExecutor(min(sums, threads)) as pool:
+        # Starting a thread takes longer than reading a short table.
+        parts = list(pool.map(partial, range(sums)) if sums > 1 else map(partial, range(sums)))
+    with np.errstate(invalid="ignore"):
+        G = np.asarray(np.sum([gram for gram, _ in parts], axis=0))
+    return G, RowPart.of([parts[number % sums][1][number // sums] for number in range(len(plain.starts))])
+
+
+class AfterFirst:
+    """Passes over a table whose first one is done.
+
+    Parameters
+    ----------
+    passes : Passes
+        Further passes.
+    first : (K, K) array
+        The Gram matrix of the first.
+    """
+
+    def __init__(self, passes: Passes, first: NDArray[np.float64]) -> None:
         self._passes, self._first = passes, [first]
         self.shape, self.rank_bound, self.scale = passes.shape, passes.rank_bound, passes.scale
 
