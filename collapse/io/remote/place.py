@@ -63,9 +63,6 @@ class RemotePlace:
         CollapseError
             If fsspec, or its package for the protocol, is not installed, or the protocol is unknown.
         """
-        require("fsspec", f"{url}, a URL,")
-        import fsspec
-
         protocol = url.text.partition("://")[0].lower()
         package = _PACKAGES.get(protocol.removesuffix("s") if protocol == "https" else protocol)
         if package is not None and find_spec(package) is None:
@@ -73,6 +70,9 @@ class RemotePlace:
                 f"{url} needs {package}, which is not installed: pip install "
                 f"'embedding-collapse[{EXTRAS[package]}]'"
             )
+        require("fsspec", f"{url}, a URL,")
+        import fsspec
+
         if protocol not in fsspec.available_protocols():
             raise CollapseError(f"{url} has the unknown protocol {protocol}://")
         with reading(url):
