@@ -1,4 +1,4 @@
-"""The cost of `collapse.SpectrumMonitor` compared with a training step: ``python -m benchmarks.monitor``.
+"""The cost of the monitors compared with a training step: ``python -m benchmarks.monitor``.
 
 Criteo's shape: 39 tables with 1.08 million rows in total, K = 10, DCNv2 with the paper's settings, Adam, a
 batch of 10,000, and a measurement every 1,000 steps. ``--device cuda`` measures on a GPU.
@@ -50,11 +50,21 @@ def measured(device: str, batch: int, every_n_steps: int) -> None:
     monitor.measure(0)
     first = time.perf_counter() - start
     of_step, measuring = waited(step), waited(lambda: monitor.measure(0))
+    watched = torch.nn.ModuleList([W, head])
+    activations = collapse.ActivationMonitor(watched, every_n_steps=1)
+
+    def look() -> None:
+        step()
+        activations.step()
+
+    looking = waited(look) - of_step
+    activations.close()
     print(f"{device}: {batch:,} rows a step take {1000 * of_step:.1f} ms, a measurement {1000 * measuring:.1f} ms")
     print(f"the first measurement, which draws the random baseline: {1000 * first:.0f} ms, once")
-    print(
-        f"every {every_n_steps:,} steps: {measuring / every_n_steps / of_step:.3%} of the step time (bound: 2 %)"
-    )
+    print(f"a look at the outputs of {activations.history['layer'].nunique()} layers: {1000 * looking:.1f} ms")
+    for name, seconds in (("tables", measuring), ("outputs of layers", looking)):
+        share = seconds / every_n_steps / of_step
+        print(f"{name}, every {every_n_steps:,} steps: {share:.3%} of the step time (bound: 2 %)")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from collapse.errors import CollapseError
 
 KEPT = Path(__file__).parent / "data" / "formats"
 FILES = [
-    "indexes/apart.onnx", "indexes/ids.faiss", "indexes/model.onnx", "tensorflow_keras2/functional.h5",
+    "indexes/apart.onnx", "indexes/ids.faiss", "indexes/model.onnx", "paddle_params/model.pdparams",
+    "snapshots/chunks", "tensorflow_keras2/functional.h5",
     "tensorflow_keras2/weights", "tensorflow_keras3/checkpoints", "tensorflow_keras3/saved",
     "tensorflow_keras3/towers.keras", "tensorflow_keras3/towers.weights.h5", "tensorflow_v1/deeprec",
     "tensorflow_v1/saver", "word_vectors/apart.kv", "word_vectors/fasttext.bin", "word_vectors/glove.txt",

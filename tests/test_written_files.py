@@ -20,6 +20,8 @@ SCRIPTS = Path(__file__).parent / "libraries" / "formats"
 KEPT = Path(__file__).parent / "data" / "formats"
 NEEDS = {
     "indexes": ("faiss", "onnx"),
+    "paddle_params": ("paddle",),
+    "snapshots": ("torchsnapshot",),
     "tensorflow_keras2": ("tf_keras",),
     "tensorflow_keras3": ("tensorflow",),
     "tensorflow_v1": ("tensorflow",),
