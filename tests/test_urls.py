@@ -91,6 +91,12 @@ def test_other_files_are_copied_once_while_they_stay_the_same(
     assert not list(cache.rglob("*.partial"))
 
 
+def test_our_own_checkpoint_keeps_its_name(trained: dict[str, Path], memory: Any) -> None:
+    path = trained["dcnv2-4x2"]
+    found, expected = load(put(memory, path, "best.pt")), load(path)
+    assert (found.name, found.fields) == (expected.name, expected.fields)
+
+
 @pytest.mark.parametrize("name", ["saved", "checkpoints"])
 def test_folders_of_tensorflow(name: str, memory: Any) -> None:
     folder = KEPT / "tensorflow_keras3" / name

@@ -77,7 +77,7 @@ def _read_url(url: Url, verify: bool, selection: Selection) -> TableSet:
         return read_state(state, url, selection)
     copy = place.copied_folder() if place.is_dir() else place.copied()
     try:
-        return replace(_read(copy, verify, selection), source=str(url), name=path_text(Path(url.stem)))
+        return replace(_read(copy, verify, selection), source=str(url))
     except CollapseError as error:
         raise CollapseError(str(error).replace(str(copy), str(url))) from error
 

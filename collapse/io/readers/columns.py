@@ -98,8 +98,7 @@ def read_columns(path: Path, _verify: bool = True, *, kind: str, id_column: str 
     if not tensors:
         raise CollapseError(
             f"{path} has no column of vectors: lists of numbers, or one column of fractions per dimension, with "
-            "names "
-            "such as emb_0, emb_1"
+            "names such as emb_0, emb_1"
         )
     notes = [
         f"rows without a vector in {column.name}, which were left out: {column.missing:,}"
