@@ -1,6 +1,7 @@
 """Opening regular files, and clear messages for errors of the operating system."""
 
 import errno
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -68,6 +69,20 @@ def open_file(path: Path) -> Iterator[BufferedReader]:
         with os.fdopen(descriptor, "rb") as file:
             check_is_regular("read", path, os.fstat(descriptor).st_mode)
             yield file
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Map a regular file for reading.
+
+    Raises
+    ------
+    CollapseError
+        If the file is missing, is not a regular file, or cannot be read.
+    ValueError
+        If the file is empty.
+    """
+    with open_file(path) as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def check_is_regular(action: str, path: Path, mode: int) -> None:

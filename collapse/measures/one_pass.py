@@ -75,8 +75,8 @@ def first_pass(
         If a row holds NaN or infinity.
     """
     plain = RowStream(E, first_row=first_row)
-    stream = plain if weights is None or not np.any(weights) else RowStream(E, weights, first_row=first_row)
     is_empty = weights is not None and not np.any(weights)
+    stream = plain if is_empty else RowStream(E, weights, first_row=first_row)
     D, K = plain.shape
     F, sums = joined_rows(K), partial_sums(D, K, len(plain.starts))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from collapse.files.opening import open_file
+from collapse.files.opening import map_file
 from collapse.io.formats.sample import Format, starts
 from collapse.io.readers.damage import explain_damage
 from collapse.io.readers.state import State
@@ -31,8 +31,7 @@ def read_faiss(path: Path, _verify: bool = True) -> State:
         If the index is damaged.
     """
     with explain_damage(path, "a complete flat index of faiss"):
-        with open_file(path) as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = map_file(path)
         at = _after_header(content, 0) if content[:4] in _WITH_IDS else 0
         if content[at : at + 4] not in _FLAT:
             raise ValueError("its vectors are compressed: make a flat index of them")

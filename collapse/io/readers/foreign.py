@@ -104,17 +104,17 @@ def read_state(
 
 def _parts(roles: Roles, state: State, selection: Selection, path: Path | Url, source: str) -> Parts:
     """Find the field of every table, with what the user says, or a file next to the checkpoint that fits it."""
-    beside = None if selection.fields is not None else fields_next_to(path)
-    if beside is not None:
+    side_car = None if selection.fields is not None else fields_next_to(path)
+    if side_car is not None:
         try:
-            found = find_parts(roles, state, beside, source)
+            found = find_parts(roles, state, side_car, source)
         except CollapseError:
-            note = f"{beside.source.name} next to it was not used: no table has as many rows as its fields"
+            note = f"{side_car.source.name} next to it was not used: no table has as many rows as its fields"
             found = find_parts(roles, state, None, source)
             return replace(found, notes=(*found.notes, note)) if found.notes else found
         is_split = any(part.E.shape[0] < part.tensor.values.shape[0] for part in found.parts)
         return (
-            replace(found, notes=(*found.notes, f"split as in {beside.source.name} next to it"))
+            replace(found, notes=(*found.notes, f"split as in {side_car.source.name} next to it"))
             if is_split
             else found
         )

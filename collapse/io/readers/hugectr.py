@@ -3,12 +3,11 @@
 Source: https://nvidia-merlin.github.io/HugeCTR, the sparse model files of the embedding training cache
 """
 
-import mmap
 from pathlib import Path
 
 import numpy as np
 
-from collapse.files.opening import open_file
+from collapse.files.opening import map_file
 from collapse.io.formats.sample import Format, holds
 from collapse.io.readers.damage import explain_damage
 from collapse.io.readers.state import State
@@ -30,8 +29,7 @@ def read_hugectr(folder: Path, _verify: bool = True) -> State:
     """
     with explain_damage(folder, "a complete sparse model of HugeCTR"):
         keys = (folder / _KEYS).stat().st_size
-        with open_file(folder / _VECTORS) as file:
-            vectors = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        vectors = np.frombuffer(map_file(folder / _VECTORS), np.uint8)
         fits = [
             width
             for width in (8, 4)

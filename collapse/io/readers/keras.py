@@ -18,7 +18,7 @@ import numpy as np
 
 from collapse.errors import CollapseError
 from collapse.extras import require
-from collapse.files.opening import open_file
+from collapse.files.opening import map_file, open_file
 from collapse.io.blocks import Block, BlockTable
 from collapse.io.formats.sample import Format, starts, zipped
 from collapse.io.readers.damage import explain_damage
@@ -225,8 +225,7 @@ def _tensor(data: Any, source: _Source) -> Any:
         return Unreadable("far larger than what is stored of it")
     offset = data.id.get_offset()
     if offset is not None and stored == data.nbytes:
-        with open_file(source.path) as file:
-            whole = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        whole = np.frombuffer(map_file(source.path), np.uint8)
         start = source.start + offset
         return whole[start : start + stored].view(dtype).reshape(data.shape)
     if len(data.shape) != 2:

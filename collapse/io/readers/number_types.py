@@ -49,7 +49,7 @@ def as_floats(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
         What was converted.
     """
     found, converted = dict(tensors), dict[str, list[str]]()
-    beside: set[str] = set()
+    parameters_of_rows: set[str] = set()
     for name, tensor in tensors.items():
         if (
             not isinstance(tensor, np.ndarray)
@@ -62,8 +62,8 @@ def as_floats(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
         if result is not None:
             found[name] = result
             converted.setdefault(how, []).append(name)
-            beside |= {f"{name}_qscale", f"{name}_qbias"}
-    kept = {name: tensor for name, tensor in found.items() if name not in beside}
+            parameters_of_rows |= {f"{name}_qscale", f"{name}_qbias"}
+    kept = {name: tensor for name, tensor in found.items() if name not in parameters_of_rows}
     return kept, tuple(f"{how}: {', '.join(names)}" for how, names in converted.items())
 
 

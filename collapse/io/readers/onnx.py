@@ -3,7 +3,6 @@
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from collapse.files.opening import open_file
+from collapse.files.opening import map_file
 from collapse.io.formats.sample import Format, both, ends, starts
 from collapse.io.readers import protobuf
 from collapse.io.readers.damage import explain_damage
@@ -41,7 +40,7 @@ def read_onnx(path: Path, _verify: bool = True) -> State:
 
 
 def _initialisers(path: Path) -> Iterator[tuple[str, Any]]:
-    for graph in protobuf.messages(_mapped(path), _GRAPH):
+    for graph in protobuf.messages(memoryview(map_file(path)), _GRAPH):
         for number, tensor in enumerate(protobuf.messages(graph, _INITIALIZER)):
             name = protobuf.text(tensor, _NAME) or f"initializer_{number}"
             shape = protobuf.numbers(tensor, _DIMS)
@@ -73,17 +72,12 @@ def _outside(path: Path, entry: dict[str, str]) -> memoryview:
     file = path.parent / entry.get("location", "")
     if file.resolve().parent != path.resolve().parent:
         raise ValueError("a tensor is outside of the model's folder")
-    content = _mapped(file)
+    content = memoryview(map_file(file))
     offset = int(entry.get("offset", 0))
     length = int(entry.get("length", len(content) - offset))
     if not 0 <= offset <= offset + length <= len(content):
         raise ValueError(f"a tensor is beyond the end of {file.name}")
     return content[offset : offset + length]
-
-
-def _mapped(path: Path) -> memoryview:
-    with open_file(path) as file:
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 FORMATS = (

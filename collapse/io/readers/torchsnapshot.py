@@ -4,7 +4,6 @@ Source: https://github.com/pytorch/torchsnapshot, torchsnapshot/manifest.py
 """
 
 import math
-import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from collapse.files.json_file import read_json
-from collapse.files.opening import open_file
+from collapse.files.opening import map_file
 from collapse.io.blocks import Block, BlockTable
 from collapse.io.formats.sample import Format, holds
 from collapse.io.readers.damage import explain_damage
@@ -75,8 +74,7 @@ def _tensor(folder: Path, entry: Mapping[str, Any]) -> Any:
     path = folder / entry["location"]
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"a tensor is in {entry['location']}, outside of the folder")
-    with open_file(path) as file:
-        whole = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    whole = np.frombuffer(map_file(path), np.uint8)
     first, last = entry.get("byte_range") or (0, len(whole))
     dtype, shape = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"])
     if not 0 <= first <= last <= len(whole) or math.prod(shape) * dtype.itemsize != last - first:

@@ -166,9 +166,9 @@ class RemotePlace:
                         self.files.open(self.path, "rb") as content,
                         tqdm.wrapattr(
                             content, "read", described.get("size"), desc=copy.name, disable=None
-                        ) as told,
+                        ) as watched,
                     ):
-                        shutil.copyfileobj(told, file, 1 << 22)
+                        shutil.copyfileobj(watched, file, 1 << 22)
                 except BaseException:
                     partial.unlink()
                     raise
