@@ -240,6 +240,19 @@ def test_a_side_car_of_gensim_is_next_to_it(tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize("name", ["vect/rs", "../tors", "/vectors", "v" * 300, "vect\0rs", "", ".", "vect\nrs"])
+def test_a_model_of_gensim_that_names_any_side_car(name: str, tmp_path: Path) -> None:
+    path = copied(KEPT / "word_vectors" / "apart.kv", tmp_path / "copy")
+    content, vectors = path.read_bytes(), b"\x8c\x07vectors"
+    assert content.count(vectors) == 1
+    # Without the frame, whose length would no longer be right.
+    unframed = content[:2] + content[11:]
+    path.write_bytes(unframed.replace(vectors, b"X" + len(name).to_bytes(4, "little") + name.encode()))
+    with pytest.raises(CollapseError):
+        load(path)
+    told(path)
+
+
 def test_a_keras_model_that_is_compressed_says_so(tmp_path: Path) -> None:
     source = zipfile.ZipFile(KEPT / "tensorflow_keras3" / "towers.keras")
     with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:

@@ -10,6 +10,7 @@ from collapse.files.urls import Url, path_or_url
 from collapse.io.checkpoint.checking import is_checkpoint, to_checkpoint
 from collapse.io.formats.recognise import recognise
 from collapse.io.low_rank import factors_of_state, is_factors, read_factors
+from collapse.io.readers.damage import explain_failure
 from collapse.io.readers.folder import refuse_folder
 from collapse.io.readers.foreign import read_state
 from collapse.io.readers.native import tables_of
@@ -88,7 +89,9 @@ def _read(path: Path, verify: bool, selection: Selection) -> TableSet:
         if selection.id_column is not None and not found.has_columns:
             raise CollapseError(f"{path} is {found.name}, which has no columns with names: leave out --id-column")
         named = {"id_column": selection.id_column} if found.has_columns else {}
-        state = found.read(path, verify, **named)
+        # A reader names what is wrong where it can. Whatever else a damaged file raises is one sentence, too.
+        with explain_failure(path, f"complete, or not {found.name}"):
+            state = found.read(path, verify, **named)
         if is_factors(state.metadata):
             return read_factors(factors_of_state(state, path), path)
         return read_state(state, path, selection)

@@ -10,7 +10,7 @@ from collapse.files.opening import check_is_file
 
 @contextmanager
 def explain_damage(path: Path, what: str) -> Iterator[None]:
-    """Turn any exception into a message that the file is damaged.
+    """Turn any exception into a message that the file or folder is damaged.
 
     Parameters
     ----------
@@ -26,6 +26,19 @@ def explain_damage(path: Path, what: str) -> Iterator[None]:
     """
     if not path.is_dir():
         check_is_file(path)
+    with explain_failure(path, what):
+        yield
+
+
+@contextmanager
+def explain_failure(path: Path, what: str) -> Iterator[None]:
+    """Do the same for a path that need not exist, such as the prefix of a TensorFlow checkpoint.
+
+    Raises
+    ------
+    CollapseError
+        Instead of any other exception in the block.
+    """
     try:
         yield
     except CollapseError:

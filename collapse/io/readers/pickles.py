@@ -18,7 +18,7 @@ from collapse.io.readers.damage import explain_damage
 from collapse.io.readers.state import State, find_state, plain
 from collapse.io.torch_file import Stub
 from collapse.io.torch_file.unpickler import unpickled
-from collapse.printable import path_text
+from collapse.printable import one_line, path_text
 
 _VECTORS = re.compile(r"(^|\.)(vectors|vectors_vocab|vectors_ngrams|syn0)$")
 """Attributes of gensim's models that are tables; syn1 and syn1neg are output layers."""
@@ -86,12 +86,12 @@ def _attributes(owner: Any, prefix: str, path: Path, seen: set[int]) -> Iterator
     held = owner.attributes if isinstance(owner, Stub) else owner
     apart = held.get("__numpys", ())
     for name in apart if isinstance(apart, list) else ():
-        side_car = path.with_name(f"{path.name}.{prefix}{name}.npy")
+        side_car = path.parent / f"{path.name}.{prefix}{name}.npy"
         # The name is from the file and must not lead elsewhere.
-        if side_car.parent != path.parent or "/" in str(name):
+        if side_car.parent != path.parent:
             raise CollapseError(f"{path} names an array outside of its folder")
         if not side_car.exists():
-            raise CollapseError(f"{side_car} is missing, which holds the array {name!r} of {path.name}")
+            raise CollapseError(f"{one_line(path_text(side_car))} is missing, which holds the array {name!r} of {path.name}")
         yield f"{prefix}{name}", next(iter(read_npy(side_car).tensors.values()))
     for name, value in held.items():
         value = plain(value)
