@@ -98,7 +98,7 @@ class PlainEmbedding(nn.Module):
 def plain_model(cardinalities: list[int], config: ModelConfig) -> MultiEmbeddingModel:
     """Build the plain implementation: our model without its fast parts."""
     model = MultiEmbeddingModel(cardinalities, config)
-    model.embedding = PlainEmbedding(model.embedding, config.embedding_size)  # type: ignore[assignment]
+    model.embedding = PlainEmbedding(model.embedding, config.embedding_size)
     formula = {**FORMULAS, "dcnv2": usual_cross, "ffm": usual_ffm}[config.model]
     for interaction in model.interactions:
         interaction.forward = partial(formula, interaction)

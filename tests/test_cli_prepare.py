@@ -56,6 +56,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, collapse: Col
 @pytest.mark.parametrize("source", ["criteo", "avazu", "synthetic"])
 def test_a_full_disk_leaves_nothing_behind(source: str, largest_file: int, tmp_path: Path) -> None:
     code = (
+        "import sys; sys.dont_write_bytecode = True;"  # the limit would cut bytecode short
         f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file},) * 2); "
         "from collapse.cli import main; main()"
     )

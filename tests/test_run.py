@@ -352,7 +352,8 @@ class TestRefusals:
         folder.mkdir()
         write_json(folder / "config.json", replace(config, epochs=2).as_dict())
         script = (
-            "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1));"
+            "import resource, sys; sys.dont_write_bytecode = True;"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1));"
             "sys.argv = ['collapse', 'train', '--resume', '--out', sys.argv[1]];"
             "from collapse.cli import main; main()"
         )

@@ -26,12 +26,24 @@ _COMMANDS = (
     "analyze",
     "report",
     "explain",
+    "size",
     "truncate",
     "toy",
     "formats",
     "glossary",
 )
-_USING_TERMS = ("reproduce", "sweep", "figures", "findings", "analyze", "report", "explain", "truncate", "toy")
+_USING_TERMS = (
+    "reproduce",
+    "sweep",
+    "figures",
+    "findings",
+    "analyze",
+    "report",
+    "explain",
+    "size",
+    "truncate",
+    "toy",
+)
 _TERMS = "Terms are explained by: collapse glossary"
 
 

@@ -43,7 +43,16 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     type=click.IntRange(min=1),
     help="Multiply the embedding size by this factor (single-embedding scaling, SE).  [default: 1]",
 )
-@setting_options(ModelConfig, leave_out=("model",))
+@setting_options(ModelConfig, leave_out=("model", "field_sizes"))
+@click.option(
+    "--field-sizes",
+    "field_sizes_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Give every field's table its own size, at most the embedding size, from this YAML or JSON file of "
+    "`collapse size --write yaml`. Each is projected to the embedding size after the lookup.  [default: all have "
+    "the embedding size]",
+)
 @setting_options(RunConfig)
 @setting_options(OptimiserConfig)
 @setting_options(Seeds)
@@ -105,6 +114,7 @@ def command(**options: Any) -> None:
       collapse train --model ipnn-10x4             another model, with its size in the name
       collapse train -c regularised=lambda         with the penalty of Evidence III
       collapse train --sets 4 --interactions shared
+      collapse train --embedding-size 40 --field-sizes sizes.yaml
       collapse train --config runs/me4/config.json --init-seed 1 --out runs/me4-1
       collapse train --resume --out runs/me4
     """
@@ -148,6 +158,14 @@ def command(**options: Any) -> None:
     click.echo(f"next: collapse analyze {folder / 'best.pt'}")
 
 
+def _field_sizes(config: RunConfig, file: Path) -> str:
+    """Read the sizes of the fields of the data set."""
+    from collapse.training.data.load import load_data
+    from collapse.training.runs.field_sizes import read_field_sizes
+
+    return read_field_sizes(file, load_data(config.data).schema.fields)
+
+
 def _model_alone(text: str | None) -> str | None:
     """Return the ``module:Class`` in a model's name, if there is one."""
     if text is None or ":" not in text:
@@ -157,9 +175,11 @@ def _model_alone(text: str | None) -> str | None:
 
 def _applied(base: RunConfig, options: dict[str, Any]) -> RunConfig:
     """Apply the options to `base`. If a stored run differs, it is refused later with the reason."""
+    config = replace(base, **named(RunConfig, options))
+    if file := options["field_sizes_file"]:
+        options = {**options, "field_sizes": _field_sizes(config, file)}
     return replace(
-        base,
-        **named(RunConfig, options),
+        config,
         model=_model(base.model, options),
         optimiser=replace(base.optimiser, **named(OptimiserConfig, options)),
         seeds=replace(base.seeds, **named(Seeds, options)),

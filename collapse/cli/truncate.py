@@ -133,27 +133,20 @@ class _Tested:
     """Tests a model before and after its tables are cut."""
 
     def __init__(self, path: Path, data: str, device: str) -> None:
-        from collapse.io.checkpoint.file import load_checkpoint
         from collapse.training.runs.reevaluation import Reevaluator
 
-        self._checkpoint = load_checkpoint(path, verify=False)
-        self._test = Reevaluator(path, self._checkpoint, data, device)
-        self.rows = self._test.rows
-        self._predictions = self._test(self._checkpoint.state_dict)
+        self._model = Reevaluator(path, data, device)
+        self._predictions = self._model.predict({})
+        self.rows = len(self._predictions.labels)
         self.before = self._predictions.evaluation
 
     def after(self, cut: "list[Truncated]") -> "_After":
         """Test with the cut tables in place of the whole ones."""
-        import torch
-
         from collapse.training.runs.paired import paired_differences
 
-        state = {key: tensor.clone() for key, tensor in self._checkpoint.state_dict.items()}
-        number = {field: i for i, field in enumerate(self._checkpoint.fields)}
-        for each in cut:
-            key = self._checkpoint.layout.of_field(number[each.field])[each.set]
-            state[key.key][slice(*key.rows), slice(*key.columns)] = torch.from_numpy(each.table)
-        now = self._test(state)
+        # The truncations are in the order of the fields, with one per set.
+        numbers = {field: i for i, field in enumerate(dict.fromkeys(each.field for each in cut))}
+        now = self._model.predict({(numbers[each.field], each.set): each.table for each in cut})
         return _After(evaluation=now.evaluation, differences=paired_differences(self._predictions, now))
 
     def sentence(self, after: "_After") -> str:

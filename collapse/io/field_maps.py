@@ -65,14 +65,16 @@ class ProjectionMaps(FieldMaps):
     """All projections, shape (sum_j K_j, sum_i K_i); block [j, i] is W_{i->j}."""
     sizes: tuple[int, ...]
     """Number of columns K_i of every field's table in this set."""
+    targets: tuple[int, ...] = ()
+    """Number of columns K_j of E_i^{->j}; empty if it is that of the table of field j."""
     factors: NDArray[Any] | None = None
     """The numbers n[j, i] that multiply W_{i->j}, shape (N, N); None means 1."""
 
     def __post_init__(self) -> None:
-        total = sum(self.sizes)
-        if self.W.shape != (total, total):
+        shape = (sum(self._of_targets), sum(self.sizes))
+        if self.W.shape != shape:
             raise ValueError(
-                f"projections of shape {self.W.shape} do not fit fields with {total} columns in total"
+                f"projections of shape {self.W.shape} do not fit fields with {shape[1]} columns in total"
             )
         if self.factors is not None and self.factors.shape != (len(self.sizes),) * 2:
             raise ValueError(f"factors of shape {self.factors.shape} do not fit {len(self.sizes)} fields")
@@ -81,12 +83,17 @@ class ProjectionMaps(FieldMaps):
     def _ends(self) -> NDArray[np.intp]:
         return np.cumsum(self.sizes)
 
+    @property
+    def _of_targets(self) -> tuple[int, ...]:
+        return self.targets or self.sizes
+
     def sub_embeddings(self, i: int, E: NDArray[Any]) -> list[NDArray[Any] | None]:
         """Return E_i W_{i->j}^T for every j, computed by one product."""
         of_i = self.W[:, self._ends[i] - self.sizes[i] : self._ends[i]].T
         if self.factors is not None:
-            of_i = of_i * np.repeat(self.factors[:, i], self.sizes)
-        return list(np.split(E @ of_i.astype(E.dtype, copy=False), self._ends[:-1], axis=1))
+            of_i = of_i * np.repeat(self.factors[:, i], self._of_targets)
+        ends = np.cumsum(self._of_targets)
+        return list(np.split(E @ of_i.astype(E.dtype, copy=False), ends[:-1], axis=1))
 
     def check(self) -> None:
         """Refuse W or n with NaN or infinity."""

@@ -16,6 +16,7 @@ from collapse.io.checkpoint.schema import (
     Checkpoint,
     Layout,
     MapsKey,
+    TableKey,
     dtype_of,
     flat_config,
 )
@@ -164,6 +165,17 @@ def _check(checkpoint: Checkpoint) -> None:
                 f"field {checkpoint.fields[table.field]!r} has cardinality {D[table.field]} but {bottom - top} "
                 "rows"
             )
+        if table.projection is not None:
+            key, *index = table.projection
+            shape = _shape(checkpoint, key)
+            if (
+                len(shape) != 4
+                or shape[2] != table.size
+                or not all(0 <= at < size for at, size in zip(index, shape, strict=False))
+            ):
+                raise ValueError(f"tensor {key!r} of shape {shape} does not hold the projection {index}")
+            if 0 in shape:
+                raise ValueError(f"tensor {key!r} of shape {shape} is empty")
     for maps in layout.maps:
         _check_maps(checkpoint, maps)
 
@@ -174,7 +186,7 @@ def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
         raise ValueError(f"it has field maps for set {maps.set}, which does not exist")
     if (maps.weight is None) is (maps.columns is None):
         raise ValueError("its field maps must be either a matrix or a selection of columns")
-    sizes = checkpoint.layout.sizes(maps.set)
+    sizes = tuple(_projected(checkpoint, table) for table in checkpoint.layout.of_set(maps.set))
     expected = {} if maps.weight is None else {maps.weight: (sum(sizes),) * 2}
     expected |= {} if maps.factors is None else {maps.factors: (N, N)}
     for key, shape in expected.items():
@@ -186,6 +198,11 @@ def _check_maps(checkpoint: Checkpoint, maps: MapsKey) -> None:
         for i, row in enumerate(maps.columns):
             if any(block is not None and not 0 <= block[0] < block[1] <= sizes[i] for block in row):
                 raise ValueError(f"its field maps use columns that field {checkpoint.fields[i]!r} does not have")
+
+
+def _projected(checkpoint: Checkpoint, table: TableKey) -> int:
+    """Return the number of columns that the field maps see."""
+    return table.size if table.projection is None else _shape(checkpoint, table.projection[0])[3]
 
 
 def _shape(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:

@@ -35,6 +35,9 @@ class TableKey:
     """Rows of the table in the tensor, D_i in total."""
     columns: Span
     """Columns of the table in the tensor."""
+    projection: tuple[str, int, int] | None = None
+    """Key of a tensor of shape (M, G, k, K) and an index into it: the matrix P that multiplies this part, U of
+    D x k, for the table E = U P. None if this part is the table itself."""
 
     @property
     def size(self) -> int:
@@ -73,10 +76,13 @@ class Layout:
         """Return the tables of one field in the order of the sets."""
         return tuple(sorted((item for item in self.tables if item.field == field), key=lambda item: item.set))
 
+    def of_set(self, set_: int) -> tuple[TableKey, ...]:
+        """Return the tables of one set in the order of the fields."""
+        return tuple(sorted((item for item in self.tables if item.set == set_), key=lambda item: item.field))
+
     def sizes(self, set_: int) -> tuple[int, ...]:
         """Return the number of columns of every field's table of one set, in the order of the fields."""
-        of_set = sorted((item for item in self.tables if item.set == set_), key=lambda item: item.field)
-        return tuple(item.size for item in of_set)
+        return tuple(item.size for item in self.of_set(set_))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collapse.io.blocks import as_array
+from collapse.errors import CollapseError
+from collapse.io.blocks import Product, as_array, side_by_side
 from collapse.io.checkpoint.schema import Checkpoint, Layout, TableKey, flat_config
 from collapse.io.field_maps import ColumnMaps, FieldMaps, ProjectionMaps
 from collapse.io.tables import EmbeddingTable, TableSet
@@ -66,12 +68,34 @@ def _tables(
 ) -> Iterator[EmbeddingTable]:
     for i, (field, row_counts) in enumerate(zip(fields, counts, strict=True)):
         keys = layout.of_field(i)
+        projected = [key for key in keys if key.projection is not None]
         yield EmbeddingTable(
             field=field,
-            E=_side_by_side(tensors, keys),
+            E=side_by_side([_product(tensors, key) for key in keys])
+            if projected
+            else _side_by_side(tensors, keys),
             sizes=tuple(key.size for key in keys),
             row_counts=row_counts,
         )
+
+
+def _product(tensors: Mapping[str, Any], key: TableKey) -> Any:
+    """Return U R^T of a projected table E = U P, where P^T = Q R.
+
+    Its singular values are those of E, because E = (U R^T) Q^T and Q has orthonormal columns.
+    """
+    part = _table(tensors[key.key])[slice(*key.rows), slice(*key.columns)]
+    return part if key.projection is None else Product(part, _factors(tensors, key.projection)[1].T)
+
+
+def _factors(tensors: Mapping[str, Any], projection: tuple[str, int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return Q (K, k) and R (k, k) of P^T = Q R."""
+    key, m, g = projection
+    P = as_array(tensors[key])[m, g]
+    if not np.isfinite(P).all():
+        raise CollapseError(f"the projection {key}[{m}, {g}] holds NaN or infinity")
+    Q, R = np.linalg.qr(P.T)
+    return Q, R
 
 
 def _side_by_side(tensors: Mapping[str, Any], keys: Sequence[TableKey]) -> Any:
@@ -98,11 +122,23 @@ def _field_maps(layout: Layout, tensors: Mapping[str, Any]) -> Iterator[FieldMap
             assert maps.columns is not None
             yield ColumnMaps(layer=maps.layer, set=maps.set, blocks=maps.columns)
             continue
+        W, keys = as_array(tensors[maps.weight]), layout.of_set(maps.set)
+        targets: tuple[int, ...] = ()
+        if any(key.projection is not None for key in keys):
+            # The tables are U R^T, so that the maps of E = U P get what is left of P: E A = (U R^T) (Q^T A).
+            Q = [
+                np.eye(key.size) if key.projection is None else _factors(tensors, key.projection)[0]
+                for key in keys
+            ]
+            targets = tuple(len(each) for each in Q)
+            of_sources = np.split(W, np.cumsum(targets)[:-1], axis=1)
+            W = np.hstack([part @ each.astype(W.dtype) for part, each in zip(of_sources, Q, strict=True)])
         yield ProjectionMaps(
             layer=maps.layer,
             set=maps.set,
-            W=as_array(tensors[maps.weight]),
+            W=W,
             sizes=layout.sizes(maps.set),
+            targets=targets,
             factors=None if maps.factors is None else as_array(tensors[maps.factors]),
         )
 

@@ -91,7 +91,9 @@ def _attributes(owner: Any, prefix: str, path: Path, seen: set[int]) -> Iterator
         if side_car.parent != path.parent:
             raise CollapseError(f"{path} names an array outside of its folder")
         if not side_car.exists():
-            raise CollapseError(f"{one_line(path_text(side_car))} is missing, which holds the array {name!r} of {path.name}")
+            raise CollapseError(
+                f"{one_line(path_text(side_car))} is missing, which holds the array {name!r} of {path.name}"
+            )
         yield f"{prefix}{name}", next(iter(read_npy(side_car).tensors.values()))
     for name, value in held.items():
         value = plain(value)

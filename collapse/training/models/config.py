@@ -3,6 +3,7 @@
 The defaults are the settings of Section 5.2 and Appendix C.2.
 """
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -59,6 +60,9 @@ class ModelConfig(Settings):
     """Penalty on the embeddings that a batch looks up: spectral, vicreg or uniformity. The paper has none."""
     table_penalty_weight: Positive = 0.01
     """Weight of the table penalty."""
+    field_sizes: str = ""
+    """Sizes of the fields' tables, in the data set's order, joined by +. Each is projected to the embedding size
+    after the lookup. Empty means that all have the embedding size."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +72,20 @@ class ModelConfig(Settings):
             self.interactions == "separate" or self.sets > 1,
             f"{self.interactions} interactions need sets to be at least 2, got {self.sets}",
         )
+        require(
+            not self.field_sizes or re.fullmatch(r"[1-9][0-9]*(\+[1-9][0-9]*)*", self.field_sizes) is not None,
+            f"field_sizes must be counts joined by +, such as 4+10+2, got {self.field_sizes[:60]!r}",
+        )
+        largest = max(self.size_of_fields, default=0)
+        require(
+            largest <= self.embedding_size,
+            f"the size of a field must be at most the embedding size, {self.embedding_size}, got {largest}",
+        )
+
+    @property
+    def size_of_fields(self) -> tuple[int, ...]:
+        """The sizes of the fields; empty if all have the embedding size."""
+        return tuple(int(size) for size in self.field_sizes.split("+")) if self.field_sizes else ()
 
     @property
     def name(self) -> str:
@@ -82,5 +100,5 @@ class ModelConfig(Settings):
         return ",".join([self.model + size, *words])
 
 
-VARIANTS = ("interactions", "alignment_weight", "table_penalty", "table_penalty_weight")
+VARIANTS = ("interactions", "alignment_weight", "table_penalty", "table_penalty_weight", "field_sizes")
 """Settings of all models that a name includes, apart from the size."""

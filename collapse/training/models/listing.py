@@ -92,4 +92,6 @@ def count_parameters(config: ModelConfig) -> tuple[int, int]:
     rows, rest = divmod(CRITEO_ROWS, CRITEO_FIELDS)
     with shapes_alone(config):
         model = MultiEmbeddingModel([rows] * (CRITEO_FIELDS - 1) + [rows + rest], config)
-    return sum(parameter.numel() for parameter in model.parameters()), model.embedding.weight.numel()
+    return sum(parameter.numel() for parameter in model.parameters()), sum(
+        each.numel() for each in model.embedding.parameters()
+    )

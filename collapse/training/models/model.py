@@ -6,16 +6,19 @@ Shapes: B batch, N fields, M sets, C columns of one set.
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from collapse.io.checkpoint.schema import Layout, TableKey
+from collapse.errors import CollapseError
+from collapse.io.checkpoint.schema import Layout, MapsKey, TableKey
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.embedding import FusedEmbedding
 from collapse.training.models.interaction import Interaction
 from collapse.training.models.registry import interaction_class
 from collapse.training.models.regularisers import alignment_penalty
+from collapse.training.models.sized_embedding import SizedEmbedding
 from collapse.training.models.table_penalties import table_penalty
 
 
@@ -41,13 +44,16 @@ class MultiEmbeddingModel(nn.Module):
         Positions of every field's tables and maps in the state dict.
     """
 
+    embedding: Any
+    """A `FusedEmbedding`, or a `SizedEmbedding` if the fields have sizes of their own."""
+
     def __init__(self, cardinalities: Sequence[int], config: ModelConfig) -> None:
         super().__init__()
         N, K, M = len(cardinalities), config.embedding_size, config.sets
         kind, own = interaction_class(config.model), config.interaction
         self.config = config
         self.copies = 1 if config.interactions == "shared" else M
-        self.embedding = FusedEmbedding(cardinalities, [K] * (kind.columns(N, K) // K), M)
+        self.embedding = _embedding(cardinalities, config)
         self.linear = FusedEmbedding(cardinalities, [1], 1) if kind.has_linear_part(own) else None
         interactions = [kind(N, K, own) for _ in range(self.copies)]
         widths = interactions[0].widths
@@ -57,7 +63,12 @@ class MultiEmbeddingModel(nn.Module):
             for _ in range(self.copies)
         )
         self.head = kind.head_class(widths, own)
-        self.layout = _layout(cardinalities, kind.columns(N, K), M, interactions)
+        tables = (
+            self.embedding.layout()
+            if isinstance(self.embedding, SizedEmbedding)
+            else _fused_tables(cardinalities, kind.columns(N, K), M)
+        )
+        self.layout = Layout(tables=tables, maps=_maps(M, interactions))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Begin a step: no parameter has a gradient, except the embedding's reused one, which is zero."""
@@ -113,9 +124,21 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
     return total.div_(len(tensors))
 
 
-def _layout(cardinalities: Sequence[int], columns: int, sets: int, interactions: Sequence[Interaction]) -> Layout:
+def _embedding(cardinalities: Sequence[int], config: ModelConfig) -> FusedEmbedding | SizedEmbedding:
+    N, K, sizes = len(cardinalities), config.embedding_size, config.size_of_fields
+    columns = interaction_class(config.model).columns(N, K)
+    if not sizes:
+        return FusedEmbedding(cardinalities, [K] * (columns // K), config.sets)
+    if columns != K:
+        raise CollapseError(f"{config.model} has one embedding per pair of fields, which field_sizes cannot size")
+    if len(sizes) != N:
+        raise CollapseError(f"field_sizes has {len(sizes)} sizes, but the data set has {N} fields")
+    return SizedEmbedding(cardinalities, sizes, K, config.sets)
+
+
+def _fused_tables(cardinalities: Sequence[int], columns: int, sets: int) -> tuple[TableKey, ...]:
     ends = list(accumulate(cardinalities))
-    tables = tuple(
+    return tuple(
         TableKey(
             field=i,
             set=m,
@@ -127,12 +150,13 @@ def _layout(cardinalities: Sequence[int], columns: int, sets: int, interactions:
         for m in range(sets)
     )
 
+
+def _maps(sets: int, interactions: Sequence[Interaction]) -> tuple[MapsKey, ...]:
     def of_set(key: str | None, m: int) -> str | None:
         return None if key is None else f"interactions.{m % len(interactions)}.{key}"
 
-    maps = tuple(
+    return tuple(
         replace(key, set=m, weight=of_set(key.weight, m), factors=of_set(key.factors, m))
         for m in range(sets)
         for key in interactions[m % len(interactions)].field_maps()
     )
-    return Layout(tables=tables, maps=maps)

@@ -35,6 +35,9 @@ def shapes_alone(config: ModelConfig) -> Iterator[None]:
 def table_bytes(cardinalities: Sequence[int], config: ModelConfig) -> int:
     """Return the bytes of all embedding tables in float32."""
     kind = interaction_class(config.model)
+    if sizes := config.size_of_fields:
+        numbers = sum(D * k for D, k in zip(cardinalities, sizes, strict=False))
+        return numbers * config.sets * _BYTES
     return sum(cardinalities) * kind.columns(len(cardinalities), config.embedding_size) * config.sets * _BYTES
 
 

@@ -1,12 +1,15 @@
-"""Testing the model of a checkpoint with other weights, to measure the cost of changing its tables."""
+"""Testing the model of a checkpoint with other tables, to measure the cost of changing them."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
-from torch import Tensor
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
-from collapse.io.checkpoint.schema import Checkpoint
+from collapse.io.checkpoint.file import load_checkpoint
 from collapse.training.data.load import load_data
 from collapse.training.data.store.split import split_rows
 from collapse.training.models.model import MultiEmbeddingModel
@@ -15,15 +18,16 @@ from collapse.training.runs.evaluate import predict
 from collapse.training.runs.machine import torch_device
 from collapse.training.runs.paired import Predictions
 
+_SEED = 0
+"""Seed of the validation rows that are drawn if there are more than are needed."""
+
 
 class Reevaluator:
-    """The model of a checkpoint with its test rows.
+    """The model of a checkpoint with its validation and test rows.
 
     Parameters
     ----------
     path : Path
-        File of the checkpoint, for error messages.
-    checkpoint : Checkpoint
         The checkpoint.
     data : str or Path
         The data that it was trained on, by name or folder.
@@ -33,14 +37,20 @@ class Reevaluator:
     Raises
     ------
     CollapseError
-        If the data does not exist or is other data, or the model does not exist in this version.
+        If the data does not exist or is other data, the model does not exist in this version, or its fields have
+        sizes of their own.
     """
 
-    def __init__(self, path: Path, checkpoint: Checkpoint, data: str | Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, data: str | Path, device: str = "auto") -> None:
+        self._checkpoint = checkpoint = load_checkpoint(path, verify=False)
         try:
-            self._config = RunConfig.from_dict(checkpoint.config)
+            config = RunConfig.from_dict(checkpoint.config)
         except CollapseError as error:
             raise CollapseError(f"{path} cannot be tested: {error}") from error
+        if config.model.field_sizes:
+            raise CollapseError(
+                f"{path} was trained with --field-sizes, and only whole tables can be cut and tested"
+            )
         self._device = torch_device(device)
         self._data = load_data(data)
         if checkpoint.data.get("sha256") != self._data.data_hash:
@@ -48,24 +58,44 @@ class Reevaluator:
                 f"{path} was trained on {checkpoint.data['name']} with another hash than {data}: pass the data "
                 "that it was trained on"
             )
-        self._rows = split_rows(self._data.rows, self._config.seeds.split).test
-        self._model = MultiEmbeddingModel(list(checkpoint.cardinalities), self._config.model).to(self._device)
+        self._split = split_rows(self._data.rows, config.seeds.split)
+        self._model = MultiEmbeddingModel(list(checkpoint.cardinalities), config.model).to(self._device)
+        try:
+            self._model.load_state_dict(dict(checkpoint.state_dict))
+        except RuntimeError as error:
+            raise CollapseError(f"the weights of {path} do not fit the model {config.model.name}") from error
+        self._state = self._model.state_dict()
 
-    @property
-    def rows(self) -> int:
-        """Number of test rows."""
-        return len(self._rows)
+    def predict(
+        self,
+        tables: Mapping[tuple[int, int], NDArray[Any]],
+        *,
+        split: Literal["validation", "test"] = "test",
+        most: int | None = None,
+    ) -> Predictions:
+        """Predict with some tables replaced.
 
-    def __call__(self, state_dict: Mapping[str, Tensor]) -> Predictions:
-        """Test with given weights.
+        Parameters
+        ----------
+        tables : mapping of (int, int) to (D, K) array
+            Tables by field and set. All others are those of the checkpoint.
+        split : str
+            Rows to predict.
+        most : int, optional
+            Draw this many rows if there are more, the same ones in every call.
 
         Raises
         ------
         CollapseError
-            If a prediction is not finite, or the weights do not fit the model.
+            If a prediction is not finite.
         """
-        try:
-            self._model.load_state_dict(dict(state_dict))
-        except RuntimeError as error:
-            raise CollapseError(f"the weights do not fit the model {self._config.model.name}") from error
-        return predict(self._model, self._data, self._rows, self._device, split="test")
+        for key in self._checkpoint.layout.tables:
+            part = self._state[key.key][slice(*key.rows), slice(*key.columns)]
+            if (table := tables.get((key.field, key.set))) is not None:
+                part.copy_(torch.from_numpy(table))
+            else:
+                part.copy_(self._checkpoint.state_dict[key.key][slice(*key.rows), slice(*key.columns)])
+        rows = getattr(self._split, split)
+        if most is not None and most < len(rows):
+            rows = rows[np.sort(np.random.default_rng(_SEED).choice(len(rows), most, replace=False))]
+        return predict(self._model, self._data, rows, self._device, split=split)

@@ -254,7 +254,7 @@ class Run:
                 "model": self.config.model.name,
                 "label": self.config.label,
                 "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
-                "parameters_in_embeddings": trainer.model.embedding.weight.numel(),
+                "parameters_in_embeddings": sum(each.numel() for each in trainer.model.embedding.parameters()),
                 "data": described(self.data, self.split),
                 "seeds": asdict(self.config.seeds),
                 "device": str(self.device),
