@@ -43,6 +43,12 @@ def test_the_size_for_an_energy_is_that_of_truncate(known: Known, energy: float)
     np.testing.assert_allclose(found / scale, expected / scale, atol=2e-5)
 
 
+def test_a_table_of_few_rows_keeps_its_rank() -> None:
+    E = np.random.default_rng(0).standard_normal((3, 10))
+    tables = set_of(E, (10,))
+    np.testing.assert_allclose(cut_tables(tables, field_spectra(tables), [7])[0, 0], E, atol=1e-12)
+
+
 def test_sets_share_their_size() -> None:
     """The energy of the k-th directions is summed over the sets."""
     one, two = np.diag([3.0, 1.0, 0.0]), np.diag([1.0, 1.0, 1.0])

@@ -146,7 +146,7 @@ class TestCommand:
         torch.save({"user_emb": torch.randn(9, 8)}, tmp_path / "a.pt")
         for words, sentence in (
             (("-o", path), "is the checkpoint itself"),
-            (("--energy", 0.5, "--energy", 0.9, "-o", tmp_path / "b.pt"), "give --energy only once"),
+            (("--energy", 0.5, "--energy", 0.9, "-o", tmp_path / "b.pt"), "give --energy and --bits only once"),
             (("--data", "flights:0.001"), "with another hash than flights:0.001"),
             (("--data", "nowhere"), "neither a built-in data set"),
             (("--data", small_data, "--device", "quantum"), "--device must be auto, cpu or cuda, got quantum"),

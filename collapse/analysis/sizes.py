@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.truncation import spectra_of_sets
+from collapse.analysis.truncation import Bits, at_size, spectra_of_sets
 from collapse.io.blocks import as_array
+from collapse.io.low_rank import stored_bytes
 from collapse.io.tables import TableSet
 from collapse.measures.dimensions import directions_above_bulk, directions_for_energy
 from collapse.measures.spectra import Spectrum
@@ -40,6 +41,8 @@ class FieldSpectra:
     """Bytes of a number."""
     spectra: tuple[Spectrum, ...]
     """One per set."""
+    bits: Bits | None = None
+    """Bits per number of the stored rows; None keeps the tables' type."""
 
     @cached_property
     def pooled(self) -> NDArray[np.float64]:
@@ -62,17 +65,28 @@ class FieldSpectra:
         """Directions above the Marchenko-Pastur bulk, in the set that has most."""
         return max(int(directions_above_bulk(each.values, self.cardinality, len(each.V))) for each in self.spectra)
 
+    @property
+    def bytes_before(self) -> int:
+        """Bytes of all sets as they are."""
+        return self.cardinality * self.columns * self.itemsize * len(self.spectra)
+
     def bytes(self, size: int) -> int:
         """Return the bytes of all sets at a size: of two factors, or of the tables if these are not larger."""
-        K = self.columns
-        numbers = (
-            min(self.cardinality * K, self.cardinality * size + size * K) if size < K else self.cardinality * K
+        of_factors, of_table = stored_bytes(
+            self.cardinality, self.columns, size, itemsize=self.itemsize, bits=self.bits
         )
-        return numbers * self.itemsize * len(self.spectra)
+        return (min(of_factors, of_table) if size < self.columns else of_table) * len(self.spectra)
 
 
-def field_spectra(tables: TableSet) -> tuple[FieldSpectra, ...]:
+def field_spectra(tables: TableSet, *, bits: Bits | None = None) -> tuple[FieldSpectra, ...]:
     """Decompose every set of every field.
+
+    Parameters
+    ----------
+    tables : TableSet
+        The tables.
+    bits : {16, 8, 4}, optional
+        Bits per number of the stored rows; None keeps the tables' type.
 
     Raises
     ------
@@ -87,6 +101,7 @@ def field_spectra(tables: TableSet) -> tuple[FieldSpectra, ...]:
             columns=max(table.sizes),
             itemsize=as_array(table.E[:1]).dtype.itemsize,
             spectra=tuple(next(spectra) for _ in table.sizes),
+            bits=bits,
         )
         for table in tables
     )
@@ -125,7 +140,7 @@ def size_table(factored: FactoredTables, fields: Sequence[FieldSpectra], sizes: 
                 "above_bulk": each.above_bulk,
                 "ia_adjusted": float(value),
                 "size": size,
-                "bytes_before": each.bytes(each.columns),
+                "bytes_before": each.bytes_before,
                 "bytes_after": each.bytes(size),
             }
             for each, value, size in zip(fields, adjusted, sizes, strict=True)
@@ -137,16 +152,16 @@ def size_table(factored: FactoredTables, fields: Sequence[FieldSpectra], sizes: 
 def cut_tables(
     tables: TableSet, fields: Sequence[FieldSpectra], sizes: Sequence[int]
 ) -> Mapping[tuple[int, int], NDArray[Any]]:
-    """Return the best approximation of every table of a field that is cut.
+    """Return what is stored of every table that is cut or rounded.
 
     Returns
     -------
     mapping of (int, int) to (D, K) array
-        By field and set. Fields of full size are not among them.
+        By field and set. Tables that do not change are not among them.
     """
     return {
-        (i, m): (E := as_array(table.set(m)[:])) @ (V := spectrum.V[:, :size].astype(E.dtype)) @ V.T
+        (i, m): at_size(table.field, m, table.set(m), spectrum, size, bits=of_field.bits).table
         for i, (table, of_field, size) in enumerate(zip(tables, fields, sizes, strict=True))
-        if size < of_field.columns
+        if size < of_field.columns or of_field.bits is not None
         for m, spectrum in enumerate(of_field.spectra)
     }

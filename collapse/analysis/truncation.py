@@ -4,7 +4,7 @@ Shapes: D rows of a table, K columns, k directions kept.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from collapse.io.tables import TableSet
 from collapse.measures.dimensions import directions_for_energy
 from collapse.measures.row_stream import RowStream, in_memory
 from collapse.measures.spectra import Spectrum, decompose
+
+Bits = Literal[16, 8, 4]
 
 
 def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
@@ -41,7 +43,9 @@ def spectra_of_sets(tables: TableSet) -> list[Spectrum]:
     return found
 
 
-def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None = None) -> Iterator[Truncated]:
+def truncate(
+    tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None = None, *, bits: Bits | None = None
+) -> Iterator[Truncated]:
     """Truncate every table of every set to the fewest directions that hold a fraction of its energy.
 
     Parameters
@@ -52,6 +56,8 @@ def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None
         The fraction, above 0 and at most 1.
     spectra : sequence of Spectrum, optional
         Result of `spectra_of_sets`, for several truncations.
+    bits : {16, 8, 4}, optional
+        Bits per number of the stored rows; None keeps the table's type.
 
     Yields
     ------
@@ -68,12 +74,31 @@ def truncate(tables: TableSet, energy: float, spectra: Sequence[Spectrum] | None
     of_sets = iter(spectra_of_sets(tables) if spectra is None else spectra)
     for table in tables:
         for m in range(table.sets):
-            yield _cut(table.field, m, table.set(m), next(of_sets), energy)
+            spectrum = next(of_sets)
+            k = max(1, int(directions_for_energy(spectrum.values, fraction=energy)))
+            yield at_size(table.field, m, table.set(m), spectrum, k, bits=bits)
 
 
-def _cut(field: str, m: int, E: Any, spectrum: Spectrum, energy: float) -> Truncated:
-    k = max(1, int(directions_for_energy(spectrum.values, fraction=energy)))
+def at_size(field: str, m: int, E: Any, spectrum: Spectrum, k: int, *, bits: Bits | None = None) -> Truncated:
+    """Truncate one table to its strongest directions.
+
+    Parameters
+    ----------
+    field : str
+        Name of the field.
+    m : int
+        Index of the set.
+    E : (D, K) array
+        The table.
+    spectrum : Spectrum
+        Its spectrum.
+    k : int
+        Number of directions to keep. A table with fewer keeps all.
+    bits : {16, 8, 4}, optional
+        Bits per number of the stored rows; None keeps the table's type.
+    """
     V_k = spectrum.V[:, :k]
+    k = V_k.shape[1]
     dtype = as_array(E[:1]).dtype
     stream = RowStream(E)
     left = np.empty((stream.shape[0], k), dtype)
@@ -89,7 +114,24 @@ def _cut(field: str, m: int, E: Any, spectrum: Spectrum, energy: float) -> Trunc
         energy=float(squares[:k].sum() / squares.sum()) if squares.any() else 1.0,
         left=left,
         right=V_k.T.astype(dtype),
+        bits=bits,
     )
+
+
+def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:
+    """Return which points no other point beats: none has at most their cost and a higher value, or less cost.
+
+    Parameters
+    ----------
+    costs, values : sequence of float
+        What a point costs, and what it is worth. A NaN value is beaten by all others.
+    """
+    order = sorted(range(len(costs)), key=lambda n: (costs[n], -np.nan_to_num(values[n], nan=-np.inf)))
+    front, best = [False] * len(costs), -np.inf
+    for n in order:
+        front[n] = bool(values[n] > best)
+        best = max(best, values[n]) if front[n] else best
+    return front
 
 
 def by_field(cut: Sequence[Truncated]) -> pd.DataFrame:

@@ -24,6 +24,9 @@ class _Checkpoint(click.ParamType[Path | Url]):
 CHECKPOINT = _Checkpoint()
 """Type of the arguments that name checkpoints."""
 
+BITS: dict[str, Any] = {"32": None, "16": 16, "8": 8, "4": 4}
+"""Bits per number of stored rows, by the word on the command line. None keeps a table's type."""
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 text_model_option = click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.foreign import foreign_options
-from collapse.cli.options import CHECKPOINT, verify_option
+from collapse.cli.options import BITS, CHECKPOINT, verify_option
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
 from collapse.printable import name_column, printable
@@ -54,6 +54,12 @@ _ENERGIES = tuple(1 - 10 ** (-x / 10) for x in range(60, 2, -1))
     help="With --data, lose at most this much of the validation AUC.",
 )
 @click.option(
+    "--bits",
+    type=click.Choice(["32", "16", "8", "4"]),
+    default="32",
+    help="Store rows in this many bits per number, as `collapse truncate` does; 32 keeps the table's type.",
+)
+@click.option(
     "--write",
     "form",
     type=click.Choice(["yaml", "fuxictr", "torchrec", "nvtabular"]),
@@ -69,6 +75,7 @@ def command(
     energy: float,
     data: str | None,
     tolerance: float,
+    bits: str,
     form: str | None,
     out: Path | None,
     device: str,
@@ -120,7 +127,7 @@ def command(
         raise CollapseError(f"--data needs a checkpoint on this machine: copy {checkpoint} first")
     tables = load(checkpoint, verify=verify, selection=selection)
     factored = factorise(tables, AnalysisSettings())
-    fields = field_spectra(tables)
+    fields = field_spectra(tables, bits=BITS[bits])
     found: list[_Tested] = []
     if data is None:
         sizes = tuple(each.size_for_energy(energy) for each in fields)
@@ -169,7 +176,7 @@ class _Model:
 
         self._model, self._tables, self._fields = Reevaluator(path, data, device), tables, fields
         self._known: dict[Sizes, float] = {}
-        self._auc = self._validation(tuple(each.columns for each in fields))
+        self._auc = self._model.predict({}, split="validation", most=_MOST_ROWS).evaluation.auc
         self.whole = self._model.predict({})
 
     def loss(self, sizes: "Sizes") -> float:

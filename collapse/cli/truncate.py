@@ -1,15 +1,16 @@
 """`collapse truncate`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from tqdm import tqdm
 
 from collapse.cli.foreign import foreign_options
-from collapse.cli.options import CHECKPOINT, verify_option
+from collapse.cli.options import BITS, CHECKPOINT, verify_option
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
 from collapse.printable import name_column
@@ -37,10 +38,27 @@ _MB = 1e6
     help="Keep the fewest directions that hold this fraction of a table's energy. Repeat it to compare several.",
 )
 @click.option(
+    "--bits",
+    "bits",
+    type=click.Choice(["32", "16", "8", "4"]),
+    multiple=True,
+    default=("32",),
+    help="Store rows in this many bits per number: 32 keeps the table's type, 16 is float16, 8 and 4 are codes "
+    "with a "
+    "scale and a bias per row, as FBGEMM stores them. Repeat it to compare several.",
+)
+@click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the truncated tables, as pairs of factors, to this file.",
+)
+@click.option(
+    "--figure",
+    "figure",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="With --data, draw bytes and test AUC with the Pareto front into this folder.",
 )
 @click.option(
     "--data",
@@ -55,7 +73,9 @@ _MB = 1e6
 def command(
     checkpoint: Path | Url,
     energies: tuple[float, ...],
+    bits: tuple[str, ...],
     out: Path | None,
+    figure: Path | None,
     data: str | None,
     device: str,
     selection: "Selection",
@@ -66,32 +86,38 @@ def command(
 
     Each table of D rows and K columns is replaced by its best approximation of rank k, the product of two factors
     of D x k and k x K, where k is the smallest rank that keeps a fraction of the energy (the sum of the squared
-    singular values). The command prints the directions kept and the bytes saved for each field. With --data, it
-    also prints the test AUC and logloss before and after, and a 95 % interval of their differences from a paired
-    bootstrap of the test rows. If the interval contains 0, the rows cannot tell. The checkpoint is not changed.
+    singular values). --bits rounds the rows of the first factor as well; --energy 1 --bits 8 rounds alone. The
+    command prints the directions kept and the bytes saved for each field. With --data, it also prints the test AUC
+    and logloss before and after, and a 95 % interval of their differences from a paired bootstrap of the test
+    rows. If the interval contains 0, the rows cannot tell. Several energies and bits are compared in one table,
+    which marks the Pareto front: what no other choice beats in both bytes and AUC. The checkpoint is not changed.
 
     \b
     The file of -o is a plain torch file, which torch.load(weights_only=True) reads:
       tables: a list with one entry per field and set: field, set, k, energy, and
               left (D, k) and right (k, K), for an nn.Embedding and an nn.Linear without bias,
-              or table (D, K) if the factors would not be smaller
+              or table (D, K) if the factors would not be smaller; with 8 or 4 bits also bits and
+              columns, and left or table is uint8: codes, scale and bias of each row
     If its name ends in .safetensors, it holds tensors named FIELD.SET.left and so on, and torch
     need not be installed. `collapse analyze` reads both.
 
     \b
     Examples:
-      collapse truncate runs/first/best.pt --data flights
-      collapse truncate runs/first/best.pt --energy 0.9 --energy 0.99 --energy 0.999 --data flights
-      collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.pt
-      collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.safetensors
+      collapse truncate runs/first/best.pt --data flights collapse truncate runs/first/best.pt --energy 0.9
+      --energy 0.99 --energy 0.999 --data flights collapse truncate runs/first/best.pt --energy 1 --energy 0.95
+      --bits 32 --bits 8 --data flights --figure pareto collapse truncate DCNv2_Criteo.model --energy 0.99 --bits 8
+      -o small.pt collapse truncate DCNv2_Criteo.model --energy 0.99 -o small.safetensors
     """
     from collapse.analysis.truncation import by_field, spectra_of_sets, truncate
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
     from collapse.io.low_rank import check_can_write, save_factors
 
-    if out is not None and len(energies) > 1:
-        raise CollapseError("-o writes one truncation: give --energy only once")
+    choices = [(energy, BITS[each]) for energy in dict.fromkeys(energies) for each in dict.fromkeys(bits)]
+    if out is not None and len(choices) > 1:
+        raise CollapseError("-o writes one truncation: give --energy and --bits only once")
+    if figure is not None and data is None:
+        raise CollapseError("--figure draws the test AUC: give the --data that the model was trained on")
     if (
         out is not None
         and out.exists()
@@ -112,21 +138,50 @@ def command(
         tested = _Tested(checkpoint, data, device)
     spectra = spectra_of_sets(tables)
     found = []
-    for energy in energies:
-        cut = list(truncate(tables, energy, spectra))
+    for energy, stored in tqdm(choices, unit="truncations", leave=False, disable=None):
+        cut = list(truncate(tables, energy, spectra, bits=stored))
         fields = by_field(cut)
-        found.append((energy, fields, tested.after(cut) if tested else None))
+        found.append(_Cut(energy=energy, bits=stored, fields=fields, test=tested.after(cut) if tested else None))
         if out is not None:
             save_factors(out, cut, source=tables, energy=energy)
+    table = None if tested is None else _table(found, tested)
     if as_json:
-        click.echo(json.dumps(_plain(found, tested), indent=2, allow_nan=False))
+        click.echo(json.dumps(_plain(found, tested, table), indent=2, allow_nan=False))
+    elif len(found) == 1:
+        click.echo(_summary(found[0], by_field=True))
+        if tested is not None and found[0].test is not None:
+            click.echo(tested.sentence(found[0].test))
+    elif table is None or tested is None:
+        for each in found:
+            click.echo(_summary(each, by_field=False))
     else:
-        for energy, fields, after in found:
-            click.echo(_summary(energy, fields, len(found) == 1))
-            if tested is not None and after is not None:
-                click.echo(tested.sentence(after))
+        click.echo(
+            f"test AUC {tested.before.auc:.5f}, logloss {tested.before.logloss:.5f} of {tested.rows:,} rows"
+        )
+        click.echo(_compared(table))
+    if figure is not None and table is not None and tested is not None:
+        from collapse.figures.pareto import ParetoDisplay
+
+        drawn = table.assign(label=tables.name, auc_before=tested.before.auc, rows=tested.rows, data=data)
+        for path in ParetoDisplay(drawn).save(figure):
+            click.echo(f"wrote {path}", err=as_json)
     if out is not None:
         click.echo(f"wrote {out}", err=as_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """One truncation with its test results."""
+
+    energy: float
+    bits: int | None
+    fields: "pd.DataFrame"
+    test: "_After | None"
+
+    @property
+    def bytes(self) -> int:
+        """Size of all tables."""
+        return int(self.fields["bytes_after"].sum())
 
 
 class _Tested:
@@ -175,11 +230,60 @@ class _After:
         }
 
 
-def _summary(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
+def _table(found: "Sequence[_Cut]", tested: "_Tested") -> "pd.DataFrame":
+    """Return one row per truncation: what it costs, what it loses, and whether it is on the Pareto front."""
+    import pandas as pd
+
+    from collapse.analysis.truncation import pareto_front
+
+    frame = pd.DataFrame(
+        [
+            {
+                "energy": each.energy,
+                "bits": each.bits or 32,
+                "directions": int(each.fields["kept"].sum()),
+                "bytes": each.bytes,
+                **{
+                    f"{name}{part}": getattr(each.test.differences[name], value)
+                    for name in ("auc", "logloss")
+                    for part, value in (("_change", "value"), ("_low", "low"), ("_high", "high"))
+                },
+            }
+            for each in found
+            if each.test is not None
+        ]
+    )
+    return frame.assign(
+        auc=tested.before.auc + frame["auc_change"],
+        on_front=pareto_front(frame["bytes"].tolist(), frame["auc_change"].tolist()),
+    )
+
+
+def _compared(table: "pd.DataFrame") -> str:
+    def interval(name: str) -> "pd.Series[str]":
+        return table.apply(
+            lambda row: f"{row[f'{name}_change']:+.5f} ({row[f'{name}_low']:+.5f} to {row[f'{name}_high']:+.5f})",
+            axis=1,
+        )
+
+    shown = table.assign(
+        energy=table["energy"].map("{:.4g}".format),
+        directions=table["directions"].map("{:,}".format),
+        MB=(table["bytes"] / _MB).map("{:,.3f}".format),
+        **{"AUC (95 % interval)": interval("auc"), "logloss (95 % interval)": interval("logloss")},
+        front=table["on_front"].map({True: "yes", False: ""}),
+    ).sort_values("bytes", ascending=False, kind="stable")
+    columns = ["energy", "bits", "directions", "MB", "AUC (95 % interval)", "logloss (95 % interval)", "front"]
+    return str(shown[columns].to_string(index=False, justify="left"))
+
+
+def _summary(cut: _Cut, *, by_field: bool) -> str:
+    fields = cut.fields
     before, after = int(fields["bytes_before"].sum()), int(fields["bytes_after"].sum())
     kept, columns = int(fields["kept"].sum()), int(fields["columns"].sum())
+    stored = "" if cut.bits is None else f" in {cut.bits} bits"
     line = (
-        f"{energy:.4g} of the energy: {kept:,} of {columns:,} directions; "
+        f"{cut.energy:.4g} of the energy{stored}: {kept:,} of {columns:,} directions; "
         f"{before / _MB:,.3f} MB -> {after / _MB:,.3f} MB, {1 - after / before:.1%} saved"
     )
     if not by_field:
@@ -195,16 +299,20 @@ def _summary(energy: float, fields: "pd.DataFrame", by_field: bool) -> str:
     return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
 
 
-def _plain(found: list[Any], tested: "_Tested | None") -> dict[str, Any]:
+def _plain(found: "Sequence[_Cut]", tested: "_Tested | None", table: "pd.DataFrame | None") -> dict[str, Any]:
     from collapse.analysis.json_report import records
 
     before = None if tested is None else {"rows": tested.rows, **asdict(tested.before)}
+    on_front = [None] * len(found) if table is None else [bool(each) for each in table["on_front"]]
     cuts = [
         {
-            "energy": energy,
-            "fields": records(fields),
-            "test": None if after is None else after.plain(),
+            "energy": each.energy,
+            "bits": each.bits or 32,
+            "bytes": each.bytes,
+            "fields": records(each.fields),
+            "test": None if each.test is None else each.test.plain(),
+            "on_pareto_front": front,
         }
-        for energy, fields, after in found
+        for each, front in zip(found, on_front, strict=True)
     ]
     return {"test_before": before, "cuts": cuts}

@@ -11,9 +11,9 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.io.blocks import release
 from collapse.io.checkpoint.schema import FLOATS, dtype_of
 from collapse.io.decoded import DecodedTable, quantised
+from collapse.io.row_wise import Codes, unpacked
 
 _EIGHT_BITS = (
     "float8_e4m3fn",
@@ -107,8 +107,8 @@ def _row_wise(name: str, tensor: NDArray[np.uint8], tensors: Mapping[str, Any]) 
     """
     scales, biases = tensors.get(f"{name}_qscale"), tensors.get(f"{name}_qbias")
     if scales is not None and biases is not None and _is_vector(scales, tensor) and _is_vector(biases, tensor):
-        fits = [bits for bits in (8, 4) if _is_quantised(_codes(tensor[:_CHECKED], bits), bits)]
-        return (quantised(_Codes(tensor, fits[0]), scales, _ZERO, biases), _said(fits[0])) if fits else None
+        fits = [bits for bits in (8, 4) if _is_quantised(unpacked(tensor[:_CHECKED], bits), bits)]
+        return (quantised(Codes(tensor, fits[0]), scales, _ZERO, biases), _said(fits[0])) if fits else None
     for bits, half, front in (
         (8, False, False),
         (8, True, False),
@@ -123,8 +123,8 @@ def _row_wise(name: str, tensor: NDArray[np.uint8], tensors: Mapping[str, Any]) 
             (tensor[:, :width], tensor[:, width:]) if front else (tensor[:, -width:], tensor[:, :-width])
         )
         pairs = np.ascontiguousarray(parameters).view("<f2" if half else "<f4").astype(np.float32)
-        if _is_quantised(_codes(stored[:_CHECKED], bits), bits) and _is_plausible(pairs[:_CHECKED], bits):
-            return quantised(_Codes(stored, bits), pairs[:, 0], _ZERO, pairs[:, 1]), _said(bits)
+        if _is_quantised(unpacked(stored[:_CHECKED], bits), bits) and _is_plausible(pairs[:_CHECKED], bits):
+            return quantised(Codes(stored, bits), pairs[:, 0], _ZERO, pairs[:, 1]), _said(bits)
     return None
 
 
@@ -134,26 +134,6 @@ def _said(bits: int) -> str:
 
 def _is_vector(values: Any, tensor: NDArray[Any]) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.size == tensor.shape[0]
-
-
-class _Codes:
-    """Codes of 8 or 4 bits, two in a byte, that are unpacked when they are read."""
-
-    def __init__(self, stored: NDArray[np.uint8], bits: int) -> None:
-        self._stored, self._bits = stored, bits
-        self.shape = (stored.shape[0], stored.shape[1] * 8 // bits)
-
-    def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
-        return _codes(self._stored[rows], self._bits)
-
-    def release(self) -> None:
-        release(self._stored)
-
-
-def _codes(stored: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    if bits == 8:
-        return stored
-    return np.stack([stored & 15, stored >> 4], axis=2).reshape(len(stored), -1)
 
 
 def _is_quantised(codes: NDArray[np.uint8], bits: int) -> bool:
