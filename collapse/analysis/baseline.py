@@ -131,7 +131,9 @@ def as_before(compared: pd.DataFrame) -> pd.DataFrame:
     known = compared[compared["degree_before"] != ""]
     columns = {measure: known[f"{measure}_before"] for measure in MEASURES}
     columns |= {f"{measure}_change": 0.0 * known[f"{measure}_before"] for measure in MEASURES}
-    return known.assign(degree=known["degree_before"], **columns)
+    # A report does not hold the drift of that time.
+    unknown = {name: np.nan for name in known.columns if name.startswith("drift_")}
+    return known.assign(degree=known["degree_before"], **columns, **unknown)
 
 
 def worse(compared: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import simpleeval
 
+from collapse.analysis.drift import COLUMNS as DRIFT
 from collapse.analysis.verdicts import Cause, Degree
 from collapse.errors import CollapseError
 
@@ -113,6 +114,8 @@ def _check_column(name: str, columns: Sequence[str], fields: pd.DataFrame) -> No
         raise _Refused(f"verdict is a sentence: use degree instead, which is one of {', '.join(_JUDGED)}")
     if name not in columns and name.removesuffix("_before").removesuffix("_change") in columns:
         raise _Refused(f"{name} needs a --baseline")
+    if name not in columns and name in DRIFT:
+        raise _Refused(f"{name} needs --against, an earlier checkpoint")
     if name not in columns:
         raise _Refused(f"{name!r} is not a column{_near(name, columns)}; the columns are {', '.join(columns)}")
     # Columns of the baseline are missing for new fields.

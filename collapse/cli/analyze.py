@@ -17,6 +17,7 @@ from collapse.files.urls import Url
 
 if TYPE_CHECKING:
     from collapse.analysis.settings import Rows
+    from collapse.figures.display import Display
     from collapse.io.readers.selection import Selection
 
 
@@ -50,7 +51,19 @@ if TYPE_CHECKING:
     "--against",
     type=CHECKPOINT,
     metavar="CKPT",
-    help="Compare the first checkpoint with this one, field by field.",
+    help="Compare the first checkpoint with this earlier one, field by field: measures, and how far the tables "
+    "have "
+    "moved (drift).",
+)
+@click.option(
+    "--ids",
+    "ids",
+    type=click.Path(path_type=Path, dir_okay=False),
+    nargs=2,
+    metavar="NEW OLD",
+    help="With --against, match rows by value: two CSV or Parquet files with the columns field, row and id, for "
+    "the "
+    "first checkpoint and the earlier one.  [default: row n is matched with row n]",
 )
 @click.option(
     "--paper-table",
@@ -99,6 +112,7 @@ def command(
     layer: int,
     measures: tuple[str, ...],
     against: Path | Url | None,
+    ids: tuple[Path, Path] | None,
     paper_table: str | None,
     text_model: Path | None,
     selection: "Selection",
@@ -136,6 +150,17 @@ def command(
       participation_ratio, first_share, k90, k95, k99, above_bulk, rank, noise, anisotropy
 
     \b
+    Drift since the checkpoint of --against, also for --fail-if:
+      drift_overlap           mean cos^2 of the principal angles between the leading left singular
+                              vectors (90 % of the energy), 1 if nothing changed; columns may be rotated
+      drift_overlap_random    the same for unrelated tables
+      drift_overlap_columns   the same for the right singular vectors
+      drift_residue           |A Q - B| / |B| of the best rotation Q (orthogonal Procrustes)
+      drift_distance          |A - B| / |B| without a rotation
+      drift_moved             fraction of rows that moved by more than 0.1 of their norm
+      drift_norm_change, drift_popularity_change, drift_rows, drift_directions
+
+    \b
     Figures:
       1b           singular values of every field
       2            IA of every field, with random tables of the same shape
@@ -146,6 +171,7 @@ def command(
       10a, 10d     diversity of the sets; 10b shows their interaction patterns
       11           singular values next to those of a text model's token table
       15           IA / K by K
+      drift        how far the tables have moved since the checkpoint of --against
 
     CKPT is a checkpoint of `collapse train`, a file or folder of another library, or a URL such as
     s3://bucket/model.safetensors. `collapse formats` lists what is read: PyTorch, TensorFlow, Keras, word vectors,
@@ -161,6 +187,7 @@ def command(
       collapse analyze runs/first/best.pt --figure 2 --figure 3
       collapse analyze runs/base/best.pt runs/se4/best.pt --figure 1b --out pictures
       collapse analyze runs/me4/best.pt --against runs/se4/best.pt
+      collapse analyze today.pt --against yesterday.pt --fail-if "drift_residue > 0.3"
       collapse analyze runs/first/best.pt --json > fields.json
       collapse analyze tables.safetensors
       collapse analyze DCN.model --figure 3 --fields feature_map.json
@@ -173,12 +200,14 @@ def command(
 
     from collapse.analysis import json_report
     from collapse.analysis.diagnosis import MEASURES, diagnose_factored
+    from collapse.analysis.drift import drift_table
     from collapse.analysis.factorised import factorise, factorise_readable
     from collapse.analysis.settings import AnalysisSettings
-    from collapse.analysis.several import abundance_by_size, compare
+    from collapse.analysis.several import abundance_by_size, compare, labels
     from collapse.cli import terminal
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
+    from collapse.io.readers.row_ids import read_row_ids
 
     forms = [name for name, asked in (("json", as_json), ("csv", as_csv), ("markdown", as_markdown)) if asked]
     if len(forms) > 1:
@@ -187,11 +216,13 @@ def command(
     for measure in measures:
         if measure not in MEASURES:
             raise CollapseError(f"unknown --measure {measure!r}: the measures are {', '.join(MEASURES)}")
+    if against is None and ("drift" in figures or ids):
+        raise CollapseError(f"{'--ids' if ids else '--figure drift'} needs --against, an earlier checkpoint")
     kinds = []
-    if figures:
+    if set(figures) - {"drift"}:
         from collapse.paper.making import display_of
 
-        kinds = [display_of(number) for number in figures]
+        kinds = [display_of(number) for number in figures if number != "drift"]
     if parquet:
         require("polars", "--parquet")
         check_can_be_written(parquet)
@@ -210,8 +241,17 @@ def command(
     stopwatch.lap("spectra")
     frames = [diagnose_factored(each) for each in factored]
     compared = measures or ("ia_normalised", "ia")
-    comparison = compare(frames[0], frames[-1], compared) if against else None
+    comparison = drifts = None
     if against:
+        comparison = compare(frames[0], frames[-1], compared)
+        drifts = drift_table(
+            factored[0],
+            factored[-1],
+            (frames[0], frames[-1]),
+            ids=(read_row_ids(ids[0]), read_row_ids(ids[1])) if ids else None,
+        )
+        frames[0] = frames[0].merge(drifts, on="field", how="left").set_axis(frames[0].index)
+        frames[0].attrs = frames[-1].attrs
         del factored[-1], frames[-1]
     stopwatch.lap("measures and random baseline")
     # Compute every figure before printing anything. With several figures, report those that failed at the end.
@@ -220,12 +260,18 @@ def command(
         from collapse.io.readers.token_table import read_token_table
 
         texts.append(factorise(read_token_table(text_model), settings))
-    displays, refused = [], []
+    displays: list[Display] = []
+    refused = []
+    if "drift" in figures and drifts is not None:
+        from collapse.figures.drift import DriftDisplay
+
+        here, there = labels([loaded[0], loaded[-1]])
+        displays.append(DriftDisplay(drifts.assign(label=here, against=there)))
     for kind in kinds:
         try:
             displays.append(kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored))
         except CollapseError as error:
-            if len(kinds) == 1:
+            if len(figures) == 1:
                 raise
             refused.append(f"figure {kind.number} could not be drawn: {error}")
     hits = failures(frames, conditions, baseline, allow_missing)
@@ -235,7 +281,7 @@ def command(
     if form == "json":
         click.echo(json_report.as_json(factored, diagnosed, comparison))
     elif form == "csv":
-        shown = diagnosed if comparison is None else comparison
+        shown = diagnosed if comparison is None or drifts is None else comparison.merge(drifts, on="field")
         click.echo(csv_text(shown), nl=False)
     else:
         write = terminal.as_markdown if form == "markdown" else terminal.as_text
@@ -243,9 +289,10 @@ def command(
             click.echo(write(each, frame, measures, reading_words(selection, settings)))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
-        if comparison is not None:
+        if comparison is not None and drifts is not None:
             here, there = str(checkpoints[0]), str(against)
             click.echo(terminal.compared_as_text(comparison, compared, here, there))
+            click.echo(terminal.drift_as_text(drifts, here, there))
     if parquet:
         terminal.write_parquet(diagnosed, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")

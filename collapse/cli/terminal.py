@@ -74,6 +74,26 @@ def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: 
     return f"{line}\n\n{_aligned(table)}\n"
 
 
+def drift_as_text(drifts: "pd.DataFrame", here: str, there: str) -> str:
+    """Write how far the tables have moved, the field that moved most first."""
+    shown = {
+        "field": "field", "drift_rows": "rows", "drift_directions": "k", "drift_overlap": "overlap",
+        "drift_overlap_random": "random", "drift_overlap_columns": "columns", "drift_residue": "residue",
+        "drift_distance": "distance", "drift_moved": "moved", "drift_norm_change": "norm",
+        "drift_popularity_change": "popularity",
+    }  # fmt: skip
+    table = drifts.sort_values("drift_residue", ascending=False, kind="stable")
+    text = table[list(shown)].copy()
+    text["drift_rows"] = table["drift_rows"].map("{:,}".format)
+    for name in ("drift_norm_change", "drift_popularity_change"):
+        text[name] = table[name].map("{:+.3f}".format).where(table[name].notna(), "")
+    text["drift_moved"] = table["drift_moved"].map("{:.0%}".format).where(table["drift_moved"].notna(), "")
+    median = drifts["drift_residue"].median()
+    line = f"drift from {there} to {here}: the median residue of the best rotation is {median:.3f}"
+    notes = f"\n{drifts.attrs['notes']}" if "notes" in drifts.attrs else ""
+    return f"{line}{notes}\n\n{_aligned(text.rename(columns=shown))}\n"
+
+
 def _aligned(table: "pd.DataFrame") -> str:
     text = _formatted(table)
     for column in text.columns[text.columns.isin(["field", "verdict"])]:

@@ -160,9 +160,12 @@ def command(
         )
         click.echo(_compared(table))
     if figure is not None and table is not None and tested is not None:
+        from collapse.analysis.several import readable
         from collapse.figures.pareto import ParetoDisplay
 
-        drawn = table.assign(label=tables.name, auc_before=tested.before.auc, rows=tested.rows, data=data)
+        drawn = table.assign(
+            label=readable(tables.name), auc_before=tested.before.auc, rows=tested.rows, data=data
+        )
         for path in ParetoDisplay(drawn).save(figure):
             click.echo(f"wrote {path}", err=as_json)
     if out is not None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import StrMethodFormatter
 
 from collapse.figures import style
 from collapse.figures.display import Display
@@ -48,6 +49,9 @@ class ParetoDisplay(Display):
         for energy, x, y in zip(front["energy"], front["bytes"] / _MB, front["auc"], strict=True):
             ax.annotate(f"{energy:.3g}", (x, y), xytext=(3, -7), textcoords="offset points", fontsize=5.5)
         ax.set(xlabel="size of all tables, MB", ylabel="test AUC", xscale="log")
+        for part in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+            part(StrMethodFormatter("{x:g}"))
+        ax.tick_params(axis="x", which="minor", labelsize=6)
         ax.grid(visible=True)
         style.legend_above(ax, handles, columns=3)
 
