@@ -9,7 +9,12 @@ import pandas as pd
 from collapse.analysis.factorised import FactoredTables
 
 
-def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison: pd.DataFrame | None) -> str:
+def as_json(
+    factored: Sequence[FactoredTables],
+    fields: pd.DataFrame,
+    comparison: pd.DataFrame | None,
+    segments: pd.DataFrame | None = None,
+) -> str:
     """Format all checkpoints as one JSON object, with the settings."""
     content: dict[str, Any] = {
         "checkpoints": [
@@ -30,6 +35,8 @@ def as_json(factored: Sequence[FactoredTables], fields: pd.DataFrame, comparison
     }
     if comparison is not None:
         content["against"] = records(comparison)
+    if segments is not None:
+        content["segments"] = records(segments)
     return json.dumps(content, indent=2, allow_nan=False)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from collapse.analysis.activation_monitor import outputs_of
 from collapse.analysis.factorised import factorise
 from collapse.analysis.interaction_patterns import interaction_patterns
+from collapse.analysis.segments import LOOKED_UP, by_lookups, diagnose_segments
 from collapse.analysis.settings import PAPER
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
 from collapse.analysis.sub_embeddings import Side, co_influence, sub_embedding_abundance
@@ -145,6 +146,33 @@ class LayersMonitor:
         return {}
 
 
+class SegmentsMonitor:
+    """Abundance of the head, the middle and the tail of the lookups of every field.
+
+    ``field``, ``segment``, ``rows``, ``lookups``, ``ia``, ``ia_adjusted`` and ``near_zero``, as
+    `collapse analyze --by lookups` prints them.
+    """
+
+    name = "segments"
+
+    def __call__(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """Measure the segments of every field."""
+        found = diagnose_segments(factorise(tables_of(checkpoint)), by_lookups)
+        kept = ["field", "segment", "rows", "lookups", "ia", "ia_adjusted", "near_zero"]
+        return [{str(key): value for key, value in row.items()} for row in found[kept].to_dict("records")]
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Average the adjusted abundance of each segment over the fields: ``ia_adjusted_head`` and so on."""
+        found: dict[str, list[float]] = {}
+        for row in rows:
+            if np.isfinite(value := float(row["ia_adjusted"])):
+                found.setdefault(str(row["segment"]), []).append(value)
+        return {f"ia_adjusted_{name}": float(np.mean(found[name])) for name in LOOKED_UP if name in found}
+
+
 _LAYER = re.compile(r"embedding|interactions\.\d+|projections\.\d+\.\w+|head\.mlp\.\d+")
-MONITORS = {kind.name: kind for kind in (AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor, LayersMonitor)}
+MONITORS = {
+    kind.name: kind
+    for kind in (AbundanceMonitor, CoInfluenceMonitor, PatternsMonitor, LayersMonitor, SegmentsMonitor)
+}
 """The monitors by name."""

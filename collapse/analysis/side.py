@@ -24,13 +24,15 @@ DIRECTIONS = 5
 """Number of directions that are described, from the strongest."""
 
 
-def read_side(path: Path) -> pd.DataFrame:
+def read_side(path: Path, *, several: bool = False) -> pd.DataFrame:
     """Read a description of the rows of a table.
 
     Parameters
     ----------
     path : Path
         A CSV or Parquet file with one row per row of the table, in order or with a column ``row`` of row numbers.
+    several : bool
+        The file may describe several tables, in a column ``field``.
 
     Returns
     -------
@@ -51,7 +53,9 @@ def read_side(path: Path) -> pd.DataFrame:
             frame = frame.set_index(frame["row"].astype(int)).drop(columns="row")
     except (ValueError, TypeError) as error:
         raise CollapseError(f"{path} cannot be read as a table: {first_line(error)}") from error
-    if (twice := frame.index.duplicated()).any():
+    named = several and "field" in frame
+    twice = (frame.set_index("field", append=True) if named else frame).index.duplicated()
+    if twice.any():
         raise CollapseError(f"{path} lists row {frame.index[twice][0]} twice")
     if not len(frame.columns):
         raise CollapseError(f"{path} has no column other than row")

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -19,6 +19,7 @@ from collapse.io.readers.objects import TABLE
 from collapse.measures.abundance import abundance_of_spectrum, adjusted_abundance, information_abundance
 from collapse.measures.random_matrix import random_abundance
 from collapse.measures.row_stream import unreadable_kind
+from collapse.measures.segments import measure_segments
 from collapse.measures.spectral_state import spectrum
 
 Alert = Callable[[str, float, int], object]
@@ -48,6 +49,9 @@ class SpectrumMonitor:
         ``"prometheus:FILE"`` (`collapse.analysis.loggers.logger`). Of several ranks, the first logs.
     prefix : str
         Prefix of the logged names.
+    segments : mapping of str to (D,) array, optional
+        For tables by name a label of every row, such as its popularity or genre. The rows of each label are also
+        measured, in one more pass, and logged as ``PREFIX/ia/NAME/LABEL``. Tables in parts have no segments.
     alert_below : float, optional
         IA / E[IA(random)] below which a table raises an alert, once until it has been above again.
     on_alert : callable, optional
@@ -57,7 +61,7 @@ class SpectrumMonitor:
     Raises
     ------
     ValueError
-        If no table can be found in `tables`, or `every_n_steps` is below 1.
+        If no table can be found in `tables`, `every_n_steps` is below 1, or `segments` names another table.
     CollapseError
         If `log` is unknown, or needs a package that is not installed.
 
@@ -89,6 +93,7 @@ class SpectrumMonitor:
         every_n_steps: int = 1000,
         log: str | Log | None = None,
         prefix: str = "spectrum",
+        segments: Mapping[str, Any] | None = None,
         alert_below: float | None = None,
         on_alert: Alert | None = None,
     ) -> None:
@@ -100,6 +105,11 @@ class SpectrumMonitor:
         if not self._tables and self._find is None:
             raise ValueError(
                 "no embedding table of several columns was found: pass tables by name, as {'user': table, ..}"
+            )
+        self._segments = {name: _coded(labels) for name, labels in (segments or {}).items()}
+        if self._find is None and (unknown := sorted(self._segments.keys() - self._tables.keys())):
+            raise ValueError(
+                f"segments are given for {unknown[0]!r}, which is not a table: {', '.join(self._tables)}"
             )
         self.every_n_steps, self._prefix = every_n_steps, prefix
         self._logger = logger(log) if is_first_rank() else None
@@ -155,11 +165,16 @@ class SpectrumMonitor:
                     found[name] = measured
         if not found:
             return {}
-        self._rows += [{"step": step, "field": name, **of_table} for name, of_table in found.items()]
+        parts: dict[str, dict[str, float]] = {}
+        for name in self._segments.keys() & found.keys():
+            with self._problems.reported(f"segments of {name}"):
+                parts |= _measured_segments(name, _weight(self._tables[name]), *self._segments[name])
+        everything = {**found, **parts}
+        self._rows += [{"step": step, "field": name, **of_table} for name, of_table in everything.items()]
         values: dict[str, float] = {}
         for measure in ("ia", "ia_normalised"):
             of_all = {name: of_table[measure] for name, of_table in found.items()}
-            values |= {f"{self._prefix}/{measure}/{name}": value for name, value in of_all.items()}
+            values |= {f"{self._prefix}/{measure}/{name}": of[measure] for name, of in everything.items()}
             values[f"{self._prefix}/{measure}_mean"] = float(np.mean(list(of_all.values())))
         if self._logger is not None:
             with self._problems.reported("log"):
@@ -221,6 +236,26 @@ def _measured(E: Any) -> dict[str, float] | None:
         return None
     ia = float(abundance_of_spectrum(spectrum(table.state(), table.state).values))
     return {"ia": ia, "ia_normalised": ia / random_abundance(*table.shape).mean}
+
+
+def _coded(labels: Any) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of segments, and the segment of every row."""
+    codes, names = pd.factorize(np.asarray(labels), sort=True)
+    return [str(name) for name in names], codes.astype(np.int64)
+
+
+def _measured_segments(
+    name: str, E: Any, names: Sequence[str], codes: NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
+    if is_sharded(E):
+        raise ValueError("the table is in parts on several ranks")
+    found = {}
+    for segment, part in zip(names, measure_segments(E, codes, len(names)), strict=True):
+        if part is not None:
+            ia = float(abundance_of_spectrum(part.spectrum.values))
+            random = random_abundance(part.rows, int(E.shape[1])).mean
+            found[f"{name}/{segment}"] = {"ia": ia, "ia_normalised": ia / random}
+    return found
 
 
 def against_random(E: Any) -> dict[str, float]:

@@ -9,6 +9,7 @@ import click
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, text_model_option, verify_option
+from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     "the "
     "first checkpoint and the earlier one.  [default: row n is matched with row n]",
 )
+@by_option
 @click.option(
     "--paper-table",
     type=click.Choice(["2"]),
@@ -113,6 +115,7 @@ def command(
     measures: tuple[str, ...],
     against: Path | Url | None,
     ids: tuple[Path, Path] | None,
+    by: str | None,
     paper_table: str | None,
     text_model: Path | None,
     selection: "Selection",
@@ -187,6 +190,7 @@ def command(
       collapse analyze runs/first/best.pt --figure 2 --figure 3
       collapse analyze runs/base/best.pt runs/se4/best.pt --figure 1b --out pictures
       collapse analyze runs/me4/best.pt --against runs/se4/best.pt
+      collapse analyze runs/first/best.pt --by lookups
       collapse analyze today.pt --against yesterday.pt --fail-if "drift_residue > 0.3"
       collapse analyze runs/first/best.pt --json > fields.json
       collapse analyze tables.safetensors
@@ -274,19 +278,23 @@ def command(
             if len(figures) == 1:
                 raise
             refused.append(f"figure {kind.number} could not be drawn: {error}")
+    parts = None if by is None else segments_of(factored[0], by, several=len(factored) > 1)
     hits = failures(frames, conditions, baseline, allow_missing)
     diagnosed = pd.concat({each.tables.source: frame for each, frame in zip(factored, frames, strict=True)})
     diagnosed = diagnosed.reset_index(level=0, names="checkpoint")
     diagnosed.attrs = frames[0].attrs
     if form == "json":
-        click.echo(json_report.as_json(factored, diagnosed, comparison))
+        click.echo(json_report.as_json(factored, diagnosed, comparison, parts))
     elif form == "csv":
         shown = diagnosed if comparison is None or drifts is None else comparison.merge(drifts, on="field")
+        shown = shown if parts is None else parts
         click.echo(csv_text(shown), nl=False)
     else:
         write = terminal.as_markdown if form == "markdown" else terminal.as_text
         for each, frame in zip(factored, frames, strict=True):
             click.echo(write(each, frame, measures, reading_words(selection, settings)))
+        if parts is not None:
+            click.echo(terminal.segments_as_text(parts))
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None and drifts is not None:

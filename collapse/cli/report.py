@@ -8,6 +8,7 @@ import click
 
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
+from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
 from collapse.printable import path_text
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     default=0,
     help="Use the field maps of this layer for the heatmap of sub-embeddings.",
 )
+@by_option
 @foreign_options
 @verify_option
 @engine_option
@@ -43,6 +45,7 @@ def command(
     rows: "Rows",
     centred: bool,
     layer: int,
+    by: str | None,
     selection: "Selection",
     verify: bool,
     engine: str | None,
@@ -60,6 +63,7 @@ def command(
     \b
     Examples:
       collapse report runs/first/best.pt
+      collapse report runs/first/best.pt --by lookups
       collapse report DCNv2_Criteo.model --fields feature_map.json -o criteo.html
     """
     from collapse.analysis.diagnosis import diagnose_factored
@@ -81,10 +85,13 @@ def command(
     with decomposers(engine, jobs, (checkpoint,), selection) as (of_path,):
         factored, bad = factorise_readable(tables, settings, decomposer=of_path)
     fields = diagnose_factored(factored)
+    segments = None if by is None else segments_of(factored, by)
     words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
     words += reading_words(selection, settings)
     words += [] if verify else ["--no-verify"]
-    json = as_json([factored], fields.assign(checkpoint=tables.source), None)
-    click.echo(f"wrote {write_report(factored, fields, page, command=shlex.join(words), json=json)}")
+    words += [] if by is None else ["--by", by]
+    json = as_json([factored], fields.assign(checkpoint=tables.source), None, segments)
+    write_report(factored, fields, page, command=shlex.join(words), json=json, segments=segments)
+    click.echo(f"wrote {page}")
     if bad:
         raise CollapseError("; ".join([*map(str, bad), "the page has the other fields"]))

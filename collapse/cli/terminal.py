@@ -74,6 +74,21 @@ def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: 
     return f"{line}\n\n{_aligned(table)}\n"
 
 
+def segments_as_text(segments: "pd.DataFrame") -> str:
+    """Write the segments of every field, and how much of the rows and lookups is in collapsed ones."""
+    from collapse.analysis.segments import affected
+
+    rows, lookups = affected(segments)
+    line = f"{rows:.0%} of the rows are in collapsed or partly collapsed segments"
+    line += f", and {lookups:.0%} of the lookups" if lookups == lookups else ""
+    text = segments[["field", "segment", "rows"]].assign(rows=segments["rows"].map("{:,}".format))
+    if segments["lookups"].notna().any():
+        text["lookups"] = segments["lookups"].map("{:.0%}".format).where(segments["lookups"].notna(), "")
+    shown = _formatted(segments[["near_zero", "ia", "ia_normalised", "ia_adjusted"]])
+    text = text.join(shown).assign(segment=segments["segment"].map(shown_name), verdict=segments["verdict"])
+    return f"{line}\n\n{_aligned(text)}\n"
+
+
 def drift_as_text(drifts: "pd.DataFrame", here: str, there: str) -> str:
     """Write how far the tables have moved, the field that moved most first."""
     shown = {
@@ -96,7 +111,7 @@ def drift_as_text(drifts: "pd.DataFrame", here: str, there: str) -> str:
 
 def _aligned(table: "pd.DataFrame") -> str:
     text = _formatted(table)
-    for column in text.columns[text.columns.isin(["field", "verdict"])]:
+    for column in text.columns[text.columns.isin(["field", "segment", "verdict"])]:
         text[column] = text[column].str.ljust(text[column].str.len().max())
     lines = text.to_string(index=False, justify="left").split("\n")
     return "\n".join(line.rstrip() for line in lines)

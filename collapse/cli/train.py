@@ -65,11 +65,11 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
     "monitors",
     multiple=True,
     default=["abundance"],
-    type=click.Choice(["abundance", "co-influence", "patterns", "layers", "none"]),
+    type=click.Choice(["abundance", "co-influence", "patterns", "layers", "segments", "none"]),
     help="Record during training, as one CSV file each: the information abundance of every field, the "
     "correlations of Figure 3 (co-influence), the distance of DCNv2's projections from unitary ones (patterns), "
-    "or "
-    "how many directions the outputs of each layer use (layers; draw them with analyze --figure layers). "
+    "how many directions the outputs of each layer use (layers; draw them with analyze --figure layers), or the "
+    "abundance of the head, middle and tail of the lookups (segments). "
     "Repeatable.  [default: abundance]",
 )
 @click.option(

@@ -17,6 +17,7 @@ from collapse.analysis.advice import NOTHING, advice
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.explanation import causes_text
 from collapse.analysis.factorised import FactoredTables
+from collapse.analysis.segments import affected
 from collapse.analysis.verdicts import Degree
 from collapse.analysis.words import heading, model_warning, summary, untouched_text, worst_first, zero_rows
 from collapse.figures.svg import picture
@@ -77,7 +78,15 @@ _HEATMAP = Picture(
 )
 
 
-def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, command: str, json: str) -> Path:
+def write_report(
+    factored: FactoredTables,
+    fields: pd.DataFrame,
+    path: Path,
+    *,
+    command: str,
+    json: str,
+    segments: pd.DataFrame | None = None,
+) -> Path:
     """Write the page.
 
     Parameters
@@ -92,6 +101,8 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         Command that makes the page again.
     json : str
         The numbers for programs, which are embedded in the page.
+    segments : pandas.DataFrame, optional
+        Result of `collapse.analysis.segments.diagnose_segments`.
 
     Raises
     ------
@@ -119,6 +130,8 @@ def write_report(factored: FactoredTables, fields: pd.DataFrame, path: Path, *, 
         zero=zero_rows(factored),
         untouched=untouched_text(factored),
         pictures=_pictures(factored),
+        segments=[] if segments is None else _segments(segments),
+        affected=None if segments is None else affected(segments),
         columns=COLUMNS,
         settings=vars(factored.settings),
         command=command,
@@ -135,6 +148,10 @@ def _rows(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable,
     spectra = {table.field: normalised_spectrum(table.spectrum.values) for table in factored}
     records = fields.astype(object).where(fields.notna(), None).to_dict("records")
     return [{**record, "spectrum": _small(spectra[record["field"]])} for record in records]
+
+
+def _segments(segments: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return segments.astype(object).where(segments.notna(), None).to_dict("records")
 
 
 def _todo(factored: FactoredTables, fields: pd.DataFrame) -> list[dict[Hashable, Any]]:
