@@ -21,7 +21,7 @@ from .analysis.spectrum_monitor import SpectrumMonitor
 from .analysis.sub_embeddings import co_influence, sub_embedding_abundance
 from .analysis.toy_experiment import toy_experiment
 from .analysis.toy_settings import ToySettings
-from .api import Truncation, explain, information_abundance, plot, report, train, truncate
+from .api import Truncation, drift, explain, information_abundance, plot, report, segments, train, truncate
 from .errors import CollapseError
 from .study.study import Study, StudyRun
 from .io.tables import EmbeddingTable, TableSet
@@ -33,8 +33,8 @@ __version__: str
 __all__ = [
     "ActivationMonitor", "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
     "Selection", "SpectralState", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
-    "compare", "diagnose", "diversity", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
+    "compare", "diagnose", "diversity", "drift", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
     "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",
-    "random_abundance", "report", "set_diversity", "singular_values", "spectrum", "split_gradient", "stable_rank",
+    "random_abundance", "report", "segments", "set_diversity", "singular_values", "spectrum", "split_gradient", "stable_rank",
     "sub_embedding_abundance", "toy_experiment", "train", "truncate",
 ]  # fmt: skip

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, overload
 import pandas as pd
 
 from collapse.analysis.diagnosis import diagnose_factored
+from collapse.analysis.drift import drift_table
 from collapse.analysis.explain import explain as explain_factored
 from collapse.analysis.explanation import Explanation
 from collapse.analysis.factorised import FactoredTables, factorise
+from collapse.analysis.segments import by_labels, by_lookups, diagnose_segments
 from collapse.analysis.settings import PAPER, AnalysisSettings
 from collapse.analysis.side import read_side
-from collapse.analysis.truncation import by_field
+from collapse.analysis.truncation import Bits, by_field
 from collapse.analysis.truncation import truncate as truncate_tables
 from collapse.errors import CollapseError
 from collapse.extras import require
@@ -200,7 +202,7 @@ class Truncation:
 _BYTES = ("bytes_before", "bytes_after")
 
 
-def truncate(source: Any, energy: float = 0.99) -> Truncation:
+def truncate(source: Any, energy: float = 0.99, *, bits: Bits | None = None) -> Truncation:
     """Cut every table to the fewest directions that hold a fraction of its energy.
 
     Parameters
@@ -209,6 +211,8 @@ def truncate(source: Any, energy: float = 0.99) -> Truncation:
         A checkpoint or model, as `load` takes it.
     energy : float
         Fraction of the energy sum sigma^2 to keep, above 0 and at most 1.
+    bits : {16, 8, 4}, optional
+        Store rows as float16, or as codes of 8 or 4 bits with a scale and a bias per row, as FBGEMM stores them.
 
     Returns
     -------
@@ -228,7 +232,79 @@ def truncate(source: Any, energy: float = 0.99) -> Truncation:
     <Truncation of a state dict to 0.99 of the energy: 1 of 8 directions, 6,400 -> 864 bytes>
     """
     tables = load(source)
-    return Truncation(tables=tuple(truncate_tables(tables, energy)), source=tables, energy=energy)
+    return Truncation(tables=tuple(truncate_tables(tables, energy, bits=bits)), source=tables, energy=energy)
+
+
+def drift(source: Any, before: Any, *, settings: AnalysisSettings | None = None) -> pd.DataFrame:
+    """Measure how far the tables of a checkpoint have moved since an earlier one.
+
+    Parameters
+    ----------
+    source, before : str, Path or object
+        The checkpoints or models, as `load` takes them. Row n of a table is matched with row n.
+    settings : AnalysisSettings, optional
+        Which rows are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per common field: ``field``, and the columns ``drift_overlap`` and so on that
+        ``collapse analyze --against`` describes.
+
+    Raises
+    ------
+    CollapseError
+        If no tables can be read, or a table holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> E = np.random.default_rng(0).standard_normal((90, 4))
+    >>> moved = collapse.drift({"user": 2 * E[:, ::-1]}, {"user": E})
+    >>> moved[["drift_overlap", "drift_norm_change"]].round(6).to_dict("records")
+    [{'drift_overlap': 1.0, 'drift_norm_change': 1.0}]
+    """
+    now, then = factorise(source, settings), factorise(before, settings)
+    return drift_table(now, then, (diagnose_factored(now), diagnose_factored(then)))
+
+
+def segments(
+    source: Any, by: "str | Mapping[str, Any]" = "lookups", *, settings: AnalysisSettings | None = None
+) -> pd.DataFrame:
+    """Diagnose segments of the rows of every table.
+
+    Parameters
+    ----------
+    source : str, Path or object
+        A checkpoint or model, as `load` takes it.
+    by : str or mapping of str to (D,) array
+        ``lookups`` for the head, middle and tail of the lookups, or a label of every row by field.
+    settings : AnalysisSettings, optional
+        Which rows are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per field and segment: ``field``, ``segment``, ``rows``, ``lookups`` and the columns of `diagnose`.
+
+    Raises
+    ------
+    CollapseError
+        If row counts are needed and unknown, or labels do not fit a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> E = np.vstack([np.eye(40, 4), np.ones((40, 4))])
+    >>> found = collapse.segments({"user": E}, {"user": ["old"] * 40 + ["new"] * 40})
+    >>> found[["segment", "ia"]].round(6).values.tolist()
+    [['new', 1.0], ['old', 4.0]]
+    """
+    if by != "lookups" and isinstance(by, str):
+        raise CollapseError(f"by must be 'lookups' or labels by field, got {by!r}")
+    return diagnose_segments(factorise(source, settings), by_lookups if isinstance(by, str) else by_labels(by))
 
 
 def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisSettings | None = None) -> Path:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import diagnose, load
+from collapse.analysis.several import readable
 from collapse.errors import CollapseError
 from collapse.io.readers.native import tables_of_model
 from collapse.training.models.model import MultiEmbeddingModel
@@ -183,6 +184,10 @@ def test_bad_settings(settings: dict[str, str], said: str) -> None:
 def test_an_ffm_is_refused() -> None:
     with pytest.raises(CollapseError, match="one embedding per pair of fields"):
         MultiEmbeddingModel(CARDINALITIES, model_config("ffm", field_sizes="1+2+3+4"))
+
+
+def test_a_long_name_is_readable() -> None:
+    assert readable("dcnv2-10,field_sizes=1+22+10") == "DCNv2 SE 10, field_sizes=1 to 22"
 
 
 def test_a_name_is_parsed_back() -> None:

@@ -19,8 +19,6 @@ COLUMNS = (
     "drift_residue", "drift_distance", "drift_moved", "drift_norm_change", "drift_popularity_change",
 )  # fmt: skip
 """Columns of `drift_table` that a condition may use."""
-MOVED = 0.1
-"""A row counts as moved if it is further from where it was than this times its norm."""
 
 
 def drift_table(
@@ -29,6 +27,7 @@ def drift_table(
     frames: tuple[pd.DataFrame, pd.DataFrame],
     *,
     ids: tuple[RowIds, RowIds] | None = None,
+    moved: float = 0.1,
 ) -> pd.DataFrame:
     """Measure how far the tables of every common field have moved.
 
@@ -68,7 +67,7 @@ def drift_table(
             notes.append(f"{ours.field} ({theirs.cardinality:,} rows before, {ours.cardinality:,} now)")
         rows = _used(rows, now.measured[i].weights, before.measured[j].weights)
         try:
-            found = asdict(drift(drift_state(_Rows(theirs.E, rows[1]), _Rows(ours.E, rows[0]), moved=MOVED)))
+            found = asdict(drift(drift_state(_Rows(theirs.E, rows[1]), _Rows(ours.E, rows[0]), moved=moved)))
         except ValueError as error:
             raise CollapseError(f"field {ours.field!r}: {error}") from error
         popularity = [

@@ -3,7 +3,7 @@
 Shapes: D rows of a table (cardinality), S segments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,6 +66,30 @@ def by_lookups(table: EmbeddingTable) -> Segments:
     codes[order] = (before >= _HEAD * total).astype(int) + (before >= _MIDDLE * total)
     codes[counts == 0] = 3
     return Segments(names=(*LOOKED_UP, "never looked up"), codes=codes)
+
+
+def by_labels(labels: Mapping[str, Any]) -> By:
+    """Divide rows by labels.
+
+    Parameters
+    ----------
+    labels : mapping of str to (D,) array
+        A label of every row, by field. Fields without labels are one segment, ``all``.
+    """
+
+    def divide(table: EmbeddingTable) -> Segments:
+        of_field = labels.get(table.field)
+        if of_field is None:
+            return Segments(names=("all",), codes=np.zeros(table.cardinality, np.int64))
+        if len(of_field) != table.cardinality:
+            raise CollapseError(
+                f"there are {len(of_field):,} labels for field {table.field!r}, which has {table.cardinality:,} "
+                "rows"
+            )
+        codes, names = pd.factorize(np.asarray(of_field), sort=True)
+        return Segments(names=tuple(map(str, names)), codes=codes.astype(np.int64))
+
+    return divide
 
 
 def by_column(side: pd.DataFrame, column: str) -> By:

@@ -25,6 +25,7 @@ NAMES = {
     "fm": "FM",
 }
 """Names of the models, as usually written."""
+_FIELD_SIZES = re.compile(r"field_sizes=(\d+(?:\+\d+)+)")
 _NAME = re.compile(r"(?P<model>\w+)-(?P<K>\d+)(?:x(?P<M>\d+))?(?P<settings>(?:,.*)?)")
 
 
@@ -45,11 +46,18 @@ def readable(name: str) -> str:
     """
     if not name.strip() or name.startswith("_"):
         return repr(name)
+    name = _FIELD_SIZES.sub(_range, name)
     found = _NAME.fullmatch(name)
     if found is None or found["model"] not in NAMES:
         return name
     size = f"SE {found['K']}" if found["M"] is None else f"ME {found['M']} x {found['K']}"
     return f"{NAMES[found['model']]} {size}{found['settings'].replace(',', ', ')}"
+
+
+def _range(found: re.Match[str]) -> str:
+    """Name the smallest and the largest of many sizes, which would fill a legend."""
+    sizes = [int(size) for size in found[1].split("+")]
+    return f"field_sizes={min(sizes)} to {max(sizes)}"
 
 
 def labels(checkpoints: Sequence[TableSet]) -> list[str]:

@@ -66,6 +66,13 @@ if TYPE_CHECKING:
     "the "
     "first checkpoint and the earlier one.  [default: row n is matched with row n]",
 )
+@click.option(
+    "--moved",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    metavar="X",
+    help="With --against, count rows that moved by more than X times their norm.",
+)
 @by_option
 @click.option(
     "--paper-table",
@@ -115,6 +122,7 @@ def command(
     measures: tuple[str, ...],
     against: Path | Url | None,
     ids: tuple[Path, Path] | None,
+    moved: float,
     by: str | None,
     paper_table: str | None,
     text_model: Path | None,
@@ -160,7 +168,7 @@ def command(
       drift_overlap_columns   the same for the right singular vectors
       drift_residue           |A Q - B| / |B| of the best rotation Q (orthogonal Procrustes)
       drift_distance          |A - B| / |B| without a rotation
-      drift_moved             fraction of rows that moved by more than 0.1 of their norm
+      drift_moved             fraction of rows that moved by more than --moved times their norm
       drift_norm_change, drift_popularity_change, drift_rows, drift_directions
 
     \b
@@ -253,6 +261,7 @@ def command(
             factored[-1],
             (frames[0], frames[-1]),
             ids=(read_row_ids(ids[0]), read_row_ids(ids[1])) if ids else None,
+            moved=moved,
         )
         frames[0] = frames[0].merge(drifts, on="field", how="left").set_axis(frames[0].index)
         frames[0].attrs = frames[-1].attrs
@@ -270,7 +279,7 @@ def command(
         from collapse.figures.drift import DriftDisplay
 
         here, there = labels([loaded[0], loaded[-1]])
-        displays.append(DriftDisplay(drifts.assign(label=here, against=there)))
+        displays.append(DriftDisplay(drifts.assign(label=here, against=there, beyond=moved)))
     for kind in kinds:
         try:
             displays.append(kind.from_checkpoints([*factored, *texts] if kind.needs_text_model else factored))

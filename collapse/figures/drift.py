@@ -13,7 +13,7 @@ _ROW, _MOST = 0.14, 12.0
 _PANELS = (
     ("drift_overlap", "overlap of the leading\ndirections over the rows"),
     ("drift_residue", "residue of the\nbest rotation"),
-    ("drift_moved", "rows that moved by more\nthan 0.1 of their norm"),
+    ("drift_moved", "rows that moved by more\nthan {beyond:g} of their norm"),
     ("drift_norm_change", "change of the norm"),
 )
 
@@ -22,7 +22,7 @@ class DriftDisplay(Display):
     """Overlap, residue, moved rows and norm of every field, those that moved most on top."""
 
     number = "drift"
-    columns = ("field", "label", "against", "drift_overlap_random", *(name for name, _ in _PANELS))
+    columns = ("field", "label", "against", "beyond", "drift_overlap_random", *(name for name, _ in _PANELS))
     size = (style.PAGE, 2.0)
     legend_lines = 0
 
@@ -46,7 +46,7 @@ class DriftDisplay(Display):
                 ax.set_xlim(-0.03, max(1.03, float(np.nanmax([1.0, *table[name]])) * 1.03))
             else:
                 ax.axvline(0, color=style.REFERENCE, lw=0.6)
-            ax.set_title(title, fontsize=7)
+            ax.set_title(title.format(beyond=table["beyond"].iloc[0]), fontsize=7)
             ax.set_ylim(-0.7, len(table) - 0.3)
             ax.set_yticks([])
             ax.grid(visible=True, axis="x")
