@@ -16,6 +16,7 @@ from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
 from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.models.sized_embedding import SizedEmbedding
+from collapse.training.runs.config import RunConfig
 from collapse.training.runs.field_sizes import read_field_sizes
 from tests.conftest import Collapse
 
@@ -194,3 +195,11 @@ def test_a_name_is_parsed_back() -> None:
     config = model_config("dcnv2-10x4", field_sizes="1+2+10")
     assert config.name == "dcnv2-10x4,field_sizes=1+2+10"
     assert model_config(config.name) == config
+
+
+def test_runs_without_field_sizes_keep_their_names() -> None:
+    """The digest of a run from before the setting existed."""
+    assert "field_sizes" not in RunConfig().as_dict()["model"]
+    assert RunConfig.from_dict(RunConfig().as_dict()) == RunConfig()
+    sized = RunConfig(model=model_config("dcnv2-10", field_sizes="1+2"))
+    assert RunConfig.from_dict(sized.as_dict()) == sized

@@ -70,6 +70,17 @@ class RunConfig(Settings):
         words = [f"{key}={written(value)}" for key, value in parts.items() if key != "data"]
         return ",".join([self.model.name, *words])
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as nested plain values.
+
+        ``field_sizes`` is left out if it is empty, so that a run keeps the name, digest and files that it had
+        before the setting existed.
+        """
+        plain = super().as_dict()
+        if not plain["model"]["field_sizes"]:
+            del plain["model"]["field_sizes"]
+        return plain
+
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any], *, own_model: str | None = None) -> "RunConfig":
         """Build a configuration from the result of `as_dict`.
