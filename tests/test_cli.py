@@ -48,7 +48,7 @@ class TestTrain:
         assert config["model"]["embedding_size"] == 4
         code, out, _ = collapse(*words)
         assert code == 0
-        assert "already finished; nothing was trained" in out
+        assert "already finished, so there is nothing to resume" in out
 
     def test_resume_reads_the_settings_from_the_folder(
         self, small_data: Path, tmp_path: Path, collapse: Collapse

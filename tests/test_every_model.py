@@ -276,13 +276,13 @@ def test_the_penalty_draws_towards_unitary_multiples(small_data: Path, tmp_path:
     model = model_config(embedding_size=4, regularised="lambda", penalty_weight=1.0)
     optimiser = OptimiserConfig(batch_size=256, learning_rate=0.01)
     config = RunConfig(data=str(small_data), model=model, optimiser=optimiser, epochs=2)
-    run = Run(config, tmp_path / "a", "cpu")
+    run = Run(config, tmp_path / "a", "cpu", keep_last=True)
     results: list[EpochResult] = []
     run.train(report=results.append)
     assert results[0].train_loss < 1
     assert results[1].penalty < results[0].penalty
     light = replace(config, model=model_config(model.name, penalty_weight=1e-9))
-    Run(light, tmp_path / "b", "cpu").train()
+    Run(light, tmp_path / "b", "cpu", keep_last=True).train()
     heavy_W, light_W = (
         load_checkpoint(tmp_path / folder / "last.pt").state_dict["interactions.0.layers.0.weight"]
         for folder in "ab"

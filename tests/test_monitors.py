@@ -34,7 +34,14 @@ def config(small_data: Path) -> RunConfig:
 
 
 def test_they_keep_what_the_analysis_finds_at_the_end(config: RunConfig, tmp_path: Path) -> None:
-    Run(config, tmp_path, "cpu", monitors=[AbundanceMonitor(), CoInfluenceMonitor()], monitor_every=2).train()
+    Run(
+        config,
+        tmp_path,
+        "cpu",
+        monitors=[AbundanceMonitor(), CoInfluenceMonitor()],
+        monitor_every=2,
+        keep_last=True,
+    ).train()
     kept = pd.read_csv(tmp_path / "abundance.csv")
     assert kept["epoch"].unique().tolist() == [0, 1, 2, 3]
     assert (kept.drop_duplicates("step")["step"].diff().dropna() > 0).all()
@@ -146,7 +153,7 @@ print(first, peak.read()["process"], peak.read()["gpu"])
 
 def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
     """DCNv2 is measured every time, and a model without projections never."""
-    Run(config, tmp_path / "dcnv2", "cpu", monitors=[PatternsMonitor()]).train()
+    Run(config, tmp_path / "dcnv2", "cpu", monitors=[PatternsMonitor()], keep_last=True).train()
     frame = interaction_patterns(tmp_path / "dcnv2" / "last.pt")
     last = dynamics(tmp_path / "dcnv2").iloc[-1]
     assert last["unitary_distance"] == pytest.approx(frame["unitary_distance"].mean())
@@ -160,7 +167,7 @@ def test_patterns_are_those_of_the_checkpoint(config: RunConfig, small_data: Pat
 
 def test_a_table_of_zeros_does_not_end_a_training(config: RunConfig, small_data: Path, tmp_path: Path) -> None:
     """Weight decay gives such a table for a field without gradients. Its adjusted abundance is below 0."""
-    Run(config, tmp_path, "cpu").train()
+    Run(config, tmp_path, "cpu", keep_last=True).train()
     checkpoint = load_checkpoint(tmp_path / "last.pt")
     for tensor in checkpoint.state_dict.values():
         tensor.zero_()

@@ -40,7 +40,7 @@ def config(small_data: Path) -> RunConfig:
 
 
 def train(config: RunConfig, folder: Path, **options: Any) -> Outcome:
-    Run(config, folder, "cpu").train(**options)
+    Run(config, folder, "cpu", keep_last=True).train(**options)
     return outcome(folder)
 
 
@@ -73,7 +73,7 @@ def test_bf16_products_change_little_and_the_weights_stay_float32(config: RunCon
     """After one epoch the loss equals that of float32 up to bfloat16's precision, but not exactly."""
     config = replace(config, epochs=1)
     _, _, exact, _ = train(config, tmp_path / "float32")
-    Run(replace(config, precision="bf16"), tmp_path / "bf16", "cpu", force=True).train()
+    Run(replace(config, precision="bf16"), tmp_path / "bf16", "cpu", force=True, keep_last=True).train()
     _, _, rough, _ = outcome(tmp_path / "bf16")
     assert rough[0]["train_loss"] != exact[0]["train_loss"]
     assert float(rough[0]["train_loss"]) == pytest.approx(float(exact[0]["train_loss"]), rel=0.02)
@@ -97,6 +97,7 @@ def test_a_compiled_model_trains_alike(config: RunConfig, tmp_path: Path) -> Non
         str(tmp_path / "compiled.json"),
         "--monitor",
         "none",
+        "--keep-last",
         "--out",
         str(tmp_path / "c"),
     ]
@@ -116,7 +117,7 @@ def test_a_gpu_trains_alike_and_resumes(
 ) -> None:
     config = replace(config, epochs=2, precision=precision, compiled=compiled)
     _, _, on_cpu, _ = train(replace(config, precision="float32", compiled=False), tmp_path / "cpu")
-    Run(config, tmp_path / "cuda", "cuda").train()
+    Run(config, tmp_path / "cuda", "cuda", keep_last=True).train()
     _, _, rows, manifest = outcome(tmp_path / "cuda")
     assert manifest["device"] == "cuda"
     assert float(rows[0]["train_loss"]) == pytest.approx(float(on_cpu[0]["train_loss"]), rel=0.05)
@@ -252,6 +253,21 @@ class TestGoingOn:
         stamp = (tmp_path / "last.pt").stat().st_mtime_ns
         assert Run(config, tmp_path, "cpu").train().already
         assert (tmp_path / "last.pt").stat().st_mtime_ns == stamp
+
+
+def test_a_finished_run_drops_its_last_state(config: RunConfig, tmp_path: Path) -> None:
+    """It has nothing to resume, and everything else is the same."""
+    result = Run(config, tmp_path / "a", "cpu").train()
+    assert not (tmp_path / "a" / "last.pt").exists()
+    again = Run(config, tmp_path / "a", "cpu").train(resume=True)
+    assert again.already
+    assert replace(again, already=False) == result
+    whole = train(config, tmp_path / "b")
+    assert (tmp_path / "a" / "best.pt").read_bytes() == whole[0]
+    (tmp_path / "a" / "manifest.json").unlink()
+    with pytest.raises(CollapseError, match="has best.pt, but neither last.pt nor the results"):
+        Run(config, tmp_path / "a", "cpu").train(resume=True)
+    assert (tmp_path / "a" / "best.pt").read_bytes() == whole[0]
 
 
 class TestRefusals:

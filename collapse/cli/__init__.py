@@ -23,6 +23,7 @@ _COMMANDS = (
     "sweep",
     "figures",
     "findings",
+    "clean",
     "analyze",
     "report",
     "explain",

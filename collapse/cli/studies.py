@@ -69,6 +69,7 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Use this many threads per run.  [default: the cores divided by --jobs]",
     ),
+    click.option("--keep-last", is_flag=True, help="Keep last.pt, the state for resuming, of finished runs."),
     click.option(
         "--device", default="auto", help="Train on cpu or cuda; auto takes a GPU if there is one.  [default: auto]"
     ),
@@ -150,7 +151,15 @@ def train_missing(
     ):
         # Start with the longest runs, so that no core is idle while the last run is trained.
         in_order = sorted(runs, key=left.of_run, reverse=True)
-        return _sweep(in_order, left, executor, threads=threads, jobs=jobs, device=options["device"])
+        return _sweep(
+            in_order,
+            left,
+            executor,
+            threads=threads,
+            jobs=jobs,
+            device=options["device"],
+            keep_last=options["keep_last"],
+        )
 
 
 @contextmanager
@@ -173,12 +182,13 @@ def _sweep(
     threads: int,
     jobs: int,
     device: str,
+    keep_last: bool,
 ) -> bool:
     from collapse.study.sweep import sweep
 
     failed: list[Outcome] = []
     start, whole = time.monotonic(), len(left.runs)
-    for found in sweep(runs, executor, at_once=jobs, threads=threads, device=device):
+    for found in sweep(runs, executor, at_once=jobs, threads=threads, device=device, keep_last=keep_last):
         left.done(found)
         if result := found.result:
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"

@@ -81,6 +81,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "l
 @click.option(
     "--tensorboard", is_flag=True, help="Also write metrics and monitors for TensorBoard, in the run's folder."
 )
+@click.option(
+    "--keep-last", is_flag=True, help="Keep last.pt when the run is finished, to look at its optimiser's state."
+)
 @click.option("--force", is_flag=True, help="Use bf16 even if it is slower than float32 on this device.")
 @click.option(
     "--config",
@@ -100,8 +103,8 @@ def command(**options: Any) -> None:
 
     Without options, this trains DCNv2 with the paper's settings on 327,346 real flights, in about a minute on two
     cores. The run's folder gets config.json, metrics.csv (one row per epoch), abundance.csv (the information
-    abundance of every field during training), best.pt (the checkpoint with the best validation AUC), last.pt (for
-    --resume) and manifest.json (test results, versions, hashes, timings).
+    abundance of every field during training), best.pt (the checkpoint with the best validation AUC), manifest.json
+    (test results, versions, hashes, timings), and until it is finished last.pt (for --resume).
 
     Ctrl-C saves and stops. A run that was interrupted at any moment continues with --resume and ends with the same
     numbers, on a CPU bit for bit. A finished run is not trained again.
@@ -145,12 +148,13 @@ def command(**options: Any) -> None:
         monitors=[MONITORS[name]() for name in options["monitors"] if name != "none"],
         monitor_every=options["monitor_every"],
         tensorboard=options["tensorboard"],
+        keep_last=options["keep_last"],
     )
     rows = len(run.split.train)
     click.echo(f"{config.label} on {run.data.schema.name}: {rows:,} training rows, {run.device}, {folder}")
     result = run.train(resume=options["resume"], report=_report)
     if result.already:
-        click.echo("this run is already finished; nothing was trained:")
+        click.echo("this run is already finished, so there is nothing to resume or train:")
     click.echo(
         f"best epoch {result.best_epoch}: validation AUC {result.validation.auc:.5f}, "
         f"test AUC {result.test.auc:.5f}, test logloss {result.test.logloss:.5f}"

@@ -38,6 +38,7 @@ def execute(
     device: str = "auto",
     threads: int | None = None,
     monitors: Sequence[str] = MONITORS,
+    keep_last: bool = False,
 ) -> dict[str, Any]:
     """Train one run to its end, continuing an earlier call that was stopped or killed.
 
@@ -53,6 +54,8 @@ def execute(
         CPU threads. The default is torch's own choice.
     monitors : sequence of str
         Measurements to record during training.
+    keep_last : bool
+        Keep the state for resuming when the run is finished.
 
     Returns
     -------
@@ -75,7 +78,13 @@ def execute(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    run = Run(RunConfig.from_dict(config), Path(folder), device, monitors=[KNOWN[name]() for name in monitors])
+    run = Run(
+        RunConfig.from_dict(config),
+        Path(folder),
+        device,
+        monitors=[KNOWN[name]() for name in monitors],
+        keep_last=keep_last,
+    )
     result = run.train(resume=run.folder.config.exists())
     manifest = run.folder.read_manifest()
     return {

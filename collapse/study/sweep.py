@@ -89,6 +89,7 @@ def sweep(
     at_once: int = 1,
     device: str = "auto",
     threads: int | None = None,
+    keep_last: bool = False,
 ) -> Iterator[Outcome]:
     """Train the runs that are not finished.
 
@@ -104,6 +105,8 @@ def sweep(
         ``cpu``, ``cuda`` or ``auto``.
     threads : int, optional
         Threads per run.
+    keep_last : bool
+        Keep the states for resuming of finished runs.
 
     Yields
     ------
@@ -123,7 +126,9 @@ def sweep(
     pool = executor()
 
     def submit(run: Planned) -> None:
-        future = pool.submit(execute, run.config.as_dict(), str(run.path), device=device, threads=threads)
+        future = pool.submit(
+            execute, run.config.as_dict(), str(run.path), device=device, threads=threads, keep_last=keep_last
+        )
         pending[future] = (run, time.monotonic())
 
     try:

@@ -165,7 +165,12 @@ class RunFolder:
             return msgspec.convert(plain, kind)
         except msgspec.ValidationError as error:
             raise CollapseError(
-                f"{self.manifest} is not a manifest of a run ({error}): delete it to test the run again"
+                f"{self.manifest} is not a manifest of a run ({error}): "
+                + (
+                    "delete it to test the run again"
+                    if self.last.exists()
+                    else "restore it, or train again elsewhere"
+                )
             ) from error
 
     def write_manifest(self, content: dict[str, Any]) -> None:

@@ -63,6 +63,9 @@ class Run:
         Also let the monitors measure after every so many steps.
     tensorboard : bool
         Also write metrics and the monitors' columns for TensorBoard.
+    keep_last : bool
+        Keep ``last.pt``, the state for resuming, when the run is finished. It is three times as large as the best
+        checkpoint, and a finished run does not need it.
 
     Raises
     ------
@@ -80,8 +83,9 @@ class Run:
         monitors: Sequence[Monitor] = (),
         monitor_every: int | None = None,
         tensorboard: bool = False,
+        keep_last: bool = False,
     ) -> None:
-        self.config = config
+        self.config, self._keep_last = config, keep_last
         self._monitors, self._monitor_every, self._tensorboard = monitors, monitor_every, tensorboard
         if tensorboard:
             check_tensorboard()
@@ -202,11 +206,21 @@ class Run:
             seconds_since_start_or_resume=seconds,
             peak_memory=memory.read(),
         )
+        if not self._keep_last:
+            # Only now, so that a run that stops before is tested again.
+            self.folder.last.unlink(missing_ok=True)
         return result
 
     def _restore(self, trainer: Trainer) -> Mapping[str, str]:
         """Restore the last state, and return the digests of the tables at that time by file name."""
         if not self.folder.last.exists():
+            # Stopped in its first epoch, a run begins again. A longer one was finished, or has lost its state.
+            if self.folder.best.exists() and len(self.folder.read_metrics()) > 1:
+                raise CollapseError(
+                    f"{self.folder.path} has {self.folder.best.name}, but neither {self.folder.last.name} nor the "
+                    f"results of a finished run: restore {self.folder.manifest.name}, or train again in another "
+                    "--out"
+                )
             return {}
         last = self._own(self.folder.last)
         trainer.restore(self.folder.last, last)
