@@ -192,9 +192,9 @@ def test_a_study_that_lacks_runs_draws_what_it_has(profile: Profile, study: Stud
 def test_the_command_that_makes_the_rest_asks_for_the_same_study(
     study: Study, profile: Profile, tmp_path: Path
 ) -> None:
-    assert "--seeds 3 --base-size 2 --out" in study("1a", leave_out=1).command
+    assert "--seeds 3 --base-size 2 --epochs 1 --batch-size 2048 --out" in study("1a", leave_out=1).command
     fewer = pretended(tmp_path / "fewer", replace(profile, rows=0.1), "table-2")
-    assert "--rows 0.1 --out" in fewer.command
+    assert "--rows 0.1 --epochs 1 --batch-size 2048 --out" in fewer.command
     assert "K = 2 at 1x, enlarged 10x, 0.1 of the training rows" in fewer.summary
     shares = sorted({run.config.train_share for run in fewer.runs})
     assert shares == pytest.approx([fraction / 10 for fraction in fewer.profile.fractions])

@@ -217,7 +217,7 @@ class TestCommand:
             (["99"], "'99'"),
             (["2", "--profile", "tiny"], "'tiny'"),
             (["13", "--data", "flights:0.05"], "--data"),
-            (["2", "--profile", "paper"], "'data/criteo'"),
+            (["2", "--data", "data/shop"], "'data/shop' is not prepared, and its size is unknown"),
         ],
     )
     def test_bad_input(

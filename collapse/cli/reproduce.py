@@ -18,6 +18,7 @@ from collapse.cli.studies import chosen_profile, study_options, train_missing
 )
 @text_model_option
 @study_options
+@click.option("--dry-run", is_flag=True, help="List the runs and what they need, then stop.")
 def command(**options: Any) -> None:
     """Redo every figure and table of the paper.
 
@@ -28,6 +29,7 @@ def command(**options: Any) -> None:
     Examples:
       collapse reproduce
       collapse reproduce --profile small
+      collapse reproduce --profile paper --dry-run --on 8xh100
       collapse reproduce --profile paper --data data/criteo --data data/avazu --device cuda
     """
     from collapse.cli.figures import write
@@ -36,7 +38,11 @@ def command(**options: Any) -> None:
 
     profile = chosen_profile(options)
     out = options["out"] or Path("runs") / profile.name
-    whole = train_missing(plan(runs_of(["all"], profile), out), out, profile, options)
+    dry_run = options["dry_run"]
+    runs = plan(runs_of(["all"], profile), out, opens=not dry_run)
+    whole = train_missing(runs, out, profile, options, dry_run=dry_run)
+    if dry_run:
+        return
     made = write(out, all_items(profile), out / "figures", text_model=options["text_model"], show_tables=False)
     if not whole or any(each.error for each in made):
         sys.exit(1)

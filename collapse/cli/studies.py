@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collapse.cli.options import named, setting_options
 from collapse.errors import CollapseError
 from collapse.printable import printable
+from collapse.settings import written
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
 if TYPE_CHECKING:
     from collapse.paper.profiles import Profile
-    from collapse.study.estimate import Remaining
+    from collapse.study.estimate import Plan, Remaining
     from collapse.study.sweep import Outcome, Planned
 
 _STOPPED = 130
@@ -69,6 +72,14 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Use this many threads per run.  [default: the cores divided by --jobs]",
     ),
+    click.option(
+        "--on",
+        "machines",
+        multiple=True,
+        type=click.Choice(["cpu", "a100", "h100", "8xh100"]),
+        help="With --dry-run, also estimate the time on this machine: one thread of a CPU, as measured, or GPUs, "
+        "computed from their published rates. Repeatable.",
+    ),
     click.option("--keep-last", is_flag=True, help="Keep last.pt, the state for resuming, of finished runs."),
     click.option(
         "--device", default="auto", help="Train on cpu or cuda; auto takes a GPU if there is one.  [default: auto]"
@@ -76,23 +87,51 @@ _OPTIONS = (
 )
 
 
+_SETTINGS = (
+    (RunConfig, ("data", "train_share")),
+    (OptimiserConfig, ()),
+    (Seeds, ("initialisation",)),
+)
+"""Settings of every run, without those that have an option of their own."""
+
+
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that choose a profile, change it, and say where its runs are executed."""
+    """Give a command the options that choose a profile, change it, and say where its runs are executed.
+
+    They include every setting of a run that a profile or a grid does not vary, as `collapse train` has them.
+    """
+    for kind, leave_out in reversed(_SETTINGS):
+        command = setting_options(kind, leave_out=leave_out)(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def given_settings(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the settings of every run that the options give, as ``key=value``."""
+    found = {
+        name: value
+        for kind, leave_out in _SETTINGS
+        for name, value in named(kind, options).items()
+        if name not in leave_out
+    }
+    return tuple(f"{name}={written(value)}" for name, value in found.items())
 
 
 def chosen_profile(options: dict[str, Any]) -> "Profile":
     """Return the profile that the options choose and change."""
     from collapse.paper.profiles import profile_of
 
+    own = ("epochs", "batch_size")
     return profile_of(
         options["profile"],
         data=options["data"],
         repeats=options["repeats"],
         base_size=options["base_size"],
         rows=options["rows"],
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        settings=tuple(word for word in given_settings(options) if word.partition("=")[0] not in own),
     )
 
 
@@ -125,18 +164,26 @@ def train_missing(
         True if no run failed. Failed runs are listed on standard error.
     """
     from collapse.paper.item import record_profile
+    from collapse.study.cost import MACHINES
     from collapse.study.estimate import Remaining
 
-    left = Remaining(runs)
     words = dict(_key_and_value(word) for word in options["engine_words"])
     threads, jobs = _shared_out(options["device"], options["threads"], options["jobs"], elsewhere=bool(words))
+    left = Remaining(runs, threads=threads)
     if dry_run:
         for run in runs:
-            click.echo(printable(f"{run.state:10s} {left.of_run(run) * threads:7,.0f} s  {run.label}"))
+            click.echo(printable(f"{run.state:10s} {left.of_run(run):7,.0f} s  {run.label}"))
+    plan = left.plan(jobs)
     click.echo(
-        f"{len(runs)} runs, {len(left.runs)} of them to train in about {_duration(left.seconds(jobs))} "
-        f"({jobs} at a time, {threads} thread{'s' * (threads > 1)} each); {out}"
+        f"{len(runs)} runs, {plan.runs} of them to train in about {duration(plan.seconds)} "
+        f"({jobs} at a time, {threads} thread{'s' * (threads > 1)} each); {needs(plan, jobs)}; {out}"
     )
+    for name in options["machines"] if dry_run else ():
+        machine = MACHINES[name]
+        there = Remaining(runs, machine).plan(machine.devices)
+        click.echo(
+            f"on {name}: about {duration(there.seconds)}; {needs(there, machine.devices)} ({machine.source})"
+        )
     if dry_run:
         return True
     if profile:
@@ -151,7 +198,8 @@ def train_missing(
     ):
         # Start with the longest runs, so that no core is idle while the last run is trained.
         in_order = sorted(runs, key=left.of_run, reverse=True)
-        return _sweep(
+        begun = time.monotonic()
+        whole = _sweep(
             in_order,
             left,
             executor,
@@ -160,6 +208,35 @@ def train_missing(
             device=options["device"],
             keep_last=options["keep_last"],
         )
+    click.echo(_outcome(plan, runs, time.monotonic() - begun))
+    return whole
+
+
+def needs(plan: "Plan", jobs: int) -> str:
+    """Say what disk and memory a plan needs."""
+    disk = f"{_gb(plan.disk)} of disk"
+    if not plan.runs:
+        return disk
+    at_once = f", {_gb(plan.memory_at_once)} at once" if jobs > 1 and plan.runs > 1 else ""
+    return f"{disk}, {_gb(plan.disk_peak)} while training; {_gb(plan.memory)} of memory per run{at_once}"
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:,.2f} GB" if size < 1e11 else f"{size / 1e12:,.2f} TB"
+
+
+def _outcome(plan: "Plan", runs: "Sequence[Planned]", taken: float) -> str:
+    """Compare a plan with what it became."""
+    from collapse.study.study import StudyRun
+
+    finished = [StudyRun(run.path) for run in runs if run.state == "finished"]
+    disk = sum(file.stat().st_size for run in finished for file in run.path.rglob("*") if file.is_file())
+    peaks = [int((run.manifest.get("peak_memory") or {}).get("process") or 0) for run in finished]
+    return (
+        f"planned and measured: {duration(plan.seconds)} and {duration(taken)}; {_gb(plan.disk)} and "
+        f"{_gb(disk)} of "
+        f"disk; {_gb(plan.memory)} and {_gb(max(peaks, default=0))} of memory for the largest run"
+    )
 
 
 @contextmanager
@@ -194,7 +271,7 @@ def _sweep(
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"
         else:
             what = f"failed: {found.reason}"
-        to_go = f"{_duration(left.seconds(jobs))} left" if left.runs else _duration(time.monotonic() - start)
+        to_go = f"{duration(left.seconds(jobs))} left" if left.runs else duration(time.monotonic() - start)
         done = f"[{whole - len(left.runs)}/{whole}]"
         click.echo(printable(f"{done} {found.run.label}  {what}  {found.seconds:.0f} s  {to_go}"))
         failed += [found] * (found.result is None)
@@ -224,7 +301,8 @@ def _shared_out(device: str, threads: int | None, jobs: int | None, *, elsewhere
     return threads or max(cores // at_once, 1), at_once
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Format a time as seconds, minutes or hours."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.cli.studies import chosen_profile, study_options, train_missing
+from collapse.cli.studies import chosen_profile, given_settings, study_options, train_missing
 from collapse.errors import CollapseError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def command(items: tuple[str, ...], **options: Any) -> None:
     \b
     Examples:
       collapse sweep 8a --dry-run
+      collapse sweep all --profile paper --dry-run --on a100 --on 8xh100
       collapse sweep table-1 --profile smoke
       collapse sweep all --profile paper --data /data/criteo --data /data/avazu --device cuda
       collapse sweep 5b --data flights --seeds 5 --base-size 10 --out runs/regularised
@@ -76,12 +77,15 @@ def command(items: tuple[str, ...], **options: Any) -> None:
         if items or any(options[name] for name in ("data", "repeats", "base_size", "rows")):
             raise CollapseError("--config replaces items, --data, --seeds, --base-size and --rows: leave them out")
         from collapse.study.grid import read_grid
+        from collapse.training.runs.config import with_settings
 
-        profile, configs = None, read_grid(file)
+        words = given_settings(options)
+        profile = None
+        configs = tuple(dict.fromkeys(with_settings(config, words) for config in read_grid(file)))
     else:
         profile, configs = _of_items(items, options)
     out = options["out"] or Path("runs") / (profile.name if profile else file.stem)
-    runs = plan(configs, out)
+    runs = plan(configs, out, opens=not options["dry_run"])
     whole = train_missing(runs, out, profile, options, dry_run=options["dry_run"])
     if not profile and out.is_dir() and not options["dry_run"]:
         _show_results(out, runs)

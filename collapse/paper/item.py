@@ -17,6 +17,7 @@ from collapse.paper.profiles import PROFILES, Profile
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned, plan
 from collapse.training.data.load import data_name
+from collapse.training.runs.config import as_options
 
 RECORD = "study.json"
 _FORMER_KEYS = {"factors": "multiples", "shares": "fractions"}
@@ -99,6 +100,10 @@ class Item:
             words += ["--base-size", str(profile.base_size)]
         if profile.rows < 1:
             words += ["--rows", str(profile.rows)]
+        if usual is not None:
+            words += ["--epochs", str(profile.epochs)] if profile.epochs != usual.epochs else []
+            words += ["--batch-size", str(profile.batch_size)] if profile.batch_size != usual.batch_size else []
+        words += as_options(profile.settings)
         return shlex.join([*words, "--out", str(self.folder)])
 
 

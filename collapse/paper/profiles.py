@@ -10,7 +10,7 @@ from collapse.errors import CollapseError
 from collapse.settings import Settings, require
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config
-from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
+from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds, with_settings
 
 PATIENCE = RunConfig.patience
 SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
@@ -54,6 +54,8 @@ class Profile(Settings):
     """Epochs of the runs that are measured during training."""
     items: tuple[str, ...] = ()
     """Items that ``all`` means; empty for every figure and table."""
+    settings: tuple[str, ...] = ()
+    """Other settings of every run, each as ``key=value``, such as ``precision=bf16``."""
     fusion_heads: Many = 1
     """Heads of FinalMLP's fusion. After few steps, a model with one head is worse than a constant (see
     `FinalMLP`)."""
@@ -78,7 +80,8 @@ class Profile(Settings):
         rows = f"{self.rows:.3g} of the training rows, " if self.rows < 1 else ""
         steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
         sizes = f"enlarged {self.largest}x"
-        return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats} (profile {self.name})"
+        settings = "".join(f", {word}" for word in self.settings)
+        return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats}{settings} (profile {self.name})"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return a single-embedding (SE) model: one set of a multiple of the base size."""
@@ -103,15 +106,20 @@ class Profile(Settings):
 
         With `along`, runs do that many epochs without early stopping.
         """
+        # Runs that are measured along the way never stop early.
+        words = [word for word in self.settings if not (along and word.startswith("patience="))]
         return tuple(
-            RunConfig(
-                data=of,
-                model=model,
-                optimiser=OptimiserConfig(batch_size=self.batch_size),
-                epochs=along or self.epochs,
-                patience=along or PATIENCE,
-                train_share=train_share * self.rows,
-                seeds=Seeds(initialisation=seed),
+            with_settings(
+                RunConfig(
+                    data=of,
+                    model=model,
+                    optimiser=OptimiserConfig(batch_size=self.batch_size),
+                    epochs=along or self.epochs,
+                    patience=along or PATIENCE,
+                    train_share=train_share * self.rows,
+                    seeds=Seeds(initialisation=seed),
+                ),
+                words,
             )
             for of in (data or self.data)
             for model in models
@@ -211,6 +219,9 @@ def profile_of(
     repeats: Few | None = None,
     base_size: Many | None = None,
     rows: Fraction | None = None,
+    epochs: Many | None = None,
+    batch_size: Many | None = None,
+    settings: tuple[str, ...] = (),
 ) -> Profile:
     """Return a profile with some settings changed.
 
@@ -224,6 +235,10 @@ def profile_of(
         Numbers to use instead of the profile's.
     rows : float, optional
         Fraction of the training rows to use instead of the profile's.
+    epochs, batch_size : int, optional
+        Most epochs and rows per step, instead of the profile's.
+    settings : tuple of str
+        Other settings of every run, each as ``key=value``.
 
     Raises
     ------
@@ -233,4 +248,9 @@ def profile_of(
     if name not in PROFILES:
         raise CollapseError(f"unknown profile {name!r}: the profiles are {', '.join(PROFILES)}")
     asked: dict[str, Any] = {"data": data or None, "repeats": repeats, "base_size": base_size, "rows": rows}
-    return replace(PROFILES[name], **{key: value for key, value in asked.items() if value is not None})
+    usual = PROFILES[name]
+    asked |= {"epochs": epochs, "batch_size": batch_size, "settings": settings or None}
+    asked["epochs_along"] = None if epochs is None else min(epochs, usual.epochs_along)
+    profile = replace(usual, **{key: value for key, value in asked.items() if value is not None})
+    with_settings(RunConfig(), profile.settings)
+    return profile

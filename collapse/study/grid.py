@@ -10,6 +10,7 @@ from collapse.errors import CollapseError
 from collapse.files.json_file import read_json
 from collapse.files.opening import open_file
 from collapse.settings import Settings, require_known, settings_of
+from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
@@ -86,6 +87,8 @@ def _multiplied(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _run(plain: dict[str, Any]) -> RunConfig:
     rest = {key: value for key, value in plain.items() if key not in ("model", *_SECTIONS)}
+    for key in rest:
+        _refuse_of_section(key)
     require_known(settings_of(RunConfig), rest, of="a run")
     sections: dict[str, Any] = {}
     for name, kind in _SECTIONS.items():
@@ -93,6 +96,14 @@ def _run(plain: dict[str, Any]) -> RunConfig:
         require_known(settings_of(kind), section, of=name)
         sections[name] = kind(**section)
     return RunConfig(**rest, **sections, model=_model(_section(plain, "model")))
+
+
+def _refuse_of_section(key: str) -> None:
+    """Refuse a key that belongs to a table of the file, and name the table."""
+    sections = {**_SECTIONS, "model": ModelConfig}
+    belongs = [name for name, kind in sections.items() if key in {item.name for item in settings_of(kind)}]
+    if belongs and key not in {item.name for item in settings_of(RunConfig)}:
+        raise CollapseError(f"{key!r} belongs to the table [{belongs[0]}]: write it below that heading")
 
 
 def _model(section: dict[str, Any]) -> Any:

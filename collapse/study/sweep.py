@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from collapse.errors import CollapseError
 from collapse.study.execute import execute, folder_name
-from collapse.training.data.load import data_name
+from collapse.training.data.load import data_name, is_prepared
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
@@ -65,8 +65,18 @@ class Outcome:
     """Seconds since it was given to a worker."""
 
 
-def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
+def plan(configs: Iterable[RunConfig], out: Path, *, opens: bool = True) -> list[Planned]:
     """Give every run its folder.
+
+    Parameters
+    ----------
+    configs : iterable of RunConfig
+        The runs.
+    out : Path
+        Folder of the study.
+    opens : bool
+        Prepare data that is not there. Otherwise its runs get folders that no run has, because the names depend on
+        the data.
 
     Returns
     -------
@@ -79,7 +89,13 @@ def plan(configs: Iterable[RunConfig], out: Path) -> list[Planned]:
         If a data set cannot be opened.
     """
     planned = tuple(configs)
-    return [Planned(config=config, path=out / folder_name(config)) for config in planned]
+    there = {config.data: opens or is_prepared(config.data) for config in planned}
+    return [
+        Planned(
+            config=config, path=out / (folder_name(config) if there[config.data] else f"{number}-not-prepared")
+        )
+        for number, config in enumerate(planned)
+    ]
 
 
 def sweep(

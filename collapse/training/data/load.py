@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,11 +58,8 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
     CollapseError
         If the data set does not exist or is damaged.
     """
-    name, _, fraction = str(name_or_path).partition(":")
-    if name == "flights":
-        return _flights(fraction)
-    if (settings := parse_synthetic(str(name_or_path))) is not None:
-        return _synthetic(settings)
+    if (built_in := _built_in(str(name_or_path))) is not None:
+        return _cached(built_in)
     if not Path(name_or_path).is_dir():
         raise CollapseError(
             f"{str(name_or_path)!r} is neither a built-in data set ({', '.join(BUILT_IN)}) nor the folder of a "
@@ -71,6 +68,18 @@ def load_data(name_or_path: str | Path) -> "PreparedData":
     from collapse.training.data.store.prepared import open_prepared
 
     return open_prepared(Path(name_or_path))
+
+
+def is_prepared(name_or_path: str | Path) -> bool:
+    """Return whether a data set can be opened without preparing it first.
+
+    Raises
+    ------
+    CollapseError
+        If the name of a built-in data set has a fraction or scale that is out of range.
+    """
+    built_in = _built_in(str(name_or_path))
+    return Path(name_or_path).is_dir() if built_in is None else _cache_path(built_in).exists()
 
 
 def data_hash(name_or_path: str | Path) -> str:
@@ -118,7 +127,28 @@ def data_name(name_or_path: str | Path) -> str:
         return given
 
 
-def _flights(text: str) -> "PreparedData":
+@dataclass(frozen=True, kw_only=True)
+class _BuiltIn:
+    """A data set that is prepared on first use."""
+
+    name: str
+    content: str
+    """Everything that its rows depend on."""
+    prepare: Callable[[Path], object]
+    size: int = 0
+    """Size in bytes, if it may be large."""
+
+
+def _built_in(name_or_path: str) -> _BuiltIn | None:
+    """Return a built-in data set; None for a folder."""
+    name, _, fraction = name_or_path.partition(":")
+    if name == "flights":
+        return _flights(fraction)
+    settings = parse_synthetic(name_or_path)
+    return None if settings is None else _synthetic(settings)
+
+
+def _flights(text: str) -> _BuiltIn:
     from collapse.training.data.sources import flights
 
     try:
@@ -131,29 +161,36 @@ def _flights(text: str) -> "PreparedData":
         raise CollapseError(f"the fraction in 'flights:{text}' must be greater than 0 and at most 1")
     made_of = [flights.FIELDS, flights.MIN_COUNT, [source.sha256 for source in flights.sources()]]
     if fraction == 1:
-        return _cached("flights", json.dumps(made_of), flights.prepare_flights)
+        return _BuiltIn(name="flights", content=json.dumps(made_of), prepare=flights.prepare_flights)
     prepare = partial(flights.prepare_flights, fraction=fraction)
-    return _cached(f"flights-{fraction:g}", json.dumps([*made_of, fraction]), prepare)
+    return _BuiltIn(name=f"flights-{fraction:g}", content=json.dumps([*made_of, fraction]), prepare=prepare)
 
 
-def _synthetic(settings: SyntheticSettings) -> "PreparedData":
-    from collapse.training.data.sources.synthetic.teacher import prepare_synthetic
+def _synthetic(settings: SyntheticSettings) -> _BuiltIn:
+    def prepare(path: Path) -> object:
+        from collapse.training.data.sources.synthetic.teacher import prepare_synthetic
 
-    return _cached(
-        settings.name.replace(":", "-"),
-        json.dumps(asdict(settings)),
-        partial(prepare_synthetic, settings),
+        return prepare_synthetic(settings, path)
+
+    return _BuiltIn(
+        name=settings.name.replace(":", "-"),
+        content=json.dumps(asdict(settings)),
+        prepare=prepare,
         size=settings.bytes_on_disk,
     )
 
 
-def _cached(name: str, content: str, prepare: Callable[[Path], object], size: int = 0) -> "PreparedData":
+def _cache_path(built_in: _BuiltIn) -> Path:
+    digest = hashlib.sha256(built_in.content.encode()).hexdigest()
+    return cache_folder() / f"{built_in.name}-{FORMAT_VERSION}-{digest[:12]}"
+
+
+def _cached(built_in: _BuiltIn) -> "PreparedData":
     """Open a data set in the cache, and prepare it first if needed. A large one is announced."""
     from collapse.training.data.store.prepared import open_prepared
 
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    cache = cache_folder()
-    path = cache / f"{name}-{FORMAT_VERSION}-{digest[:12]}"
+    path, name, size = _cache_path(built_in), built_in.name, built_in.size
+    cache = path.parent
     if path.exists():
         return open_prepared(path)
     with explain_os_errors("write", path):
@@ -167,7 +204,7 @@ def _cached(name: str, content: str, prepare: Callable[[Path], object], size: in
                     if size > free:
                         raise CollapseError(f"cannot write {where}: only {free / 1e9:.1f} GB are free")
                     tqdm.write(f"drawing {name} into {where}", file=sys.stderr)
-                prepare(path)
+                built_in.prepare(path)
     return open_prepared(path)
 
 

@@ -3,13 +3,13 @@
 The defaults are the settings of Section 5.2 and Appendix C.2.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from collapse.bounds import Count, CountFrom2, Fraction, NotNegative, Positive, Seed
 from collapse.errors import CollapseError
-from collapse.settings import Settings, written
+from collapse.settings import Setting, Settings, parse_word, settings_of, written
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import model_config
 
@@ -112,3 +112,51 @@ class RunConfig(Settings):
             )
         except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
             raise CollapseError(f"it does not fit this version ({type(error).__name__}: {error})") from error
+
+
+def other_settings() -> tuple[Setting, ...]:
+    """Return the settings of a run, its optimiser and its seeds, without those of its model."""
+    return tuple(item for kind in (RunConfig, OptimiserConfig, Seeds) for item in settings_of(kind))
+
+
+def with_settings(config: RunConfig, words: Sequence[str]) -> RunConfig:
+    """Change settings of a run, of its optimiser or its seeds.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    words : sequence of str
+        ``key=value`` with the name of a setting, such as ``learning_rate=0.01``.
+
+    Raises
+    ------
+    CollapseError
+        If a setting is unknown or out of bounds.
+    """
+    given: dict[str, Any] = dict(parse_word(other_settings(), word, of="a run") for word in words)
+
+    def own(kind: type[Settings]) -> dict[str, Any]:
+        return {item.name: given[item.name] for item in settings_of(kind) if item.name in given}
+
+    return replace(
+        config,
+        **own(RunConfig),
+        optimiser=replace(config.optimiser, **own(OptimiserConfig)),
+        seeds=replace(config.seeds, **own(Seeds)),
+    )
+
+
+def as_options(words: Sequence[str]) -> list[str]:
+    """Return settings as options of a command, such as ``--learning-rate 0.01`` for ``learning_rate=0.01``."""
+    flags = {item.name: item for item in other_settings()}
+    options = []
+    for word in words:
+        key, _, value = word.partition("=")
+        item = flags[key]
+        options += (
+            [f"--{'' if value == 'true' else 'no-'}{item.flag}"]
+            if item.kind is bool
+            else [f"--{item.flag}", value]
+        )
+    return options
