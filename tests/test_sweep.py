@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from collapse.errors import CollapseError
 from collapse.paper.catalogue import CATALOGUE, runs_of
@@ -287,3 +290,67 @@ def test_a_stop_does_not_wait_for_the_runs_in_progress(kill: signal.Signals, tmp
     [manifest] = tmp_path.glob("*/manifest.json")
     assert json.loads(manifest.read_text())["status"] == "unfinished"
     assert begun(tmp_path) == 1
+
+
+class Busy:
+    """Pretends to train: remembers the devices, and how many runs were on one at the same time."""
+
+    def __init__(self) -> None:
+        self.on: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.runs: list[str] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, config: dict[str, object], folder: str, *, device: str, **_: object) -> dict[str, object]:
+        with self.lock:
+            self.on[device] += 1
+            self.most[device] = max(self.most[device], self.on[device])
+            self.runs.append(device)
+        time.sleep(0.02)
+        with self.lock:
+            self.on[device] -= 1
+        return {"already": False, "seconds": 0.02, "test_auc": 0.5, "rows_per_second": 1.0}
+
+
+def test_every_device_has_one_run_at_a_time(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Busy()
+    monkeypatch.setattr(sweep_module, "execute", busy)
+    devices = ["cuda:0", "cuda:1", "cuda:3"]
+    runs = plan(configs(small_data, 9), tmp_path)
+    assert len(list(sweep(runs, lambda: ThreadPoolExecutor(8), devices=devices))) == 9
+    assert set(busy.runs) == set(devices)
+    assert set(busy.most.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--devices", "0,x"], "different numbers of GPUs"),
+        (["--devices", "0,0"], "different numbers of GPUs"),
+        (["--devices", "0", "--jobs", "2"], "--devices excludes --device and --jobs"),
+        (["--devices", "0", "--engine", "submitit"], "gpus_per_node=1"),
+        (["--devices", "0,1"], "no GPU" if not torch.cuda.is_available() else ""),
+    ],
+)
+def test_bad_devices(words: list[str], said: str, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
+    code, _, err = collapse("sweep", "10b", "--data", small_data, "--out", tmp_path / "s", *words)
+    assert said in err
+    assert code == 2 or torch.cuda.device_count() > 1
+
+
+class TestDoctor:
+    def test_what_it_says(self, collapse: Collapse) -> None:
+        code, out, err = collapse("doctor", "--device", "cpu", "--seconds", 0.2)
+        assert code == 0, err
+        assert "rows/s of DCNv2 with K = 10 at Criteo's shape; plans expect" in out
+        found = json.loads(collapse("doctor", "--device", "cpu", "--no-rate", "--json")[1])
+        assert found["device"] == "cpu"
+        assert found["versions"]["torch"] == torch.__version__
+        assert found["free_memory"] > 0
+        assert found["extras"]["train"]
+        assert "rows_per_second" not in found
+
+    def test_a_device_that_is_not_there(self, collapse: Collapse) -> None:
+        assert collapse("doctor", "--device", "toaster")[0] == 2

@@ -31,6 +31,7 @@ _COMMANDS = (
     "truncate",
     "toy",
     "formats",
+    "doctor",
     "glossary",
 )
 _USING_TERMS = (

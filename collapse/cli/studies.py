@@ -82,6 +82,11 @@ _OPTIONS = (
     ),
     click.option("--keep-last", is_flag=True, help="Keep last.pt, the state for resuming, of finished runs."),
     click.option(
+        "--devices",
+        metavar="0,1,..",
+        help="Train on these GPUs of this machine, one run at a time on each.",
+    ),
+    click.option(
         "--device", default="auto", help="Train on cpu or cuda; auto takes a GPU if there is one.  [default: auto]"
     ),
 )
@@ -168,7 +173,9 @@ def train_missing(
     from collapse.study.estimate import Remaining
 
     words = dict(_key_and_value(word) for word in options["engine_words"])
-    threads, jobs = _shared_out(options["device"], options["threads"], options["jobs"], elsewhere=bool(words))
+    devices = _devices(options)
+    jobs = len(devices) or options["jobs"]
+    threads, jobs = _shared_out(options["device"], options["threads"], jobs, elsewhere=bool(words))
     left = Remaining(runs, threads=threads)
     if dry_run:
         for run in runs:
@@ -206,6 +213,7 @@ def train_missing(
             threads=threads,
             jobs=jobs,
             device=options["device"],
+            devices=devices,
             keep_last=options["keep_last"],
         )
     click.echo(_outcome(plan, runs, time.monotonic() - begun))
@@ -259,13 +267,17 @@ def _sweep(
     threads: int,
     jobs: int,
     device: str,
+    devices: Sequence[str],
     keep_last: bool,
 ) -> bool:
     from collapse.study.sweep import sweep
 
     failed: list[Outcome] = []
     start, whole = time.monotonic(), len(left.runs)
-    for found in sweep(runs, executor, at_once=jobs, threads=threads, device=device, keep_last=keep_last):
+    trained = sweep(
+        runs, executor, at_once=jobs, threads=threads, device=device, devices=devices, keep_last=keep_last
+    )
+    for found in trained:
         left.done(found)
         if result := found.result:
             what = f"test AUC {result['test_auc']:.4f}  {result['rows_per_second']:,.0f} rows/s"
@@ -280,6 +292,29 @@ def _sweep(
         for found in failed:
             click.echo(printable(f"  {found.run.label}: {found.reason}"), err=True)
     return not failed
+
+
+def _devices(options: dict[str, Any]) -> list[str]:
+    """Return the devices that runs are handed to; empty without ``--devices``."""
+    if options["devices"] is None:
+        return []
+    if options["engine"] != "processes" or options["device"] != "auto" or options["jobs"]:
+        raise CollapseError(
+            "--devices excludes --device and --jobs, and is for runs in processes: with submitit, give each job "
+            "a GPU "
+            "by -e gpus_per_node=1"
+        )
+    words = [word.strip() for word in options["devices"].split(",")]
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise CollapseError(
+            f"--devices must be different numbers of GPUs, such as 0,1, got {options['devices']!r}"
+        )
+    from collapse.training.runs.machine import torch_device
+
+    found = [f"cuda:{int(word)}" for word in words]
+    for device in found:
+        torch_device(device)
+    return found
 
 
 def _key_and_value(word: str) -> tuple[str, str]:

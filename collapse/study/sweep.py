@@ -6,7 +6,7 @@ same run, and the lock of a dead process is free.
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
@@ -104,6 +104,7 @@ def sweep(
     *,
     at_once: int = 1,
     device: str = "auto",
+    devices: Sequence[str] = (),
     threads: int | None = None,
     keep_last: bool = False,
 ) -> Iterator[Outcome]:
@@ -119,6 +120,8 @@ def sweep(
         Number of concurrent runs.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
+    devices : sequence of str
+        Devices of this machine, each for one run at a time, instead of `device` and `at_once`.
     threads : int, optional
         Threads per run.
     keep_last : bool
@@ -140,10 +143,20 @@ def sweep(
     elsewhere: list[Planned] = []
     pending: dict[Future[dict[str, Any]], tuple[Planned, float]] = {}
     pool = executor()
+    at_once = len(devices) or at_once
+    of_run: dict[Path, str] = {}
 
     def submit(run: Planned) -> None:
+        if devices:
+            taken = Counter(of_run[other.path] for other, _ in pending.values())
+            of_run[run.path] = min(devices, key=lambda each: taken[each])
         future = pool.submit(
-            execute, run.config.as_dict(), str(run.path), device=device, threads=threads, keep_last=keep_last
+            execute,
+            run.config.as_dict(),
+            str(run.path),
+            device=of_run.get(run.path, device),
+            threads=threads,
+            keep_last=keep_last,
         )
         pending[future] = (run, time.monotonic())
 
