@@ -212,6 +212,7 @@ class TestGoingOn:
             "--resume",
             "--monitor",
             "none",
+            "--keep-last",
             "--out",
             str(folder),
         ]
