@@ -161,6 +161,7 @@ class TestCommand:
             ((*good, "--ids", tmp_path / "a.csv", tmp_path / "a.csv"), "an id for row 99 of field 'user_emb'"),
             ((*good, "--ids", tmp_path / "b.csv", tmp_path / "a.csv"), "has no column 'id'"),
             ((*good, "--ids", tmp_path / "c.csv", tmp_path / "a.csv"), "c.csv"),
+            ((*good, "--moved", "nan"), "--moved must be at least 0, got nan"),
         ):
             code, _, err = collapse(*words)
             assert (code, said in err) == (2, True), err

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
 from collapse import diagnose, load
+from collapse import truncate as truncated
 from collapse.analysis.truncation import pareto_front, truncate
 from collapse.errors import CollapseError
 from collapse.io.row_wise import decode_rows, encode_rows, row_bytes
@@ -146,6 +147,28 @@ class TestCommand:
         assert [(each["energy"], each["bits"]) for each in found] == [(e, b) for e in (1, 0.8) for b in (32, 8, 4)]
         aucs = [each["test"]["auc"] for each in found]
         assert [each["on_pareto_front"] for each in found] == pareto_front([each["bytes"] for each in found], aucs)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"bits": 4}, {"bits": 16}, {"bits": None}, {"bits": "8"}, {"bits": [8]}, {"columns": 1 << 60},
+            {"columns": -1}, {"columns": float("inf")}, {"columns": None}, {"left": torch.zeros(5, 4)},
+            {"left": torch.zeros(5, 9, dtype=torch.uint8)}, {"right": torch.zeros(3)}, {"left": 7}, {"table": "x"},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_damaged_rows(self, change: dict[str, Any], tmp_path: Path, collapse: Collapse) -> None:
+        """One sentence, or the table that another number of columns would make."""
+        rng = np.random.default_rng(0)
+        E = rng.standard_normal((50, 2)) @ rng.standard_normal((2, 9))
+        truncated({"user": E.astype(np.float32)}, 0.9, bits=8).save(tmp_path / "a.pt")
+        content = torch.load(tmp_path / "a.pt", weights_only=True)
+        content["tables"][0] |= change
+        torch.save(content, tmp_path / "a.pt")
+        code, _, err = collapse("analyze", tmp_path / "a.pt")
+        assert "Traceback" not in err
+        assert code == 2 or "columns" in change, err
+        assert code == 0 or "a.pt" in err
 
     def test_bad_options(self, trained: dict[str, Path], tmp_path: Path, collapse: Collapse) -> None:
         path = trained["dcnv2-4"]

@@ -166,6 +166,7 @@ class TestCommand:
             (["--write", "yaml"], "--write and -o belong together"),
             (["-o", "a.yaml"], "--write and -o belong together"),
             (["--tolerance", "0"], "--tolerance"),
+            (["--tolerance", "nan"], "tolerance must be greater than 0, got nan"),
         ],
     )
     def test_bad_options(self, collapse: Collapse, model: Path, words: list[str], said: str) -> None:

@@ -230,6 +230,8 @@ def command(
             raise CollapseError(f"unknown --measure {measure!r}: the measures are {', '.join(MEASURES)}")
     if against is None and ("drift" in figures or ids):
         raise CollapseError(f"{'--ids' if ids else '--figure drift'} needs --against, an earlier checkpoint")
+    if not moved >= 0:
+        raise CollapseError(f"--moved must be at least 0, got {moved:g}")
     kinds = []
     if set(figures) - {"drift"}:
         from collapse.paper.making import display_of

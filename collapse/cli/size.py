@@ -119,6 +119,8 @@ def command(
 
     if not 0 < energy <= 1:
         raise CollapseError(f"energy must be greater than 0 and at most 1, got {energy:g}")
+    if not tolerance > 0:
+        raise CollapseError(f"tolerance must be greater than 0, got {tolerance:g}")
     if (form is None) != (out is None):
         raise CollapseError("--write and -o belong together: give a form and a file")
     if out is not None:

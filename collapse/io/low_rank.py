@@ -309,7 +309,7 @@ def read_factors(content: Any, path: Path) -> TableSet:
             fields.setdefault(str(entry["field"]), []).append(table)
         tables = tuple(_table(field, sets) for field, sets in fields.items())
         name = f"{content['model']}, energy {float(content['energy']):g}"
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CollapseError(f"{path} is damaged: {error}") from error
     if not tables:
         raise CollapseError(f"{path} is damaged: it contains no table")
