@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from collapse.analysis.diagnosis import MEASURES
+from collapse.analysis.diagnosis import all_measures
 from collapse.analysis.field_names import matched_names
 from collapse.analysis.verdicts import Degree
 from collapse.errors import CollapseError, first_line
@@ -51,7 +51,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
             raise ValueError(f"a field is named {wrong[0]!r}")
         if wrong := [each for each in frame["degree"] if each not in degrees]:
             raise ValueError(f"degree must be one of {', '.join(degrees)}, got {wrong[0]!r}")
-        numbers = [name for name in MEASURES if name in frame]
+        numbers = [name for name in all_measures() if name in frame]
         frame[numbers] = frame[numbers].astype(float)
     except (msgspec.ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise CollapseError(f"{path} is not a report of `collapse analyze --json`: {first_line(error)}") from error
@@ -106,7 +106,7 @@ def with_baseline(fields: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {
         f"{name}_before": before[name].fillna("").to_numpy() for name in ("degree", "field")
     }
-    for measure in MEASURES:
+    for measure in all_measures():
         then = before[measure].to_numpy(float) if measure in before else np.full(len(fields), np.nan)
         now = fields[measure].to_numpy(dtype=float, na_value=np.nan)
         # Ignore differences that JSON rounds off.
@@ -129,8 +129,8 @@ def as_before(compared: pd.DataFrame) -> pd.DataFrame:
         The fields that the baseline has, with the same columns.
     """
     known = compared[compared["degree_before"] != ""]
-    columns = {measure: known[f"{measure}_before"] for measure in MEASURES}
-    columns |= {f"{measure}_change": 0.0 * known[f"{measure}_before"] for measure in MEASURES}
+    columns = {measure: known[f"{measure}_before"] for measure in all_measures()}
+    columns |= {f"{measure}_change": 0.0 * known[f"{measure}_before"] for measure in all_measures()}
     # A report does not hold the drift of that time.
     unknown = {name: np.nan for name in known.columns if name.startswith("drift_")}
     return known.assign(degree=known["degree_before"], **columns, **unknown)

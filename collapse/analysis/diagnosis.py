@@ -8,6 +8,7 @@ import pandas as pd
 
 from collapse.analysis.dynamics import below_since
 from collapse.analysis.factorised import FactoredTable, FactoredTables, factorise
+from collapse.analysis.own_measures import measured, own_measures
 from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.verdicts import (
     COLLAPSED_BELOW,
@@ -81,6 +82,11 @@ MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "ca
 """The numeric columns."""
 
 
+def all_measures() -> tuple[str, ...]:
+    """Return the numeric columns, with those of measures that other packages register."""
+    return (*MEASURES, *own_measures(tuple(COLUMNS)))
+
+
 def diagnose(source: Any, *, settings: AnalysisSettings | None = None) -> pd.DataFrame:
     """Measure how far every field of a checkpoint or model has collapsed.
 
@@ -125,7 +131,8 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     """
     since = _since(factored)
     records = [_record(table, factored.settings, since.get(table.field)) for table in factored]
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype(
+    columns = [*COLUMNS, *own_measures(tuple(COLUMNS))]
+    frame = pd.DataFrame.from_records(records, columns=columns).astype(
         {"rows_trained": "Int64", "above_bulk": "Int64"}
     )
     known = frame["rows_trained"].notna()
@@ -223,6 +230,7 @@ def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None)
         "cause": str(cause(evidence)) if found is Degree.DOMINATED else "",
         "degree": str(found),
         "verdict": verdict(evidence),
+        **measured(own_measures(tuple(COLUMNS)), table.sigma, D, K, field=table.field),
     }
 
 

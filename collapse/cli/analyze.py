@@ -211,7 +211,7 @@ def command(
     import pandas as pd
 
     from collapse.analysis import json_report
-    from collapse.analysis.diagnosis import MEASURES, diagnose_factored
+    from collapse.analysis.diagnosis import all_measures, diagnose_factored
     from collapse.analysis.drift import drift_table
     from collapse.analysis.factorised import factorise, factorise_readable
     from collapse.analysis.settings import AnalysisSettings
@@ -225,9 +225,10 @@ def command(
     if len(forms) > 1:
         raise CollapseError(f"--{forms[0]} and --{forms[1]} both print to standard output: use only one of them")
     form = forms[0] if forms else "text"
+    known = all_measures() if measures else ()
     for measure in measures:
-        if measure not in MEASURES:
-            raise CollapseError(f"unknown --measure {measure!r}: the measures are {', '.join(MEASURES)}")
+        if measure not in known:
+            raise CollapseError(f"unknown --measure {measure!r}: the measures are {', '.join(known)}")
     if against is None and ("drift" in figures or ids):
         raise CollapseError(f"{'--ids' if ids else '--figure drift'} needs --against, an earlier checkpoint")
     if not moved >= 0:

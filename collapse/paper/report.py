@@ -17,6 +17,7 @@ from collapse.analysis.advice import NOTHING, advice
 from collapse.analysis.diagnosis import COLUMNS
 from collapse.analysis.explanation import causes_text
 from collapse.analysis.factorised import FactoredTables
+from collapse.analysis.own_measures import own_measures
 from collapse.analysis.segments import affected
 from collapse.analysis.verdicts import Degree
 from collapse.analysis.words import heading, model_warning, summary, untouched_text, worst_first, zero_rows
@@ -132,7 +133,8 @@ def write_report(
         pictures=_pictures(factored),
         segments=[] if segments is None else _segments(segments),
         affected=None if segments is None else affected(segments),
-        columns=COLUMNS,
+        columns={**COLUMNS, **dict.fromkeys(own := own_measures(tuple(COLUMNS)), "a measure of another package")},
+        own=list(own),
         settings=vars(factored.settings),
         command=command,
         # Nothing in the JSON may end the element that contains it.
