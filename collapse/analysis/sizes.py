@@ -24,7 +24,7 @@ from collapse.measures.spectra import Spectrum
 
 RULES = {"1.6 D^0.56": (1.6, 0.56), "6 D^0.25": (6.0, 0.25)}
 """Rules of thumb by cardinality. The first is fast.ai's `emb_sz_rule`, which also has at most 600 columns; the
-second is from Wang et al., Deep & Cross Network for ad click predictions, ADKDD 2017, Section 3.1."""
+second is from Wang et al., Deep & Cross Network for ad click predictions, ADKDD 2017."""
 
 
 @dataclass(frozen=True, kw_only=True)
