@@ -1,5 +1,6 @@
 """Diagnosis of a checkpoint: one row per field with its measures and a verdict."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from collapse.analysis.dynamics import below_since
 from collapse.analysis.factorised import FactoredTable, FactoredTables, factorise
-from collapse.analysis.own_measures import measured, own_measures
+from collapse.analysis.own_measures import Measure, measured, own_measures
 from collapse.analysis.settings import AnalysisSettings
 from collapse.analysis.verdicts import (
     COLLAPSED_BELOW,
@@ -82,9 +83,14 @@ MEASURES = tuple(name for name in COLUMNS if name not in ("field", "degree", "ca
 """The numeric columns."""
 
 
+def registered_measures() -> Mapping[str, Measure]:
+    """Return the measures that other packages register, by the names of their columns."""
+    return own_measures(tuple(COLUMNS))
+
+
 def all_measures() -> tuple[str, ...]:
     """Return the numeric columns, with those of measures that other packages register."""
-    return (*MEASURES, *own_measures(tuple(COLUMNS)))
+    return (*MEASURES, *registered_measures())
 
 
 def diagnose(source: Any, *, settings: AnalysisSettings | None = None) -> pd.DataFrame:
@@ -131,7 +137,7 @@ def diagnose_factored(factored: FactoredTables) -> pd.DataFrame:
     """
     since = _since(factored)
     records = [_record(table, factored.settings, since.get(table.field)) for table in factored]
-    columns = [*COLUMNS, *own_measures(tuple(COLUMNS))]
+    columns = [*COLUMNS, *registered_measures()]
     frame = pd.DataFrame.from_records(records, columns=columns).astype(
         {"rows_trained": "Int64", "above_bulk": "Int64"}
     )
@@ -230,7 +236,7 @@ def _record(table: FactoredTable, settings: AnalysisSettings, since: int | None)
         "cause": str(cause(evidence)) if found is Degree.DOMINATED else "",
         "degree": str(found),
         "verdict": verdict(evidence),
-        **measured(own_measures(tuple(COLUMNS)), table.sigma, D, K, field=table.field),
+        **measured(registered_measures(), table.sigma, D, K, field=table.field),
     }
 
 

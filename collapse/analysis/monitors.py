@@ -11,10 +11,10 @@ from typing import Any, get_args
 import numpy as np
 
 from collapse.analysis.activation_monitor import outputs_of
-from collapse.analysis.diagnosis import COLUMNS
+from collapse.analysis.diagnosis import registered_measures
 from collapse.analysis.factorised import factorise
 from collapse.analysis.interaction_patterns import interaction_patterns
-from collapse.analysis.own_measures import measured, own_measures
+from collapse.analysis.own_measures import measured
 from collapse.analysis.segments import LOOKED_UP, by_lookups, diagnose_segments
 from collapse.analysis.settings import PAPER
 from collapse.analysis.spectrum_monitor import adjusted_over, against_random
@@ -85,7 +85,7 @@ def _measured(table: EmbeddingTable) -> dict[str, float]:
         adjusted = adjusted_abundance(of_all["ia"], random_abundance(*map(int, table.E.shape)).mean)
     else:
         adjusted = adjusted_over(table.E, table.row_counts > 0)
-    own = own_measures(tuple(COLUMNS))
+    own = registered_measures()
     if not own:
         return {**of_all, "ia_adjusted": adjusted}
     D, K = map(int, table.E.shape)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.truncation import Bits, at_size, spectra_of_sets
 from collapse.io.blocks import as_array
@@ -126,8 +127,6 @@ def size_table(factored: FactoredTables, fields: Sequence[FieldSpectra], sizes: 
         (directions per set that hold these percentages of the energy), ``above_bulk``, ``ia_adjusted``, ``size``,
         ``bytes_before``, ``bytes_after`` and the fraction ``saved``.
     """
-    from collapse.analysis.diagnosis import diagnose_factored
-
     adjusted = diagnose_factored(factored)["ia_adjusted"].to_numpy()
     frame = pd.DataFrame(
         [

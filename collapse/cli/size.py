@@ -55,7 +55,7 @@ _ENERGIES = tuple(1 - 10 ** (-x / 10) for x in range(60, 2, -1))
 )
 @click.option(
     "--bits",
-    type=click.Choice(["32", "16", "8", "4"]),
+    type=click.Choice(list(BITS)),
     default="32",
     help="Store rows in this many bits per number, as `collapse truncate` does; 32 keeps the table's type.",
 )

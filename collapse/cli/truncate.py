@@ -40,7 +40,7 @@ _MB = 1e6
 @click.option(
     "--bits",
     "bits",
-    type=click.Choice(["32", "16", "8", "4"]),
+    type=click.Choice(list(BITS)),
     multiple=True,
     default=("32",),
     help="Store rows in this many bits per number: 32 keeps the table's type, 16 is float16, 8 and 4 are codes "

@@ -14,10 +14,9 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from collapse.analysis.advice import NOTHING, advice
-from collapse.analysis.diagnosis import COLUMNS
+from collapse.analysis.diagnosis import COLUMNS, registered_measures
 from collapse.analysis.explanation import causes_text
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.own_measures import own_measures
 from collapse.analysis.segments import affected
 from collapse.analysis.verdicts import Degree
 from collapse.analysis.words import heading, model_warning, summary, untouched_text, worst_first, zero_rows
@@ -133,7 +132,7 @@ def write_report(
         pictures=_pictures(factored),
         segments=[] if segments is None else _segments(segments),
         affected=None if segments is None else affected(segments),
-        columns={**COLUMNS, **dict.fromkeys(own := own_measures(tuple(COLUMNS)), "a measure of another package")},
+        columns={**COLUMNS, **dict.fromkeys(own := registered_measures(), "a measure of another package")},
         own=list(own),
         settings=vars(factored.settings),
         command=command,
