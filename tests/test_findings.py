@@ -35,6 +35,7 @@ from collapse.paper.findings.runs import Runs
 from collapse.paper.item import item_of, record_profile
 from collapse.paper.profiles import Profile
 from collapse.study.execute import execute
+from collapse.study.finder import Finder
 from collapse.training.models.config import ModelConfig
 from collapse.training.runs.paired import Predictions
 from tests.conftest import Collapse
@@ -376,7 +377,7 @@ class TestStudies:
 
     def test_the_recipe_has_what_the_claims_ask_for(self, profile: Profile, tmp_path: Path) -> None:
         record_profile(tmp_path, profile)
-        runs = Runs(folder=tmp_path, profile=profile, data=profile.data[0])
+        runs = Runs(finder=Finder(tmp_path), profile=profile, data=profile.data[0])
         for claim in CLAIMS:
             if claim.of_data:
                 claim.check(runs)
@@ -386,7 +387,7 @@ class TestStudies:
     def test_the_command(self, profile: Profile, tmp_path: Path, collapse: Collapse) -> None:
         """Two runs are enough for one claim, and the others are reported as undecided."""
         record_profile(tmp_path, profile)
-        runs = Runs(folder=tmp_path, profile=profile, data=profile.data[0])
+        runs = Runs(finder=Finder(tmp_path), profile=profile, data=profile.data[0])
         assert runs.of(profile.single("dcnv2", 10)) == []
         wanted = runs.asked
         for run in item_of(tmp_path, "findings").runs:
@@ -416,4 +417,4 @@ class TestStudies:
 
     def test_a_folder_that_is_no_study(self, tmp_path: Path, collapse: Collapse) -> None:
         code, _, err = collapse("findings", tmp_path)
-        assert (code, "is not a study" in err) == (2, True)
+        assert (code, "has no runs" in err) == (2, True)

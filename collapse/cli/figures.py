@@ -49,12 +49,13 @@ def command(
       collapse figures runs/smoke --figure 8a --figure table-1
       collapse figures runs/smoke --figure all -o pictures
     """
-    from collapse.paper.catalogue import CATALOGUE, all_items
-    from collapse.paper.item import item_of, read_profile
+    from collapse.paper.catalogue import CATALOGUE
+    from collapse.paper.item import PaperStudy
 
+    of_paper = PaperStudy(study)
     if listed:
         for name, entry in CATALOGUE.items():
-            item = item_of(study, name)
+            item = of_paper.item(name)
             click.echo(f"{name:8s} {item.finished:4d} of {len(item.runs):4d} runs  {entry.shows}")
         return
     if not names:
@@ -63,7 +64,7 @@ def command(
         )
     folder = output or study / "figures"
     if "all" in names:
-        if any(each.error for each in write(study, all_items(read_profile(study)), folder, text_model=text_model)):
+        if any(each.error for each in write(study, of_paper.items, folder, text_model=text_model)):
             sys.exit(1)
         return
     for each in write(study, dict.fromkeys(names), folder, text_model=text_model, page=False):

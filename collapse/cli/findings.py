@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def command(study: Path, how: str | None) -> None:
     """Test the paper's claims on a study.
 
-    STUDY is a folder of `collapse sweep` or `collapse reproduce`. Each claim has one number per initialisation, a
-    95 % Student t interval (for AUC including the error of the test rows), and a p-value corrected for all claims
-    of the study (Holm). The verdict is "holds" or "does not hold" at the 5 % level. Otherwise, and always with
-    fewer than five initialisations, it is "cannot tell", with the number of initialisations that would tell. A
-    claim about a treatment is judged only if the treatment took: regularisation, for example, must have made the
-    projections nearly unitary. The levels were fixed beforehand.
+    STUDY is a folder with runs. Of a grid's runs, the claims are tested that they can carry. Each claim has one
+    number per initialisation, a 95 % Student t interval (for AUC including the error of the test rows), and a
+    p-value corrected for all claims of the study (Holm). The verdict is "holds" or "does not hold" at the 5 %
+    level. Otherwise, and always with fewer than five initialisations, it is "cannot tell", with the number of
+    initialisations that would tell. A claim about a treatment is judged only if the treatment took:
+    regularisation, for example, must have made the projections nearly unitary. The levels were fixed beforehand.
 
     \b
     Examples:
@@ -33,7 +33,7 @@ def command(study: Path, how: str | None) -> None:
       collapse findings runs/small --json | jq '.[] | select(.verdict == "does not hold") | .claim'
     """
     from collapse.figures.markdown import markdown_table
-    from collapse.paper.findings.checking import check_claims
+    from collapse.paper.findings.checking import CLAIMS, check_claims
     from collapse.paper.item import item_of
     from collapse.paper.tables.findings_table import counted, findings_text
 
@@ -48,7 +48,11 @@ def command(study: Path, how: str | None) -> None:
     if how == "markdown":
         click.echo(markdown_table(findings_text(found)))
         click.echo()
-    click.echo(f"{counted(found)}\n{item.summary}")
+    click.echo(counted(found))
+    if item.profile.is_inferred:
+        left = len(CLAIMS) - len({each.claim.name for each in found})
+        click.echo(f"{left} of the paper's {len(CLAIMS)} claims need runs that are not there")
+    click.echo(item.summary)
 
 
 def _block(finding: "Finding") -> str:

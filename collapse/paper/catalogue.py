@@ -35,6 +35,8 @@ class Entry:
     of_checkpoints: bool = True
     """Whether `collapse analyze --figure` can draw the figure from any checkpoint, unless its table is computed
     from a study."""
+    of_any_two: bool = False
+    """Whether any two of its models are worth comparing."""
     table: str = ""
     """For a table, the module and function in `collapse.paper.tables` that make it from an `Item`."""
 
@@ -302,12 +304,14 @@ CATALOGUE = {
             name="cures",
             shows="remedies against collapse: abundance, test AUC, time; not in the paper",
             runs=recipes.cures,
+            of_any_two=True,
             table="cures_table:cures_table",
         ),
         Entry(
             name="findings",
             shows="the paper's claims, each tested on the runs",
             runs=recipes.findings,
+            of_any_two=True,
             table="findings_table:findings_table",
         ),
     )

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from filelock import FileLock
@@ -12,14 +12,19 @@ from filelock import FileLock
 from collapse.errors import CollapseError, shortened
 from collapse.files.json_file import read_json, write_json
 from collapse.files.opening import explain_os_errors
-from collapse.paper.catalogue import CATALOGUE, runs_of
-from collapse.paper.profiles import PROFILES, Profile
+from collapse.paper.catalogue import CATALOGUE, all_items, runs_of
+from collapse.paper.inferred import infer_profile
+from collapse.paper.profiles import FUSION_HEADS, PROFILES, Profile
+from collapse.study.finder import Finder
 from collapse.study.study import StudyRun
-from collapse.study.sweep import Planned, plan
+from collapse.study.sweep import Planned
 from collapse.training.data.load import data_name
+from collapse.training.models.config import ModelConfig
 from collapse.training.runs.config import as_options
 
 RECORD = "study.json"
+_NAMED = 3
+"""Most missing models that a message names."""
 _FORMER_KEYS = {"factors": "multiples", "shares": "fractions"}
 """Former names of a profile's settings, as in earlier studies."""
 
@@ -57,8 +62,19 @@ class Item:
 
     @property
     def can_be_made(self) -> bool:
-        """Whether there is a finished run, or none is needed."""
-        return bool(self.finished_runs) or not CATALOGUE[self.name].needs_runs
+        """Whether there is a finished run, or none is needed.
+
+        Of runs that no profile made, there must be two models to compare, and two settings of them if the item
+        compares several, unless the item has only one.
+        """
+        if not self.profile.is_inferred or not CATALOGUE[self.name].needs_runs:
+            return bool(self.finished_runs) or not CATALOGUE[self.name].needs_runs
+        there, needed = ([run.config.model for run in runs] for runs in (self.finished_runs, self.runs))
+        whole = len(set(there)) >= min(2, len(set(needed))) > 0
+        if CATALOGUE[self.name].of_any_two:
+            return whole
+        kinds_there, kinds_needed = ({_kind(model) for model in models} for models in (there, needed))
+        return whole and len(kinds_there) >= min(2, len(kinds_needed))
 
     @property
     def lacks_data(self) -> bool:
@@ -78,19 +94,29 @@ class Item:
                 f"{self.name} shows a second data set, but {self.folder} has only one: pass --data twice"
             )
         if not self.can_be_made:
-            raise CollapseError(f"{self.folder} has no finished run of {self.name}: {self.command}")
+            few = "too few finished runs" if self.profile.is_inferred else "no finished run"
+            raise CollapseError(f"{self.folder} has {few} of {self.name}: {self.command}")
         return self
 
     @property
     def summary(self) -> str:
         """Text for captions: the number of runs, the data, and the command that trains the missing runs."""
-        missing = "" if self.finished == len(self.runs) else f" (the others: `{self.command}`)"
+        whole = self.finished == len(self.runs) or self.profile.is_inferred
+        missing = "" if whole else f" (the others: `{self.command}`)"
         data = ", ".join(dict.fromkeys(self.data_names[run.config.data] for run in self.runs))
-        return f"{self.finished} of {len(self.runs)} runs{missing} on {data}; {self.profile.summary}"
+        count = (
+            f"{self.finished} runs" if self.profile.is_inferred else f"{self.finished} of {len(self.runs)} runs"
+        )
+        return f"{count}{missing} on {data}; {self.profile.summary}"
 
     @property
     def command(self) -> str:
-        """Command that trains the missing runs."""
+        """Command that trains the missing runs; for runs that no profile made, the models that are missing."""
+        if self.profile.is_inferred:
+            missing = [run.config.model.name for run in self.runs if run.state != "finished"]
+            names = list(dict.fromkeys(missing))
+            more = f" and {len(names) - _NAMED} more models" if len(names) > _NAMED else ""
+            return f"it needs {', '.join(names[:_NAMED])}{more}"
         profile, usual = self.profile, PROFILES.get(self.profile.name)
         words = ["collapse", "sweep", self.name, "--profile", profile.name]
         words += [word for name in profile.data for word in ("--data", name)]
@@ -105,6 +131,12 @@ class Item:
             words += ["--batch-size", str(profile.batch_size)] if profile.batch_size != usual.batch_size else []
         words += as_options(profile.settings)
         return shlex.join([*words, "--out", str(self.folder)])
+
+
+def _kind(model: ModelConfig) -> str:
+    """Return the name of a model without its size."""
+    _, *settings = model.name.split(",")
+    return ",".join([model.model, *settings])
 
 
 def record_profile(folder: Path, profile: Profile) -> None:
@@ -135,20 +167,65 @@ def record_profile(folder: Path, profile: Profile) -> None:
         raise CollapseError(f"{folder} is a study with other settings ({what}): choose another --out")
 
 
-def read_profile(folder: Path) -> Profile:
-    """Read the profile of a study.
+class PaperStudy:
+    """A folder of runs, as the paper's items see it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of a sweep, or any folder with runs.
 
     Raises
     ------
     CollapseError
-        If the folder is not a study of ``collapse sweep``.
+        If the folder has no runs, or the record of its profile cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finder = Finder(folder)
+        self.profile = read_profile(folder) if (folder / RECORD).exists() else self._inferred()
+        """The recorded profile, or one that describes the runs."""
+
+    def item(self, name: str) -> Item:
+        """Look up an item with its runs, finished or not.
+
+        Raises
+        ------
+        CollapseError
+            If the item does not exist.
+        """
+        runs = tuple(self.finder.find(runs_of([name], self.profile)))
+        return Item(name=name, folder=self.folder, profile=self.profile, runs=runs)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The items that ``all`` means: those of the profile, or those that the runs can make."""
+        names = all_items(self.profile)
+        if self.profile.is_inferred:
+            names = tuple(name for name in names if CATALOGUE[name].needs_runs and self.item(name).can_be_made)
+        return names
+
+    def _inferred(self) -> Profile:
+        if not self.folder.is_dir() or not self.finder.configs:
+            raise CollapseError(f"{self.folder} has no runs: make some with `collapse sweep` or `collapse train`")
+        return infer_profile(self.finder.configs)
+
+
+def read_profile(folder: Path) -> Profile:
+    """Read the recorded profile of a study.
+
+    Raises
+    ------
+    CollapseError
+        If there is none, or it cannot be read.
     """
     path = folder / RECORD
     if not path.exists():
-        raise CollapseError(f"{folder} is not a study of `collapse sweep`: it has no {RECORD}")
+        raise CollapseError(f"{folder} is not a study of a profile: it has no {RECORD}")
     plain = read_json(path)
     if isinstance(plain, dict):
-        plain = {_FORMER_KEYS.get(key, key): value for key, value in plain.items()}
+        plain = _renamed(plain)
     try:
         profile = msgspec.convert(plain, Profile)
     except msgspec.ValidationError as error:
@@ -160,18 +237,14 @@ def read_profile(folder: Path) -> Profile:
     return profile
 
 
+def _renamed(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of an earlier version with the names of this one."""
+    plain = {_FORMER_KEYS.get(key, key): value for key, value in plain.items()}
+    if (heads := plain.pop("fusion_heads", 1)) != 1:
+        plain["model_settings"] = [f"{FUSION_HEADS.partition('=')[0]}={heads}"]
+    return plain
+
+
 def item_of(folder: Path, name: str) -> Item:
-    """Look up an item in a study.
-
-    Returns
-    -------
-    Item
-        The item with its runs, finished or not.
-
-    Raises
-    ------
-    CollapseError
-        If the folder is not a study, or the item does not exist.
-    """
-    profile = read_profile(folder)
-    return Item(name=name, folder=folder, profile=profile, runs=tuple(plan(runs_of([name], profile), folder)))
+    """Look up an item in a study; see `PaperStudy`."""
+    return PaperStudy(folder).item(name)

@@ -5,16 +5,19 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from collapse.bounds import Fraction
+from collapse.bounds import Fraction, Seed
 from collapse.errors import CollapseError
-from collapse.settings import Settings, require
+from collapse.settings import Settings, parse_word, require
 from collapse.training.models.config import ModelConfig
-from collapse.training.models.registry import interaction_class, model_config
+from collapse.training.models.registry import interaction_class, model_config, model_settings
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds, with_settings
 
 PATIENCE = RunConfig.patience
 SIX = ("dnn", "ipnn", "nfwfm", "xdeepfm", "dcnv2", "finalmlp")
 """Models of Table 1."""
+FUSION_HEADS = "finalmlp,fusion_heads=50"
+"""FinalMLP's setting in studies of few steps, after which it is worse than a constant with one head (see
+`FinalMLP`)."""
 
 
 Few = Annotated[int, Meta(ge=1, le=1000)]
@@ -56,9 +59,12 @@ class Profile(Settings):
     """Items that ``all`` means; empty for every figure and table."""
     settings: tuple[str, ...] = ()
     """Other settings of every run, each as ``key=value``, such as ``precision=bf16``."""
-    fusion_heads: Many = 1
-    """Heads of FinalMLP's fusion. After few steps, a model with one head is worse than a constant (see
-    `FinalMLP`)."""
+    model_settings: tuple[str, ...] = ()
+    """Settings of single models, each as ``model,key=value``."""
+    initialisations: tuple[Seed, ...] = ()
+    """Seeds of the initialisations; empty for 0, 1, and so on."""
+    enlarged: Few | None = None
+    """Size of an enlarged model relative to the base size; None for the largest of `multiples`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +74,12 @@ class Profile(Settings):
     @property
     def largest(self) -> int:
         """Size of an enlarged model relative to the base size, and its number of sets in ME."""
-        return int(self.multiples[-1])
+        return self.enlarged or max(int(self.multiples[-1]), 1)
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether the profile describes runs that are there, rather than runs to train."""
+        return not self.name
 
     @property
     def summary(self) -> str:
@@ -81,18 +92,18 @@ class Profile(Settings):
         steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
         sizes = f"enlarged {self.largest}x"
         settings = "".join(f", {word}" for word in self.settings)
-        return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats}{settings} (profile {self.name})"
+        name = f" (profile {self.name})" if self.name else f"; {self.content}"
+        return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats}{settings}{name}"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:
         """Return a single-embedding (SE) model: one set of a multiple of the base size."""
         size = max(round(self._base(model) * factor), 1)
-        return model_config(model, embedding_size=size, **self._settings(model), **settings)
+        return model_config(model, embedding_size=size, **{**self._settings(model), **settings})
 
     def multi(self, model: str, sets: int, **settings: object) -> ModelConfig:
         """Return a multi-embedding (ME) model: several sets of the base size; SE for one set."""
-        return model_config(
-            model, embedding_size=self._base(model), sets=sets, **self._settings(model), **settings
-        )
+        of_model = {**self._settings(model), **settings}
+        return model_config(model, embedding_size=self._base(model), sets=sets, **of_model)
 
     def runs(
         self,
@@ -123,11 +134,13 @@ class Profile(Settings):
             )
             for of in (data or self.data)
             for model in models
-            for seed in range(repeats)
+            for seed in (self.initialisations or range(repeats))[:repeats]
         )
 
-    def _settings(self, model: str) -> dict[str, object]:
-        return {"fusion_heads": self.fusion_heads} if model == "finalmlp" else {}
+    def _settings(self, model: str) -> dict[str, Any]:
+        known = model_settings(interaction_class(model))
+        words = (word.split(",", 1) for word in self.model_settings)
+        return dict(parse_word(known, setting, of=model) for name, setting in words if name == model)
 
     def _base(self, model: str) -> int:
         return self.base_size or interaction_class(model).config_class.base_size
@@ -149,7 +162,7 @@ PROFILES = {
             halves=(0.5, 1, 2, 4),
             fractions=(0.1, 0.3, 1.0),
             epochs_along=8,
-            fusion_heads=50,
+            model_settings=(FUSION_HEADS,),
         ),
         Profile(
             name="small",
@@ -160,7 +173,7 @@ PROFILES = {
             epochs=2,
             batch_size=64,
             multiples=(1, 2, 4, 10),
-            fusion_heads=50,
+            model_settings=(FUSION_HEADS,),
         ),
         Profile(
             name="flights",

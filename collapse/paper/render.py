@@ -11,7 +11,7 @@ from collapse.figures.display import Display
 from collapse.figures.study_table import StudyTable
 from collapse.files.atomic import atomic_write
 from collapse.paper.catalogue import CATALOGUE
-from collapse.paper.item import Item, item_of
+from collapse.paper.item import Item, PaperStudy
 from collapse.paper.making import made_of
 
 PAGE = "index.html"
@@ -93,8 +93,9 @@ def render(
     CollapseError
         If the folder is not a study, or an item does not exist.
     """
+    of_paper = PaperStudy(study)
     for name in names:
-        item = item_of(study, name)
+        item = of_paper.item(name)
         if not item.can_be_made:
             yield Rendered(item=item, made=None)
             continue

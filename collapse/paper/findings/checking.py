@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from collapse.errors import CollapseError
 from collapse.measures.statistics import holm
 from collapse.paper.findings import interaction, multi_embedding, spectra, training
 from collapse.paper.findings.claim import SIGNIFICANCE, Claim, Finding, Verdict, judge
 from collapse.paper.findings.runs import Runs
-from collapse.paper.item import item_of
+from collapse.paper.item import PaperStudy
 
 CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedding.CLAIMS, *training.CLAIMS)
 """All claims, the paper's in its order, then ours."""
@@ -15,6 +16,8 @@ CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedd
 
 def check_claims(folder: Path) -> list[Finding]:
     """Test the paper's claims on the finished runs of a study, for each of its data sets.
+
+    Of runs that no profile made, only the claims that have runs are tested.
 
     Returns
     -------
@@ -32,15 +35,22 @@ def check_claims(folder: Path) -> list[Finding]:
     initialisation, and Student's t over at least five. Verdicts are corrected for all claims that were tested in
     the study (Holm), so that the probability of any false verdict is at most 5 %.
     """
-    item = item_of(folder, "findings")
+    study = PaperStudy(folder)
+    item = study.item("findings")
     found: list[Finding] = []
     for order, (data, name) in enumerate(item.data_names.items()):
-        runs = Runs(folder=folder, profile=item.profile, data=data)
+        runs = Runs(finder=study.finder, profile=item.profile, data=data)
         found += [
             _measured(each, runs, name if each.of_data else "random rows")
             for each in CLAIMS
-            if each.of_data or order == 0
+            if each.of_data or (order == 0 and not item.profile.is_inferred)
         ]
+    if item.profile.is_inferred:
+        found = [each for each in found if each.judged is not None]
+        if not found:
+            raise CollapseError(
+                f"{folder} has no runs for a claim of the paper: most compare a model at two sizes, or SE with ME"
+            )
     return corrected(found)
 
 
@@ -55,7 +65,9 @@ def _measured(claim: Claim, runs: Runs, data: str) -> Finding:
         verdict=Verdict.CANNOT_TELL,
         judged=judge(sample, claim.expected),
         initialisations=len(sample.frames),
-        units=f"{sample.units} {sample.unit}" if sample.unit else "",
+        units=f"{sample.units} {sample.unit if sample.units > 1 else sample.unit.rstrip('s')}"
+        if sample.unit
+        else "",
         treatment=treatment,
         note=sample.note,
     )

@@ -1,6 +1,6 @@
 """Claims about multi-embedding (Sections 5.2 and 5.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -118,7 +118,7 @@ def aligned_interactions_make_sets_alike(runs: Runs) -> Sample:
 )
 def auc_rises_with_sets(runs: Runs) -> Sample:
     """With multi-embedding, AUC rises with the size of the model."""
-    return _gains(runs, [runs.profile.multi(model, runs.profile.largest) for model in runs.profile.models], "ME")
+    return _gains(runs, "ME")
 
 
 @claim(
@@ -129,7 +129,7 @@ def auc_rises_with_sets(runs: Runs) -> Sample:
 )
 def auc_does_not_rise_with_size(runs: Runs) -> Sample:
     """With single-embedding, AUC does not rise with the size of the model, by 0.001 or more."""
-    return _gains(runs, [runs.profile.single(model, runs.profile.largest) for model in runs.profile.models], "SE")
+    return _gains(runs, "SE")
 
 
 def _large(runs: Runs) -> tuple[ModelConfig, ModelConfig]:
@@ -158,9 +158,17 @@ def _less(pairs: Sequence[tuple[float, float]]) -> str:
     return "{:.2f} minus {:.2f}".format(*np.mean(pairs, axis=0)) if pairs else ""
 
 
-def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
+def _gains(runs: Runs, variant: str) -> Sample:
     """Return the gain in test AUC of enlarged models, next to that of the other variant of the same size."""
-    models = runs.profile.models
+    enlarge: Callable[[str, int], ModelConfig] = runs.profile.multi
+    enlarge_other: Callable[[str, int], ModelConfig] = runs.profile.single
+    if variant == "SE":
+        enlarge, enlarge_other = enlarge_other, enlarge
+    largest, models = runs.profile.largest, runs.profile.models
+    if runs.profile.is_inferred:
+        # Not every model need have both sizes.
+        models = tuple(each for each in models if runs.of(enlarge(each, largest), runs.profile.single(each)))
+    enlarged = [enlarge(model, largest) for model in models]
     base = [runs.profile.single(model) for model in models]
     n, found = len(models), runs.of(*enlarged, *base)
     frames = _gains_of(found, models)
@@ -168,10 +176,7 @@ def _gains(runs: Runs, enlarged: list[ModelConfig], variant: str) -> Sample:
     means = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)
     note = ", ".join(f"{model} {gain:+.4f}" for model, gain in means.items())
     other = "SE" if variant == "ME" else "ME"
-    others = [
-        (runs.profile.single if other == "SE" else runs.profile.multi)(model, runs.profile.largest)
-        for model in models
-    ]
+    others = [enlarge_other(model, largest) for model in models]
     if frames and (theirs := _gains_of(runs.of(*others, *base), models)):
         note += f"; {other} of the same size {np.mean([frame['value'].mean() for frame in theirs]):+.4f}"
     return Sample(frames=frames, unit="models", row_variance=variance_of_rows(pairs), note=note)

@@ -1,12 +1,11 @@
 """The finished runs of a study on one data set, by model."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from collapse.paper.profiles import Profile
 from collapse.paper.recipes import steps_alike
+from collapse.study.finder import Finder
 from collapse.study.study import StudyRun
-from collapse.study.sweep import plan
 from collapse.training.models.config import ModelConfig
 from collapse.training.runs.config import RunConfig
 
@@ -15,8 +14,8 @@ from collapse.training.runs.config import RunConfig
 class Runs:
     """Runs that the claims compare."""
 
-    folder: Path
-    """Folder of the study."""
+    finder: Finder
+    """Finds runs in the study."""
     profile: Profile
     """Profile of the study."""
     data: str
@@ -61,7 +60,7 @@ class Runs:
 
     def _finished(self, by_seed: list[tuple[RunConfig, ...]]) -> list[tuple[StudyRun, ...]]:
         self.asked.extend(config for configs in by_seed for config in configs)
-        planned = [plan(configs, self.folder) for configs in by_seed]
+        planned = [self.finder.find(configs) for configs in by_seed]
         return [
             tuple(StudyRun(run.path) for run in runs)
             for runs in planned

@@ -114,6 +114,8 @@ def sets_help_at_every_share(runs: Runs) -> Sample:
     found = runs.at(*((model, fraction) for model in models for fraction in runs.profile.fractions))
     fractions = list(runs.profile.fractions)
     n = len(fractions)
+    if n == 1:
+        return Sample(frames=[])
     means = [[float(run.fields(PAPER)["ia"].mean()) for run in of_seed] for of_seed in found]
     frames = [pd.DataFrame({"value": np.subtract(of[:n], of[n:])}, index=fractions) for of in means]
     above = pd.concat(frames, axis=1).mean(axis=1) if frames else pd.Series(dtype=float)

@@ -17,6 +17,8 @@ def abundance_table(item: Item) -> StudyTable:
         One row per fraction and size.
     """
     numbers = abundance_by_fraction(item)
+    if item.profile.is_inferred:
+        numbers = numbers[numbers["ia"].notna() | numbers["printed"].notna()].reset_index(drop=True)
     difference, columns = numbers["ia"] - numbers["printed"], numbers["embedding_size"] * numbers["sets"]
     text = pd.DataFrame(
         {

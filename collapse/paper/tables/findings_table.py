@@ -19,7 +19,7 @@ def findings_table(item: Item) -> StudyTable:
     StudyTable
         One row per claim and data set.
     """
-    found = list(check_claims(item.folder))
+    found = check_claims(item.folder)
     caption = (
         f"{counted(found)}. The effect has a 95 % interval: Student's t over the initialisations with one "
         "number each, for AUC including the error of the test rows. A verdict needs five initialisations "
