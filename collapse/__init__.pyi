@@ -7,7 +7,7 @@ from .analysis.diagnosis import diagnose
 from .analysis.diversity import set_diversity
 from .analysis.dynamics import dynamics
 from .analysis.explanation import Explanation
-from .analysis.factorised import factorise
+from .analysis.factorised import FactoredTables, factorise
 from .analysis.split_gradient import split_gradient
 from .measures.angles import diversity, principal_angles, principal_cosines
 from .measures.dimensions import effective_rank, participation_ratio, stable_rank
@@ -23,6 +23,10 @@ from .analysis.toy_experiment import toy_experiment
 from .analysis.toy_settings import ToySettings
 from .api import Truncation, drift, explain, information_abundance, plot, report, segments, train, truncate
 from .errors import CollapseError
+from .figures.checkpoint_display import CheckpointDisplay
+from .io.formats.sample import Format
+from .io.readers.state import State
+from .paper.catalogue import Entry
 from .study.study import Study, StudyRun
 from .io.tables import EmbeddingTable, TableSet
 from .training.models.config import InteractionConfig, MLPConfig
@@ -31,8 +35,9 @@ from .training.models.interaction import Interaction
 __version__: str
 
 __all__ = [
-    "ActivationMonitor", "AnalysisSettings", "CollapseError", "EmbeddingTable", "Explanation", "Interaction", "InteractionConfig", "MLPConfig",
-    "Selection", "SpectralState", "SpectrumMonitor", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
+    "ActivationMonitor", "AnalysisSettings", "CheckpointDisplay", "CollapseError", "EmbeddingTable", "Entry", "Explanation",
+    "FactoredTables", "Format", "Interaction", "InteractionConfig", "MLPConfig", "Selection", "SpectralState", "SpectrumMonitor",
+    "State", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
     "compare", "diagnose", "diversity", "drift", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
     "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",
     "random_abundance", "report", "segments", "set_diversity", "singular_values", "spectrum", "split_gradient", "stable_rank",

@@ -51,3 +51,8 @@ def name_column(names: Iterable[str]) -> list[str]:
 def path_text(path: str | os.PathLike[str]) -> str:
     """Return a path as text, with escapes for bytes that are not text."""
     return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things: ``1 run``, ``2 runs``."""
+    return f"{number} {what}" + "s" * (number != 1)

@@ -66,7 +66,7 @@ def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path) -> N
     profile = Profile(name="smoke", content="", data=(str(small_data),), base_size=2, epochs=1)
     record_profile(study, profile)
     pretend(item_of(study, "table-7"))
-    write_page(list(render(study, ["table-7", "7", "8a"], study / "figures")), study / "figures")
+    write_page(list(render(study, ["table-7", "7", "8a"], study / "figures")), study / "figures", profile)
     with served(study / "figures") as address, browser(tmp_path / "profile") as driver:
         assert complaints(driver, f"{address}index.html") == []
         assert driver.execute_script("return document.images.length") == 1

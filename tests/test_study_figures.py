@@ -364,6 +364,6 @@ def test_the_script_does_the_same(
 def test_a_page_shows_what_could_not_be_made_and_no_markup_of_a_name(study: Study, tmp_path: Path) -> None:
     item = study("1a")
     evil = Rendered(item=item, made=None, error=CollapseError("<script>alert(1)</script> & more"))
-    page = write_page([evil], tmp_path).read_text()
+    page = write_page([evil], tmp_path, item.profile).read_text()
     assert "<script>" not in page
     assert "This item could not be made: &lt;script&gt;" in page

@@ -4,19 +4,16 @@ A measure is a function of the singular values, descending, shape (R,), and of t
 It becomes a column of every diagnosis.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import CollapseError, first_line
+from collapse.plugins import registered
 
 GROUP = "collapse.measures"
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 Measure = Callable[[NDArray[np.float64], int, int], float]
 
@@ -35,20 +32,12 @@ def own_measures(taken: Collection[str] = ()) -> Mapping[str, Measure]:
     CollapseError
         If a name is not an identifier in small letters or is taken, or a measure cannot be imported.
     """
-    found: dict[str, Measure] = {}
-    for point in sorted(set(entry_points(group=GROUP)), key=lambda point: (point.name, point.value)):
-        what = f"the measure {point.name!r} of {point.value}"
-        if not _NAME.fullmatch(point.name) or point.name in taken or point.name in found:
-            raise CollapseError(f"{what} must have a name of its own in small letters, digits and _: uninstall it")
-        try:
-            measure: Any = point.load()
-        except Exception as error:
-            raise CollapseError(
-                f"{what} cannot be imported: {type(error).__name__}: {first_line(error)}"
-            ) from error
+    found = registered(GROUP, "measure", taken=taken)
+    for name, measure in found.items():
         if not callable(measure):
-            raise CollapseError(f"{what} is not a function")
-        found[point.name] = measure
+            raise CollapseError(f"the measure {name!r} is not a function")
+        if "-" in name:
+            raise CollapseError(f"the measure {name!r} is a column's name: write _ for -")
     return found
 
 

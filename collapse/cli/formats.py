@@ -11,17 +11,18 @@ def command(as_json: bool) -> None:
     """List the file formats that can be read.
 
     Files are recognised by their content. For formats that are recognised but not supported, the list has one way
-    to extract the tables with another library.
+    to extract the tables with another library. Other packages may register more.
 
     \b
     Examples:
       collapse formats
       collapse formats --json
     """
-    from collapse.io.formats.recognise import READ
+    from collapse.io.formats.recognise import READ, registered_formats
     from collapse.io.formats.refused import REFUSED
 
-    read = {each.name: f"{each.about}{each.needs and f' (needs {each.needs})'}" for each in READ}
+    formats = (*READ, *registered_formats())
+    read = {each.name: f"{each.about}{each.needs and f' (needs {each.needs})'}" for each in formats}
     others = {each.name: each.way for each in REFUSED}
     if as_json:
         click.echo(json.dumps({"read": read, "recognised": others}, indent=2))

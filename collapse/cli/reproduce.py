@@ -33,7 +33,8 @@ def command(**options: Any) -> None:
       collapse reproduce --profile paper --data data/criteo --data data/avazu --device cuda
     """
     from collapse.cli.figures import write
-    from collapse.paper.catalogue import all_items, runs_of
+    from collapse.paper.catalogue import runs_of
+    from collapse.paper.item import PaperStudy
     from collapse.study.sweep import plan
 
     profile = chosen_profile(options)
@@ -43,6 +44,7 @@ def command(**options: Any) -> None:
     whole = train_missing(runs, out, profile, options, dry_run=dry_run)
     if dry_run:
         return
-    made = write(out, all_items(profile), out / "figures", text_model=options["text_model"], show_tables=False)
+    study = PaperStudy(out)
+    made = write(study, study.items, out / "figures", text_model=options["text_model"], show_tables=False)
     if not whole or any(each.error for each in made):
         sys.exit(1)

@@ -1,5 +1,6 @@
 """`collapse sweep`."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the study in this folder.  [default: runs/PROFILE, or runs/FILE for a grid]",
 )
+@click.option(
+    "--allow-model",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="Import this model of your own, from an installed module or a file in the current folder, if the grid "
+    "names it. Repeatable.",
+)
 @study_options
 @click.option("--dry-run", is_flag=True, help="List the runs, their state and an estimate, then stop.")
 def command(items: tuple[str, ...], **options: Any) -> None:
@@ -56,6 +64,18 @@ def command(items: tuple[str, ...], **options: Any) -> None:
       model = ["dcnv2-10", "dcnv2-40", "dcnv2-10x4", "dnn-40"]
       [seeds]
       initialisation = [0, 1, 2]
+      [[figures]]
+      name = "auc-by-size"
+      x = "columns"
+      y = "test_auc"
+      hue = "model"
+      panel = "data"
+
+    A figure shows y by x, with one line per hue and one panel per panel, as means over the initialisations with 95
+    % intervals. Each is a setting (learning_rate, sets, columns = embedding_size x sets, ...), a result (test_auc,
+    validation_auc, ...), a measure of `collapse analyze --json` (its mean over the fields, or one number per field
+    if another part is "field"), or epoch with what the run recorded by epoch. More keys: where = { sets = 1 },
+    error = "interval", "deviation" or "none", log = "x", "y" or "both", shows = "one sentence".
 
     With --engine dask or submitit, every machine needs this package, and must see the study's folder and the data
     under the same paths.
@@ -68,29 +88,42 @@ def command(items: tuple[str, ...], **options: Any) -> None:
       collapse sweep all --profile paper --data /data/criteo --data /data/avazu --device cuda
       collapse sweep 5b --data flights --seeds 5 --base-size 10 --out runs/regularised
       collapse sweep --config grid.toml --out runs/mine
+      collapse sweep --config grid.toml --allow-model my_model:Mine --out runs/mine
       collapse sweep table-1 --engine dask -e address=tcp://node1:8786 --threads 1
       collapse sweep table-1 --engine submitit -e slurm_partition=gpu -e gpus_per_node=1 -e timeout_min=600
     """
+    from collapse.paper.own_figures import keep_figures
     from collapse.study.sweep import plan
 
+    profile = None
     if (file := options["config_file"]) is not None:
         if items or any(options[name] for name in ("data", "repeats", "base_size", "rows")):
             raise CollapseError("--config replaces items, --data, --seeds, --base-size and --rows: leave them out")
-        from collapse.study.grid import read_grid
-        from collapse.training.runs.config import with_settings
-
-        words = given_settings(options)
-        profile = None
-        configs = tuple(dict.fromkeys(with_settings(config, words) for config in read_grid(file)))
+        configs = _of_grid(file, options)
     else:
         profile, configs = _of_items(items, options)
     out = options["out"] or Path("runs") / (profile.name if profile else file.stem)
     runs = plan(configs, out, opens=not options["dry_run"])
+    if file and not options["dry_run"]:
+        keep_figures(file, out)
     whole = train_missing(runs, out, profile, options, dry_run=options["dry_run"])
-    if not profile and out.is_dir() and not options["dry_run"]:
+    if file and not options["dry_run"]:
         _show_results(out, runs)
     if not whole:
         sys.exit(1)
+
+
+def _of_grid(file: Path, options: dict[str, Any]) -> "tuple[RunConfig, ...]":
+    """Return the runs of a grid, after its figures were checked."""
+    from collapse.paper.own_figures import read_figures
+    from collapse.study.grid import read_grid
+    from collapse.training.runs.config import with_settings
+
+    words = given_settings(options)
+    runs = (with_settings(config, words) for config in read_grid(file, allowed=options["allow_model"]))
+    configs = tuple(dict.fromkeys(runs))
+    read_figures(file, runs=configs)
+    return configs
 
 
 def _of_items(items: tuple[str, ...], options: dict[str, Any]) -> "tuple[Profile, tuple[RunConfig, ...]]":
@@ -119,3 +152,4 @@ def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     shown = ours.sort_values("test_auc", ascending=False)[["label", "data", "epochs", "test_auc", "test_logloss"]]
     click.echo(shown.to_string(index=False, float_format="{:.5f}".format))
     click.echo(f"wrote {out / 'results.csv'}")
+    click.echo(f"next: collapse figures {shlex.quote(str(out))} --figure all")

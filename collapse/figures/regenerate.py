@@ -34,7 +34,8 @@ def regenerate(profile_name: str = "smoke", study: str | None = None) -> Path:
         for found in sweep(runs, executor, at_once=cores, threads=1):
             outcome = found.result["test_auc"] if found.result else found.reason
             sys.stdout.write(f"{found.run.config.label}: {outcome}\n")
-    return write_page(list(render(folder, all_items(profile), folder / "figures")), folder / "figures")
+    drawn = list(render(folder, all_items(profile), folder / "figures"))
+    return write_page(drawn, folder / "figures", profile)
 
 
 if __name__ == "__main__":

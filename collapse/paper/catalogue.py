@@ -11,6 +11,7 @@ from collapse.errors import CollapseError
 from collapse.paper import recipes
 from collapse.paper.profiles import Profile
 from collapse.paper.recipes import Runs
+from collapse.plugins import registered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +22,14 @@ class Entry:
     """Number of the figure, or ``table-1``."""
     shows: str
     """What the item shows."""
-    runs: Callable[[Profile], Runs]
-    """Its runs under a profile."""
-    draw: str = ""
-    """For a figure, the module and class in `collapse.figures`, which is imported when it is drawn."""
-    compute: str = ""
-    """For a figure of many runs, the module and function in `collapse.paper` that make its table from an
-    `Item`."""
+    runs: Callable[[Profile], Runs] = recipes.none
+    """Its runs under a profile; none for an item without, or a figure that is only drawn from checkpoints."""
+    draw: str | type = ""
+    """For a figure, its class: the module and class in `collapse.figures`, which is imported when it is drawn; or
+    the class itself, in another package."""
+    compute: str | Callable[..., Any] = ""
+    """For a figure of many runs, the function that makes its table from an `Item`, as a module and function in
+    `collapse.paper`, or itself."""
     paper: str = ""
     """For a figure, what the paper's figure shows."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -35,10 +37,13 @@ class Entry:
     of_checkpoints: bool = True
     """Whether `collapse analyze --figure` can draw the figure from any checkpoint, unless its table is computed
     from a study."""
+    of_one: bool = False
+    """Whether a single model is worth showing."""
     of_any_two: bool = False
     """Whether any two of its models are worth comparing."""
-    table: str = ""
-    """For a table, the module and function in `collapse.paper.tables` that make it from an `Item`."""
+    table: str | Callable[..., Any] = ""
+    """For a table, the function that makes it from an `Item`, as a module and function in
+    `collapse.paper.tables`, or itself."""
 
     @property
     def needs_runs(self) -> bool:
@@ -75,6 +80,7 @@ CATALOGUE = {
             runs=recipes.once(recipes.large),
             draw="abundance_by_field:AbundanceDisplay",
             paper="every field lies far below random matrices",
+            of_one=True,
         ),
         Entry(
             name="3",
@@ -82,6 +88,7 @@ CATALOGUE = {
             runs=recipes.once(recipes.plain),
             draw="sub_embeddings:SubEmbeddingDisplay",
             paper="sub-embeddings E_i->j are more abundant if E_i or E_j is more abundant",
+            of_one=True,
         ),
         Entry(
             name="4",
@@ -167,6 +174,7 @@ CATALOGUE = {
             runs=recipes.once(lambda p: p.multi("dcnv2", 4)),
             draw="patterns:PatternDisplay",
             paper="the sets have different patterns",
+            of_one=True,
         ),
         Entry(
             name="10c",
@@ -194,6 +202,7 @@ CATALOGUE = {
             runs=recipes.once(recipes.plain),
             draw="text_model:TextModelDisplay",
             paper="the text model T5 keeps larger normalised singular values than DCNv2",
+            of_one=True,
         ),
         Entry(
             name="12",
@@ -217,6 +226,7 @@ CATALOGUE = {
             runs=recipes.once(lambda p: p.single("ffm")),
             draw="sub_embeddings:SubEmbeddingDisplay",
             paper="sub-embeddings E_i->j are more abundant if E_i or E_j is more abundant",
+            of_one=True,
         ),
         Entry(
             name="15",
@@ -299,6 +309,7 @@ CATALOGUE = {
             runs=recipes.along,
             draw="along_training:AlongTrainingDisplay",
             compute="epochs:along_training",
+            of_one=True,
         ),
         Entry(
             name="cures",
@@ -317,6 +328,8 @@ CATALOGUE = {
     )
 }
 """All items, the paper's in its order, then ours."""
+GROUP = "collapse.figures"
+"""Entry points of other packages: each is an `Entry`."""
 
 _PANELS = {
     "a": "only the heatmap of Figure 3",
@@ -344,6 +357,21 @@ def all_items(profile: Profile) -> tuple[str, ...]:
     return tuple(name for name in CATALOGUE if name in (profile.items or CATALOGUE))
 
 
+def catalogue() -> dict[str, Entry]:
+    """Return all items, followed by those that other packages register.
+
+    Raises
+    ------
+    CollapseError
+        If one is not an `Entry` that says how it is made, or cannot be imported.
+    """
+    found = registered(GROUP, "figure", taken=(*CATALOGUE, *PANELS, "all"))
+    for name, entry in found.items():
+        if not isinstance(entry, Entry) or not (entry.draw or entry.table):
+            raise CollapseError(f"the figure {name!r} is not a collapse.Entry with a class that draws, or a table")
+    return {**CATALOGUE, **{name: replace(entry, name=name) for name, entry in found.items()}}
+
+
 def runs_of(items: Sequence[str], profile: Profile) -> Runs:
     """Return the runs of some items without duplicates.
 
@@ -360,7 +388,8 @@ def runs_of(items: Sequence[str], profile: Profile) -> Runs:
         If an item does not exist.
     """
     wanted = [item for word in items for item in (all_items(profile) if word == "all" else (word,))]
+    known = catalogue()
     for item in wanted:
-        if item not in CATALOGUE:
-            raise CollapseError(f"unknown item {item!r}: the items are {', '.join(CATALOGUE)}, and all")
-    return tuple(dict.fromkeys(run for item in wanted for run in CATALOGUE[item].runs(profile)))
+        if item not in known:
+            raise CollapseError(f"unknown item {item!r}: the items are {', '.join(known)}, and all")
+    return tuple(dict.fromkeys(run for item in wanted for run in known[item].runs(profile)))

@@ -47,7 +47,9 @@ def infer_profile(configs: Sequence[RunConfig]) -> Profile:
     sizes = Counter(size for name in names for size in _sizes(name, models, bases[name]))
     return Profile(
         name="",
-        content=f"{len(group)} of the {len(configs)} runs in the folder have these settings",
+        content=f"{len(group)} of the {len(configs)} runs in the folder have these settings"
+        if len(group) < len(configs)
+        else "",
         data=tuple(dict.fromkeys(config.data for config in group)),
         base_size=_common_base(bases),
         repeats=len(seeds := sorted({config.seeds.initialisation for config in group})),

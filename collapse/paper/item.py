@@ -12,9 +12,10 @@ from filelock import FileLock
 from collapse.errors import CollapseError, shortened
 from collapse.files.json_file import read_json, write_json
 from collapse.files.opening import explain_os_errors
-from collapse.paper.catalogue import CATALOGUE, all_items, runs_of
+from collapse.paper.catalogue import CATALOGUE, all_items, catalogue, runs_of
 from collapse.paper.inferred import infer_profile
 from collapse.paper.profiles import FUSION_HEADS, PROFILES, Profile
+from collapse.printable import counted
 from collapse.study.finder import Finder
 from collapse.study.study import StudyRun
 from collapse.study.sweep import Planned
@@ -64,22 +65,22 @@ class Item:
     def can_be_made(self) -> bool:
         """Whether there is a finished run, or none is needed.
 
-        Of runs that no profile made, there must be two models to compare, and two settings of them if the item
-        compares several, unless the item has only one.
+        Of runs that no profile made, there must be models to compare, and two settings of them if the item
+        compares several.
         """
-        if not self.profile.is_inferred or not CATALOGUE[self.name].needs_runs:
-            return bool(self.finished_runs) or not CATALOGUE[self.name].needs_runs
+        entry = catalogue()[self.name]
+        if not self.profile.is_inferred or not entry.needs_runs:
+            return bool(self.finished_runs) or not entry.needs_runs
         there, needed = ([run.config.model for run in runs] for runs in (self.finished_runs, self.runs))
-        whole = len(set(there)) >= min(2, len(set(needed))) > 0
-        if CATALOGUE[self.name].of_any_two:
-            return whole
+        if entry.of_one or len(set(there)) < 2:
+            return entry.of_one and bool(there)
         kinds_there, kinds_needed = ({_kind(model) for model in models} for models in (there, needed))
-        return whole and len(kinds_there) >= min(2, len(kinds_needed))
+        return entry.of_any_two or len(kinds_there) >= min(2, len(kinds_needed))
 
     @property
     def lacks_data(self) -> bool:
         """Whether the item is about a second data set, which the study does not have."""
-        return not self.runs and CATALOGUE[self.name].needs_runs
+        return not self.runs and catalogue()[self.name].needs_runs
 
     def with_finished_runs(self) -> Self:
         """Return the item itself if it can be made.
@@ -104,9 +105,8 @@ class Item:
         whole = self.finished == len(self.runs) or self.profile.is_inferred
         missing = "" if whole else f" (the others: `{self.command}`)"
         data = ", ".join(dict.fromkeys(self.data_names[run.config.data] for run in self.runs))
-        count = (
-            f"{self.finished} runs" if self.profile.is_inferred else f"{self.finished} of {len(self.runs)} runs"
-        )
+        of = f"{self.finished} of {len(self.runs)} runs"
+        count = counted(self.finished, "run") if self.profile.is_inferred else of
         return f"{count}{missing} on {data}; {self.profile.summary}"
 
     @property
@@ -201,15 +201,18 @@ class PaperStudy:
     @property
     def items(self) -> tuple[str, ...]:
         """The items that ``all`` means: those of the profile, or those that the runs can make."""
-        names = all_items(self.profile)
+        names, known = all_items(self.profile), catalogue()
+        others = tuple(name for name, entry in known.items() if name not in CATALOGUE and entry.needs_runs)
         if self.profile.is_inferred:
-            names = tuple(name for name in names if CATALOGUE[name].needs_runs and self.item(name).can_be_made)
-        return names
+            return tuple(name for name in names + others if known[name].needs_runs and self.item(name).can_be_made)
+        return names + tuple(name for name in others if self.item(name).can_be_made)
 
     def _inferred(self) -> Profile:
-        if not self.folder.is_dir() or not self.finder.configs:
+        if self.finder.configs:
+            return infer_profile(self.finder.configs)
+        if not any(self.folder.rglob("config.json")):
             raise CollapseError(f"{self.folder} has no runs: make some with `collapse sweep` or `collapse train`")
-        return infer_profile(self.finder.configs)
+        return Profile(name="", content="no run has a model of this package", data=("none",))
 
 
 def read_profile(folder: Path) -> Profile:

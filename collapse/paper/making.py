@@ -11,7 +11,8 @@ import pandas as pd
 from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.settings import PAPER
 from collapse.errors import CollapseError
-from collapse.paper.catalogue import CATALOGUE, PANELS, Entry
+from collapse.figures.display import Display
+from collapse.paper.catalogue import PANELS, Entry, catalogue
 from collapse.paper.item import Item
 from collapse.study.study import StudyRun
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from collapse.analysis.toy_settings import ToySettings
     from collapse.figures.checkpoint_display import CheckpointDisplay
-    from collapse.figures.display import Display
     from collapse.figures.study_table import StudyTable
     from collapse.figures.toy import ToyDisplay
 
@@ -59,7 +59,7 @@ def _of_checkpoints() -> dict[str, Entry]:
 
 
 def _entries() -> dict[str, Entry]:
-    return {**CATALOGUE, **PANELS}
+    return {**catalogue(), **PANELS}
 
 
 def toy_figure(table: pd.DataFrame, settings: "ToySettings") -> "Display":
@@ -79,6 +79,8 @@ def display_class(name: str) -> "type[Display]":
     """Return the class that draws a figure, with the attributes from its row of the catalogue."""
     entry = _entries()[name]
     kind = _named("collapse.figures", entry.draw)
+    if not (isinstance(kind, type) and issubclass(kind, Display)):
+        raise CollapseError(f"the figure {name!r} is drawn by {kind!r}, which is not a subclass of Display")
     said = {"number": name, "paper": entry.paper, "__doc__": kind.__doc__, "__module__": kind.__module__}
     return type(kind.__name__, (kind,), {**said, **entry.options})
 
@@ -103,13 +105,17 @@ def made_of(item: Item, *, text_model: Path | None = None) -> "Display | StudyTa
     CollapseError
         If no run is finished but the item needs runs, or the runs cannot serve this figure.
     """
-    entry = CATALOGUE[item.name]
+    entry = catalogue()[item.name]
     if entry.table:
         table: StudyTable = _named("collapse.paper.tables", entry.table)(item.with_finished_runs())
         return table
     kind: Any = display_class(item.name)
     display: Display
     if not entry.needs_runs:
+        if not hasattr(kind, "without_runs"):
+            raise CollapseError(
+                f"figure {item.name} is drawn from checkpoints: `collapse analyze CHECKPOINT --figure {item.name}`"
+            )
         display = kind.without_runs()
     elif entry.compute:
         numbers = _named("collapse.paper", entry.compute)(item.with_finished_runs())
@@ -145,6 +151,8 @@ def _of_best_checkpoints(
     return kind(made.table.assign(profile=item.profile.summary))
 
 
-def _named(package: str, place: str) -> Any:
+def _named(package: str, place: Any) -> Any:
+    if not isinstance(place, str):
+        return place
     module, _, name = place.partition(":")
     return getattr(import_module(f"{package}.{module}"), name)

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from collapse.bounds import Fraction, Seed
 from collapse.errors import CollapseError
+from collapse.printable import counted
 from collapse.settings import Settings, parse_word, require
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config, model_settings
@@ -89,10 +90,10 @@ class Profile(Settings):
             "one initialisation" if self.repeats == 1 else f"{self.repeats} initialisations of each compared run"
         )
         rows = f"{self.rows:.3g} of the training rows, " if self.rows < 1 else ""
-        steps = f"at most {self.epochs} epochs of batches of {self.batch_size}"
-        sizes = f"enlarged {self.largest}x"
+        steps = f"at most {counted(self.epochs, 'epoch')} of batches of {self.batch_size}"
+        sizes = f"enlarged {self.largest}x" if self.largest > 1 or not self.is_inferred else "no size enlarged"
         settings = "".join(f", {word}" for word in self.settings)
-        name = f" (profile {self.name})" if self.name else f"; {self.content}"
+        name = f" (profile {self.name})" if self.name else f"; {self.content}".rstrip("; ")
         return f"{base} at 1x, {sizes}, {rows}{steps}, {repeats}{settings}{name}"
 
     def single(self, model: str, factor: float = 1, **settings: object) -> ModelConfig:

@@ -1,6 +1,6 @@
 """Writing the figures and tables of a study into one folder, with a page that shows them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from collapse.errors import CollapseError
 from collapse.figures.display import Display
 from collapse.figures.study_table import StudyTable
 from collapse.files.atomic import atomic_write
-from collapse.paper.catalogue import CATALOGUE
+from collapse.paper.catalogue import catalogue
 from collapse.paper.item import Item, PaperStudy
 from collapse.paper.making import made_of
+from collapse.paper.own_items import OwnItem
+from collapse.paper.profiles import Profile
 
 PAGE = "index.html"
 
@@ -21,7 +23,7 @@ PAGE = "index.html"
 class Rendered:
     """Result for an item."""
 
-    item: Item
+    item: Item | OwnItem
     """The item in its study."""
     made: Display | StudyTable | None
     """Its figure or table; None if it could not be made."""
@@ -37,7 +39,9 @@ class Rendered:
 
     @property
     def title(self) -> str:
-        """``Figure 8a``, ``Table 1`` or ``Findings``."""
+        """``Figure 8a``, ``Table 1`` or ``Findings``; the name of a user's figure."""
+        if isinstance(self.item, OwnItem):
+            return f"Figure {self.item.name}"
         kind, _, number = self.item.name.rpartition("-")
         if not kind:
             return number.capitalize() if number.isalpha() else f"Figure {number}"
@@ -46,7 +50,9 @@ class Rendered:
     @property
     def content(self) -> str:
         """What the item shows."""
-        return CATALOGUE[self.item.name].shows
+        if isinstance(self.item, OwnItem):
+            return self.item.figure.content
+        return catalogue()[self.item.name].shows
 
     @property
     def caption(self) -> str:
@@ -68,20 +74,27 @@ class Rendered:
 
 
 def render(
-    study: Path, names: Iterable[str], folder: Path, *, text_model: Path | None = None
+    study: PaperStudy | Path,
+    names: Iterable[str],
+    folder: Path,
+    *,
+    text_model: Path | None = None,
+    own: Mapping[str, OwnItem] | None = None,
 ) -> Iterator[Rendered]:
     """Make and write items of a study one after another.
 
     Parameters
     ----------
-    study : Path
-        Folder of the study.
+    study : PaperStudy or Path
+        The study, or its folder.
     names : iterable of str
         The items.
     folder : Path
         Folder of the files.
     text_model : Path, optional
         Text model for Figure 11.
+    own : mapping of str to OwnItem, optional
+        A user's figures by name.
 
     Yields
     ------
@@ -93,14 +106,14 @@ def render(
     CollapseError
         If the folder is not a study, or an item does not exist.
     """
-    of_paper = PaperStudy(study)
+    of_paper = study if isinstance(study, PaperStudy) else PaperStudy(study)
     for name in names:
-        item = of_paper.item(name)
+        item = own[name] if own and name in own else of_paper.item(name)
         if not item.can_be_made:
             yield Rendered(item=item, made=None)
             continue
         try:
-            made = made_of(item, text_model=text_model)
+            made = item.make() if isinstance(item, OwnItem) else made_of(item, text_model=text_model)
             paths = made.save(folder)
         except CollapseError as error:
             yield Rendered(item=item, made=None, error=error)
@@ -108,8 +121,8 @@ def render(
             yield Rendered(item=item, made=made, paths=tuple(paths))
 
 
-def write_page(found: Sequence[Rendered], folder: Path) -> Path:
-    """Write a page with all items, and the commands that train missing runs.
+def write_page(found: Sequence[Rendered], folder: Path, profile: Profile) -> Path:
+    """Write a page with all items of a study, and the commands that train missing runs.
 
     Raises
     ------
@@ -119,7 +132,7 @@ def write_page(found: Sequence[Rendered], folder: Path) -> Path:
     loader = PackageLoader("collapse.figures")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     shown = [each for each in found if not each.item.lacks_data]
-    text = page.get_template("page.html").render(found=shown, profile=found[0].item.profile)
+    text = page.get_template("page.html").render(found=shown, profile=profile)
     with atomic_write(folder / PAGE) as file:
         file.write(text.encode())
     return folder / PAGE

@@ -113,7 +113,7 @@ def _speed(finished: Sequence[tuple[Planned, StudyRun]], shapes: dict[str, DataS
         taken = float(manifest.get("seconds_since_start_or_resume", math.nan))
         if taken > 0 and str(manifest.get("device", "cpu")) == "cpu":
             expected = seconds(
-                run.config,
+                planned.config,
                 shape.cardinalities,
                 shape.rows,
                 MACHINES["cpu"],

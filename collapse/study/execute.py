@@ -39,6 +39,7 @@ def execute(
     threads: int | None = None,
     monitors: Sequence[str] = MONITORS,
     keep_last: bool = False,
+    own_model: str | None = None,
 ) -> dict[str, Any]:
     """Train one run to its end, continuing an earlier call that was stopped or killed.
 
@@ -56,6 +57,8 @@ def execute(
         Measurements to record during training.
     keep_last : bool
         Keep the state for resuming when the run is finished.
+    own_model : str, optional
+        The only ``module:Class`` that may be imported.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def execute(
         torch.set_num_threads(threads)
     keep_freed_memory()
     run = Run(
-        RunConfig.from_dict(config),
+        RunConfig.from_dict(config, own_model=own_model),
         Path(folder),
         device,
         monitors=[KNOWN[name]() for name in monitors],

@@ -2,7 +2,7 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ from collapse.files.json_file import read_json
 from collapse.files.opening import open_file
 from collapse.settings import Settings, require_known, settings_of
 from collapse.training.models.config import ModelConfig
-from collapse.training.models.registry import model_config
+from collapse.training.models.registry import class_of, model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
+GRID_NAMES = ("grid.toml", "grid.json")
+"""Names of a grid's file in its study."""
 _SECTIONS: dict[str, type[Settings]] = {"optimiser": OptimiserConfig, "seeds": Seeds}
 
 
-def read_grid(path: Path) -> tuple[RunConfig, ...]:
+def read_grid(path: Path, *, allowed: Collection[str] = ()) -> tuple[RunConfig, ...]:
     """Read the runs of a grid.
 
     Parameters
@@ -26,6 +28,9 @@ def read_grid(path: Path) -> tuple[RunConfig, ...]:
         TOML, or JSON if it ends in ``.json``, with the keys of a run's ``config.json``. Missing keys have their
         defaults. A list has one entry per run, and several lists are combined in every way. The key ``model`` in
         the section of that name is the argument of ``collapse train --model``, optionally with size and settings.
+        The tables ``[[figures]]`` are read by `collapse.study.own_figures.read_figures`.
+    allowed : collection of str
+        Models of the form ``module:Class`` that may be imported.
 
     Returns
     -------
@@ -51,7 +56,8 @@ def read_grid(path: Path) -> tuple[RunConfig, ...]:
         initialisation = [0, 1, 2]
     """
     try:
-        found = tuple(dict.fromkeys(_run(one) for one in _multiplied(_read(path))))
+        plain = {key: value for key, value in read_plain(path).items() if key != "figures"}
+        found = tuple(dict.fromkeys(_run(one, allowed) for one in _multiplied(plain)))
     except CollapseError as error:
         raise CollapseError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     if not found:
@@ -59,7 +65,14 @@ def read_grid(path: Path) -> tuple[RunConfig, ...]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_plain(path: Path) -> dict[str, Any]:
+    """Read the tables of a grid's file.
+
+    Raises
+    ------
+    CollapseError
+        If it cannot be read.
+    """
     if path.suffix == ".json":
         plain = read_json(path)
     else:
@@ -85,7 +98,7 @@ def _multiplied(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(zip(plain, values, strict=True))
 
 
-def _run(plain: dict[str, Any]) -> RunConfig:
+def _run(plain: dict[str, Any], allowed: Collection[str]) -> RunConfig:
     rest = {key: value for key, value in plain.items() if key not in ("model", *_SECTIONS)}
     for key in rest:
         _refuse_of_section(key)
@@ -95,7 +108,7 @@ def _run(plain: dict[str, Any]) -> RunConfig:
         section = _section(plain, name)
         require_known(settings_of(kind), section, of=name)
         sections[name] = kind(**section)
-    return RunConfig(**rest, **sections, model=_model(_section(plain, "model")))
+    return RunConfig(**rest, **sections, model=_model(_section(plain, "model"), allowed))
 
 
 def _refuse_of_section(key: str) -> None:
@@ -106,15 +119,17 @@ def _refuse_of_section(key: str) -> None:
         raise CollapseError(f"{key!r} belongs to the table [{belongs[0]}]: write it below that heading")
 
 
-def _model(section: dict[str, Any]) -> Any:
+def _model(section: dict[str, Any], allowed: Collection[str]) -> Any:
     settings = dict(section)
     # In config.json a model's own settings are nested one level deeper. Here they may be next to the others.
     own = settings.pop("interaction", {})
     name = settings.pop("model", "dcnv2")
     if not isinstance(name, str) or not isinstance(own, dict):
         raise CollapseError(f"model must be text such as dcnv2-10x4, got {name!r}")
-    if ":" in name:
-        raise CollapseError(f"model {name} is code of your own, which a file may not run")
+    if (own_class := class_of(name)) and own_class not in allowed:
+        raise CollapseError(
+            f"model {name} is code of your own, which a file may run only if you say so: --allow-model {own_class}"
+        )
     return model_config(name, **settings, **own)
 
 

@@ -1,6 +1,7 @@
 """A folder of runs, which are read when needed."""
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from html import escape
@@ -15,9 +16,11 @@ from collapse.analysis.dynamics import dynamics
 from collapse.analysis.factorised import FactoredTables, factorise
 from collapse.analysis.settings import AnalysisSettings
 from collapse.errors import CollapseError
+from collapse.files.json_file import read_json
 from collapse.io.load import load
 from collapse.io.tables import TableSet
 from collapse.study.result_cache import cached_result
+from collapse.training.models.registry import class_of
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder
 from collapse.training.runs.paired import Predictions, read_predictions
@@ -53,6 +56,33 @@ class StudyRun:
         return self._folder.read_config()
 
     @cached_property
+    def _plain(self) -> dict[str, Any]:
+        plain = read_json(self._folder.config)
+        if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
+            raise CollapseError(f"{self._folder.config} does not have the settings of a run")
+        return plain
+
+    @property
+    def own_label(self) -> str:
+        """The model's name and all other settings that differ from their defaults."""
+        if class_of(str(self.settings["model"])):
+            return str(self.manifest.get("label") or self.path.name)
+        return self.config.label
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """All settings by name, as `flat_settings` returns them. No class of your own is imported."""
+        return {**flat_settings(self._plain), "data": self.data}
+
+    @property
+    def results(self) -> dict[str, float]:
+        """Results of the run by name: test and validation AUC and logloss, and others; NaN for what is missing."""
+        found = {**self.manifest, "train_rows": self.manifest.get("data", {}).get("rows", {}).get("train")}
+        for part in ("test", "validation"):
+            found |= {f"{part}_{key}": value for key, value in self.manifest.get(part, {}).items()}
+        return defaultdict(lambda: math.nan, {key: value for key, value in found.items() if _is_number(value)})
+
+    @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """Description and test results of the run; empty if it never began."""
         return self._folder.read_manifest()
@@ -80,7 +110,8 @@ class StudyRun:
     @property
     def data(self) -> str:
         """Name of the data set."""
-        return str(self.manifest.get("data", {}).get("name", Path(self.config.data).name))
+        recorded = self.manifest.get("data", {}).get("name")
+        return str(recorded or Path(str(self._plain.get("data", ""))).name)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
@@ -113,6 +144,31 @@ class StudyRun:
     ) -> pd.DataFrame:
         """Return a result that is stored next to the best checkpoint, or compute and store it."""
         return cached_result(self._folder.best, name, settings, compute)
+
+
+def flat_settings(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run's ``config.json`` in one level.
+
+    Returns
+    -------
+    dict
+        All settings by name, with ``name`` (the model with its size), ``variant`` (SE or ME) and ``columns``, the
+        embedding size times the number of sets.
+    """
+    flat = {
+        key: value
+        for part in (plain, *(each for each in plain.values() if isinstance(each, Mapping)))
+        for key, value in part.items()
+        if not isinstance(value, Mapping)
+    }
+    interaction = plain.get("model", {}).get("interaction", {})
+    K, M = flat.get("embedding_size", 0), flat.get("sets", 1)
+    flat["name"] = f"{flat.get('model')}-{K}" + (f"x{M}" if M > 1 else "")
+    return {**flat, **interaction, "variant": "ME" if M > 1 else "SE", "columns": K * M}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Study:
@@ -150,7 +206,7 @@ class Study:
     def runs(self) -> tuple[StudyRun, ...]:
         """The runs in the order of their folders, each with a distinct label."""
         runs = tuple(StudyRun(path.parent) for path in sorted(self.folder.rglob("config.json")))
-        short = [run.config.label for run in runs]
+        short = [run.own_label for run in runs]
         several = len({run.data for run in runs}) > 1
         for run, label in zip(runs, short, strict=True):
             run.label = f"{label} on {run.data}" if several else label
@@ -198,15 +254,15 @@ _COLUMNS = (
 
 
 def _record(run: StudyRun) -> dict[str, Any]:
-    manifest, config = run.manifest, run.config
+    manifest, settings = run.manifest, run.settings
     return {
         "label": run.label,
         "data": run.data,
         "data_hash": manifest["data"]["sha256"],
-        "model": config.model.model,
-        "name": config.model.name,
-        "embedding_size": config.model.embedding_size,
-        "sets": config.model.sets,
+        "model": settings["model"],
+        "name": manifest["model"],
+        "embedding_size": settings["embedding_size"],
+        "sets": settings["sets"],
         **manifest["seeds"],
         "train_rows": manifest["data"]["rows"]["train"],
         "epochs": manifest["epochs"],

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from collapse.errors import CollapseError
 from collapse.study.execute import execute, folder_name
 from collapse.training.data.load import data_name, is_prepared
+from collapse.training.models.registry import class_of
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.folder import RunFolder, RunLocked
 
@@ -157,6 +158,7 @@ def sweep(
             device=of_run.get(run.path, device),
             threads=threads,
             keep_last=keep_last,
+            own_model=class_of(run.config.model.model) or None,
         )
         pending[future] = (run, time.monotonic())
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, first_line
 from collapse.io.formats.refused import REFUSED
 from collapse.io.formats.sample import HEAD, Format, Sample, ends, sample, starts, zipped
 from collapse.io.readers import (
@@ -22,6 +22,7 @@ from collapse.io.readers import (
 )
 from collapse.io.readers.text_stream import COMPRESSED, decompressed_start
 from collapse.io.torch_file.legacy import LEGACY
+from collapse.plugins import registered
 from collapse.printable import path_text
 
 TORCH = Format(
@@ -55,6 +56,23 @@ READ: tuple[Format, ...] = (
     ),
 )
 """Formats that are read."""
+GROUP = "collapse.readers"
+"""Entry points of other packages: each is a `Format`."""
+
+
+def registered_formats() -> tuple[Format, ...]:
+    """Return the formats that other packages register. They never replace those of this package.
+
+    Raises
+    ------
+    CollapseError
+        If one is not a `Format` with a reader, or cannot be imported.
+    """
+    found = registered(GROUP, "reader")
+    for name, each in found.items():
+        if not isinstance(each, Format) or each.read is None:
+            raise CollapseError(f"the reader {name!r} is not a collapse.Format with a function that reads")
+    return tuple(found.values())
 
 
 def recognise(path: Path) -> Format | None:
@@ -83,6 +101,7 @@ def recognise(path: Path) -> Format | None:
         format_ = next((each for each in READ if each.compressed and each.matches(inner)), None)
     else:
         format_ = next((each for each in READ if each.matches(found)), None)
+    format_ = format_ or _registered_for(found)
     format_ = format_ or next((each for each in REFUSED if each.matches(found)), None)
     if format_ is None:
         # Its reader says what is wrong with the file.
@@ -91,3 +110,15 @@ def recognise(path: Path) -> Format | None:
         way = format_.way.replace("FILE", f'"{path_text(path)}"')
         raise CollapseError(f"{path} is {format_.name}, which is not supported: {way}")
     return format_
+
+
+def _registered_for(found: Sample) -> Format | None:
+    for each in registered_formats():
+        try:
+            if each.matches(found):
+                return each
+        except Exception as error:
+            raise CollapseError(
+                f"the reader of {each.name} fails on {found.path}: {type(error).__name__}: {first_line(error)}"
+            ) from error
+    return None

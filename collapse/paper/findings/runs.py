@@ -60,6 +60,8 @@ class Runs:
 
     def _finished(self, by_seed: list[tuple[RunConfig, ...]]) -> list[tuple[StudyRun, ...]]:
         self.asked.extend(config for configs in by_seed for config in configs)
+        # Where no size is larger than 1x, an enlarged model is the one that it would be compared with.
+        by_seed = [configs for configs in by_seed if len(set(configs)) == len(configs)]
         planned = [self.finder.find(configs) for configs in by_seed]
         return [
             tuple(StudyRun(run.path) for run in runs)

@@ -30,6 +30,8 @@ def far_below_random(runs: Runs) -> Sample:
 
     Far is where this package's verdicts begin: below 0.6 of random.
     """
+    if runs.profile.largest == 1:
+        return Sample(frames=[])
     found = runs.of(runs.profile.single("dcnv2", runs.profile.largest))
     frames = [columns(run.fields(PAPER), "field", value="ia_normalised") for (run,) in found]
     return Sample(frames=frames, note=_collapsed([run for (run,) in found]) if found else "")
@@ -45,7 +47,7 @@ def degree_grows_with_size(runs: Runs) -> Sample:
     models = [runs.profile.single("dcnv2", factor) for factor in runs.profile.multiples]
     sizes = np.log2([model.embedding_size for model in models])
     frames = []
-    for of_seed in runs.of(*models):
+    for of_seed in runs.of(*models) if len(models) > 1 else []:
         by_size = pd.concat([run.fields(PAPER).set_index("field")["ia_normalised"] for run in of_seed], axis=1)
         slopes = np.polyfit(sizes, by_size.to_numpy().T, 1)[0]
         frames.append(pd.DataFrame({"value": slopes}, index=by_size.index))

@@ -8,12 +8,12 @@ import sys
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from collapse.errors import CollapseError
+from collapse.plugins import points
 from collapse.settings import Setting, parse_word, require_known, settings_of
 from collapse.training.models.config import VARIANTS, ModelConfig
 
@@ -32,7 +32,7 @@ def _registered() -> dict[str, str]:
     """Return ``module:Class`` for every model, or ``module:`` for one of this package."""
     folder = Path(__file__).parent / "interactions"
     found = {item.name: f"{_PACKAGE}.{item.name}:" for item in iter_modules([str(folder)])}
-    for point in sorted(set(entry_points(group=GROUP)), key=lambda point: (point.name, point.value)):
+    for point in points(GROUP):
         if point.name in found:
             other = found[point.name].rstrip(":")
             raise CollapseError(
@@ -87,6 +87,13 @@ def interaction_class(model: str) -> "type[Interaction]":
         if item.name in {*_COMMON, "model"}:
             raise CollapseError(f"model {model!r} has a setting {item.name!r}, which all models have: rename it")
     return found
+
+
+def class_of(name: str) -> str:
+    """Return the ``module:Class`` in a name with size and settings; empty for a registered model."""
+    parts = _SIZED.fullmatch(name.partition(",")[0])
+    model = parts["model"] if parts else name
+    return model if ":" in model else ""
 
 
 def _interaction_in(module: Any) -> type:

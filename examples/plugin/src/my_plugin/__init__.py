@@ -1,1 +1,1 @@
-"""A model and a measure for embedding-collapse."""
+"""A model, a measure, a figure and a reader for embedding-collapse."""
