@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from collapse.training.models.layers import hidden_layer, hidden_layers
+from collapse.training.models.layers import HiddenLayer, hidden_layers
 
 
 class Head(nn.Module, ABC):
@@ -47,7 +47,7 @@ class Tower(Head):
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:  # noqa: ARG003
         """Build the first hidden layer."""
-        return hidden_layer(width, config)
+        return HiddenLayer(width, config)
 
     def forward(self, z: dict[str, Tensor]) -> Tensor:
         """Return the logit, shape (B,)."""
@@ -70,7 +70,7 @@ class TowerAndLogit(Head):
     @classmethod
     def projection(cls, stream: str, width: int, config: Any) -> nn.Module:
         """Build the first hidden layer of the DNN. The explicit stream has no projection."""
-        return hidden_layer(width, config) if stream == "deep" else nn.Identity()
+        return HiddenLayer(width, config) if stream == "deep" else nn.Identity()
 
     def forward(self, z: dict[str, Tensor]) -> Tensor:
         """Return the logit, shape (B,)."""

@@ -1,11 +1,13 @@
 """Base class of the interactions, in which the models of the paper differ.
 
-Shapes: B batch, N fields, K embedding size, C columns of one set of a field's table (K, except in FFM).
+Shapes: B batch, M sets, N fields, K embedding size, C columns of one set of a field's table (K, except in FFM).
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from collapse.io.checkpoint.schema import MapsKey
@@ -57,6 +59,27 @@ class Interaction(nn.Module, ABC):
             The streams h_s by name, each of shape (B, widths[s]). A stream that feeds an MLP may be padded with
             zeros.
         """
+
+    @classmethod
+    def of_sets(cls, interactions: Sequence[Self], e_MBNC: Tensor) -> dict[str, Tensor]:
+        """Return the streams of all sets, for a batch so small that calls take longer than numbers.
+
+        A subclass may replace it by one that calls each operator once for all sets.
+
+        Parameters
+        ----------
+        interactions : sequence of Interaction
+            The interactions of M sets.
+        e_MBNC : Tensor
+            Their embeddings, shape (M, B, N, C).
+
+        Returns
+        -------
+        dict of str to Tensor
+            The streams by name, each of shape (M, B, widths[s]).
+        """
+        found = [each(e_BNC) for each, e_BNC in zip(interactions, e_MBNC, strict=True)]
+        return {s: torch.stack([streams[s] for streams in found]) for s in found[0]}
 
     @classmethod
     def columns(cls, n_fields: int, embedding_size: int) -> int:  # noqa: ARG003

@@ -16,10 +16,14 @@ from collapse.io.checkpoint.schema import Layout, MapsKey, TableKey
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.embedding import FusedEmbedding
 from collapse.training.models.interaction import Interaction
+from collapse.training.models.layers import projected_of_sets
 from collapse.training.models.registry import interaction_class
 from collapse.training.models.regularisers import alignment_penalty
 from collapse.training.models.sized_embedding import SizedEmbedding
 from collapse.training.models.table_penalties import table_penalty
+
+_FEW_ROWS = 1024
+"""Rows of a batch below which all sets are computed at once. With more, one set at a time stays in the cache."""
 
 
 class MultiEmbeddingModel(nn.Module):
@@ -69,10 +73,17 @@ class MultiEmbeddingModel(nn.Module):
             else _fused_tables(cardinalities, kind.columns(N, K), M)
         )
         self.layout = Layout(tables=tables, maps=_maps(M, interactions))
+        # Finding them anew in every step takes longer than a small layer.
+        self._own = tuple(self.parameters())
+        self._of_sets = (*self.interactions.modules(), *self.projections.modules())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Begin a step: no parameter has a gradient, except the embedding's reused one, which is zero."""
-        super().zero_grad(set_to_none)
+        if set_to_none:
+            for parameter in self._own:
+                parameter.grad = None
+        else:
+            super().zero_grad(set_to_none)
         self.embedding.start()
 
     def forward(self, ids_BN: Tensor) -> Tensor:
@@ -88,14 +99,33 @@ class MultiEmbeddingModel(nn.Module):
         Tensor
             Logits of label 1, shape (B,).
         """
+        e_sets = self.embedding(ids_BN)
+        z = self._at_once(e_sets) if self._is_small(ids_BN) else self._one_by_one(e_sets)
+        logits: Tensor = self.head(z)
+        return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
+
+    def _one_by_one(self, e_sets: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return z_s, the mean over the sets of the projected streams."""
         sets: list[dict[str, Tensor]] = []
-        for m, e_BNC in enumerate(self.embedding(ids_BN)):
+        for m, e_BNC in enumerate(e_sets):
             h = self.interactions[m % self.copies](e_BNC)
             projections = self.projections[m % self.copies]
             sets.append({s: projections[s](h_s) for s, h_s in h.items()})  # type: ignore[index]
-        z = sets[0] if len(sets) == 1 else {s: _mean([of[s] for of in sets]) for s in sets[0]}
-        logits: Tensor = self.head(z)
-        return logits if self.linear is None else logits + self.linear(ids_BN)[0].sum((1, 2))
+        return sets[0] if len(sets) == 1 else {s: _mean([of[s] for of in sets]) for s in sets[0]}
+
+    def _at_once(self, e_sets: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the same, with one call of an operator for all sets."""
+        h = type(self.interactions[0]).of_sets(list(self.interactions), torch.stack(list(e_sets)))  # type: ignore[attr-defined]
+        projections = [dict(each.items()) for each in self.projections]  # type: ignore[operator]
+        return {s: projected_of_sets([each[s] for each in projections], h_s).mean(0) for s, h_s in h.items()}
+
+    def _is_small(self, ids_BN: Tensor) -> bool:
+        """Return whether all sets are to be computed at once: with few rows, and if nobody watches a module."""
+        return (
+            self.copies > 1
+            and len(ids_BN) < _FEW_ROWS
+            and not any(module._forward_hooks or module._forward_pre_hooks for module in self._of_sets)  # noqa: SLF001
+        )
 
     def penalty(self, ids_BN: Tensor | None = None) -> Tensor | None:
         """Return the penalty that is added to the loss, without weight decay, as a scalar; None if there is none.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from collapse.io.checkpoint.schema import Checkpoint
 from collapse.training.data.store.prepared import PreparedData
 from collapse.training.data.store.split import Split
 from collapse.training.models.model import MultiEmbeddingModel
+from collapse.training.runs.adam import Adam
 from collapse.training.runs.batches import batch_bounds, batches, epoch_order
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.evaluate import evaluate
@@ -66,11 +67,10 @@ class Trainer:
         torch.manual_seed(config.seeds.initialisation)
         self.model = MultiEmbeddingModel(list(data.schema.cardinalities), config.model).to(device)
         self._forward = torch.compile(self.model) if config.compiled else self.model
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(),
+        self.optimiser = Adam(
+            list(self.model.parameters()),
             lr=config.optimiser.learning_rate,
             weight_decay=config.optimiser.weight_decay,
-            fused=True,
         )
         self.epochs_done = 0
         self.best_epoch = 0
@@ -80,7 +80,7 @@ class Trainer:
         self._steps_done = 0
         self._losses_sum = 0.0
         self._penalties_sum = 0.0
-        self._pending: list[Tensor] = []
+        self._pending: list[tuple[Tensor, Tensor | None]] = []
 
     @property
     def finished(self) -> bool:
@@ -158,7 +158,8 @@ class Trainer:
                 bar.update(len(labels_B))
                 yield
 
-    def _step(self, ids_BN: Tensor, labels_B: Tensor) -> Tensor:
+    def _step(self, ids_BN: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Train on one batch, and return the loss and the penalty."""
         self.model.zero_grad()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             logits_B = self._forward(ids_BN)
@@ -166,7 +167,7 @@ class Trainer:
         penalty = self.model.penalty(ids_BN)
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return torch.stack([loss.detach(), torch.zeros_like(loss) if penalty is None else penalty.detach()])
+        return loss.detach(), None if penalty is None else penalty.detach()
 
     def _means(self) -> dict[str, str]:
         means = {"loss": f"{self._losses_sum / self._steps_done:.4f}"}
@@ -176,7 +177,8 @@ class Trainer:
 
     def _add_losses(self) -> None:
         # Losses are fetched several steps at a time, because each fetch makes a GPU wait.
-        losses = torch.stack(self._pending).tolist() if self._pending else []
+        found = [_numbers(each) for each in zip(*self._pending, strict=True)]
+        losses = list(zip(*found, strict=True))
         self._pending.clear()
         for step, (loss, penalty) in enumerate(losses, start=self._steps_done - len(losses) + 1):
             if not math.isfinite(loss + penalty):
@@ -247,3 +249,9 @@ class Trainer:
     @property
     def _steps_an_epoch(self) -> int:
         return len(batch_bounds(len(self.split.train), self.config.optimiser.batch_size))
+
+
+def _numbers(tensors: Sequence[Tensor | None]) -> list[float]:
+    """Return scalars as numbers; 0 for a penalty that a model does not have."""
+    there = [tensor for tensor in tensors if tensor is not None]
+    return torch.stack(there).tolist() if there else [0.0] * len(tensors)

@@ -1,6 +1,7 @@
 """The machine of a run: its device, matrix products, memory allocation and library versions."""
 
 import ctypes
+import math
 import platform
 import re
 import time
@@ -48,13 +49,37 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`, from malloc.h."""
 
 
+_FEWEST_FLOPS = 25e6
+"""Operations of a product below which oneDNN takes longer than torch's default, because of its calls."""
+
+
+def largest_product(model: torch.nn.Module, batch_size: int) -> float:
+    """Return the operations of the largest product of a batch and a weight in a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model. Its embedding tables are looked up, not multiplied.
+    batch_size : int
+        Rows of a batch.
+    """
+    tables = {id(parameter) for parameter in model.embedding.parameters()}  # type: ignore[union-attr]
+    weights = (parameter.numel() for parameter in model.parameters() if id(parameter) not in tables)
+    return 2.0 * batch_size * max(weights, default=0)
+
+
 @contextmanager
-def fast_float32_products() -> Iterator[bool]:
-    """Compute float32 products with oneDNN on an AMD processor, if it is exact there.
+def fast_float32_products(flops: float = math.inf) -> Iterator[bool]:
+    """Compute float32 products with oneDNN on an AMD processor, if it is exact there and the products are large.
 
     The switch is named after bfloat16, which oneDNN may then use, and does use where the processor has matrix
     units for it. Therefore a product is first compared with float64, and the switch is reset unless it has the
     precision of float32.
+
+    Parameters
+    ----------
+    flops : float
+        Operations of the largest product.
 
     Yields
     ------
@@ -62,7 +87,7 @@ def fast_float32_products() -> Iterator[bool]:
         Whether products use oneDNN inside the block.
     """
     settings = getattr(torch.backends.mkldnn, "matmul", None)
-    if settings is None or _vendor() != "AuthenticAMD":
+    if settings is None or _vendor() != "AuthenticAMD" or flops < _FEWEST_FLOPS:
         yield False
         return
     before = settings.fp32_precision

@@ -27,6 +27,7 @@ from collapse.training.runs.interrupt import StopRequest, stop_requests
 from collapse.training.runs.loop import EpochResult, Trainer
 from collapse.training.runs.machine import (
     fast_float32_products,
+    largest_product,
     refuse_missing_tf32,
     refuse_slow_bf16,
     tf32_products,
@@ -139,7 +140,6 @@ class Run:
             forked = [self.device] if self.device.type == "cuda" else []
             with (
                 torch.random.fork_rng(forked),
-                fast_float32_products() as self._through_onednn,
                 tf32_products(enabled=self.config.precision == "tf32"),
                 stop_requests() as request,
             ):
@@ -148,6 +148,18 @@ class Run:
     def _train(self, request: StopRequest, report: Callable[[EpochResult], None]) -> RunResult:
         start, memory = time.perf_counter(), PeakMemory(self.device)
         trainer = Trainer(self.config, self.data, self.split, self.device)
+        flops = largest_product(trainer.model, self.config.optimiser.batch_size)
+        with fast_float32_products(flops) as self._through_onednn:
+            return self._steps(trainer, start, memory, request, report)
+
+    def _steps(
+        self,
+        trainer: Trainer,
+        start: float,
+        memory: PeakMemory,
+        request: StopRequest,
+        report: Callable[[EpochResult], None],
+    ) -> RunResult:
         seed = self.config.seeds.split if self.config.train_share == 1 else None
         counts = torch.from_numpy(training_row_counts(self.data, self.split.train, split_seed=seed))
         if not self.folder.config.exists():

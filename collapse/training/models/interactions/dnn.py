@@ -3,7 +3,8 @@
 Shapes: B batch, N fields, K embedding size.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 from torch import Tensor
 
@@ -23,3 +24,9 @@ class DNN(Interaction):
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h, the concatenated embeddings, shape (B, N K)."""
         return {"h": e_BNK.flatten(1)}
+
+    @classmethod
+    def of_sets(cls, interactions: Sequence[Self], e_MBNC: Tensor) -> dict[str, Tensor]:
+        """Return h of all sets, shape (M, B, N K)."""
+        del interactions
+        return {"h": e_MBNC.flatten(2)}

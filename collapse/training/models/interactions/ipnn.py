@@ -48,6 +48,6 @@ class IPNN(Interaction):
     def forward(self, e_BNK: Tensor) -> dict[str, Tensor]:
         """Return h, shape (B, N K + P), or (B, P) for products only, padded with zeros to whole vectors."""
         products_BP: Tensor = InnerProducts.apply(e_BNK, self.pairs, self.pair_of)  # type: ignore[no-untyped-call]
-        zeros = e_BNK.new_zeros(len(e_BNK), vector_padding(self.widths["h"]))
+        zeros = e_BNK.new_zeros(len(e_BNK), vector_padding(self.widths["h"], len(e_BNK)))
         embeddings = [e_BNK.flatten(1)] if self.with_embeddings else []
         return {"h": torch.cat([*embeddings, products_BP, zeros], dim=1)}

@@ -44,6 +44,7 @@ class Dropout(nn.Module):
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         units = words.view(torch.int16)[: x.numel()].view(x.shape)
         dropped = round(self.p * 2**_WORD)
-        keep = (units >= dropped - 2 ** (_WORD - 1)).to(x.dtype)
+        # In place, because a comparison that makes Booleans is not vectorised.
+        keep = units.ge_(dropped - 2 ** (_WORD - 1)).to(x.dtype)
         kept: Tensor = x * keep.mul_(1 / (1 - dropped / 2**_WORD))
         return kept

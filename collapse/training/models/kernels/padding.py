@@ -7,18 +7,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_FEWEST_ROWS = 1024
+"""Rows of a batch from which layers are padded."""
 _COLUMNS_IN_CACHE = 2560
 """Number of float32 columns of a part of a batch. With 39 fields these are 400 kB, which fit into a second-level
 cache."""
 
 
-def vector_padding(size: int) -> int:
+def vector_padding(size: int, rows: int | None = None) -> int:
     """Return how many zeros to append to `size` columns to fill whole vectors of the processor.
 
     Products whose result is not a multiple of a vector wide take 8 % longer at width 390, 37 % longer at 3900, and
     ten times as long at width 10, far more than the padding costs. A vector has 8 numbers, or 16 with AVX-512;
     small sizes are not padded to 16.
+
+    Parameters
+    ----------
+    size : int
+        Number of columns.
+    rows : int, optional
+        Rows of the product. With few, copying a weight to pad it takes longer than the product gains.
     """
+    if rows is not None and rows < _FEWEST_ROWS:
+        return 0
     return -size % (16 if size > 256 else 8)
 
 
