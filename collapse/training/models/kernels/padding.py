@@ -12,6 +12,8 @@ _FEWEST_ROWS = 1024
 _COLUMNS_IN_CACHE = 2560
 """Number of float32 columns of a part of a batch. With 39 fields these are 400 kB, which fit into a second-level
 cache."""
+_COLUMNS_OF_THREADS = 20_480
+"""The same for several threads, which have to be woken for every part."""
 
 
 def vector_padding(size: int, rows: int | None = None) -> int:
@@ -67,7 +69,8 @@ def columns_in_cache(e_BNK: Tensor) -> list[Tensor]:
         k of row b. On a CPU the parts are small enough for intermediate results to stay in the cache.
     """
     _, N, K = e_BNK.shape
-    parts = torch.split(e_BNK, max(_COLUMNS_IN_CACHE // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
+    columns = _COLUMNS_IN_CACHE if torch.get_num_threads() == 1 else _COLUMNS_OF_THREADS
+    parts = torch.split(e_BNK, max(columns // K, 1)) if e_BNK.device.type == "cpu" else (e_BNK,)
     return [padded(part.transpose(0, 1).flatten(1), vector_padding(N), 0) for part in parts]
 
 

@@ -6,6 +6,7 @@ Shapes: B batch, N fields, K embedding size, S sub-embeddings of a row, P pairs 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -15,7 +16,7 @@ class FieldAwareProducts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, e_BSK: Tensor, partners_S: Tensor) -> Tensor:
-        partner_BSK = e_BSK.index_select(1, partners_S)
+        partner_BSK = _selected(e_BSK, partners_S)
         ctx.save_for_backward(partner_BSK)
         return (e_BSK.flatten(1).unsqueeze(1) @ partner_BSK.flatten(1).unsqueeze(2)).squeeze(2) / 2
 
@@ -24,6 +25,15 @@ class FieldAwareProducts(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (partner_BSK,) = ctx.saved_tensors
         return (partner_BSK.flatten(1) * gradients[0]).view_as(partner_BSK), None
+
+
+def _selected(e_BSK: Tensor, of_S: Tensor) -> Tensor:
+    """Return the sub-embeddings in another order. On a CPU, rows of one matrix take two thirds of the time."""
+    if e_BSK.device.type != "cpu":
+        return e_BSK.index_select(1, of_S)
+    B, S, K = e_BSK.shape
+    rows_BS = torch.arange(0, B * S, S).unsqueeze(1) + of_S
+    return F.embedding(rows_BS, e_BSK.reshape(B * S, K))
 
 
 class InnerProducts(torch.autograd.Function):
