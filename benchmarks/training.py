@@ -1,7 +1,8 @@
 """Training speed compared with a plain implementation, at Criteo's shape: ``python -m benchmarks.training``.
 
 The plain implementation has a Dataset that returns one row, a DataLoader that collates 2048 of them, a stock
-`nn.Embedding`, the interaction as in its formula, the default Adam, and `nn.Dropout`. Both train the same
+`nn.Embedding`, the interaction as in its formula, the default Adam, and `nn.Dropout`. ``--batch 64 --fraction 0.02
+--threads 1`` are the steps of the small profiles. Both train the same
 model on the same rows in float32 with exact Adam; ours also with bfloat16 products. Short bursts of steps of
 all methods alternate, and the first step of a burst does not count. The output has the medians, their ratio
 to the plain speed, and their fraction of the float32 bound: the flops of our products at the machine's rate,
@@ -40,7 +41,12 @@ from collapse.training.models.reference import FORMULAS, usual_cross, usual_ffm
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import OptimiserConfig, RunConfig
 from collapse.training.runs.loop import Trainer
-from collapse.training.runs.machine import fast_float32_products, keep_freed_memory, refuse_slow_bf16
+from collapse.training.runs.machine import (
+    fast_float32_products,
+    keep_freed_memory,
+    largest_product,
+    refuse_slow_bf16,
+)
 
 TWIN = "plain twin"
 USUAL = (TWIN, "fuxictr")
@@ -134,8 +140,9 @@ def our_steps(
     data = PreparedData(path=Path(), schema=schema, ids=ids, labels=labels, manifest={})
     rows = np.arange(len(labels))
     trainer = Trainer(config, data, Split(train=rows, validation=rows[:4096], test=rows[:0]), torch.device("cpu"))
+    B = config.optimiser.batch_size
     while True:
-        yield from trainer._steps(1, [(s, s + 2048) for s in range(0, len(rows) - 2047, 2048)])  # noqa: SLF001
+        yield from trainer._steps(1, [(s, s + B) for s in range(0, len(rows) - B + 1, B)])  # noqa: SLF001
         trainer._steps_done = 0  # noqa: SLF001
 
 
@@ -174,7 +181,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["dcnv2"], help="names such as dcnv2, dcnv2-100, dnn-10x10")
     parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=2048, help="rows per step")
+    parser.add_argument("--fraction", type=float, default=1.0, help="fraction of Criteo's table rows")
+    parser.add_argument("--threads", type=int, help="threads; by default all cores")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     try:
         refuse_slow_bf16(torch.device("cpu"))
         bf16 = True
@@ -183,15 +195,21 @@ def main() -> None:
         bf16 = False
     for name in options.models:
         # FFM has no products to make faster, and a third copy of its tables and moments takes 5 GB.
-        measure(model_config(name), options.rounds, bf16=bf16 and not name.startswith("ffm"))
+        measure(
+            model_config(name),
+            options.rounds,
+            bf16=bf16 and not name.startswith("ffm"),
+            batch=options.batch,
+            fraction=options.fraction,
+        )
 
 
-def measure(model: ModelConfig, rounds: int, *, bf16: bool) -> None:
+def measure(model: ModelConfig, rounds: int, *, bf16: bool, batch: int, fraction: float) -> None:
     """Measure and print all methods for one model."""
-    config = RunConfig(model=model, optimiser=OptimiserConfig())
+    config = RunConfig(model=model, optimiser=OptimiserConfig(batch_size=batch))
     # The twin of FFM takes 24 GB at Criteo's shape: 38 tables, their gradients, moments, and Adam's intermediate
     # values.
-    cardinalities = criteo_cardinalities(1 / 16 if model.model == "ffm" else 1)
+    cardinalities = criteo_cardinalities(min(fraction, 1 / 16) if model.model == "ffm" else fraction)
     ids, labels = zipf_rows(200_000, cardinalities)
     ways = {
         TWIN: plain_steps(ids, labels, cardinalities, config),
@@ -203,8 +221,12 @@ def measure(model: ModelConfig, rounds: int, *, bf16: bool) -> None:
         ways["fuxictr"] = fuxictr_steps(ids, labels, cardinalities, config)
     if bf16:
         ways["bf16"] = our_steps(ids, labels, cardinalities, replace(config, precision="bf16"))
-    with fast_float32_products() as through_onednn:
-        seconds = alternate(ways, rounds)
+    # Small steps vary more, and each takes less time.
+    burst = max(3, 20 * 64 // batch)
+    weights = MultiEmbeddingModel([1] * FIELDS, model)
+    with fast_float32_products(largest_product(weights, batch)) as through_onednn:
+        seconds = alternate(ways, rounds, burst)
+    with fast_float32_products():
         bound, made_of = bound_seconds(cardinalities, config)
     library = ", products through oneDNN" if through_onednn else ""
     threads, B = torch.get_num_threads(), config.optimiser.batch_size

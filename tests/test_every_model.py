@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from collapse import plugins
 from collapse.analysis.factorised import factorise
 from collapse.analysis.settings import PAPER
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
@@ -161,13 +162,15 @@ class TestAModelOfOnesOwn:
         """Return the entry points, to which tests can add."""
         points = list(entry_points(group=registry.GROUP))
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(registry, "entry_points", lambda **_: points)
+        monkeypatch.setattr(plugins, "entry_points", lambda **_: points)
+        plugins.points.cache_clear()
         registry._registered.cache_clear()
         return points
 
     @pytest.fixture(autouse=True)
     def forget(self) -> None:
         """Clear the cached entry points for the next test."""
+        plugins.points.cache_clear()
         registry._registered.cache_clear()
 
     def test_it_trains_resumes_and_is_analysed(self, small_data: Path, collapse: Collapse) -> None:

@@ -29,7 +29,11 @@ class Adam(torch.optim.Adam):
     def state_dict(self) -> dict[str, Any]:
         """Return the state, as `torch.optim.Adam` does, with a counter for each parameter."""
         found = super().state_dict()
-        states = {key: {**state, "step": state["step"].clone()} for key, state in found["state"].items()}
+        # A parameter that never had a gradient has no state.
+        states = {
+            key: {**state, "step": state["step"].clone()} if state else state
+            for key, state in found["state"].items()
+        }
         return {**found, "state": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

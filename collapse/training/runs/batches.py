@@ -4,6 +4,7 @@ Shapes: B batch, N fields, n rows of a split.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from collapse.training.data.store.prepared import PreparedData
 
 _BLOCK_ROWS = 4096
 """Rows that are gathered at once, if batches are smaller."""
+_COPIED_ROWS = 1_000_000
+"""Rows of a data set that are copied to a device together."""
 
 
 def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
@@ -46,11 +49,48 @@ def batch_bounds(rows: int, batch_size: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], rows], strict=True))
 
 
+@dataclass(frozen=True)
+class DeviceRows:
+    """All rows of a data set in the memory of a device."""
+
+    ids: Tensor
+    """Ids, shape (n, N), int32."""
+    labels: Tensor
+    """Labels, shape (n,), uint8."""
+
+
+def rows_on_device(data: PreparedData, device: torch.device, *, free: int) -> DeviceRows | None:
+    """Copy a data set to a device, so that no batch has to be copied during training.
+
+    Parameters
+    ----------
+    data : PreparedData
+        The data set.
+    device : torch.device
+        The device.
+    free : int
+        Bytes of the device's memory that nothing else needs.
+
+    Returns
+    -------
+    DeviceRows or None
+        None if they would take more than half of it.
+    """
+    if 2 * (data.ids.nbytes + data.labels.nbytes) > free:
+        return None
+    ids_nN = torch.empty(data.ids.shape, dtype=torch.int32, device=device)
+    for start in range(0, len(ids_nN), _COPIED_ROWS):
+        part = slice(start, start + _COPIED_ROWS)
+        ids_nN[part] = torch.from_numpy(np.array(data.ids[part])).to(device)
+    return DeviceRows(ids_nN, torch.from_numpy(np.array(data.labels)).to(device))
+
+
 def batches(
     data: PreparedData,
     rows: NDArray[np.int64],
     bounds: list[tuple[int, int]],
     device: torch.device,
+    there: DeviceRows | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches.
 
@@ -64,12 +104,20 @@ def batches(
         The batches, as positions in `rows`.
     device : torch.device
         Device of the tensors.
+    there : DeviceRows, optional
+        The rows of the data set, if they are on the device already.
 
     Yields
     ------
     tuple of Tensor
         Ids of shape (B, N), int32, and labels of shape (B,), float32.
     """
+    if there is not None:
+        of_device = torch.from_numpy(rows).to(device)
+        for start, stop in bounds:
+            chosen_B = of_device[start:stop]
+            yield there.ids[chosen_B], there.labels[chosen_B].float()
+        return
     for several in _blocks(bounds):
         begin = several[0][0]
         chosen = rows[begin : several[-1][1]]

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from collapse.training.data.store.prepared import PreparedData
 from collapse.training.data.store.split import Split
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.adam import Adam
-from collapse.training.runs.batches import batch_bounds, batches, epoch_order
+from collapse.training.runs.batches import DeviceRows, batch_bounds, batches, epoch_order, rows_on_device
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.evaluate import evaluate
 from collapse.training.runs.state import checked_state
@@ -81,6 +82,14 @@ class Trainer:
         self._losses_sum = 0.0
         self._penalties_sum = 0.0
         self._pending: list[tuple[Tensor, Tensor | None]] = []
+
+    @cached_property
+    def _there(self) -> DeviceRows | None:
+        """The rows in the memory of a GPU, if they fit next to the weights, gradients and moments."""
+        if self.device.type != "cuda":
+            return None
+        weights = sum(parameter.nbytes for parameter in self.model.parameters())
+        return rows_on_device(self.data, self.device, free=torch.cuda.mem_get_info(self.device)[0] - 3 * weights)
 
     @property
     def finished(self) -> bool:
@@ -149,7 +158,7 @@ class Trainer:
             leave=False,
             disable=None,
         ) as bar:
-            for ids_BN, labels_B in batches(self.data, rows, remaining, self.device):
+            for ids_BN, labels_B in batches(self.data, rows, remaining, self.device, self._there):
                 self._pending.append(self._step(ids_BN, labels_B))
                 self._steps_done += 1
                 if self._steps_done % _CHECK_EVERY == 0 or self._steps_done == len(bounds):
