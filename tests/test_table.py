@@ -304,7 +304,16 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "a short row": ("a.csv", GOOD.encode() + b"1,a\n", {}, "line 4: 2 columns instead of 3"),
     "a long row": ("a.csv", GOOD.encode() + b"\n1,a,2,3\n", {}, "line 5: 4 columns instead of 3"),
     "no such label": ("a.csv", b"x,s\n1,a\n", {}, "there is no column 'y' .given as label.: the columns are x, s"),
-    "another separator": ("a.csv", b"y;s\n1;a\n", {}, "no column 'y' .given as label.: the columns are y;s"),
+    "another separator": ("a.csv", b"y;s\n1;a\n", {}, "separated by ';', pass --separator ';'"),
+    "tabs in csv": ("a.csv", b"y\ts\n1\ta\n", {}, "separated by tab, pass --separator tab"),
+    "commas in tsv": ("a.tsv", b"y,s\n1,a\n", {}, "separated by ',', pass --separator ','"),
+    "Excel's line": ("a.csv", b"sep=;\ny;s\n1;a\n", {}, "line 1: 'sep=;' is for Excel: .* --separator ';'"),
+    "a long separator": (
+        "a.dat", b"1::a\n", {"reading": Reading(separator="::")}, "got '::': replace a longer one in the file"),
+    "two words": (
+        "a.csv", b"y,s\nno,a\nno,b\nyes,c\n", {}, "'no' and 'yes': say which of them means 1, .*--positive yes"),
+    "two words that say nothing": (
+        "a.csv", b"y,s\nx y,a\nb,b\nb,c\n", {}, "'b' and 'x y': say which of them means 1, .*--positive 'x y'"),
     "label 2": ("a.csv", GOOD.encode() + b"2,a,1\n", {}, "line 4: column y has '2', which is not one"),
     "text in a number": (
         "a.csv", GOOD.encode() + b"1,a,x\n", {"numeric": ("n",)}, "line 4: column n has 'x', which is not"),
@@ -319,10 +328,13 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "two columns of one name": ("a.csv", b"y,s,s\n1,a,b\n", {}, "has two columns named 's'"),
     "one value": (
         "a.csv", b"y,s,t,u\n1,a,b,c\n0,a,b,d\n", {},
-        "no model can use field 's' .nor 1 more., because it has the same value in all rows, 'a': use --drop s,t"),
+        "'s', 't' have the same value in all rows: use --drop s,t"),
+    "two reasons": (
+        "a.csv", b"y,row,os\n1,1,A\n0,2,A\n1,3,A\n", {"min_count": 2},
+        "'row' has no value that occurs in 2 rows or more and 'os' has the same value in all rows, 'A': .*row,os"),
     "rare values": (
         "a.csv", b"y,s\n1,a\n0,b\n", {"min_count": 3},
-        "field 's', because it has no value that occurs in 3 rows or more"),
+        "'s' has no value that occurs in 3 rows or more"),
     "only the label": ("a.csv", b"y\n1\n0\n", {}, "no column other than the label 'y'"),
     "a column twice": (
         "a.csv", GOOD.encode(), {"numeric": ("n",), "drop": ("n",)}, "column 'n' cannot be both numeric"),
@@ -559,3 +571,46 @@ def test_a_long_cell_is_shown_by_its_beginning(tmp_path: Path, collapse: Collaps
     assert code == 2
     assert "(100,000 characters), which is not a finite number" in err
     assert len(out) + len(err) < 2000
+
+
+@pytest.mark.parametrize("name", ["tab", r"\t", "\t"])
+def test_separators_with_names(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("y\ts\n1\ta\n0\tb\n1\ta\n0\tb\n")
+    plan = plan_table([tmp_path / "a.inter"], TableSettings(label="y", reading=Reading(separator=name)))
+    assert [column.name for column in plan.columns] == ["y", "s"]
+
+
+@given(data=st.data())
+def test_ids_written_as_floats_are_the_same_values(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In any rows, next to missing cells, and counted."""
+    folder = tmp_path_factory.mktemp("ids")
+    ids = data.draw(st.lists(st.integers(-3, 3), min_size=6, max_size=40))
+    texts = [data.draw(st.sampled_from([f"{each}", f"{each}.0", f"{each}.00", ""])) for each in ids]
+    rows = [f"{n % 2},{text},{n % 3}" for n, text in enumerate(texts)]
+    (folder / "a.csv").write_text("\n".join(["y,item,other", "1,7,0", "0,7,1", "1,8,1", "0,8,0", *rows]) + "\n")
+    found = prepared(folder / "a.csv", folder / "data")
+    assert values(found, "item") == ["7", "7", "8", "8", *(text.split(".")[0] for text in texts)]
+    floats = sum("." in text for text in texts)
+    assert found.manifest["options"].get("read_as_whole", {}).get("item", 0) == floats
+
+
+def test_text_that_looks_like_floats_stays(tmp_path: Path) -> None:
+    """A version is no number of a column of whole numbers."""
+    rows = ["1,2.0,a", "0,2,b", "1,v3,a", "0,v3,b"]
+    (tmp_path / "a.csv").write_text("\n".join(["y,version,s", *rows]) + "\n")
+    found = prepared(tmp_path / "a.csv", tmp_path / "data")
+    assert values(found, "version") == ["2.0", "2", "v3", "v3"]
+
+
+def test_a_dry_run_needs_no_folder(tmp_path: Path, collapse: Collapse) -> None:
+    (tmp_path / "a.csv").write_text("y,item,s\n1,1,a\n0,2.0,b\n1,1.0,a\n0,2,b\n")
+    code, out, err = collapse("prepare", "table", tmp_path / "a.csv", "--label", "y", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "item" in out
+    code, _, err = collapse("prepare", "table", tmp_path / "a.csv", "--label", "y")
+    assert (code, "-o is missing" in err) == (2, True)
+    code, out, err = collapse("prepare", "table", tmp_path / "a.csv", "--label", "y", "-o", tmp_path / "d")
+    assert (code, err) == (0, "")
+    assert "item: 2 cells such as 2.0 are the value 2" in out

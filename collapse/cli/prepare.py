@@ -82,7 +82,7 @@ def avazu(source: Path, output: Path, vocabulary: str, split_seed: int, **option
 
 
 @command.command()
-@output_option
+@output_option()
 @min_count_option(2)
 @click.option(
     "--fraction",
@@ -111,7 +111,7 @@ def flights(output: Path, min_count: int, fraction: float, overwrite: bool) -> N
 
 
 @command.command()
-@output_option
+@output_option()
 @setting_options(SyntheticSettings)
 @click.option(
     "--raw",

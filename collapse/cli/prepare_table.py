@@ -70,7 +70,10 @@ class _Names(_Names_):
 )
 @click.option("--skip-unlabelled", is_flag=True, help="Skip rows without a label.")
 @click.option(
-    "--separator", metavar="CHAR", help="Separate columns by this character.  [default: from the file's name]"
+    "--separator",
+    metavar="CHAR",
+    help="Separate columns by this character, or by tab, comma, semicolon, pipe or space.  [default: from the "
+    "file's name]",
 )
 @click.option(
     "--no-header", is_flag=True, help="Read the first row as data; the columns are named column_1, column_2, ..."
@@ -81,8 +84,8 @@ class _Names(_Names_):
 @click.option("--no-quotes", is_flag=True, help="Treat quotation marks as ordinary characters.")
 @click.option("--name", metavar="NAME", help="Name the data set.  [default: the name of the first file]")
 @click.option("--dry-run", is_flag=True, help="Show how each column is read, then stop.")
-@raw_file_options(2)
-def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: int, **options: Any) -> None:
+@raw_file_options(2, output=False)
+def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_seed: int, **options: Any) -> None:
     """Prepare your own CSV, TSV or Parquet files.
 
     FILE... are CSV or TSV files, optionally compressed (.gz), or Parquet files. Several files with the same
@@ -105,7 +108,8 @@ def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: in
       collapse train --data late --model dnn --out runs/late
       collapse analyze runs/late/best.pt
 
-    Spaces around cells are removed. The bin of a number is a value of the field like any other, and so is a
+    Spaces around cells are removed. In a column of whole numbers, 2.0 is the value 2, because ids next to missing
+    cells are often written so. The bin of a number is a value of the field like any other, and so is a
     missing cell. A field with only one value is refused, because no model can use it.
     """
     from collapse.training.data.sources.table.bins import parse_bins
@@ -127,6 +131,8 @@ def table(files: tuple[Path, ...], output: Path, vocabulary: str, split_seed: in
     _print_plan(plan)
     if options.pop("dry_run"):
         return
+    if output is None:
+        raise CollapseError("-o is missing: pass the folder of the data set, or --dry-run to stop here")
     split = split_seed if vocabulary == "training" else None
     tell(prepare_table(plan, output, vocabulary_split=split, **options))
 

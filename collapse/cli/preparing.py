@@ -9,14 +9,19 @@ import click
 if TYPE_CHECKING:
     from collapse.training.data.store.prepared import PreparedData
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Write the data set to this folder.",
-)
+
+def output_option(*, required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option ``-o``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="DIR",
+        help="Write the data set to this folder.",
+    )
+
+
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing prepared data set.")
 
 
@@ -51,12 +56,21 @@ _skip_bad = click.option(
 )
 
 
-def raw_file_options(min_count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of every raw file, in the order of their help."""
+def raw_file_options(
+    min_count: int, *, output: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of every raw file, in the order of their help. With `output`, the output is required."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         threshold = min_count_option(min_count)
-        for option in (overwrite_option, _skip_bad, _split_seed, _vocabulary, threshold, output_option):
+        for option in (
+            overwrite_option,
+            _skip_bad,
+            _split_seed,
+            _vocabulary,
+            threshold,
+            output_option(required=output),
+        ):
             function = option(function)
         return function
 
@@ -84,4 +98,6 @@ def tell(data: "PreparedData") -> None:
         click.echo(f"skipped {rows:,} malformed row{'s' * (rows > 1)}, the first in {place}: {first['reason']}")
     if single := single_valued(data.vocabulary()):
         click.echo(f"fields with the same value in every row, which no model can use: {', '.join(single)}")
+    for field, cells in data.manifest.get("options", {}).get("read_as_whole", {}).items():
+        click.echo(f"{field}: {cells:,} cells such as 2.0 are the value 2")
     click.echo(f"wrote {data.path}")

@@ -122,13 +122,21 @@ def check_several(vocabulary: pl.DataFrame, cardinalities: Sequence[int], min_co
     if not len(single):
         return
     names = vocabulary["field"].gather(single).to_list()
-    rare = vocabulary["count"][int(single[0])] > 0
-    why = (
-        f"no value that occurs in {min_count} rows or more"
-        if rare
-        else f"the same value in all rows, {shortened(vocabulary['value'][int(single[0]) + 1])}"
-    )
-    others = f" (nor {len(names) - 1} more)" if len(names) > 1 else ""
+    counts, values = vocabulary["count"].gather(single), vocabulary["value"]
+    rare = [name for name, count in zip(names, counts, strict=True) if count > 0]
+    same = [name for name in names if name not in rare]
+    reasons = []
+    if rare:
+        reasons.append(f"{_some(rare)} no value that occurs in {min_count} rows or more")
+    if same:
+        first = values[int(single[names.index(same[0])]) + 1]
+        reasons.append(f"{_some(same)} the same value in all rows" + f", {shortened(first)}" * (len(same) == 1))
     raise CollapseError(
-        f"no model can use field {shortened(names[0])}{others}, because it has {why}: use --drop {','.join(names)}"
+        f"no model can use a field with one value: {' and '.join(reasons)}: use --drop {','.join(names)}"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first fields and their verb: ``a, b, c and 4 more have``."""
+    shown = ", ".join(map(shortened, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'has' if len(names) == 1 else 'have'}"

@@ -1,15 +1,19 @@
 """A file of delimited text with its separator and column names."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from collapse.errors import CollapseError
+from collapse.errors import CollapseError, shortened
 from collapse.training.data.text.delimited import LONGEST_ROW, NO_QUOTES, Format, text_blocks
 from collapse.training.data.text.file import TextBlock, TextFile, check_distinct
 from collapse.training.data.text.raw_file import RawFile, opened
 from collapse.training.data.text.row_bounds import last_end, row_bounds
+
+_OTHERS = ";\t|,"
+"""Separators that are looked for in the name of a file's only column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,8 @@ class DelimitedFile(TextFile):
         self._quoted = reading.quotes
         self._header = reading.header and not reading.columns
         self.columns = reading.columns or self._first_row()
+        if self._header and reading.separator is None:
+            self._check_separator()
         check_distinct(self.columns, path)
 
     def _blocks(
@@ -85,6 +91,23 @@ class DelimitedFile(TextFile):
         ends = row_bounds(start[:end], self._separator, quoted=self._quoted).ends
         first = start[: int(ends[0])] if len(ends) else start
         return self._names(first) if self._header else _numbered(len(self._cells(first)))
+
+    def _check_separator(self) -> None:
+        """Refuse a file whose only column has the names of several, separated by something else."""
+        if len(self.columns) > 1:
+            return
+        (only,) = self.columns
+        if sep := re.fullmatch(r"sep=(.)", only, re.IGNORECASE):
+            raise CollapseError(
+                f"{self.path}, line 1: {only!r} is for Excel: remove the line, and pass --separator '{sep[1]}'"
+            )
+        other = next((sign for sign in _OTHERS if sign in only), None)
+        if other is not None:
+            name = "tab" if other == "\t" else f"'{other}'"
+            raise CollapseError(
+                f"{self.path} has a single column, {shortened(only)}: if its columns are separated by {name}, "
+                f"pass --separator {name}"
+            )
 
     def _names(self, row: bytes) -> tuple[str, ...]:
         cells = [cell.strip() for cell in self._cells(row.removeprefix(b"\xef\xbb\xbf"))]

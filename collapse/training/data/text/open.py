@@ -7,6 +7,8 @@ from collapse.training.data.text.delimited_file import DelimitedFile, Reading
 from collapse.training.data.text.file import TextFile
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+NAMED_SEPARATORS = {"tab": "\t", r"\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+"""Separators that are hard to write in a shell."""
 
 
 def open_text(path: Path, reading: Reading) -> TextFile:
@@ -32,9 +34,13 @@ def open_text(path: Path, reading: Reading) -> TextFile:
         from collapse.training.data.text.parquet_file import ParquetFile
 
         return ParquetFile(path)
-    separator = reading.separator or SEPARATORS.get(Path(name).suffix)
+    given = reading.separator and NAMED_SEPARATORS.get(reading.separator, reading.separator)
+    separator = given or SEPARATORS.get(Path(name).suffix)
     if separator is None:
         raise CollapseError(f"{path} does not end in .csv, .tsv or .parquet: pass its separator with --separator")
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise CollapseError(f"separator must be one character other than a line break, got {separator!r}")
+        raise CollapseError(
+            f"separator must be one character other than a line break, or {', '.join(NAMED_SEPARATORS)}, got "
+            f"{separator!r}: replace a longer one in the file first, for example by a tab"
+        )
     return DelimitedFile(path, separator, reading)

@@ -2,6 +2,8 @@
 
 import operator
 import re
+import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,6 +23,9 @@ _COMPARISONS: dict[str, Callable[[Any, float], pl.Series]] = {
 _THRESHOLD = re.compile(r"\s*(?P<column>.+?)\s*(?P<comparison>[<>]=?)\s*(?P<limit>[-+.\deE]+)\s*")
 _TWO = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 
+_LIKE_ONE = {"yes", "y", "t", "on", "pos", "positive", "+1", "click", "clicked", "buy", "bought"}
+"""Words that usually mean 1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRule:
@@ -39,6 +44,32 @@ class LabelRule:
         if self.comparison:
             return f"{self.column} {self.comparison} {self.limit:.12g}"
         return f"{self.column} is {self.positive if self.positive is not None else '1 or true'}"
+
+    def check_words(self, cells: pl.Series) -> None:
+        """Refuse a column of two words if nobody said which of them means 1.
+
+        Parameters
+        ----------
+        cells : pl.Series
+            First cells of the column; null if missing.
+
+        Raises
+        ------
+        CollapseError
+            The message suggests the word that looks like 1, or the rarer one.
+        """
+        if self.positive is not None or self.comparison:
+            return
+        counts = Counter(cells.drop_nulls().to_list())
+        if len(counts) != 2 or any(word.lower() in _TWO for word in counts):
+            return
+        rarer = min(counts, key=lambda word: (counts[word], word))
+        meant = next((word for word in counts if word.lower() in _LIKE_ONE), rarer)
+        first, second = sorted(counts)
+        raise CollapseError(
+            f"column {self.column} has the values {shortened(first)} and {shortened(second)}: say which of them "
+            f"means 1, for example with --positive {shlex.quote(meant)}"
+        )
 
     def labels(self, cells: pl.Series) -> tuple[pl.Series, Faults]:
         """Apply the rule.

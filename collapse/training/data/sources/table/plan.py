@@ -5,6 +5,7 @@ otherwise it is categorical. Whole numbers are categorical because codes, for ex
 like counts. The option ``numeric`` overrides this.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ SAMPLE_ROWS = 10_000
 """Number of first rows from which the roles are guessed."""
 EXAMPLES = 3
 """Number of values of a column that the plan shows."""
+
+WHOLE = "whole numbers"
+"""Why a column is guessed to be categorical, if its cells are numbers."""
+AS_FLOAT = r"^([+-]?\d+)\.0+$"
+"""A whole number as it is written in a column of floats."""
 
 Role = Literal["label", "categorical", "numeric", "left out"]
 
@@ -68,6 +74,8 @@ class Column:
     """Number of distinct values in the first rows, without missing ones."""
     examples: tuple[str, ...]
     """Most frequent values in the first rows."""
+    whole: bool = False
+    """Whether it is categorical and its cells in the first rows are whole numbers, so that 2.0 is the value 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +120,7 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
     rule = label_rule(settings.label, settings.positive, names)
     said = _said(settings, names, rule)
     sample = _first_rows(files[0], [name for name in names if said.get(name) != "left out"], settings.missing)
+    rule.check_words(sample[rule.column])
     # All columns at once: Polars has a fixed cost for each query.
     numbers = sample.cast(pl.Float64, strict=False)
     columns = tuple(
@@ -137,6 +146,11 @@ def cleaned(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
     """
     text = pl.all().str.strip_chars()
     return frame.select(pl.when(~text.is_in(["", *missing])).then(text).name.keep())
+
+
+def as_whole(cell: str) -> str:
+    """Return a whole number without its decimals; any other text is unchanged."""
+    return re.sub(AS_FLOAT, r"\1", cell)
 
 
 def _said(settings: TableSettings, names: Sequence[str], rule: LabelRule) -> dict[str, Role]:
@@ -165,11 +179,12 @@ def _first_rows(file: TextFile, columns: Sequence[str], missing: Sequence[str]) 
 
 
 def _column(name: str, said: Role | None, cells: list[str | None], numbers: NDArray[np.float64]) -> Column:
-    counts = Counter(cell for cell in cells if cell is not None)
     filled = [cell is not None for cell in cells]
     role, why = (said, "asked for") if said else _guess(numbers[filled])
+    whole = role == "categorical" and _guess(numbers[filled])[1] == WHOLE
+    counts = Counter(as_whole(cell) if whole else cell for cell in cells if cell is not None)
     examples = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:EXAMPLES])
-    return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples)
+    return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples, whole=whole)
 
 
 def _guess(numbers: NDArray[np.float64]) -> tuple[Role, str]:
@@ -177,5 +192,5 @@ def _guess(numbers: NDArray[np.float64]) -> tuple[Role, str]:
     if not len(numbers) or not np.isfinite(numbers).all():
         return "categorical", "text" if len(numbers) else "all cells are empty"
     if (numbers == np.floor(numbers)).all():
-        return "categorical", "whole numbers"
+        return "categorical", WHOLE
     return "numeric", "numbers with fractions"

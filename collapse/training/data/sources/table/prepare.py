@@ -1,6 +1,7 @@
 """Preparing a user's CSV, TSV or Parquet files."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from collapse.errors import CollapseError
 from collapse.printable import path_text
 from collapse.training.data.sources.rows import Parsed, first_faults, good_rows, prefetched
 from collapse.training.data.sources.table.bins import Floats, in_powers_of_two, in_quantiles, in_widths, quantiles
-from collapse.training.data.sources.table.plan import TablePlan, cleaned
+from collapse.training.data.sources.table.plan import AS_FLOAT, TablePlan, cleaned
 from collapse.training.data.store.encoding import Encoder
 from collapse.training.data.store.prepared import PreparedData, Source, open_prepared
 from collapse.training.data.store.skipped import SkippedRows
@@ -60,10 +61,11 @@ def prepare_table(
     """
     with new_prepared(out, overwrite=overwrite, sources=[file.path for file in plan.files]) as folder:
         binnings = _binnings(plan, folder, vocabulary_split, skip_bad)
+        as_whole: Counter[str] = Counter()
         skipped = SkippedRows(skip_bad)
         encoder = Encoder(folder, _fields(plan), min_count=min_count, vocabulary_split=vocabulary_split)
         positive = 0
-        for block, labels in prefetched(_rows(plan, skipped, binnings)):
+        for block, labels in prefetched(_rows(plan, skipped, binnings, as_whole)):
             encoder.add(block, labels)
             positive += int(labels.sum())
         if positive in (0, encoder.rows):
@@ -74,7 +76,7 @@ def prepare_table(
             name=name or path_text(Path(plan.files[0].path.name.partition(".")[0] or "table")),
             label=str(plan.label),
             sources=_sources(plan),
-            options=_options(plan),
+            options={**_options(plan), **({"read_as_whole": dict(as_whole)} if as_whole else {})},
             skipped=skipped.summary(),
             refuse_single=True,
         )
@@ -103,18 +105,34 @@ def _sources(plan: TablePlan) -> list[Source]:
 
 
 def _rows(
-    plan: TablePlan, skipped: SkippedRows, binnings: Mapping[str, Binning] | None
+    plan: TablePlan,
+    skipped: SkippedRows,
+    binnings: Mapping[str, Binning] | None,
+    as_whole: Counter[str] | None = None,
 ) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """Read all files. Numbers stay numbers if there are no bins yet."""
+    """Read all files, and count the cells such as 2.0 by column. Numbers stay numbers if there are no bins yet."""
+    whole = [column.name for column in plan.columns if column.whole]
     fields = plan.named("categorical", "numeric")
     for file in plan.files:
         with file.opened((*fields, plan.label.column)) as blocks:
-            for block, labels in good_rows(blocks, partial(_parse, plan), skipped):
+            for rows, labels in good_rows(blocks, partial(_parse, plan), skipped):
+                block = _whole_numbers(rows, whole, as_whole)
                 if binnings is None:
                     yield block, labels
                 else:
                     binned = {name: binning(_floats(block[name])) for name, binning in binnings.items()}
                     yield block.with_columns(pl.Series(name, texts) for name, texts in binned.items()), labels
+
+
+def _whole_numbers(block: pl.DataFrame, whole: Sequence[str], counts: Counter[str] | None) -> pl.DataFrame:
+    """Write 2.0 as 2 in columns of whole numbers, which a column with a missing cell often has become."""
+    for name in whole:
+        floats = int(block[name].str.contains(AS_FLOAT).sum())
+        if floats:
+            block = block.with_columns(block[name].str.replace(AS_FLOAT, "$1"))
+            if counts is not None:
+                counts[name] += floats
+    return block
 
 
 def _parse(plan: TablePlan, frame: pl.DataFrame) -> Parsed:
