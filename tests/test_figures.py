@@ -280,7 +280,7 @@ def test_a_legend_is_inside_its_figure(count: int) -> None:
     plt.close(figure)
 
 
-@pytest.mark.parametrize("number", ["2", "3a", "16"])
+@pytest.mark.parametrize("number", ["2", pytest.param("3a", marks=pytest.mark.slow), "16"])
 def test_not_all_of_many_fields_are_named(number: str) -> None:
     """One name per field would widen the picture without limit and take most of the time."""
     fields, K = 210, 2

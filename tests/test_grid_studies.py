@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collapse.paper.catalogue import CATALOGUE, all_items, runs_of
@@ -43,6 +43,8 @@ def test_a_profiles_runs_are_found_again(name: str) -> None:
     assert inferred.is_inferred
 
 
+@pytest.mark.slow
+@settings(max_examples=30)  # each builds hundreds of runs
 @given(st.data())
 def test_any_runs_have_a_profile(data: st.DataObject) -> None:
     every = runs_of(["all"], PROFILES["smoke"])

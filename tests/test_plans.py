@@ -146,6 +146,7 @@ class TestCommands:
         assert not out.exists()
         assert not no_cache.exists()
 
+    @pytest.mark.slow
     def test_plan_and_outcome(self, small_data: Path, tmp_path: Path, collapse: Collapse) -> None:
         words = (
             "sweep",

@@ -100,6 +100,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path, collapse: Collapse) -> None:
     assert (code, "cannot write" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_thousand_fields(tmp_path: Path, collapse: Collapse) -> None:
     random = np.random.default_rng(0)
     names = [f"field_{n}" for n in range(1000)]

@@ -345,6 +345,7 @@ def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: C
     assert out.startswith("1 runs, 0 of them to train")
 
 
+@pytest.mark.slow
 def test_the_script_does_the_same(
     small_data: Path,
     tmp_path: Path,

@@ -106,6 +106,7 @@ def test_every_table_has_all_that_was_printed(name: str, papers: Profile, tmp_pa
     assert means["printed"].notna().sum() == expected[name]
 
 
+@pytest.mark.slow
 def test_a_study_of_one_data_set_asks_for_no_runs_on_a_second(
     profile: Profile, tmp_path: Path, collapse: Collapse
 ) -> None:

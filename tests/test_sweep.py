@@ -129,6 +129,7 @@ class TestSweep:
         assert [outcome.run for outcome in found] == [runs[1], runs[0]]
         assert slept == [1]
 
+    @pytest.mark.slow
     def test_a_process_that_dies_takes_no_other_run_along(self, small_data: Path, tmp_path: Path) -> None:
         deadly = RunConfig(data=str(small_data), model=model_config("fm-2"), epochs=1)
         runs = plan([deadly, *configs(small_data, 3)[1:]], tmp_path)
@@ -200,6 +201,7 @@ class TestCommand:
         assert "3 runs, 0 of them to train" in out
         assert sorted(Study(tmp_path / "study").results["name"]) == ["dcnv2-20", "dcnv2-2x10", "dcnv2-2x4"]
 
+    @pytest.mark.slow
     def test_a_failed_run_is_told_at_the_end(
         self, tiny: Profile, tmp_path: Path, collapse: Collapse, monkeypatch: pytest.MonkeyPatch
     ) -> None:
