@@ -153,8 +153,14 @@ def require_known(known: Sequence[Setting], keys: Iterable[str], *, of: str) -> 
     """Refuse unknown keys, with a list of the known ones and a suggestion."""
     names = [item.name for item in known]
     for key in keys:
-        meant = "".join(f"; did you mean {close}?" for close in get_close_matches(key, names, n=1))
-        require(key in names, f"{of} has no setting {key!r}; its settings are {', '.join(names)}{meant}")
+        if key not in names:
+            listed = ", ".join(names)
+            raise CollapseError(f"{of} has no setting {key!r}; its settings are {listed}{meant(key, names)}")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the question whether a similar known name was meant, for the end of a message; empty without one."""
+    return "".join(f"; did you mean {close}?" for close in get_close_matches(name, list(known), n=1))
 
 
 @cache

@@ -10,7 +10,7 @@ from collapse import StudyRun
 from collapse.figures.markdown import markdown_table
 from collapse.paper.catalogue import all_items
 from collapse.paper.findings.checking import check_claims
-from collapse.paper.item import item_of, read_profile
+from collapse.paper.item import PaperStudy, item_of, read_profile
 from collapse.paper.making import display_of
 from collapse.paper.render import Rendered, render
 
@@ -59,7 +59,7 @@ def _table(each: Rendered) -> str:
 def _claims(study: Path) -> str:
     """Return one paragraph per claim, with one line per data set."""
     parts: dict[str, list[str]] = {}
-    for each in check_claims(study):
+    for each in check_claims(PaperStudy(study)):
         claim = each.claim
         head = f"**{claim.statement}** ({claim.source}) Measured: {claim.effect}; claimed {claim.expected}."
         said = [

@@ -597,7 +597,7 @@ def test_ids_written_as_floats_are_the_same_values(
 
 
 def test_text_that_looks_like_floats_stays(tmp_path: Path) -> None:
-    """A version is no number of a column of whole numbers."""
+    """In a column with other text, such as versions, 2.0 and 2 are two values."""
     rows = ["1,2.0,a", "0,2,b", "1,v3,a", "0,v3,b"]
     (tmp_path / "a.csv").write_text("\n".join(["y,version,s", *rows]) + "\n")
     found = prepared(tmp_path / "a.csv", tmp_path / "data")

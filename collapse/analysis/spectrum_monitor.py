@@ -21,6 +21,7 @@ from collapse.measures.random_matrix import random_abundance
 from collapse.measures.row_stream import unreadable_kind
 from collapse.measures.segments import measure_segments
 from collapse.measures.spectral_state import spectrum
+from collapse.printable import counted
 
 Alert = Callable[[str, float, int], object]
 """Called with the name of a table, its IA / E[IA(random)], and the step."""
@@ -208,7 +209,7 @@ class SpectrumMonitor:
         )
 
     def __repr__(self) -> str:
-        tables = f"{len(self._tables)} table{'s' * (len(self._tables) != 1)}"
+        tables = counted(len(self._tables), "table")
         measured = len({row["step"] for row in self._rows})
         return (
             f"<SpectrumMonitor of {tables}, every {self.every_n_steps:,} steps; step {self.steps:,}, "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.errors import CollapseError
-from collapse.printable import printable
+from collapse.printable import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def _changes(baseline: Path, compared: "Sequence[pd.DataFrame]", before: "pd.Dat
             f"the checkpoint and {baseline} have no field in common: the checkpoint has {_named(new)}, "
             f"the baseline {_named(gone)}"
         )
-    words = [f"{number} field{'s' * (number != 1)} compared"]
+    words = [f"{counted(number, 'field')} compared"]
     words += [
         f"{len(names)} {kind} ({_named(names)})" for kind, names in (("new", new), ("missing", gone)) if names
     ]

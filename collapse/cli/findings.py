@@ -34,11 +34,12 @@ def command(study: Path, how: str | None) -> None:
     """
     from collapse.figures.markdown import markdown_table
     from collapse.paper.findings.checking import CLAIMS, check_claims
-    from collapse.paper.item import item_of
+    from collapse.paper.item import PaperStudy
     from collapse.paper.tables.findings_table import counted, findings_text
 
-    item = item_of(study, "findings")
-    found = check_claims(study)
+    of_paper = PaperStudy(study)
+    item = of_paper.item("findings")
+    found = check_claims(of_paper)
     if how is None:
         for each in found:
             click.echo(_block(each))

@@ -13,7 +13,7 @@ import click
 
 from collapse.cli.options import named, setting_options
 from collapse.errors import CollapseError
-from collapse.printable import printable
+from collapse.printable import counted, printable
 from collapse.settings import written
 from collapse.training.runs.config import OptimiserConfig, RunConfig, Seeds
 
@@ -183,7 +183,7 @@ def train_missing(
     plan = left.plan(jobs)
     click.echo(
         f"{len(runs)} runs, {plan.runs} of them to train in about {duration(plan.seconds)} "
-        f"({jobs} at a time, {threads} thread{'s' * (threads > 1)} each); {needs(plan, jobs)}; {out}"
+        f"({jobs} at a time, {counted(threads, 'thread')} each); {needs(plan, jobs)}; {out}"
     )
     for name in options["machines"] if dry_run else ():
         machine = MACHINES[name]

@@ -8,9 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from collapse.figures import style
-from collapse.figures.display import PanelLayout, StudyDisplay
+from collapse.figures.display import PanelLayout, StudyDisplay, in_rows
+from collapse.figures.intervals import estimates, line_with_band
 from collapse.figures.readings import distances_text, listed
-from collapse.measures.statistics import estimate
 
 _ACROSS = 3
 _NAMED = 3
@@ -52,10 +52,8 @@ class AucBySizeDisplay(StudyDisplay):
         names = list(self.table["panel"].unique())
         if len(names) == 1:
             return super().layout()
-        rows = [names[first : first + _ACROSS] for first in range(0, len(names), _ACROSS)]
-        across = len(rows[0])
-        mosaic = [row + ["."] * (across - len(row)) for row in rows]
-        return PanelLayout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.4 + 1.9 * len(rows)))
+        mosaic = in_rows(names, _ACROSS)
+        return PanelLayout(mosaic=mosaic, size=(style.PAGE * len(mosaic[0]) / _ACROSS, 0.4 + 1.9 * len(mosaic)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the lines and bands."""
@@ -95,21 +93,7 @@ def spread(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         The columns of `keys`, then ``mean``, ``std`` (of the sample; NaN for one run), ``size``, and the ends
         ``low`` and ``high`` of the 95 % interval of the mean (Student's t; NaN for one run).
     """
-    records = []
-    for key, of_key in runs.groupby(keys, sort=False)["test_auc"]:
-        found = estimate(of_key.to_numpy(float))
-        records.append(
-            {
-                **dict(zip(keys, key, strict=True)),
-                "mean": found.effect,
-                "std": found.deviation,
-                "size": len(of_key),
-                "low": found.low,
-                "high": found.high,
-            }
-        )
-    columns = [*keys, "mean", "std", "size", "low", "high"]
-    return pd.DataFrame(records, columns=columns).sort_values("factor", kind="stable", ignore_index=True)
+    return estimates(runs, keys, "test_auc").sort_values("factor", kind="stable", ignore_index=True)
 
 
 def changes_of_auc(means: pd.DataFrame, line: str) -> str:
@@ -206,10 +190,9 @@ def draw_auc(
     label : str
         Name of the line.
     """
-    if means["low"].notna().any():
-        ax.fill_between(means["factor"], means["low"], means["high"], color=colour, alpha=0.15, lw=0)
-        ax.scatter(runs["factor"], runs["test_auc"], color=[colour], alpha=0.5, s=4, lw=0)
-    return ax.plot(means["factor"], means["mean"], "o-", color=colour, ms=3, label=label)[0]
+    line = line_with_band(ax, means, runs, x="factor", y="test_auc", colour=colour)
+    line.set_label(label)
+    return line
 
 
 def size_axis(ax: Axes, multiples: "pd.Series[float]") -> None:

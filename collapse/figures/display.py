@@ -50,6 +50,19 @@ class PanelLayout:
         return [name for name in dict.fromkeys(cell for row in rows for cell in row) if name != "."]
 
 
+def in_rows(panels: Sequence[str], most: int) -> list[list[str]]:
+    """Arrange panels in rows of at most `most`, the last of which is filled up with empty places.
+
+    Returns
+    -------
+    list of list of str
+        Argument of `matplotlib.figure.Figure.subplot_mosaic`.
+    """
+    across = min(most, len(panels))
+    rows = [list(panels[first : first + across]) for first in range(0, len(panels), across)]
+    return [row + ["."] * (across - len(row)) for row in rows]
+
+
 _LONGEST_NAME, _LONGEST_LINE = 40, 600
 """Longest name and longest line of a caption, in characters. Longer ones are cut, to keep the figure legible."""
 

@@ -9,7 +9,7 @@ from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.sub_embeddings import sub_embedding_abundance
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import PanelLayout
+from collapse.figures.display import PanelLayout, in_rows
 from collapse.figures.readings import listed
 from collapse.figures.sub_embeddings import summed
 
@@ -50,10 +50,8 @@ class MarginalsDisplay(CheckpointDisplay):
     def layout(self) -> PanelLayout:
         """Return one panel per checkpoint and one for all, three per row."""
         panels = [*(f"of{n}" for n in range(self.table["label"].nunique())), "all"]
-        across = min(_ACROSS, len(panels))
-        rows = [panels[first : first + across] for first in range(0, len(panels), across)]
-        mosaic = [row + ["."] * (across - len(row)) for row in rows]
-        return PanelLayout(mosaic=mosaic, size=(style.PAGE, 2.8 * len(rows)))
+        mosaic = in_rows(panels, _ACROSS)
+        return PanelLayout(mosaic=mosaic, size=(style.PAGE, 2.8 * len(mosaic)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the sums of each checkpoint in the order of IA(E_j), then all of them against it."""

@@ -4,15 +4,16 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from collapse.figures import style
-from collapse.figures.display import Display, PanelLayout
+from collapse.figures.display import Display, PanelLayout, in_rows
+from collapse.figures.intervals import estimates, line_with_band
 from collapse.figures.own_figure import OwnFigure
-from collapse.measures.statistics import estimate
 
 _ACROSS = 3
 _MOST_TICKS = 8
@@ -66,22 +67,11 @@ class OwnDisplay(Display):
         place = [name for name in (figure.panel, figure.hue, figure.x) if name]
         of_seed = [*place, "initialisation"]
         per_seed = self.table.groupby(list(dict.fromkeys(of_seed)), sort=False, dropna=False)[figure.y].mean()
-        records = []
-        for key, values in per_seed.reset_index().groupby(place, sort=False, dropna=False)[figure.y]:
-            found = estimate(values.to_numpy(float))
-            low, high = found.low, found.high
-            if figure.error == "deviation":
-                low, high = found.effect - found.deviation, found.effect + found.deviation
-            records.append(
-                {
-                    **dict(zip(place, key, strict=True)),
-                    "mean": found.effect,
-                    "low": low,
-                    "high": high,
-                    "initialisations": len(values),
-                }
-            )
-        return {"means": pd.DataFrame(records)}
+        means = estimates(per_seed.reset_index(), place, figure.y)
+        if figure.error == "deviation":
+            means = means.assign(low=means["mean"] - means["std"], high=means["mean"] + means["std"])
+        means = means.rename(columns={"size": "initialisations"})
+        return {"means": means[[*place, "mean", "low", "high", "initialisations"]]}
 
     @property
     def reading(self) -> str:
@@ -117,14 +107,14 @@ class OwnDisplay(Display):
         if len(panels) == 1:
             size = style.wide_enough(self.size, categories) if categories else self.size
             return PanelLayout(mosaic=self.mosaic, size=size)
-        rows = [list(map(str, panels[first : first + _ACROSS])) for first in range(0, len(panels), _ACROSS)]
-        across = len(rows[0])
-        mosaic = [row + ["."] * (across - len(row)) for row in rows]
-        return PanelLayout(mosaic=mosaic, size=(style.PAGE * across / _ACROSS, 0.6 + 2.0 * len(rows)))
+        mosaic = in_rows(list(map(str, panels)), _ACROSS)
+        return PanelLayout(mosaic=mosaic, size=(style.PAGE * len(mosaic[0]) / _ACROSS, 0.6 + 2.0 * len(mosaic)))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw the panels."""
         figure, means = self.described, self.derived["means"]
+        if figure.error == "none":
+            means = means.assign(low=np.nan, high=np.nan)
         hues = self._values(figure.hue)
         colours = dict(zip(hues, style.colours(len(hues)), strict=True))
         handles: dict[object, Artist] = {}
@@ -154,12 +144,9 @@ class OwnDisplay(Display):
     def _line(
         self, ax: Axes, means: pd.DataFrame, runs: pd.DataFrame, colour: tuple[float, float, float], _: float
     ) -> Artist:
-        x, figure = self.described.x, self.described
-        ordered = means.sort_values(x, kind="stable")
-        if figure.error != "none" and ordered["low"].notna().any():
-            ax.fill_between(ordered[x], ordered["low"], ordered["high"], color=colour, alpha=0.15, lw=0)
-            ax.scatter(runs[x], runs[figure.y], color=[colour], alpha=0.5, s=4, lw=0)
-        return ax.plot(ordered[x], ordered["mean"], "o-", color=colour, ms=3)[0]
+        figure = self.described
+        ordered = means.sort_values(figure.x, kind="stable")
+        return line_with_band(ax, ordered, runs, x=figure.x, y=figure.y, colour=colour)
 
     def _points(
         self, ax: Axes, means: pd.DataFrame, runs: pd.DataFrame, colour: tuple[float, float, float], shift: float
@@ -169,8 +156,7 @@ class OwnDisplay(Display):
         at = means[figure.x].map(places) + shift
         around = [means["mean"] - means["low"], means["high"] - means["mean"]]
         ax.scatter(runs[figure.x].map(places) + shift, runs[figure.y], color=[colour], alpha=0.4, s=4, lw=0)
-        error = None if figure.error == "none" else around
-        return ax.errorbar(at, means["mean"], yerr=error, fmt="o", color=colour, ms=3, lw=0.8).lines[0]
+        return ax.errorbar(at, means["mean"], yerr=around, fmt="o", color=colour, ms=3, lw=0.8).lines[0]
 
     def _axes(self, ax: Axes, runs: pd.DataFrame) -> None:
         figure = self.described
@@ -200,18 +186,20 @@ class OwnDisplay(Display):
 
     @property
     def _is_numeric(self) -> bool:
-        values = self.table[self.described.x]
-        return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        return _is_numeric(self.table[self.described.x])
 
     def _values(self, name: str) -> list[object]:
         """Return the values of a variable: numbers and names ascending, and fields in the model's order."""
         if not name:
             return [""]
         values = self.table[name]
-        numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
         if name == "field":
             return list(values.unique())
-        return sorted(values.unique(), key=None if numeric else _naturally)
+        return sorted(values.unique(), key=None if _is_numeric(values) else _naturally)
+
+
+def _is_numeric(values: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def _where(table: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:

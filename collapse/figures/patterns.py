@@ -1,6 +1,5 @@
 """Figure 10b: interaction patterns ||W_{i->j}^{(m)}||_F, one heatmap per set."""
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,7 +10,7 @@ from collapse.analysis.factorised import FactoredTables
 from collapse.analysis.interaction_patterns import interaction_patterns
 from collapse.figures import style
 from collapse.figures.checkpoint_display import CheckpointDisplay
-from collapse.figures.display import PanelLayout
+from collapse.figures.display import PanelLayout, in_rows
 
 _ACROSS = 2
 
@@ -42,11 +41,8 @@ class PatternDisplay(CheckpointDisplay):
     def layout(self) -> PanelLayout:
         """Return several sets per row."""
         sets = [str(each) for each in self.table["set"].unique()]
-        across = min(_ACROSS, len(sets))
-        rows = math.ceil(len(sets) / across)
-        cells = sets + ["."] * (rows * across - len(sets))
-        mosaic = [cells[start : start + across] for start in range(0, len(cells), across)]
-        return PanelLayout(mosaic=mosaic, size=(3.4 * across, 3.3 * rows + 0.3))
+        mosaic = in_rows(sets, _ACROSS)
+        return PanelLayout(mosaic=mosaic, size=(3.4 * len(mosaic[0]), 3.3 * len(mosaic) + 0.3))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw one heatmap per set."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.io.field_maps import FieldMaps
+from collapse.printable import counted
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -97,7 +98,7 @@ class TableSet:
         rows = sum(table.cardinality for table in self.tables)
         K = " to ".join(str(size) for size in dict.fromkeys((self.sizes[0], self.sizes[-1])))
         sets = f", {self.sets} sets" if self.sets > 1 else ""
-        fields = f"{len(self)} field{'s' * (len(self) != 1)}"
+        fields = counted(len(self), "field")
         return f"<TableSet {self.name}: {fields}, {rows:,} rows, K = {K}{sets}>"
 
     def _repr_html_(self) -> str:

@@ -186,17 +186,20 @@ class PaperStudy:
         self.finder = Finder(folder)
         self.profile = read_profile(folder) if (folder / RECORD).exists() else self._inferred()
         """The recorded profile, or one that describes the runs."""
+        self._found: dict[str, Item] = {}
 
     def item(self, name: str) -> Item:
-        """Look up an item with its runs, finished or not.
+        """Look up an item with its runs, finished or not, as they were when it was first looked up.
 
         Raises
         ------
         CollapseError
             If the item does not exist.
         """
-        runs = tuple(self.finder.find(runs_of([name], self.profile)))
-        return Item(name=name, folder=self.folder, profile=self.profile, runs=runs)
+        if name not in self._found:
+            runs = tuple(self.finder.find(runs_of([name], self.profile)))
+            self._found[name] = Item(name=name, folder=self.folder, profile=self.profile, runs=runs)
+        return self._found[name]
 
     @property
     def items(self) -> tuple[str, ...]:

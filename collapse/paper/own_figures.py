@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from collapse.figures.own_figure import OwnFigure
 from collapse.files.atomic import atomic_write
 from collapse.files.opening import explain_os_errors, open_file
 from collapse.paper.own_table import RESULTS
-from collapse.settings import require, settings_of
+from collapse.settings import meant, require, settings_of
 from collapse.study.grid import GRID_NAMES, read_plain
 from collapse.study.study import flat_settings
 from collapse.training.runs.config import RunConfig
@@ -60,8 +59,11 @@ def _figure(plain: Any) -> OwnFigure:
     require(isinstance(plain, dict), f"a figure must be a table with x and y, got {plain!r}")
     known = [item.name for item in settings_of(OwnFigure)] + ["where"]
     for key in plain:
-        close = "".join(f"; did you mean {name}?" for name in get_close_matches(str(key), known, n=1))
-        require(key in known, f"a figure has no key {shortened(str(key))}; its keys are {', '.join(known)}{close}")
+        if key not in known:
+            listed = ", ".join(known)
+            raise CollapseError(
+                f"a figure has no key {shortened(str(key))}; its keys are {listed}{meant(str(key), known)}"
+            )
     for key in ("name", "x", "y"):
         require(key in plain, f"the figure {plain.get('name', plain)!r} has no {key}")
     require(isinstance(plain.get("where", {}), dict), "where must be a table, such as { sets = 1 }")
@@ -75,8 +77,9 @@ def _check_variables(figure: OwnFigure, settings: set[str]) -> None:
     for name in (*figure.variables, *figure.where):
         if name in known or (figure.is_by_epoch and _BY_EPOCH.fullmatch(name)):
             continue
-        close = "".join(f"; did you mean {other}?" for other in get_close_matches(name, known, n=1))
-        raise CollapseError(f"the figure {figure.name} uses {shortened(name)}, which no run has{close}")
+        raise CollapseError(
+            f"the figure {figure.name} uses {shortened(name)}, which no run has{meant(name, known)}"
+        )
 
 
 def keep_figures(config: Path, study: Path) -> None:

@@ -10,6 +10,7 @@ from collapse.study.cost import MACHINES, seconds
 from collapse.training.data.sources.synthetic.settings import SyntheticSettings
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.models.registry import model_config
+from collapse.training.runs.adam import Adam
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.machine import fast_float32_products, keep_freed_memory
 
@@ -51,7 +52,7 @@ def training_rate(device: torch.device, *, for_seconds: float) -> Rate:
     with torch.random.fork_rng([device] if device.type == "cuda" else []), fast_float32_products():
         torch.manual_seed(0)
         model = MultiEmbeddingModel(shape.cardinalities, config.model).to(device)
-        optimiser = torch.optim.Adam(model.parameters(), weight_decay=1e-6, fused=True)
+        optimiser = Adam(list(model.parameters()), lr=1e-3, weight_decay=1e-6)
         steps, start = 0, 0.0
         while steps < _WARM_UP + 1 or time.perf_counter() - start < for_seconds:
             if steps == _WARM_UP:

@@ -1,7 +1,6 @@
 """Testing all claims on the runs of a study."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from collapse.errors import CollapseError
 from collapse.measures.statistics import holm
@@ -14,7 +13,7 @@ CLAIMS: tuple[Claim, ...] = (*spectra.CLAIMS, *interaction.CLAIMS, *multi_embedd
 """All claims, the paper's in its order, then ours."""
 
 
-def check_claims(folder: Path) -> list[Finding]:
+def check_claims(study: PaperStudy) -> list[Finding]:
     """Test the paper's claims on the finished runs of a study, for each of its data sets.
 
     Of runs that no profile made, only the claims that have runs are tested.
@@ -27,7 +26,7 @@ def check_claims(folder: Path) -> list[Finding]:
     Raises
     ------
     CollapseError
-        If the folder is not a study, or a run's files cannot be read.
+        If a run's files cannot be read.
 
     Notes
     -----
@@ -35,7 +34,6 @@ def check_claims(folder: Path) -> list[Finding]:
     initialisation, and Student's t over at least five. Verdicts are corrected for all claims that were tested in
     the study (Holm), so that the probability of any false verdict is at most 5 %.
     """
-    study = PaperStudy(folder)
     item = study.item("findings")
     found: list[Finding] = []
     for order, (data, name) in enumerate(item.data_names.items()):
@@ -49,7 +47,8 @@ def check_claims(folder: Path) -> list[Finding]:
         found = [each for each in found if each.judged is not None]
         if not found:
             raise CollapseError(
-                f"{folder} has no runs for a claim of the paper: most compare a model at two sizes, or SE with ME"
+                f"{study.folder} has no runs for a claim of the paper: most compare a model at two sizes, or SE "
+                "with ME"
             )
     return corrected(found)
 

@@ -21,6 +21,7 @@ from collapse.measures.statistics import (
     p_below,
 )
 from collapse.paper.findings.runs import Runs
+from collapse.printable import counted
 
 Statistic = Callable[[NDArray[np.float64]], float]
 """Maps the numbers of one initialisation, shape (units, columns), to one number."""
@@ -167,7 +168,7 @@ def judge(sample: Sample, expected: Expected) -> Judged:
     """
     values = sample.arrays
     S = len(values)
-    few = f"{S} initialisation{'s' * (S != 1)}, but {FEWEST} are needed" if S < FEWEST else ""
+    few = f"{counted(S, 'initialisation')}, but {FEWEST} are needed" if S < FEWEST else ""
     if sample.kind == "every":
         found = _of_every(values[..., 0], sample, expected)
     elif sample.kind == "fraction":

@@ -8,7 +8,7 @@ import pandas as pd
 from collapse.figures.study_table import StudyTable
 from collapse.paper.findings.checking import check_claims
 from collapse.paper.findings.claim import Finding
-from collapse.paper.item import Item
+from collapse.paper.item import Item, PaperStudy
 
 
 def findings_table(item: Item) -> StudyTable:
@@ -19,7 +19,7 @@ def findings_table(item: Item) -> StudyTable:
     StudyTable
         One row per claim and data set.
     """
-    found = check_claims(item.folder)
+    found = check_claims(PaperStudy(item.folder))
     caption = (
         f"{counted(found)}. The effect has a 95 % interval: Student's t over the initialisations with one "
         "number each, for AUC including the error of the test rows. A verdict needs five initialisations "

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from collapse.errors import CollapseError
+from collapse.printable import counted
 from collapse.training.data.text.file import TextBlock
 from collapse.training.data.text.raw_file import RawFile
 from collapse.training.data.text.row_bounds import (
@@ -135,5 +136,5 @@ def _uneven(found: RowBounds, form: Format) -> dict[int, str]:
         if columns == 1 and not faults and form.separator == "\t":
             line = found.block[int(found.starts[row]) : int(found.ends[row])]
             hint = " (commas separate its cells, but tabs are expected)" if b"," in line else ""
-        faults[row] = f"{columns} column{'s' * (columns != 1)} instead of {expected}{hint}"
+        faults[row] = f"{counted(columns, 'column')} instead of {expected}{hint}"
     return faults

@@ -180,8 +180,9 @@ def _first_rows(file: TextFile, columns: Sequence[str], missing: Sequence[str]) 
 
 def _column(name: str, said: Role | None, cells: list[str | None], numbers: NDArray[np.float64]) -> Column:
     filled = [cell is not None for cell in cells]
-    role, why = (said, "asked for") if said else _guess(numbers[filled])
-    whole = role == "categorical" and _guess(numbers[filled])[1] == WHOLE
+    guess, reason = _guess(numbers[filled])
+    role, why = (said, "asked for") if said else (guess, reason)
+    whole = role == "categorical" and reason == WHOLE
     counts = Counter(as_whole(cell) if whole else cell for cell in cells if cell is not None)
     examples = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:EXAMPLES])
     return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples, whole=whole)
