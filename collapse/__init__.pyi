@@ -24,6 +24,7 @@ from .analysis.toy_settings import ToySettings
 from .api import Truncation, drift, explain, information_abundance, plot, report, segments, train, truncate
 from .errors import CollapseError
 from .figures.checkpoint_display import CheckpointDisplay
+from .figures.report.page import Report
 from .io.formats.sample import Format
 from .io.readers.state import State
 from .paper.catalogue import Entry
@@ -36,7 +37,7 @@ __version__: str
 
 __all__ = [
     "ActivationMonitor", "AnalysisSettings", "CheckpointDisplay", "CollapseError", "EmbeddingTable", "Entry", "Explanation",
-    "FactoredTables", "Format", "Interaction", "InteractionConfig", "MLPConfig", "Selection", "SpectralState", "SpectrumMonitor",
+    "FactoredTables", "Format", "Interaction", "InteractionConfig", "MLPConfig", "Report", "Selection", "SpectralState", "SpectrumMonitor",
     "State", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
     "compare", "diagnose", "diversity", "drift", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
     "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from collapse.figures.checkpoint_display import CheckpointDisplay
+    from collapse.figures.report.page import Report
     from collapse.study.study import StudyRun
 
 
@@ -307,35 +308,49 @@ def segments(
     return diagnose_segments(factorise(source, settings), by_lookups if isinstance(by, str) else by_labels(by))
 
 
-def report(source: Any, path: str | Path = "report.html", *, settings: AnalysisSettings | None = None) -> Path:
-    """Write a report as one HTML page that needs no network.
+def report(source: Any, path: str | Path | None = None, *, settings: AnalysisSettings | None = None) -> "Report":
+    """Report on one or several checkpoints: verdict, advice, all fields, and figures.
 
     Parameters
     ----------
-    source : str, Path or object
-        A checkpoint or model, as `load` takes it.
-    path : str or Path
-        The page to write.
+    source : str, Path or object, or a list of them
+        A checkpoint or model, as `load` takes it. Several are compared, the earliest first.
+    path : str or Path, optional
+        Write the report to this file, as one HTML page that needs no network.
     settings : AnalysisSettings, optional
         Which rows are used, and which layer's field maps.
 
     Returns
     -------
-    Path
-        The page.
+    Report
+        Notebooks show it as the page. ``fields`` is the diagnosis, ``changes`` what changed since the first
+        checkpoint, ``html`` the page, and ``save(path)`` writes it.
 
     Raises
     ------
     CollapseError
-        If no tables can be read from `source`, or the page cannot be written.
-    """
-    from collapse.analysis.json_report import as_json
-    from collapse.paper.report import write_report
+        If no tables can be read from `source`, several checkpoints have no field in common, or the page cannot be
+        written.
 
-    factored = factorise(source, settings)
-    frame = diagnose_factored(factored)
-    command = f"collapse.report({str(source)!r}, {str(path)!r})" if isinstance(source, str | PathLike) else ""
-    return write_report(factored, frame, Path(path), command=command, json=as_json([factored], frame, None))
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import collapse
+    >>> collapse.report({"user": np.eye(40, 4), "item": np.ones((30, 4))})
+    <Report on a state dict: 1 of 2 fields is collapsed: item (adjusted abundance 0.00). Mean IA is 2.50, on \
+average 77% of random.>
+    """
+    from collapse.figures.report.page import Report
+
+    sources = _several(source)
+    factored = tuple(factorise(each, settings) for each in sources)
+    paths = [str(each) for each in sources if isinstance(each, str | PathLike)]
+    given = repr(paths[0] if len(paths) == 1 else paths)
+    command = f"collapse.report({given}, {str(path)!r})" if path and len(paths) == len(sources) else ""
+    made = Report(checkpoints=factored, frames=tuple(map(diagnose_factored, factored)), command=command)
+    if path is not None:
+        made.save(path)
+    return made
 
 
 def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = None) -> "CheckpointDisplay":

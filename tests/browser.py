@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -112,6 +113,24 @@ def complaints(driver: "webdriver.Chrome", root: str) -> list[str]:
                 continue
         found.append(f"{target} is not there")
     return found
+
+
+def accessibility_faults(driver: "webdriver.Chrome") -> list[str]:
+    """Return what axe-core finds wrong with the open page."""
+    driver.execute_script((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = driver.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run().then(of => done(of.violations.map(each => `${each.id}: ${each.nodes[0].html.slice(0, 200)}`)))"
+    )
+    return [str(each) for each in found]
+
+
+def seen_as(driver: "webdriver.Chrome", *, width: int, scheme: str) -> None:
+    """Show pages on a screen of some width, a phone's below 500, in light or dark mode."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def _on_page(driver: "webdriver.Chrome", page: str) -> list[str]:

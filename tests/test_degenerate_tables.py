@@ -1,6 +1,7 @@
 """Tables with no spectrum, rows or columns of interest: every figure and the report still draw."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,11 @@ from numpy.typing import NDArray
 
 from collapse.analysis.diagnosis import diagnose_factored
 from collapse.analysis.factorised import FactoredTables, factorise
-from collapse.analysis.json_report import as_json
 from collapse.analysis.settings import AnalysisSettings
+from collapse.figures.report.page import Report
 from collapse.io.field_maps import ProjectionMaps
 from collapse.io.tables import EmbeddingTable, TableSet
 from collapse.paper.making import displays
-from collapse.paper.report import write_report
 from tests.conftest import Collapse
 
 Table = NDArray[np.float64]
@@ -69,10 +69,9 @@ def test_all_is_drawn(kind: str, maps: str, tmp_path: Path) -> None:
         csv = made.save(tmp_path)[2] if number in ("1b", "3", "16") else tmp_path / "table.csv"
         made.table.to_csv(csv, index=False)
         assert display.from_csv(csv).plot().axes_
-    fields = diagnose_factored(one)
-    text = as_json([one], fields.assign(checkpoint="tables"), None)
-    page = write_report(one, fields, tmp_path / "report.html", command="collapse report", json=text)
-    assert "nan" not in page.read_text(encoding="utf-8").replace("explanat", "")
+    for checkpoints in ([one], [one, other], [other, one]):
+        report = Report(checkpoints=tuple(checkpoints), frames=tuple(map(diagnose_factored, checkpoints)))
+        assert not re.search(r"\bnan\b", report.html, re.IGNORECASE)
 
 
 def test_tables_of_nan_are_named_and_the_one_that_is_whole_is_drawn(tmp_path: Path, collapse: Collapse) -> None:

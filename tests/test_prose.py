@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "NOTES.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
-TEMPLATES = sorted((ROOT / "collapse" / "figures" / "templates").iterdir())
+TEMPLATES = sorted((ROOT / "collapse" / "figures" / "templates").rglob("*.html"))
 MODULES = sorted((ROOT / "collapse").rglob("*.py"))
 
 THING = (

@@ -14,6 +14,8 @@ def as_json(
     fields: pd.DataFrame,
     comparison: pd.DataFrame | None,
     segments: pd.DataFrame | None = None,
+    *,
+    indent: int | None = 2,
 ) -> str:
     """Format all checkpoints as one JSON object, with the settings."""
     content: dict[str, Any] = {
@@ -37,7 +39,7 @@ def as_json(
         content["against"] = records(comparison)
     if segments is not None:
         content["segments"] = records(segments)
-    return json.dumps(content, indent=2, allow_nan=False)
+    return json.dumps(content, indent=indent, allow_nan=False)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

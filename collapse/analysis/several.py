@@ -78,7 +78,7 @@ def labels(checkpoints: Sequence[TableSet]) -> list[str]:
         found.append(", ".join([readable(checkpoint.name), *words]))
     ambiguous = {label for label, count in Counter(found).items() if count > 1}
     found = [
-        f"{label}, {checkpoint.source}" if label in ambiguous else label
+        f"{label}, {checkpoint.source}" if label in ambiguous and checkpoint.source != label else label
         for label, checkpoint in zip(found, checkpoints, strict=True)
     ]
     seen: Counter[str] = Counter()

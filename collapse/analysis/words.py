@@ -116,12 +116,21 @@ def model_warning(tables: TableSet) -> str:
 
 
 def summary(fields: pd.DataFrame) -> str:
-    """Summarise how many fields are collapsed, partly collapsed or dominated, the worst of them, and the means."""
+    """Summarise a diagnosis in two sentences, without the final full stop.
+
+    They say how many fields are collapsed, partly collapsed or dominated, and give the means.
+    """
+    return ". ".join(sentences(fields))
+
+
+def sentences(fields: pd.DataFrame) -> tuple[str, str]:
+    """Return the two sentences of `summary`."""
     collapsed = fields[fields["degree"] == "collapsed"].sort_values("ia_adjusted", kind="stable")
     count = f"{len(collapsed)} of {len(fields)} fields {'is' if len(collapsed) == 1 else 'are'} collapsed"
     if len(collapsed):
         named = ", ".join(
-            f"{row.field} (adjusted abundance {row.ia_adjusted:.2f})" for row in collapsed[:3].itertuples()
+            f"{clipped(row.field)} (adjusted abundance {row.ia_adjusted:.2f})"  # type: ignore[arg-type]
+            for row in collapsed[:3].itertuples()
         )
         count += f": {named}{', ..' if len(collapsed) > 3 else ''}"
     degrees = {"partly collapsed": "partly collapsed", "dominated by one direction": "dominated by one cause"}
@@ -131,8 +140,10 @@ def summary(fields: pd.DataFrame) -> str:
         if (number := int((fields["degree"] == degree).sum()))
     ]
     count += f"; {', '.join(others)}" if others else ""
-    means = f"mean IA {fields['ia'].mean():.2f}, {fields['ia_normalised'].mean():.0%} of random on average"
-    return f"{count}; {means}"
+    return (
+        count,
+        f"Mean IA is {fields['ia'].mean():.2f}, on average {fields['ia_normalised'].mean():.0%} of random",
+    )
 
 
 def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> str:

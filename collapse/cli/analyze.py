@@ -8,7 +8,14 @@ import click
 
 from collapse.cli.conditions import fail, failures, tell
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
-from collapse.cli.options import CHECKPOINT, centred_option, rows_option, text_model_option, verify_option
+from collapse.cli.options import (
+    CHECKPOINT,
+    centred_option,
+    check_distinct,
+    rows_option,
+    text_model_option,
+    verify_option,
+)
 from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.extras import require
@@ -244,7 +251,7 @@ def command(
     settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     stopwatch.lap("start-up")
     paths = (*checkpoints, *([against] if against else []))
-    _check_distinct(paths)
+    check_distinct(paths)
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
     with decomposers(engine, jobs, paths, selection) as of_paths:
@@ -328,15 +335,6 @@ def command(
         hint = ["the other fields were measured; --skip leaves a table out"] if bad else []
         raise CollapseError("; ".join([*map(str, bad), *hint, *refused]))
     fail(hits)
-
-
-def _check_distinct(paths: tuple[Path | Url, ...]) -> None:
-    real = [path.resolve() for path in paths]
-    for number, path in enumerate(real):
-        if path in real[:number]:
-            raise CollapseError(
-                f"{paths[number]} and {paths[real.index(path)]} are the same file: pass it only once"
-            )
 
 
 class Stopwatch:

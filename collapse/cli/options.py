@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from collapse.errors import CollapseError
 from collapse.files.urls import Url, path_or_url
 from collapse.settings import Setting, Settings, settings_of, written
 
@@ -100,3 +101,13 @@ def named(kind: type[Settings], options: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `kind` whose options the user gave, with their values."""
     values = {item.name: options.get(item.key) for item in settings_of(kind)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def check_distinct(paths: tuple[Path | Url, ...]) -> None:
+    """Refuse a checkpoint that is passed twice."""
+    real = [path.resolve() for path in paths]
+    for number, path in enumerate(real):
+        if path in real[:number]:
+            raise CollapseError(
+                f"{paths[number]} and {paths[real.index(path)]} are the same file: pass it only once"
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
-from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
+from collapse.cli.options import CHECKPOINT, centred_option, check_distinct, rows_option, verify_option
 from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command(name="report", context_settings={"show_default": True})
-@click.argument("checkpoint", type=CHECKPOINT, metavar="CKPT")
+@click.argument("checkpoints", nargs=-1, required=True, type=CHECKPOINT, metavar="CKPT...")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the page to this file.  [default: report.html next to the checkpoint]",
+    help="Write the page to this file.  [default: report.html next to the last checkpoint]",
 )
 @rows_option
 @centred_option
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @engine_option
 @jobs_option
 def command(
-    checkpoint: Path | Url,
+    checkpoints: tuple[Path | Url, ...],
     out: Path | None,
     rows: "Rows",
     centred: bool,
@@ -51,47 +51,56 @@ def command(
     engine: str | None,
     jobs: int | None,
 ) -> None:
-    """Write a one-page HTML report on a checkpoint.
+    """Write an HTML report on checkpoints.
 
-    The page is a single file that needs no network. It has a summary, a table of the fields that can be searched
-    and sorted, plots of the singular values and of information abundance next to random tables, a heatmap of
-    sub-embeddings if the checkpoint has interaction weights (DCNv2, FFM), what was skipped and why, and the
-    command that makes the page again. It follows the reader's dark mode and can be printed.
+    The page is a single file that needs no network. It has the verdict, what to do about each cause, a table of
+    the fields that can be searched, filtered, sorted and downloaded, the singular values, information abundance
+    next to random tables, a heatmap of sub-embeddings if the checkpoint has interaction weights (DCNv2, FFM), what
+    was skipped and why, and the command that makes the page again. It follows the reader's dark mode and can be
+    printed.
+
+    Several checkpoints of a model, the earliest first, are compared: the page describes the last one, how every
+    field changed since the first, and how far its table moved.
 
     CKPT is any checkpoint that `collapse analyze` reads.
 
     \b
     Examples:
       collapse report runs/first/best.pt
+      collapse report monday.pt tuesday.pt wednesday.pt -o week.html
       collapse report runs/first/best.pt --by lookups
       collapse report DCNv2_Criteo.model --fields feature_map.json -o criteo.html
     """
     from collapse.analysis.diagnosis import diagnose_factored
     from collapse.analysis.factorised import factorise_readable
-    from collapse.analysis.json_report import as_json
     from collapse.analysis.settings import AnalysisSettings
+    from collapse.figures.report.page import Report
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
-    from collapse.paper.report import write_report
 
-    page = (
-        out
-        or (checkpoint if isinstance(checkpoint, Path) and checkpoint.is_dir() else checkpoint.parent)
-        / "report.html"
-    )
+    last = checkpoints[-1]
+    page = out or (last if isinstance(last, Path) and last.is_dir() else last.parent) / "report.html"
     check_can_be_written(page)
+    check_distinct(checkpoints)
     settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
-    tables = load(checkpoint, verify=verify, selection=selection)
-    with decomposers(engine, jobs, (checkpoint,), selection) as (of_path,):
-        factored, bad = factorise_readable(tables, settings, decomposer=of_path)
-    fields = diagnose_factored(factored)
-    segments = None if by is None else segments_of(factored, by)
-    words = ["collapse", "report", path_text(checkpoint), "-o", path_text(page)]
+    loaded = [load(path, verify=verify, selection=selection) for path in checkpoints]
+    with decomposers(engine, jobs, checkpoints, selection) as of_paths:
+        measured = [
+            factorise_readable(tables, settings, decomposer=each)
+            for tables, each in zip(loaded, of_paths, strict=True)
+        ]
+    factored, bad = [each for each, _ in measured], [error for _, errors in measured for error in errors]
+    words = ["collapse", "report", *map(path_text, checkpoints), "-o", path_text(page)]
     words += reading_words(selection, settings)
     words += [] if verify else ["--no-verify"]
     words += [] if by is None else ["--by", by]
-    json = as_json([factored], fields.assign(checkpoint=tables.source), None, segments)
-    write_report(factored, fields, page, command=shlex.join(words), json=json, segments=segments)
+    report = Report(
+        checkpoints=tuple(factored),
+        frames=tuple(diagnose_factored(each) for each in factored),
+        segments=None if by is None else segments_of(factored[-1], by),
+        command=shlex.join(words),
+    )
+    report.save(page)
     click.echo(f"wrote {page}")
     if bad:
         raise CollapseError("; ".join([*map(str, bad), "the page has the other fields"]))

@@ -5,6 +5,7 @@ Shapes: N fields, M sets, C_m columns of a field's table in set m, D rows of a t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -117,12 +118,12 @@ class TableSet:
         """Names of the fields, in the model's order."""
         return tuple(table.field for table in self.tables)
 
-    @property
+    @cached_property
     def sets(self) -> int:
         """Number of sets M: the largest number that any field has."""
         return max(table.sets for table in self.tables)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """The distinct numbers of columns of a set, ascending: (K,) if all are equal."""
         return tuple(sorted({size for table in self.tables for size in table.sizes}))

@@ -213,18 +213,28 @@ def _shared_once(roles: Mapping[str, _Role], family: Family | None) -> Iterator[
 def _copies(tables: Mapping[str, Any]) -> dict[str, str]:
     """Return the names of copies in other storages, such as moving averages, and of the tables that they copy."""
     found: dict[str, str] = {}
-    originals: dict[tuple[int, ...], list[str]] = {}
+    originals: dict[Any, list[str]] = {}
+    storages = set()
     for name in sorted(tables, key=len):
-        alike = originals.setdefault(tuple(tables[name].shape), [])
         storage = _storage(tables[name])
-        if any(_storage(tables[other]) == storage for other in alike):
+        if storage in storages:
             continue
+        # By their first rows, so that thousands of tables are not compared in pairs.
+        alike = originals.setdefault(_beginning(tables[name]), [])
         same = next((other for other in alike if _same_numbers(tables[other], tables[name])), None)
         if same is None:
             alike.append(name)
+            storages.add(storage)
         else:
             found[name] = same
     return found
+
+
+def _beginning(values: Any) -> Any:
+    """Return what two tables with the same numbers have in common."""
+    if not isinstance(values, np.ndarray):
+        return tuple(values.shape)
+    return tuple(values.shape), values.dtype.str, values[:_FIRST_ROWS].tobytes()
 
 
 def _same_numbers(one: Any, other: Any) -> bool:
