@@ -38,7 +38,7 @@ def test_nothing_is_deleted_without_being_asked(study: Path, collapse: Collapse)
     code, out, _ = collapse("clean", study)
     assert code == 0
     assert "state for resuming a run that is finished" in out
-    assert "can be freed; delete them with: collapse clean" in out
+    assert out.endswith(f"can be freed\nnext: collapse clean {study} --delete\n")
     assert names(study) == before
 
 

@@ -239,9 +239,11 @@ class TestAnalyze:
         code, out, err = collapse("analyze", checkpoint)
         assert (code, err) == (0, "")
         lines = out.splitlines()
-        assert "dcnv2-4, K = 4" in lines[0]
-        assert lines[1].startswith("trained rows (3 of 348 rows were never looked up and are left out); ")
-        assert "of 3 fields are collapsed" in out
+        assert "of 3 fields are collapsed" in lines[0]
+        assert lines[1].startswith("note: the model learned almost nothing")
+        assert "dcnv2-4, K = 4" in lines[2]
+        assert lines[-2].startswith("trained rows (3 of 348 rows were never looked up and are left out); ")
+        assert lines[-1] == f"next: collapse report {checkpoint}"
         lines = lines[_head(lines) :]
         assert lines[0].split()[:3] == ["field", "D", "trained"]
         shares = [float(line.split()[6]) for line in lines[1:4]]

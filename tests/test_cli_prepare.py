@@ -26,6 +26,7 @@ def test_criteo_from_raw_file_to_summary(tmp_path: Path, collapse: Collapse) -> 
         f"criteo: 300 rows, {data.labels.mean():.1%} positive (the advertisement was clicked)",
         f"39 fields with cardinalities from {min(D)} to {max(D)}, {sum(D):,} in total",
         f"wrote {tmp_path / 'data'}",
+        f"next: collapse train --data {tmp_path / 'data'} --out runs/data",
     ]
 
 

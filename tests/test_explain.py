@@ -239,11 +239,11 @@ def test_analyze_ends_with_the_next_command(tmp_path: Path, collapse: Collapse) 
     np.savez(tmp_path / "t.npz", spread=random.standard_normal((90, 4)), low=low)
     np.savez(tmp_path / "counts.npz", low=np.arange(90), spread=np.arange(90))
     out = collapse("analyze", tmp_path / "t.npz", "--row-counts", tmp_path / "counts.npz", "--centred")[1]
-    (line,) = [line for line in out.splitlines() if line.startswith("to see why and what to do: ")]
-    words = shlex.split(line.split(": ", 1)[1])
+    words = shlex.split(out.splitlines()[-1].removeprefix("next: "))
     assert words[:2] == ["collapse", "explain"]
     assert words[4:] == ["--centred", "--row-counts", str(tmp_path / "counts.npz")]
     code, told, _ = collapse(*words[1:])
     assert (code, told.split(":")[0]) == (0, words[3])
     np.savez(tmp_path / "fine.npz", spread=np.random.default_rng(0).standard_normal((90, 4)))
-    assert "what to do" not in collapse("analyze", tmp_path / "fine.npz")[1]
+    out = collapse("analyze", tmp_path / "fine.npz")[1]
+    assert out.splitlines()[-1] == f"next: collapse report {tmp_path / 'fine.npz'}"

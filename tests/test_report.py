@@ -31,7 +31,7 @@ ENTER = "\ue007"
 @pytest.fixture(scope="module")
 def page(trained: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert told("report", trained["dcnv2-4"], "-o", path) == f"wrote {path}\n"
+    assert told("report", trained["dcnv2-4"], "-o", path).startswith(f"wrote {path}\nnext: collapse ")
     return path
 
 
@@ -76,7 +76,7 @@ def test_several_checkpoints(trained: dict[str, Path], tmp_path: Path, collapse:
     """What changed since the first, and charts of each; fields that only one has do not matter."""
     names = ["dcnv2-4", "dcnv2-4x2"]
     words = ["report", *(trained[name] for name in names), "-o", tmp_path / "r.html"]
-    assert collapse(*words)[:2] == (0, f"wrote {tmp_path / 'r.html'}\n")
+    assert collapse(*words)[0] == 0
     text = (tmp_path / "r.html").read_text()
     assert text.count('<svg class="lines"') == text.count('<svg class="cells"') == 2
     assert "Compared with DCNv2 SE 4, " in text

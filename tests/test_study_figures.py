@@ -335,7 +335,7 @@ def test_reproduce(small_data: Path, tmp_path: Path, collapse: Collapse, only: C
     code, out, err = collapse(*words)
     assert (code, err) == (0, "")
     assert out.startswith("1 runs, 1 of them to train")
-    assert out.endswith("figures/index.html\n")
+    assert out.endswith(f"figures/index.html\nnext: collapse findings {study}\n")
     page = (study / "figures" / "index.html").read_text()
     assert page.count("<img ") == 2
     assert "missing" not in page.split("</style>")[1]

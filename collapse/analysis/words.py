@@ -1,6 +1,5 @@
 """Sentences about the diagnosis of a whole checkpoint."""
 
-import shlex
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,6 +10,8 @@ from collapse.printable import clipped, one_line
 
 _MORE_IS_WORSE = ("near_zero", "first_share", "anisotropy", "noise")
 _LISTED = 8
+_FEW = 3
+"""Skipped tensors that are always listed."""
 _PLAINLY_NONE = ("(its name does not suggest a table)", "(1-dimensional)", "(0-dimensional)")
 
 
@@ -54,17 +55,19 @@ def rows_text(factored: FactoredTables) -> str:
     return text + (f"; all rows of {', '.join(unknown[:_LISTED])}, where this is unknown" if unknown else "")
 
 
-def remarks(factored: FactoredTables) -> list[str]:
-    """Return remarks on a foreign file: what it does not say, what was skipped, and which rows are zero."""
+def remarks(factored: FactoredTables, *, verbose: bool = False) -> list[str]:
+    """Return remarks on a foreign file: what it does not say, which rows are zero, and what was skipped.
+
+    Parameters
+    ----------
+    factored : FactoredTables
+        The checkpoint.
+    verbose : bool
+        List everything that was skipped. Otherwise only what could have been a table is listed, and the rest is
+        counted.
+    """
     tables = factored.tables
-    warning = model_warning(tables)
-    lines = [f"note: {note}" for note in ((warning, *tables.notes) if warning else tables.notes)]
-    if tables.skipped:
-        more = len(tables.skipped) - _LISTED
-        rest = f"; and {more} more (see --json)" if more > 0 else ""
-        # Show first what could have been a table.
-        skipped = sorted(tables.skipped, key=lambda each: each.endswith(_PLAINLY_NONE))
-        lines.append(f"skipped: {', '.join(skipped[:_LISTED])}{rest}")
+    lines = [f"note: {note}" for note in tables.notes]
     if untouched := untouched_text(factored):
         rest = f" and {len(untouched) - _LISTED} more" if len(untouched) > _LISTED else ""
         lines.append(
@@ -74,6 +77,16 @@ def remarks(factored: FactoredTables) -> list[str]:
     if zero := zero_rows(factored):
         rest = f" and {len(zero) - _LISTED} more" if len(zero) > _LISTED else ""
         lines.append(f"rows of zeros (padding, or never trained): {', '.join(zero[:_LISTED])}{rest}")
+    return [*lines, *_skipped(tables.skipped, verbose=verbose)]
+
+
+def _skipped(skipped: Sequence[str], *, verbose: bool) -> list[str]:
+    if verbose or len(skipped) <= _FEW:
+        return [f"skipped: {each}" for each in skipped]
+    shown = [each for each in skipped if not each.endswith(_PLAINLY_NONE)][:_LISTED]
+    lines = [f"skipped: {each}" for each in shown]
+    if more := len(skipped) - len(shown):
+        lines.append(f"skipped: {more} {'more ' if shown else ''}tensors or parts (--verbose lists them)")
     return lines
 
 
@@ -146,11 +159,11 @@ def sentences(fields: pd.DataFrame) -> tuple[str, str]:
     )
 
 
-def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> str:
-    """Return the command that explains the worst field, or nothing if all are spread out or not judged."""
+def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> list[str]:
+    """Return the command that explains the worst field, or that writes a report if all are well or not judged."""
     bad = worst_first(fields, ())
     bad = bad[~bad["degree"].isin(["spread out", "not judged"])]
+    source = factored.tables.source
     if bad.empty:
-        return ""
-    command = ["collapse", "explain", factored.tables.source, str(bad["field"].iloc[0]), *words]
-    return f"to see why and what to do: {shlex.join(command)}"
+        return ["collapse", "report", source, *words]
+    return ["collapse", "explain", source, str(bad["field"].iloc[0]), *words]

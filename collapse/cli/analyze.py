@@ -16,12 +16,14 @@ from collapse.cli.options import (
     text_model_option,
     verify_option,
 )
+from collapse.cli.output import suggest
 from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.extras import require
 from collapse.figures.markdown import markdown_table
 from collapse.files.csv_cells import csv_text
 from collapse.files.urls import Url
+from collapse.printable import path_text
 
 if TYPE_CHECKING:
     from collapse.analysis.settings import Rows
@@ -118,6 +120,7 @@ if TYPE_CHECKING:
 @verify_option
 @engine_option
 @jobs_option
+@click.option("--verbose", is_flag=True, help="List all tensors of the file that were skipped, with the reasons.")
 @click.option("--timing", is_flag=True, help="Print timings to standard error.")
 def command(
     checkpoints: tuple[Path | Url, ...],
@@ -144,6 +147,7 @@ def command(
     verify: bool,
     engine: str | None,
     jobs: int | None,
+    verbose: bool,
     timing: bool,
 ) -> None:
     """Show which fields of a checkpoint have collapsed.
@@ -223,6 +227,7 @@ def command(
     from collapse.analysis.factorised import factorise, factorise_readable
     from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.several import abundance_by_size, compare, labels
+    from collapse.analysis.words import next_command
     from collapse.cli import terminal
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
@@ -309,17 +314,22 @@ def command(
         shown = shown if parts is None else parts
         click.echo(csv_text(shown), nl=False)
     else:
-        write = terminal.as_markdown if form == "markdown" else terminal.as_text
-        for each, frame in zip(factored, frames, strict=True):
-            click.echo(write(each, frame, measures, reading_words(selection, settings)))
+        words = reading_words(selection, settings)
+        for number, (each, frame) in enumerate(zip(factored, frames, strict=True)):
+            if form == "markdown":
+                click.echo(terminal.as_markdown(each, frame, measures, words, verbose=verbose))
+                continue
+            if number:
+                click.echo()
+            terminal.show(each, frame, measures, verbose=verbose)
         if parts is not None:
-            click.echo(terminal.segments_as_text(parts))
+            terminal.show_segments(parts)
         if paper_table is not None:
             click.echo(markdown_table(abundance_by_size(factored).round(2)))
         if comparison is not None and drifts is not None:
             here, there = str(checkpoints[0]), str(against)
-            click.echo(terminal.compared_as_text(comparison, compared, here, there))
-            click.echo(terminal.drift_as_text(drifts, here, there))
+            terminal.show_comparison(comparison, compared, here, there)
+            terminal.show_drift(drifts, here, there)
     if parquet:
         terminal.write_parquet(diagnosed, parquet)
         click.echo(f"wrote {parquet}", err=form != "text")
@@ -328,6 +338,15 @@ def command(
         for path in display.save(out or checkpoints[0].parent):
             click.echo(f"wrote {path}", err=form != "text")
     stopwatch.lap("figures")
+    if form == "text":
+        one = len(factored) == 1 and against is None
+        suggest(
+            *(
+                next_command(factored[0], frames[0], words)
+                if one
+                else ["collapse", "report", *map(path_text, paths)]
+            )
+        )
     if timing:
         click.echo(stopwatch.text(), err=True)
     if refused or bad:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.printable import one_line, path_text
 
 
@@ -43,8 +44,11 @@ def command(study: Path, *, deletes: bool, as_json: bool) -> None:
         delete(files)
     if not as_json:
         what = "freed" if deletes else "can be freed"
-        hint = "" if deletes or not files else f"; delete them with: collapse clean {path_text(study)} --delete"
-        click.echo(f"{_mb(total).strip()} {what}{hint}")
+        click.echo(f"{_mb(total).strip()} {what}")
+        path = path_text(study)
+        suggest(
+            "collapse", *(("clean", path, "--delete") if files and not deletes else ("figures", path, "--list"))
+        )
 
 
 _SHOWN = 5

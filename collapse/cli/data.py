@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.printable import clipped
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
             return
         for name, text in BUILT_IN.items():
             click.echo(f"{name:22s} {text}")
-        click.echo("\n`collapse data NAME` describes one; `collapse prepare --help` shows how to add your own")
+        click.echo("\n`collapse prepare --help` shows how to add your own")
+        suggest("collapse", "data", next(iter(BUILT_IN)))
         return
     data = load_data(source)
     if verify:
         verify_prepared(data)
     _show(data, as_json=as_json, as_csv=as_csv, verified=verify)
+    if not as_json and not as_csv:
+        suggest("collapse", "train", "--data", source, "--out", f"runs/{data.path.name}")
 
 
 def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.extras import EXTRAS, require
 
 _PACKAGES = ("embedding-collapse", "torch", "numpy", "scipy", "pandas", "polars", "pyarrow")
@@ -87,6 +88,7 @@ def command(device: str, *, seconds: float, no_rate: bool, as_json: bool) -> Non
         click.echo(json.dumps(found, indent=2))
     else:
         click.echo("\n".join(_lines(found, sys.executable)))
+        suggest("collapse", "train", "--out", "runs/first")
 
 
 def _finite(value: float) -> float | None:

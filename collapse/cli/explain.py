@@ -8,7 +8,9 @@ import click
 
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
+from collapse.cli.output import suggest
 from collapse.files.urls import Url
+from collapse.printable import path_text
 
 if TYPE_CHECKING:
     from collapse.analysis.explanation import Explanation
@@ -86,6 +88,13 @@ def command(
         click.echo(json.dumps(_plain(found), indent=2, allow_nan=False))
     else:
         click.echo(explanation_text(found, partners or len(found.partners)))
+        suggest(*_next(checkpoint, tables.settings.get("data"), selection))
+
+
+def _next(checkpoint: Path | Url, data: str | None, selection: "Selection") -> list[str]:
+    """Return the command that measures which sizes the fields need: with the model's data, if they are known."""
+    with_data = ["--data", data] if data and isinstance(checkpoint, Path) else []
+    return ["collapse", "size", path_text(checkpoint), *with_data, *selection.words]
 
 
 def _plain(found: "Explanation") -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.options import text_model_option
+from collapse.cli.output import suggest
 from collapse.errors import CollapseError
-from collapse.printable import printable
+from collapse.printable import path_text, printable
 
 if TYPE_CHECKING:
     from collapse.paper.item import PaperStudy
@@ -78,6 +79,7 @@ def command(
             click.echo(f"{name:8s} {item.finished:4d} of {len(item.runs):4d} runs  {entry.shows}")
         for name, drawn in own.items():
             click.echo(f"{name:8s} {drawn.finished:4d} of {drawn.finished:4d} runs  {drawn.figure.content}")
+        suggest("collapse", "figures", path_text(study), "--figure", "all")
         return
     if not names:
         raise CollapseError(
@@ -86,6 +88,7 @@ def command(
     folder = output or study / "figures"
     if "all" in names:
         made = write(of_paper, [*own, *of_paper.items], folder, text_model=text_model, own=own)
+        suggest("collapse", "findings", path_text(study))
         if any(each.error for each in made):
             sys.exit(1)
         return
@@ -93,6 +96,7 @@ def command(
         if each.error:
             raise each.error
         each.item.with_finished_runs()
+    suggest("collapse", "figures", path_text(study), "--figure", "all")
 
 
 def write(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.cli.output import suggest
+from collapse.printable import path_text
+
 if TYPE_CHECKING:
     from collapse.paper.findings.claim import Finding
 
@@ -54,6 +57,8 @@ def command(study: Path, how: str | None) -> None:
         left = len(CLAIMS) - len({each.claim.name for each in found})
         click.echo(f"{left} of the paper's {len(CLAIMS)} claims need runs that are not there")
     click.echo(item.summary)
+    if how is None:
+        suggest("collapse", "figures", path_text(study), "--figure", "all")
 
 
 def _block(finding: "Finding") -> str:

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from collapse.cli.output import suggest
+
 
 @click.command(name="formats")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -31,3 +33,4 @@ def command(as_json: bool) -> None:
         click.echo(title)
         for name, text in rows.items():
             click.echo(f"  {name}\n      {text}")
+    suggest("collapse", "analyze", "FILE")

@@ -5,6 +5,7 @@ import textwrap
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.errors import CollapseError, shortened
 from collapse.glossary import glossary
 
@@ -30,6 +31,7 @@ def command(term: str | None, as_json: bool) -> None:
         return
     for name, text in found.items():
         click.echo(f"{name}\n{textwrap.indent(textwrap.fill(text, 78), '  ')}\n")
+    suggest("collapse", "analyze", "FILE")
 
 
 def _matching(term: str) -> dict[str, str]:

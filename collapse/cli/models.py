@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.settings import written
 
 
@@ -33,12 +34,14 @@ def command(model: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
     elif isinstance(found, dict):
         click.echo(_described(found))
+        suggest("collapse", "train", "--model", model)
     else:
         click.echo("model      parameters  in tables  interaction")
         for each in found:
             click.echo(f"{each['model']:10s} {_numbers(each)}  {each.get('formula') or each['error']}")
             if each.get("reference"):
                 click.echo(f"{'':34s}{each['reference']}")
+        suggest("collapse", "models", found[0]["model"])
 
 
 def _numbers(model: dict[str, Any]) -> str:

@@ -3,13 +3,20 @@
 import errno
 import io
 import os
+import re
+import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+import click
 
 from collapse.errors import CollapseError
 from collapse.printable import printable
 
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -20,6 +27,13 @@ class _EscapedOutput(io.TextIOWrapper):
         with self._unread():
             super().write(printable(text))
         return len(text)
+
+    def write_coloured(self, text: str) -> None:
+        """Write text with codes for colours; everything else in it is escaped."""
+        with self._unread():
+            super().write(
+                "".join(part if n % 2 else printable(part) for n, part in enumerate(_COLOUR.split(text)))
+            )
 
     def flush(self) -> None:
         with self._unread():
@@ -62,6 +76,44 @@ def printable_output() -> Iterator[None]:
         sys.stdout = plain
         with suppress(OSError, ValueError):
             shown.detach()
+
+
+def echo_coloured(text: str) -> None:
+    """Print text whose names are already escaped, with its colours where standard output shows them."""
+    if isinstance(sys.stdout, _EscapedOutput) and has_colours():
+        sys.stdout.write_coloured(f"{text}\n")
+    else:
+        click.echo(click.unstyle(text))
+
+
+def has_colours() -> bool:
+    """Return whether standard output is a terminal with colours, and NO_COLOR (no-color.org) is not set."""
+    return _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int | None:
+    """Return the number of columns of the terminal; None if standard output is not one."""
+    return shutil.get_terminal_size().columns if _is_terminal() else None
+
+
+def _is_terminal() -> bool:
+    """Return whether standard output is a terminal; it may be closed."""
+    return sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+
+
+def wrapped(text: str) -> str:
+    """Break lines between words where they are wider than the terminal."""
+    width = terminal_width()
+    if width is None:
+        return text
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
+    )
+
+
+def suggest(*words: object) -> None:
+    """Print the command that usually follows, as the last line of a command's output."""
+    click.echo(f"next: {shlex.join(map(str, words))}")
 
 
 def open_closed_streams() -> None:

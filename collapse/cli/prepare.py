@@ -140,9 +140,10 @@ def synthetic(output: Path, overwrite: bool, raw: Path | None, **options: Any) -
     settings = SyntheticSettings(**named(SyntheticSettings, options))
     if raw is not None:
         check_can_be_written(raw)
-    tell(prepare_synthetic(settings, output, overwrite=overwrite))
+    data = prepare_synthetic(settings, output, overwrite=overwrite)
     if raw is not None:
         from collapse.training.data.sources.synthetic.raw import write_raw
 
         write_raw(settings, raw)
         click.echo(f"wrote {raw}")
+    tell(data)

@@ -130,6 +130,7 @@ def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_s
     plan = plan_table(files, settings)
     _print_plan(plan)
     if options.pop("dry_run"):
+        click.echo("next: the same command with -o DIR instead of --dry-run")
         return
     if output is None:
         raise CollapseError("-o is missing: pass the folder of the data set, or --dry-run to stop here")

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.cli.output import suggest
+from collapse.printable import path_text
+
 if TYPE_CHECKING:
     from collapse.training.data.store.prepared import PreparedData
 
@@ -101,3 +104,5 @@ def tell(data: "PreparedData") -> None:
     for field, cells in data.manifest.get("options", {}).get("read_as_whole", {}).items():
         click.echo(f"{field}: {cells:,} cells such as 2.0 are the value 2")
     click.echo(f"wrote {data.path}")
+    path = path_text(data.path)
+    suggest("collapse", "train", "--data", path, "--out", f"runs/{data.path.name}")

@@ -8,6 +8,7 @@ import click
 
 from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, check_distinct, rows_option, verify_option
+from collapse.cli.output import suggest
 from collapse.cli.segments import by_option, segments_of
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
@@ -74,6 +75,7 @@ def command(
     from collapse.analysis.diagnosis import diagnose_factored
     from collapse.analysis.factorised import factorise_readable
     from collapse.analysis.settings import AnalysisSettings
+    from collapse.analysis.words import next_command
     from collapse.figures.report.page import Report
     from collapse.files.atomic import check_can_be_written
     from collapse.io.load import load
@@ -102,5 +104,7 @@ def command(
     )
     report.save(page)
     click.echo(f"wrote {page}")
+    worst = next_command(factored[-1], report.fields, reading_words(selection, settings))
+    suggest(*(worst if worst[1] == "explain" else ["collapse", "analyze", path_text(last)]))
     if bad:
         raise CollapseError("; ".join([*map(str, bad), "the page has the other fields"]))

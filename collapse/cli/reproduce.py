@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from collapse.cli.options import text_model_option
+from collapse.cli.output import suggest
 from collapse.cli.studies import chosen_profile, study_options, train_missing
+from collapse.printable import path_text
 
 
 @click.command(name="reproduce")
@@ -46,5 +48,6 @@ def command(**options: Any) -> None:
         return
     study = PaperStudy(out)
     made = write(study, study.items, out / "figures", text_model=options["text_model"], show_tables=False)
+    suggest("collapse", "findings", path_text(out))
     if not whole or any(each.error for each in made):
         sys.exit(1)

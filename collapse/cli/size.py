@@ -10,9 +10,10 @@ import click
 
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
+from collapse.cli.output import suggest
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
-from collapse.printable import name_column, printable
+from collapse.printable import name_column, path_text, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +155,23 @@ def command(
         with explain_os_errors("write", out), atomic_write(out) as file:
             file.write(FORMS[form](recommended).encode())
         click.echo(f"wrote {out}", err=as_json)
+    if not as_json:
+        suggest("collapse", *_next(checkpoint, tables, data, out if form == "yaml" else None, selection))
+
+
+def _next(
+    checkpoint: "Path | Url", tables: "TableSet", data: str | None, sizes: Path | None, selection: "Selection"
+) -> list[str]:
+    """Return what follows: training with the sizes, their cost in AUC, or writing them to a file."""
+    from collapse.analysis.advice import is_own
+
+    known = data or tables.settings.get("data")
+    if sizes is not None and known and is_own(tables):
+        return ["train", "--model", tables.name, "--data", known, "--field-sizes", path_text(sizes)]
+    if data is None and known and isinstance(checkpoint, Path):
+        return ["size", path_text(checkpoint), "--data", known]
+    with_data = ["--data", data] if data else []
+    return ["size", path_text(checkpoint), *with_data, *selection.words, "--write", "yaml", "-o", "sizes.yaml"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -192,6 +192,7 @@ def train_missing(
             f"on {name}: about {duration(there.seconds)}; {needs(there, machine.devices)} ({machine.source})"
         )
     if dry_run:
+        click.echo("next: the same command without --dry-run")
         return True
     if profile:
         record_profile(out, profile)

@@ -1,6 +1,5 @@
 """`collapse sweep`."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collapse.cli.output import suggest
 from collapse.cli.studies import chosen_profile, given_settings, study_options, train_missing
 from collapse.errors import CollapseError
+from collapse.printable import path_text
 
 if TYPE_CHECKING:
     from collapse.paper.profiles import Profile
@@ -152,4 +153,4 @@ def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     shown = ours.sort_values("test_auc", ascending=False)[["label", "data", "epochs", "test_auc", "test_logloss"]]
     click.echo(shown.to_string(index=False, float_format="{:.5f}".format))
     click.echo(f"wrote {out / 'results.csv'}")
-    click.echo(f"next: collapse figures {shlex.quote(str(out))} --figure all")
+    suggest("collapse", "figures", path_text(out), "--figure", "all")

@@ -1,10 +1,15 @@
 """Diagnoses as text for people, and as JSON, CSV, Markdown and Parquet for programs."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collapse.analysis.words import heading, next_command, remarks, summary, worst_first
+import click
+
+from collapse.analysis.words import heading, model_warning, next_command, remarks, summary, worst_first
+from collapse.cli.columns import fitted
+from collapse.cli.output import echo_coloured, terminal_width, wrapped
 from collapse.figures.markdown import markdown_table
 from collapse.printable import shown_name
 
@@ -29,10 +34,18 @@ _COUNTS = ("cardinality", "rows_trained", "rows_entered", "rows_zero")
 SHOWN = ("cardinality", "rows_trained", "near_zero", "ia", "ia_random", "ia_normalised", "ia_adjusted")
 
 
-def as_text(
-    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
-) -> str:
-    """Write a checkpoint's table, the worst field first, below a summary and the settings.
+_DROPPED = ("near_zero", "rows_trained", "ia_random", "cardinality", "ia_normalised", "ia")
+"""Columns that are left out on a narrow terminal, the first one first."""
+
+
+def show(
+    factored: "FactoredTables",
+    fields: "pd.DataFrame",
+    measures: Sequence[str],
+    *,
+    verbose: bool = False,
+) -> None:
+    """Print the verdict, the table with the worst field first, and what was read.
 
     Parameters
     ----------
@@ -42,14 +55,17 @@ def as_text(
         Its diagnosis.
     measures : sequence of str
         The measures to show and to sort by (the first); empty for the usual ones.
-    words : sequence of str
-        The options that the checkpoint was read with, for the suggested next command.
+    verbose : bool
+        List all tensors that were skipped.
     """
-    notes = "".join(f"{line}\n" for line in remarks(factored))
-    following = next_command(factored, fields, words)
-    end = f"\n{following}\n" if following else ""
-    head = "\n".join(heading(factored))
-    return f"{head}\n{notes}{summary(fields)}\n\n{_aligned(_shown(fields, measures))}\n{end}"
+    source, settings = heading(factored)
+    click.echo(wrapped("\n".join([*_verdict(factored, fields), source, ""])))
+    drop = ["cardinality"] if measures else _DROPPED
+    table = _formatted(_shown(fields, measures))
+    echo_coloured(fitted(table, terminal_width(), [_HEADINGS.get(name, name) for name in drop]))
+    click.echo()
+    for line in (settings, *remarks(factored, verbose=verbose)):
+        click.echo(wrapped(line))
 
 
 def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
@@ -59,8 +75,8 @@ def _shown(fields: "pd.DataFrame", measures: Sequence[str]) -> "pd.DataFrame":
     return worst_first(fields, measures)[["field", *shown, "verdict"]]
 
 
-def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> str:
-    """Write a comparison, the largest decrease first."""
+def show_comparison(comparison: "pd.DataFrame", measures: Sequence[str], here: str, there: str) -> None:
+    """Print a comparison, the largest decrease first."""
     first = f"{measures[0]}_difference"
     table = comparison.sort_values(first, kind="stable")
     fell = int((comparison[first] < 0).sum())
@@ -71,11 +87,12 @@ def compared_as_text(comparison: "pd.DataFrame", measures: Sequence[str], here: 
     for path, key in ((here, "only"), (there, "only_against")):
         if names := comparison.attrs[key]:
             line += f"\nonly in {path}: {', '.join(names)}"
-    return f"{line}\n\n{_aligned(table)}\n"
+    click.echo(f"\n{wrapped(line)}\n")
+    echo_coloured(fitted(_formatted(table), terminal_width(), ["after", "before"]))
 
 
-def segments_as_text(segments: "pd.DataFrame") -> str:
-    """Write the segments of every field, and how much of the rows and lookups is in collapsed ones."""
+def show_segments(segments: "pd.DataFrame") -> None:
+    """Print the segments of every field, and how much of the rows and lookups is in collapsed ones."""
     from collapse.analysis.segments import affected
 
     rows, lookups = affected(segments)
@@ -86,11 +103,12 @@ def segments_as_text(segments: "pd.DataFrame") -> str:
         text["lookups"] = segments["lookups"].map("{:.0%}".format).where(segments["lookups"].notna(), "")
     shown = _formatted(segments[["near_zero", "ia", "ia_normalised", "ia_adjusted"]])
     text = text.join(shown).assign(segment=segments["segment"].map(shown_name), verdict=segments["verdict"])
-    return f"{line}\n\n{_aligned(text)}\n"
+    click.echo(f"\n{line}\n")
+    echo_coloured(fitted(text, terminal_width(), ["near 0", "IA/random", "IA", "lookups"]))
 
 
-def drift_as_text(drifts: "pd.DataFrame", here: str, there: str) -> str:
-    """Write how far the tables have moved, the field that moved most first."""
+def show_drift(drifts: "pd.DataFrame", here: str, there: str) -> None:
+    """Print how far the tables have moved, the field that moved most first."""
     shown = {
         "field": "field", "drift_rows": "rows", "drift_directions": "k", "drift_overlap": "overlap",
         "drift_overlap_random": "random", "drift_overlap_columns": "columns", "drift_residue": "residue",
@@ -106,15 +124,9 @@ def drift_as_text(drifts: "pd.DataFrame", here: str, there: str) -> str:
     median = drifts["drift_residue"].median()
     line = f"drift from {there} to {here}: the median residue of the best rotation is {median:.3f}"
     notes = f"\n{drifts.attrs['notes']}" if "notes" in drifts.attrs else ""
-    return f"{line}{notes}\n\n{_aligned(text.rename(columns=shown))}\n"
-
-
-def _aligned(table: "pd.DataFrame") -> str:
-    text = _formatted(table)
-    for column in text.columns[text.columns.isin(["field", "segment", "verdict"])]:
-        text[column] = text[column].str.ljust(text[column].str.len().max())
-    lines = text.to_string(index=False, justify="left").split("\n")
-    return "\n".join(line.rstrip() for line in lines)
+    click.echo(f"\n{wrapped(line + notes)}\n")
+    dropped = ["k", "random", "popularity", "columns", "distance", "norm", "rows", "moved"]
+    echo_coloured(fitted(_formatted(text.rename(columns=shown)), terminal_width(), dropped))
 
 
 def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -138,23 +150,36 @@ def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":
     return text.rename(columns=_HEADINGS).rename(columns={name: name.rpartition("_")[2] for name in compared})
 
 
+def _verdict(factored: "FactoredTables", fields: "pd.DataFrame") -> list[str]:
+    """Return the verdict, and a warning about the model."""
+    warning = model_warning(factored.tables)
+    return [summary(fields), *([f"note: {warning}"] if warning else [])]
+
+
 def as_markdown(
-    factored: "FactoredTables", fields: "pd.DataFrame", measures: Sequence[str], words: Sequence[str] = ()
+    factored: "FactoredTables",
+    fields: "pd.DataFrame",
+    measures: Sequence[str],
+    words: Sequence[str] = (),
+    *,
+    verbose: bool = False,
 ) -> str:
-    """Write the same as a Markdown table."""
+    """Format the same as a Markdown table."""
     text = _formatted(_shown(fields, measures))
     source, settings = heading(factored)
-    notes = [f"- {line}" for line in remarks(factored)]
+    notes = [f"- {line}" for line in (settings, *remarks(factored, verbose=verbose))]
+    following = shlex.join(next_command(factored, fields, words))
     return "\n".join(
         [
+            *(f"{line}.\n" for line in _verdict(factored, fields)),
             f"**{source}**",
             "",
-            f"{summary(fields)}. {settings}.",
-            "",
-            *([*notes, ""] if notes else []),
             markdown_table(text),
             "",
-            *([following, ""] if (following := next_command(factored, fields, words)) else []),
+            *notes,
+            "",
+            f"Next: `{following}`",
+            "",
         ]
     )
 

@@ -7,6 +7,7 @@ import click
 
 from collapse.analysis.toy_settings import ToySettings
 from collapse.cli.options import named, setting_options
+from collapse.cli.output import suggest
 from collapse.files.csv_cells import csv_text
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def command(out: Path | None, as_csv: bool, **options: Any) -> None:
 
         for path in toy_figure(frame, settings).save(out):
             click.echo(f"wrote {path}", err=as_csv)
+    if not as_csv:
+        suggest("collapse", *(["toy", "--out", "pictures"] if out is None else ["reproduce"]))
 
 
 def _as_text(frame: "pd.DataFrame") -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collapse.cli.options import named, setting_options
+from collapse.cli.output import suggest
+from collapse.printable import path_text
 from collapse.settings import parse_word
 from collapse.training.models.config import ModelConfig
 from collapse.training.models.registry import interaction_class, model_config, model_names, model_settings
@@ -159,7 +161,7 @@ def command(**options: Any) -> None:
         f"best epoch {result.best_epoch}: validation AUC {result.validation.auc:.5f}, "
         f"test AUC {result.test.auc:.5f}, test logloss {result.test.logloss:.5f}"
     )
-    click.echo(f"next: collapse analyze {folder / 'best.pt'}")
+    suggest("collapse", "analyze", path_text(folder / "best.pt"))
 
 
 def _field_sizes(config: RunConfig, file: Path) -> str:

@@ -11,15 +11,17 @@ from tqdm import tqdm
 
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
+from collapse.cli.output import suggest
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
-from collapse.printable import name_column
+from collapse.printable import name_column, path_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from collapse.io.low_rank import Truncated
     from collapse.io.readers.selection import Selection
+    from collapse.io.tables import TableSet
     from collapse.training.runs.metrics import Evaluation
     from collapse.training.runs.paired import Difference
 
@@ -170,6 +172,20 @@ def command(
             click.echo(f"wrote {path}", err=as_json)
     if out is not None:
         click.echo(f"wrote {out}", err=as_json)
+    if not as_json:
+        suggest("collapse", *_next(checkpoint, tables, data, out, selection))
+
+
+def _next(
+    checkpoint: Path | Url, tables: "TableSet", data: str | None, out: Path | None, selection: "Selection"
+) -> list[str]:
+    """Return what follows: the cost in AUC, writing the file, or analysing it."""
+    if out is not None:
+        return ["analyze", path_text(out)]
+    known = tables.settings.get("data")
+    if data is None and known and isinstance(checkpoint, Path):
+        return ["truncate", path_text(checkpoint), "--data", known]
+    return ["truncate", path_text(checkpoint), *selection.words, "-o", "truncated.safetensors"]
 
 
 @dataclass(frozen=True, kw_only=True)
