@@ -21,7 +21,7 @@ from .analysis.spectrum_monitor import SpectrumMonitor
 from .analysis.sub_embeddings import co_influence, sub_embedding_abundance
 from .analysis.toy_experiment import toy_experiment
 from .analysis.toy_settings import ToySettings
-from .api import Truncation, drift, explain, information_abundance, plot, report, segments, train, truncate
+from .api import Truncation, drift, explain, figure, information_abundance, plot, report, segments, train, truncate
 from .errors import CollapseError
 from .figures.checkpoint_display import CheckpointDisplay
 from .figures.report.page import Report
@@ -39,7 +39,7 @@ __all__ = [
     "ActivationMonitor", "AnalysisSettings", "CheckpointDisplay", "CollapseError", "EmbeddingTable", "Entry", "Explanation",
     "FactoredTables", "Format", "Interaction", "InteractionConfig", "MLPConfig", "Report", "Selection", "SpectralState", "SpectrumMonitor",
     "State", "Study", "StudyRun", "TableSet", "ToySettings", "Truncation", "co_influence",
-    "compare", "diagnose", "diversity", "drift", "dynamics", "effective_rank", "explain", "factorise", "gram_state", "information_abundance",
+    "compare", "diagnose", "diversity", "drift", "dynamics", "effective_rank", "explain", "factorise", "figure", "gram_state", "information_abundance",
     "interaction_patterns", "load", "merge", "participation_ratio", "plot", "principal_angles", "principal_cosines",
     "random_abundance", "report", "segments", "set_diversity", "singular_values", "spectrum", "split_gradient", "stable_rank",
     "sub_embedding_abundance", "toy_experiment", "train", "truncate",

@@ -29,6 +29,7 @@ from collapse.measures.row_stream import unreadable_kind
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
     from collapse.figures.checkpoint_display import CheckpointDisplay
@@ -308,7 +309,13 @@ def segments(
     return diagnose_segments(factorise(source, settings), by_lookups if isinstance(by, str) else by_labels(by))
 
 
-def report(source: Any, path: str | Path | None = None, *, settings: AnalysisSettings | None = None) -> "Report":
+def report(
+    source: Any,
+    path: str | Path | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    settings: AnalysisSettings | None = None,
+) -> "Report":
     """Report on one or several checkpoints: verdict, advice, all fields, and figures.
 
     Parameters
@@ -317,6 +324,8 @@ def report(source: Any, path: str | Path | None = None, *, settings: AnalysisSet
         A checkpoint or model, as `load` takes it. Several are compared, the earliest first.
     path : str or Path, optional
         Write the report to this file, as one HTML page that needs no network.
+    labels : sequence of str, optional
+        Names of several checkpoints. The default is made from the models and the settings in which they differ.
     settings : AnalysisSettings, optional
         Which rows are used, and which layer's field maps.
 
@@ -347,20 +356,24 @@ average 77% of random.>
     paths = [str(each) for each in sources if isinstance(each, str | PathLike)]
     given = repr(paths[0] if len(paths) == 1 else paths)
     command = f"collapse.report({given}, {str(path)!r})" if path and len(paths) == len(sources) else ""
-    made = Report(checkpoints=factored, frames=tuple(map(diagnose_factored, factored)), command=command)
+    if labels is not None and len(labels) != len(sources):
+        raise CollapseError(f"there are {len(labels)} labels for {len(sources)} checkpoints")
+    frames = tuple(map(diagnose_factored, factored))
+    names = None if labels is None else tuple(labels)
+    made = Report(checkpoints=factored, frames=frames, names=names, command=command)
     if path is not None:
         made.save(path)
     return made
 
 
-def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = None) -> "CheckpointDisplay":
-    """Draw a figure of the paper from one or several checkpoints.
+def figure(source: Any, number: str = "2", *, settings: AnalysisSettings | None = None) -> "CheckpointDisplay":
+    """Compute a figure of the paper for one or several checkpoints, with its numbers.
 
     Parameters
     ----------
     source : str, Path or object, or a list of them
         Checkpoints or models, each as `load` takes it.
-    figure : str
+    number : str
         Number of the figure: ``"1b"`` shows singular values, ``"2"`` the abundance of every field, ``"3"`` the
         sub-embeddings. `collapse analyze --help` lists all figures.
     settings : AnalysisSettings, optional
@@ -369,8 +382,8 @@ def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = 
     Returns
     -------
     CheckpointDisplay
-        The drawn figure, which notebooks show. ``figure_`` is the Matplotlib figure, ``axes_`` its axes, ``table``
-        its numbers, and ``save(folder)`` writes PNG, PDF and CSV files.
+        The figure, which notebooks show. ``table`` has its numbers, ``plot(axes)`` draws it, and ``save(folder)``
+        writes PNG, PDF and CSV files.
 
     Raises
     ------
@@ -380,17 +393,57 @@ def plot(source: Any, figure: str = "2", *, settings: AnalysisSettings | None = 
     Examples
     --------
     >>> import collapse
-    >>> collapse.plot("runs/first/best.pt", "3").save("pictures")  # doctest: +SKIP
+    >>> collapse.figure("runs/first/best.pt", "3").save("pictures")  # doctest: +SKIP
     """
     from collapse.paper.making import display_of
 
-    kind = display_of(str(figure))
+    kind = display_of(str(number))
     checkpoints = [factorise(each, settings) for each in _several(source)]
     if kind.needs_text_model:
         from collapse.io.readers.token_table import read_token_table
 
         checkpoints.append(factorise(read_token_table()))
-    return kind.from_checkpoints(checkpoints).plot()
+    return kind.from_checkpoints(checkpoints)
+
+
+def plot(
+    source: Any,
+    number: str = "2",
+    *,
+    ax: "Axes | Sequence[Axes] | None" = None,
+    settings: AnalysisSettings | None = None,
+) -> Any:
+    """Draw a figure of the paper from one or several checkpoints with Matplotlib.
+
+    Parameters
+    ----------
+    source : str, Path or object, or a list of them
+        Checkpoints or models, each as `load` takes it.
+    number : str
+        Number of the figure, as for `figure`.
+    ax : Axes or sequence of Axes, optional
+        The axes to draw on, one per panel. Without them, pyplot makes a figure, so that notebooks show it.
+    settings : AnalysisSettings, optional
+        Which rows are used, and how the random tables are drawn.
+
+    Returns
+    -------
+    Axes or array of Axes
+        The axes of a figure with one panel, or an array with one per panel.
+
+    Raises
+    ------
+    CollapseError
+        If the figure does not exist, cannot be drawn from these checkpoints, or has another number of panels than
+        there are axes.
+
+    Examples
+    --------
+    >>> import collapse
+    >>> ax = collapse.plot("runs/first/best.pt", "2")  # doctest: +SKIP
+    >>> ax.set_title("Before the change")  # doctest: +SKIP
+    """
+    return figure(source, number, settings=settings).on_axes(ax)
 
 
 def _several(source: Any) -> Sequence[Any]:

@@ -11,9 +11,11 @@ project = "embedding-collapse"
 author = "the embedding-collapse developers"
 version = release = installed("embedding-collapse")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+# `python docs/make_notebook.py` runs the notebook and stores its outputs.
+nb_execution_mode = "off"
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 

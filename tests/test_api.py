@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,7 +133,7 @@ class TestDrawing:
         assert all(f">{field}<" in page for field in fields)
 
     def test_plot(self, source: Any, fields: list[str]) -> None:
-        drawn = collapse.plot(source, "2")
+        drawn = collapse.figure(source, "2")
         assert set(drawn.table["field"]) == set(fields)
         assert drawn._repr_png_().startswith(b"\x89PNG")
 
@@ -154,7 +155,7 @@ class TestDrawing:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-@pytest.mark.parametrize("function", ["diagnose", "load", "explain", "truncate", "report", "plot"])
+@pytest.mark.parametrize("function", ["diagnose", "load", "explain", "truncate", "report", "plot", "figure"])
 def test_what_does_not_fit_is_one_sentence(function: str, source: Any, word: str) -> None:
     with pytest.raises(collapse.CollapseError, match=word) as caught:
         getattr(collapse, function)(source)
@@ -171,9 +172,24 @@ def test_a_model_of_this_package_has_its_fields_and_maps() -> None:
 
 
 def test_several_checkpoints_in_one_figure() -> None:
-    drawn = collapse.plot([{"a": E}, {"a": E + 1}], "2")
+    drawn = collapse.figure([{"a": E}, {"a": E + 1}], "2").plot()
     assert drawn.table["label"].nunique() == 2
     assert len(drawn.axes_) == 1
+
+
+def test_plots_are_axes() -> None:
+    """Of pyplot, so that notebooks show them, or on axes that are given."""
+    ax = collapse.plot({"a": E}, "2")
+    assert ax.get_figure() is plt.gcf()
+    _, own = plt.subplots()
+    assert collapse.plot({"a": E}, "1b", ax=own) is own
+    assert len(own.lines) == 1
+    model = MultiEmbeddingModel((6, 41, 30), model_config("dcnv2-4"))
+    axes = collapse.plot(model, "3")
+    assert axes.shape == (3,)
+    with pytest.raises(collapse.CollapseError, match="has 3 panels, but 1 axes"):
+        collapse.plot(model, "3", ax=own)
+    plt.close("all")
 
 
 def test_important_columns_come_first() -> None:

@@ -106,6 +106,10 @@ def test_a_field_that_collapsed_since(tmp_path: Path) -> None:
     now = np.outer(before[:, 0], np.ones(4))
     report = api.report([{"same": same, "user": before}, {"module.same": same, "module.user": now}])
     assert "1 field has a worse degree (user)" in repr(report)
+    named = api.report([{"a": same}, {"a": before}], labels=["monday", "tuesday"])
+    assert "Compared with monday, " in repr(named)
+    with pytest.raises(api.CollapseError, match="1 labels for 2 checkpoints"):
+        api.report([{"a": same}, {"a": before}], labels=["monday"])
     changes = report.changes
     assert changes is not None
     of = changes.set_index("field")

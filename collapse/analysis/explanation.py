@@ -69,7 +69,7 @@ class Explanation:
         return explanation_text(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return f'<pre style="white-space: pre-wrap">{escape(str(self))}</pre>'
 
 
 def explanation_text(found: Explanation, partners: int = 5) -> str:

@@ -1,7 +1,7 @@
 """Base classes of figures: a tidy table, and a drawing of that table only."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -139,13 +140,15 @@ class Display(ABC):
         """Return the arrangement of the panels for this table."""
         return PanelLayout(mosaic=self.mosaic, size=self.size)
 
-    def plot(self, axes: Sequence[Axes] | None = None) -> Self:
+    def plot(self, axes: Sequence[Axes] | None = None, *, new_figure: Callable[..., Figure] = Figure) -> Self:
         """Draw the table.
 
         Parameters
         ----------
         axes : sequence of Axes, optional
             One per panel. Without them a figure is made.
+        new_figure : callable
+            Makes the figure, for example `matplotlib.pyplot.figure`, which notebooks show.
 
         Returns
         -------
@@ -158,7 +161,7 @@ class Display(ABC):
                 lines = [_shown(line, _LONGEST_LINE) for line in self.caption.split("\n")]
                 caption = style.wrapped("\n".join(lines), layout.size[0])
                 height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
-                figure = Figure(figsize=(layout.size[0], height), layout="constrained")
+                figure = new_figure(figsize=(layout.size[0], height), layout="constrained")
                 # Rows of names, or a string of letters; matplotlib's types do not accept the union.
                 mosaic: Any = layout.mosaic
                 axes = list(figure.subplot_mosaic(mosaic, **layout.ratios).values())
@@ -168,6 +171,31 @@ class Display(ABC):
             with self._as_shown():
                 self.draw(self.axes_)
         return self
+
+    def on_axes(self, ax: Axes | Sequence[Axes] | None = None) -> Any:
+        """Draw the table on given axes, or on those of a new figure of pyplot, which notebooks show.
+
+        Returns
+        -------
+        Axes or array of Axes
+            The axes of a figure with one panel, or an array with one per panel.
+
+        Raises
+        ------
+        CollapseError
+            If there are not as many axes as panels.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            self.plot(new_figure=plt.figure)
+        else:
+            axes = [ax] if isinstance(ax, Axes) else list(ax)
+            panels = len(self.layout().panels)
+            if len(axes) != panels:
+                raise CollapseError(f"figure {self.number} has {panels} panels, but {len(axes)} axes were given")
+            self.plot(axes)
+        return self.axes_[0] if len(self.axes_) == 1 else np.array(self.axes_, dtype=object)
 
     def _repr_png_(self) -> bytes:
         content = BytesIO()

@@ -59,6 +59,8 @@ class Report:
     """The checkpoints, the earliest first. The page describes the last, and what changed since the others."""
     frames: tuple[pd.DataFrame, ...]
     """Their diagnoses."""
+    names: tuple[str, ...] | None = None
+    """Names of the checkpoints; None to derive them from the models and their settings."""
     segments: pd.DataFrame | None = None
     """Result of `collapse.analysis.segments.diagnose_segments` for the last."""
     command: str = ""
@@ -121,7 +123,7 @@ class Report:
 
     @cached_property
     def _labels(self) -> list[str]:
-        return labels([each.tables for each in self.checkpoints])
+        return list(self.names) if self.names else labels([each.tables for each in self.checkpoints])
 
     @property
     def _sentences(self) -> list[str]:
