@@ -81,7 +81,7 @@ def test_a_grid_is_a_study(small_data: Path, tmp_path: Path, collapse: Collapse)
     assert collapse("sweep", "--config", tmp_path / "grid.toml", "--out", out)[0] == 0
     code, listed, err = collapse("figures", out, "--list")
     assert code == 0, err
-    finished = {line.split()[0]: int(line.split()[1]) for line in listed.splitlines()}
+    finished = {line.split()[0]: int(line.split()[1]) for line in listed.splitlines()[:-1]}
     assert finished["8b"] == 2
     assert finished["12"] == 6
     code, text, err = collapse("figures", out, "--figure", "all")

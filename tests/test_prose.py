@@ -97,7 +97,7 @@ def test_spelling() -> None:
         "-m",
         "codespell_lib",
         "--ignore-words-list=caf,nd",
-        "--skip=*.pyc,*.svg,*.csv",
+        "--skip=*.pyc,*.svg,*.csv,*.ipynb",
         "collapse",
         "tests",
         "benchmarks",

@@ -3,9 +3,12 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -13,12 +16,16 @@ from PIL import Image
 
 import collapse
 from collapse.paper.item import item_of, record_profile
+from collapse.paper.page import write_page
 from collapse.paper.profiles import Profile
-from collapse.paper.render import render, write_page
-from tests.browser import browser, complaints, needs_browser, served
+from collapse.paper.render import render
+from collapse.training.runs.run import Run
+from tests.browser import accessibility_faults, browser, complaints, needs_browser, seen_as, served
 from tests.conftest import Collapse
-from tests.pretended import pretend
 from tests.test_readme import python_examples
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -59,18 +66,76 @@ def test_the_site_in_a_browser(site: Path, tmp_path: Path) -> None:
         assert complaints(driver, f"{address}index.html") == []
 
 
-@needs_browser
-def test_the_page_of_a_study_in_a_browser(small_data: Path, tmp_path: Path) -> None:
-    """With a table, a figure, and missing items."""
-    study = tmp_path / "study"
+@pytest.fixture(scope="module")
+def study_page(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a trained study: findings, figures with and without claims, tables, a missing item."""
+    study = tmp_path_factory.mktemp("studies") / "study"
     profile = Profile(name="smoke", content="", data=(str(small_data),), base_size=2, epochs=1)
     record_profile(study, profile)
-    pretend(item_of(study, "table-7"))
-    write_page(list(render(study, ["table-7", "7", "8a"], study / "figures")), study / "figures", profile)
-    with served(study / "figures") as address, browser(tmp_path / "profile") as driver:
-        assert complaints(driver, f"{address}index.html") == []
-        assert driver.execute_script("return document.images.length") == 1
-        assert driver.execute_script("return document.querySelectorAll('section').length") == 3
+    for run in item_of(study, "6b").runs:
+        Run(run.config, run.path, "cpu").train()
+    names = ["findings", "6b", "7", "table-5", "10a"]
+    return write_page(list(render(study, names, study / "figures")), study / "figures", profile)
+
+
+@needs_browser
+class TestPageOfAStudy:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
+        with browser(tmp_path_factory.mktemp("profile")) as driver:
+            yield driver
+
+    @pytest.mark.parametrize("width", [1200, 380])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_no_complaints(self, width: int, scheme: str, study_page: Path, driver: "webdriver.Chrome") -> None:
+        seen_as(driver, width=width, scheme=scheme)
+        with served(study_page.parent.parent) as address:
+            assert complaints(driver, f"{address}figures/{study_page.name}") == []
+        assert accessibility_faults(driver) == []
+
+    def test_findings_come_first_and_lead_to_their_figures(
+        self, study_page: Path, driver: "webdriver.Chrome"
+    ) -> None:
+        """A finding has a picture of its interval, and links to its figure, which opens, and to its runs."""
+        driver.get(f"file://{study_page}")
+        heads = [head.text for head in driver.find_elements("css selector", "main > h2")]
+        assert heads == ["Findings", "Figures", "Tables", "Missing"]
+        finding = driver.find_element("css selector", ".findings > li:has(svg):has(a[href='#6b'])")
+        runs = finding.find_elements("css selector", "details a")
+        assert len(runs) >= 2
+        address = runs[0].get_attribute("href")
+        assert address is not None
+        assert Path(unquote(address.removeprefix("file://")), "config.json").exists()
+        finding.find_element("css selector", "a[href='#6b']").click()
+        shown = driver.find_element("css selector", "dialog[open]")
+        assert shown.get_attribute("id") == "6b"
+        assert shown.find_element("css selector", "summary").text.startswith("How to reproduce")
+        shown.find_element("css selector", ".badge").click()
+        assert driver.find_elements("css selector", "dialog[open]") == []
+        assert (
+            driver.execute_script("return decodeURIComponent(location.hash)") == f"#{finding.get_attribute('id')}"
+        )
+
+    def test_thumbnails_open(self, study_page: Path, driver: "webdriver.Chrome") -> None:
+        driver.get(f"file://{study_page}")
+        driver.find_element("css selector", "[data-open='7']").click()
+        assert driver.find_element("css selector", "dialog[open]").get_attribute("id") == "7"
+        driver.refresh()
+        assert driver.find_element("css selector", "dialog[open]").get_attribute("id") == "7"
+
+    def test_filtering_and_sorting(self, study_page: Path, driver: "webdriver.Chrome") -> None:
+        driver.get(f"file://{study_page}")
+        for box in driver.find_elements("css selector", "input[name=verdict]"):
+            box.click()
+        assert not any(each.is_displayed() for each in driver.find_elements("css selector", ".findings > li"))
+        heads = driver.find_elements("css selector", "#table-5 thead th")
+        number = next(n for n, head in enumerate(heads) if head.text == "runs")
+        for order in (1, -1):
+            heads[number].find_element("css selector", "button").click()
+            cells = driver.find_elements("css selector", f"#table-5 tbody td:nth-child({number + 1})")
+            values = [float(cell.get_attribute("data-value") or "nan") for cell in cells]
+            assert values == sorted(values, key=lambda value: order * value)
 
 
 @needs_browser

@@ -111,7 +111,8 @@ def write(
 ) -> "list[Rendered]":
     """Write items of a study, print each file, and write the page if `page` is set."""
     from collapse.figures.study_table import StudyTable
-    from collapse.paper.render import render, write_page
+    from collapse.paper.page import write_page
+    from collapse.paper.render import render
 
     found = []
     for each in render(study, names, folder, text_model=text_model, own=own):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from collapse.paper.catalogue import all_items, runs_of
 from collapse.paper.item import record_profile
+from collapse.paper.page import write_page
 from collapse.paper.profiles import profile_of
-from collapse.paper.render import render, write_page
+from collapse.paper.render import render
 from collapse.study.engines import open_executor
 from collapse.study.sweep import plan, sweep
 

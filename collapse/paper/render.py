@@ -1,22 +1,16 @@
-"""Writing the figures and tables of a study into one folder, with a page that shows them."""
+"""Writing the figures and tables of a study into one folder."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from collapse.errors import CollapseError
 from collapse.figures.display import Display
 from collapse.figures.study_table import StudyTable
-from collapse.files.atomic import atomic_write
 from collapse.paper.catalogue import catalogue
 from collapse.paper.item import Item, PaperStudy
 from collapse.paper.making import made_of
 from collapse.paper.own_items import OwnItem
-from collapse.paper.profiles import Profile
-
-PAGE = "index.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +25,11 @@ class Rendered:
     """The files that were written."""
     error: CollapseError | None = None
     """Why it could not be made; None if runs are missing."""
+
+    @property
+    def study(self) -> Path:
+        """Folder of the study."""
+        return self.item.study.folder if isinstance(self.item, OwnItem) else self.item.folder
 
     @property
     def missing(self) -> int:
@@ -119,20 +118,3 @@ def render(
             yield Rendered(item=item, made=None, error=error)
         else:
             yield Rendered(item=item, made=made, paths=tuple(paths))
-
-
-def write_page(found: Sequence[Rendered], folder: Path, profile: Profile) -> Path:
-    """Write a page with all items of a study, and the commands that train missing runs.
-
-    Raises
-    ------
-    CollapseError
-        If it cannot be written.
-    """
-    loader = PackageLoader("collapse.figures")
-    page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    shown = [each for each in found if not each.item.lacks_data]
-    text = page.get_template("page.html").render(found=shown, profile=profile)
-    with atomic_write(folder / PAGE) as file:
-        file.write(text.encode())
-    return folder / PAGE

@@ -54,6 +54,7 @@ def check_claims(study: PaperStudy) -> list[Finding]:
 
 
 def _measured(claim: Claim, runs: Runs, data: str) -> Finding:
+    runs.used.clear()
     sample = claim.check(runs)
     if not sample.units:
         return Finding(claim=claim, data=data, verdict=Verdict.CANNOT_TELL)
@@ -69,6 +70,7 @@ def _measured(claim: Claim, runs: Runs, data: str) -> Finding:
         else "",
         treatment=treatment,
         note=sample.note,
+        runs=tuple(dict.fromkeys(run.path for run in runs.used)),
     )
 
 

@@ -2,9 +2,11 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,10 +23,12 @@ from collapse.measures.statistics import (
     p_below,
 )
 from collapse.paper.findings.runs import Runs
-from collapse.printable import counted
+from collapse.printable import counted, path_text
 
 Statistic = Callable[[NDArray[np.float64]], float]
 """Maps the numbers of one initialisation, shape (units, columns), to one number."""
+_SHOWN_IN = re.compile(r"(Figure|Table)s? (\d+[a-d]?(?: and \d+[a-d]?)*)")
+_NUMBER = re.compile(r"\d+[a-d]?")
 SIGNIFICANCE = 0.05
 """Largest p-value, corrected for all claims of the study, at which a verdict is given."""
 _TAKEN = 0.5
@@ -266,6 +270,16 @@ class Claim:
     otherwise: str = ""
     """Conditions under which the claim may hold."""
 
+    @property
+    def shown_in(self) -> tuple[str, ...]:
+        """The figures and tables that its source names, such as ``3a`` and ``table-1``."""
+        named = _SHOWN_IN.findall(self.source)
+        return tuple(
+            f"table-{number}" if kind == "Table" else number
+            for kind, many in named
+            for number in _NUMBER.findall(many)
+        )
+
     def printed(self, data: str) -> str:
         """Return the paper's value for a data set; empty for other data."""
         found = self.paper.get(data, "")
@@ -294,6 +308,8 @@ class Finding:
     """Effect of the treatment, for claims about one."""
     note: str = ""
     """A remark."""
+    runs: tuple[Path, ...] = ()
+    """Folders of the runs that it was measured on."""
 
     @property
     def paper(self) -> str:
@@ -355,6 +371,7 @@ class Finding:
             "verdict": str(self.verdict),
             "note": self.remark,
             "paper": self.paper,
+            "runs": [path_text(run.name) for run in self.runs],
         }
 
 

@@ -22,6 +22,8 @@ class Runs:
     """The data set, one of the profile's."""
     asked: list[RunConfig] = field(default_factory=list)
     """All runs of the profile."""
+    used: list[StudyRun] = field(default_factory=list)
+    """The finished runs that were returned, which may occur several times."""
 
     def of(self, *models: ModelConfig) -> list[tuple[StudyRun, ...]]:
         """Return the finished runs of some models, one tuple per initialisation that all of them have.
@@ -63,8 +65,10 @@ class Runs:
         # Where no size is larger than 1x, an enlarged model is the one that it would be compared with.
         by_seed = [configs for configs in by_seed if len(set(configs)) == len(configs)]
         planned = [self.finder.find(configs) for configs in by_seed]
-        return [
+        found = [
             tuple(StudyRun(run.path) for run in runs)
             for runs in planned
             if all(run.state == "finished" for run in runs)
         ]
+        self.used.extend(run for together in found for run in together)
+        return found

@@ -26,7 +26,7 @@ def findings_table(item: Item) -> StudyTable:
         "and a p-value of at most 0.05 after Holm's correction over all claims of the study. "
         f"{item.summary}."
     )
-    numbers = pd.DataFrame([each.as_record() for each in found])
+    numbers = pd.DataFrame([{**(record := each.as_record()), "runs": "; ".join(record["runs"])} for each in found])
     return StudyTable(name=item.name, numbers=numbers, text=findings_text(found), caption=caption)
 
 
