@@ -320,7 +320,7 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "infinity": ("a.csv", GOOD.encode() + b"1,a,inf\n", {"numeric": ("n",)}, "line 4: column n has 'inf'"),
     "latin-1": ("a.csv", GOOD.encode() + b"1,caf\xe9,1\n", {}, "line 4: byte 0xe9 is not UTF-8 text"),
     "a header in latin-1": ("a.csv", b"y,caf\xe9\n1,a\n", {}, "line 1: byte 0xe9 is not UTF-8 text"),
-    "utf-16": ("a.csv", GOOD.encode("utf-16"), {}, "line 1: byte 0xff is not UTF-8 text"),
+    "utf-16": ("a.csv", GOOD.encode("utf-16"), {}, "is UTF-16 text: pass --encoding utf-16"),
     "a stray quotation mark": (
         "a.csv", b'y,s\n1,a\n0,5" pipe\n', {}, "line 3: a quotation mark is inside a cell .*--no-quotes"),
     "a cell that never ends": ("a.csv", b'y,s\n1,a\n0,"b\n1,c\n', {}, "line 3: a quoted cell is never"),

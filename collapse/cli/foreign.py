@@ -150,9 +150,9 @@ def _row_counts(path: Path) -> "RowCounts":
 
     from collapse.training.data.load import load_data
     from collapse.training.data.store.row_counts import training_row_counts
-    from collapse.training.data.store.split import split_rows
+    from collapse.training.data.store.split import split_of
 
     data = load_data(path)
-    counted = training_row_counts(data, split_rows(data.rows, _SPLIT).train, split_seed=_SPLIT)
+    counted = training_row_counts(data, split_of(data, _SPLIT).train, split_seed=_SPLIT)
     by_field = np.split(counted, data.schema.offsets[1:])
     return RowCounts(source=str(path), by_field=dict(zip(data.schema.fields, by_field, strict=True)))

@@ -53,6 +53,14 @@ class _Names(_Names_):
     default=(),
     help="Treat these columns as numbers and put them into bins.",
 )
+@click.option(
+    "--dates",
+    type=_Names(),
+    metavar="G,H",
+    default=(),
+    help="Make fields of the hour, the weekday and the month of these columns: ISO dates, timestamps, or seconds "
+    "since 1970. --drop G_month leaves a field out.",
+)
 @click.option("--drop", type=_Names(), metavar="E,F", default=(), help="Leave out these columns.")
 @click.option(
     "--bins",
@@ -68,6 +76,12 @@ class _Names(_Names_):
     default=(),
     help="Treat these cells as missing, as well as empty ones.",
 )
+@click.option(
+    "--split",
+    metavar="time:COLUMN",
+    help="Split rows in the order of this column, a date or a number: the last 10 % are for testing, and the 10 % "
+    "before them for validation.  [default: at random, by the seed of the run]",
+)
 @click.option("--skip-unlabelled", is_flag=True, help="Skip rows without a label.")
 @click.option(
     "--separator",
@@ -80,6 +94,9 @@ class _Names(_Names_):
 )
 @click.option(
     "--columns", type=_Names(), metavar="A,B,..", default=(), help="Name the columns of files without a header."
+)
+@click.option(
+    "--encoding", metavar="NAME", help="Encoding of the text, such as latin-1 or utf-16.  [default: utf-8]"
 )
 @click.option("--no-quotes", is_flag=True, help="Treat quotation marks as ordinary characters.")
 @click.option("--name", metavar="NAME", help="Name the data set.  [default: the name of the first file]")
@@ -108,6 +125,10 @@ def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_s
       collapse train --data late --model dnn --out runs/late
       collapse analyze runs/late/best.pt
 
+    \b
+    A log with dates, tested on its last tenth:
+      collapse prepare table log.parquet --label click --dates time --split time:time -o log
+
     Spaces around cells are removed. In a column of whole numbers, 2.0 is the value 2, because ids next to missing
     cells are often written so. The bin of a number is a value of the field like any other, and so is a
     missing cell. A field with only one value is refused, because no model can use it.
@@ -122,8 +143,19 @@ def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_s
         columns=options.pop("columns"),
         header=not options.pop("no_header"),
         quotes=not options.pop("no_quotes"),
+        encoding=options.pop("encoding"),
     )
-    known = ("label", "positive", "categorical", "numeric", "drop", "missing", "skip_unlabelled")
+    known = (
+        "label",
+        "positive",
+        "categorical",
+        "numeric",
+        "dates",
+        "drop",
+        "split",
+        "missing",
+        "skip_unlabelled",
+    )
     settings = TableSettings(
         bins=parse_bins(options.pop("bins")), reading=reading, **{name: options.pop(name) for name in known}
     )
@@ -139,6 +171,8 @@ def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_s
 
 
 def _print_plan(plan: "TablePlan") -> None:
+    from collapse.training.data.sources.table.dates import part_names
+
     names = [clipped(column.name) for column in plan.columns]
     width = max(map(len, names))
     rows = f"the first {plan.rows_looked_at:,} rows of {plan.files[0].path}"
@@ -147,6 +181,7 @@ def _print_plan(plan: "TablePlan") -> None:
     for name, column in zip(names, plan.columns, strict=True):
         always_new = column.role == "categorical" and column.distinct == plan.rows_looked_at > 1
         hint = "  (different in every row: --drop?)" if always_new else ""
-        values = ", ".join(map(clipped, column.examples)) + hint
+        parts = f"  (fields: {', '.join(part_names(column.name, column.parts))})" if column.parts else ""
+        values = ", ".join(map(clipped, column.examples)) + hint + parts
         click.echo(f"{name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
     click.echo()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collapse.errors import CollapseError
 from collapse.io.checkpoint.file import load_checkpoint
 from collapse.training.data.load import load_data
-from collapse.training.data.store.split import split_rows
+from collapse.training.data.store.split import split_of
 from collapse.training.models.model import MultiEmbeddingModel
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.evaluate import predict
@@ -58,7 +58,7 @@ class Reevaluator:
                 f"{path} was trained on {checkpoint.data['name']} with another hash than {data}: pass the data "
                 "that it was trained on"
             )
-        self._split = split_rows(self._data.rows, config.seeds.split)
+        self._split = split_of(self._data, config.seeds.split)
         self._model = MultiEmbeddingModel(list(checkpoint.cardinalities), config.model).to(self._device)
         try:
             self._model.load_state_dict(dict(checkpoint.state_dict))

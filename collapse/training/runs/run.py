@@ -18,7 +18,7 @@ from collapse.limits import refuse_beyond_memory
 from collapse.training.data.load import load_data
 from collapse.training.data.store.prepared import PreparedData
 from collapse.training.data.store.row_counts import training_row_counts
-from collapse.training.data.store.split import Split, nested_subset, split_rows
+from collapse.training.data.store.split import Split, nested_subset, split_of
 from collapse.training.models.size import model_bytes, table_bytes
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.evaluate import predict
@@ -98,7 +98,7 @@ class Run:
             refuse_missing_tf32(self.device)
         self._through_onednn = False
         self.data = load_data(config.data)
-        self.split = split_rows(self.data.rows, config.seeds.split)
+        self.split = split_of(self.data, config.seeds.split)
         if config.train_share < 1:
             train = nested_subset(self.split.train, config.train_share, seed=config.seeds.split)
             self.split = replace(self.split, train=train)
@@ -310,7 +310,7 @@ def _check_memory(data: PreparedData, config: RunConfig, device: torch.device) -
 
 def _check_vocabulary(data: PreparedData, seed: int) -> None:
     options = data.manifest.get("options", {})
-    made_for = options.get("split_seed") if options.get("vocabulary") == "training" else seed
+    made_for = options.get("split_seed", seed) if options.get("vocabulary") == "training" else seed
     if made_for != seed:
         raise CollapseError(
             f"the vocabulary of {data.path} is from the training rows of split seed {made_for}, but this run "

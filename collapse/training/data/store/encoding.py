@@ -17,14 +17,18 @@ from collapse.training.data.store.prepared import (
     CHUNK_ROWS,
     IDS,
     LABELS,
+    PARTS,
     Source,
     hash_of_data,
     id_chunks,
 )
 from collapse.training.data.store.schema import Schema
-from collapse.training.data.store.split import split_rows
+from collapse.training.data.store.split import parts_in_order, split_rows
 from collapse.training.data.store.vocabulary import check_several, vocabulary_of
 from collapse.training.data.store.writing import GrowingArray, write_description
+
+_KEYS = "keys.npy"
+"""What rows are split by, while the data are read."""
 
 
 class Encoder:
@@ -41,6 +45,8 @@ class Encoder:
     vocabulary_split : int, optional
         Seed of a split. Only its training rows are then used to count and order values, so that nothing from
         validation and test rows enters the vocabulary.
+    in_order : bool
+        Whether rows are split by keys that are added with them, such as times, and not at random.
 
     Raises
     ------
@@ -55,7 +61,13 @@ class Encoder:
     """
 
     def __init__(
-        self, folder: Path, fields: Mapping[str, str], *, min_count: int, vocabulary_split: int | None = None
+        self,
+        folder: Path,
+        fields: Mapping[str, str],
+        *,
+        min_count: int,
+        vocabulary_split: int | None = None,
+        in_order: bool = False,
     ) -> None:
         if min_count < 1:
             raise CollapseError(f"min_count must be at least 1, got {min_count}")
@@ -69,13 +81,15 @@ class Encoder:
         self._counts = {field: np.zeros(0, dtype=np.int64) for field in fields}
         self._ids = GrowingArray(folder / IDS, np.int32, (len(fields),))
         self._labels = GrowingArray(folder / LABELS, np.uint8, ())
+        self._keys = GrowingArray(folder / _KEYS, np.float64, ()) if in_order else None
+        self._parts: NDArray[np.uint8] | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows added so far."""
         return self._ids.rows
 
-    def add(self, block: pl.DataFrame, labels: ArrayLike) -> None:
+    def add(self, block: pl.DataFrame, labels: ArrayLike, keys: ArrayLike | None = None) -> None:
         """Encode a block of rows.
 
         Parameters
@@ -84,7 +98,12 @@ class Encoder:
             One text column per field. Null and the empty text are the same value, "missing".
         labels : array_like, shape (rows of the block,)
             0 or 1.
+        keys : array_like, shape (rows of the block,), optional
+            What the rows are split by.
         """
+        if self._keys is not None:
+            assert keys is not None
+            self._keys.append(keys)
         # Columns are addressed by position, because Polars takes names such as * for patterns.
         places = {name: place for place, name in enumerate(block.columns)}
         codes = block.select(
@@ -128,6 +147,7 @@ class Encoder:
         CollapseError
             If the split leaves no training rows, or a field is refused.
         """
+        self._write_split()
         counts = self._counts if self._vocabulary_split is None else self._training_counts(self._vocabulary_split)
         vocabulary, tables, cardinalities = vocabulary_of(
             self._categories, self._counts, counts, rows=self.rows, min_count=self._min_count
@@ -151,15 +171,28 @@ class Encoder:
             skipped=skipped,
         )
 
+    def _write_split(self) -> None:
+        """Write which part every row is in, if rows are split by their keys."""
+        if self._keys is None:
+            return
+        self._parts = parts_in_order(self._keys.finished())
+        (self._folder / _KEYS).unlink()
+        np.save(self._folder / PARTS, self._parts)
+
     def _vocabulary_options(self) -> dict[str, Any]:
         if self._vocabulary_split is None:
             return {"vocabulary": "all"}
+        if self._parts is not None:
+            return {"vocabulary": "training"}
         return {"vocabulary": "training", "split_seed": self._vocabulary_split}
 
     def _training_counts(self, seed: int) -> dict[str, NDArray[np.int64]]:
         """Recount every code in the training rows."""
         training = np.zeros(self.rows, dtype=bool)
-        training[split_rows(self.rows, seed).train] = True
+        if self._parts is None:
+            training[split_rows(self.rows, seed).train] = True
+        else:
+            training = self._parts == 0
         if not training.any():
             raise CollapseError(f"{self.rows} rows leave no training row to take the vocabulary from")
         counts = {field: np.zeros_like(of_all) for field, of_all in self._counts.items()}
@@ -181,7 +214,7 @@ class Encoder:
                 np.take(table, chunk + offsets, out=chunk, mode="clip")
                 yield chunk
 
-        data_hash = hash_of_data(vocabulary, mapped(), self._labels.finished())
+        data_hash = hash_of_data(vocabulary, mapped(), self._labels.finished(), self._parts)
         ids.flush()
         return data_hash
 

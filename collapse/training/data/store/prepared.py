@@ -5,6 +5,8 @@
 ``vocabulary.parquet``    field, id (int32), value (text; null for the out-of-vocabulary row), count (int64)
 ``ids.npy``               int32, shape (rows, N), C order: the id of every field in every row
 ``labels.npy``            uint8, shape (rows,): 0 or 1
+``split.npy``             uint8, shape (rows,): 0, 1 or 2 for training, validation and test rows; only if the
+                          split is not random
 ``manifest.json``         sources with size and SHA-256, options, rows, data hash, library versions
 ========================  ==================================================================================
 
@@ -33,6 +35,7 @@ from collapse.training.data.store.sidecars import is_checked, mark_checked
 VOCABULARY = "vocabulary.parquet"
 IDS = "ids.npy"
 LABELS = "labels.npy"
+PARTS = "split.npy"
 FILES = (SCHEMA, VOCABULARY, IDS, LABELS, MANIFEST)
 CHUNK_ROWS = 1 << 14
 """Rows that are checked or counted together. With 40 fields these are 2.6 MB of ids, which fit into a cache."""
@@ -71,6 +74,8 @@ class PreparedData:
     """Labels, 0 or 1, shape (rows,)."""
     manifest: Mapping[str, Any]
     """Content of ``manifest.json``."""
+    parts: NDArray[np.uint8] | None = None
+    """0, 1 or 2 for the training, validation and test rows, shape (rows,); None if the split is random."""
 
     @property
     def rows(self) -> int:
@@ -79,7 +84,7 @@ class PreparedData:
 
     @property
     def data_hash(self) -> str:
-        """SHA-256 of vocabulary, ids and labels as they were written, in hexadecimal."""
+        """SHA-256 of vocabulary, ids, labels and split as they were written, in hexadecimal."""
         return str(self.manifest["data_hash"])
 
     def vocabulary(self) -> pl.DataFrame:
@@ -156,11 +161,15 @@ def open_prepared(path: Path) -> PreparedData:
         raise CollapseError(f"{path / MANIFEST} is damaged ({error}): {PREPARE_AGAIN}") from error
     ids = _load(path / IDS, np.int32, (rows, len(schema.fields)))
     labels = _load(path / LABELS, np.uint8, (rows,))
-    data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest)
-    if not is_checked(path, FILES, data.data_hash):
+    files: tuple[str, ...] = FILES
+    parts = None
+    if "split" in manifest.get("options", {}):
+        files, parts = (*FILES, PARTS), _load(path / PARTS, np.uint8, (rows,))
+    data = PreparedData(path=path, schema=schema, ids=ids, labels=labels, manifest=manifest, parts=parts)
+    if not is_checked(path, files, data.data_hash):
         # A file is new, or its size or time has changed since the last check. An edit shows in the hash.
         verify_prepared(data)
-        mark_checked(path, FILES, data.data_hash)
+        mark_checked(path, files, data.data_hash)
     return data
 
 
@@ -174,7 +183,9 @@ def verify_prepared(data: PreparedData) -> None:
     """
     _check_ids(data.ids, data.schema, data.path / IDS)
     _check_labels(data.labels, data.path / LABELS)
-    found = hash_of_data(data.vocabulary(), id_chunks(data.ids, "verifying"), data.labels)
+    if data.parts is not None and (data.parts > 2).any():
+        raise CollapseError(f"{data.path / PARTS} must hold 0, 1 or 2 for every row: {PREPARE_AGAIN}")
+    found = hash_of_data(data.vocabulary(), id_chunks(data.ids, "verifying"), data.labels, data.parts)
     if found != data.data_hash:
         raise CollapseError(
             f"{data.path} has changed since it was written: vocabulary, ids and labels have the hash "
@@ -182,7 +193,12 @@ def verify_prepared(data: PreparedData) -> None:
         )
 
 
-def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], labels: NDArray[np.uint8]) -> str:
+def hash_of_data(
+    vocabulary: pl.DataFrame,
+    ids: Iterable[NDArray[np.int32]],
+    labels: NDArray[np.uint8],
+    parts: NDArray[np.uint8] | None = None,
+) -> str:
     """Hash the content of a data set.
 
     Parameters
@@ -193,6 +209,8 @@ def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], lab
         C-contiguous chunks of the ids.
     labels : (rows,) array
         The labels.
+    parts : (rows,) array, optional
+        The split, if it is not random.
 
     Returns
     -------
@@ -205,6 +223,8 @@ def hash_of_data(vocabulary: pl.DataFrame, ids: Iterable[NDArray[np.int32]], lab
     for chunk in ids:
         digest.update(chunk.data)
     digest.update(labels.data)
+    if parts is not None:
+        digest.update(parts.data)
     return digest.hexdigest()
 
 

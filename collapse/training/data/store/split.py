@@ -1,9 +1,13 @@
-"""The 8:1:1 split into training, validation and test rows (Section 5.2)."""
+"""The 8:1:1 split into training, validation and test rows (Section 5.2): at random, or in the order of time."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collapse.training.data.store.prepared import PreparedData
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +46,43 @@ def split_rows(rows: int, seed: int) -> Split:
     order = np.random.RandomState(seed).permutation(rows).astype(np.int64)
     train, validation, test = np.split(order, np.cumsum([int(0.8 * rows), int(0.1 * rows)]))
     return Split(train=np.sort(train), validation=np.sort(validation), test=np.sort(test))
+
+
+def parts_in_order(keys: NDArray[Any]) -> NDArray[np.uint8]:
+    """Split rows by their order: the first 80 % for training, the next 10 % for validation, the last for testing.
+
+    Parameters
+    ----------
+    keys : (rows,) array
+        What rows are ordered by, such as their times. Equal keys keep the order of their rows.
+
+    Returns
+    -------
+    (rows,) array of uint8
+        0 for a training row, 1 for validation and 2 for testing.
+    """
+    rows = len(keys)
+    parts = np.full(rows, 2, dtype=np.uint8)
+    order = np.argsort(keys, kind="stable")
+    parts[order[: int(0.8 * rows) + int(0.1 * rows)]] = 1
+    parts[order[: int(0.8 * rows)]] = 0
+    return parts
+
+
+def split_of(data: "PreparedData", seed: int) -> Split:
+    """Return the split of a data set: the one that it was prepared with, or at random.
+
+    Parameters
+    ----------
+    data : PreparedData
+        The data set.
+    seed : int
+        Seed of a random split.
+    """
+    if data.parts is None:
+        return split_rows(data.rows, seed)
+    train, validation, test = (np.flatnonzero(data.parts == part) for part in range(3))
+    return Split(train=train, validation=validation, test=test)
 
 
 def nested_subset(rows: NDArray[np.int64], fraction: float, *, seed: int) -> NDArray[np.int64]:

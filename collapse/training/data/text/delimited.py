@@ -44,6 +44,8 @@ class Format:
     """Whether cells may be quoted; if so, empty lines are not rows."""
     one_short: str = ""
     """Hint for a row that lacks one column."""
+    not_text: str = ""
+    """Hint for a row that is not UTF-8."""
 
 
 def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
@@ -65,7 +67,8 @@ def text_blocks(raw: RawFile, form: Format) -> Iterator[TextBlock]:
         _check_quotes(found, line, raw.path)
         lines = line + found.lines
         line += block.count(b"\n")
-        faults = _uneven(found, form) | not_text(found)
+        hint = f"; {form.not_text}" if form.not_text else ""
+        faults = _uneven(found, form) | {row: f"{what}{hint}" for row, what in not_text(found).items()}
         left_out = [*faults]
         if form.quoted:
             empty = np.flatnonzero(found.ends - found.starts == 1).tolist()

@@ -1,5 +1,6 @@
 """A file of delimited text with its separator and column names."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from collapse.errors import CollapseError, shortened
 from collapse.training.data.text.delimited import LONGEST_ROW, NO_QUOTES, Format, text_blocks
 from collapse.training.data.text.file import TextBlock, TextFile, check_distinct
-from collapse.training.data.text.raw_file import RawFile, opened
+from collapse.training.data.text.raw_file import OTHER_ENCODING, RawFile, opened
 from collapse.training.data.text.row_bounds import last_end, row_bounds
 
 _OTHERS = ";\t|,"
@@ -26,6 +27,8 @@ class Reading:
     """Names of the columns, for a file without a header."""
     header: bool = True
     """Whether the first row is a header. Without header and names, columns are column_1, column_2, .."""
+    encoding: str | None = None
+    """Encoding of the text, such as ``latin-1`` or ``utf-16``. The default is UTF-8."""
     quotes: bool = True
     """Whether cells may be quoted. Otherwise quotation marks are ordinary characters."""
 
@@ -49,7 +52,7 @@ class DelimitedFile(TextFile):
     """
 
     def __init__(self, path: Path, separator: str, reading: Reading) -> None:
-        super().__init__(path)
+        super().__init__(path, encoding=reading.encoding)
         self._separator = separator
         self._quoted = reading.quotes
         self._header = reading.header and not reading.columns
@@ -69,6 +72,7 @@ class DelimitedFile(TextFile):
             columns=self.columns,
             header=self._header,
             quoted=self._quoted,
+            not_text=OTHER_ENCODING,
         )
         for block in text_blocks(raw, form):
             if block.header is not None and self._names(block.header) != self.columns:
@@ -78,12 +82,14 @@ class DelimitedFile(TextFile):
 
     def _first_row(self) -> tuple[str, ...]:
         start, end = b"", 0
-        with opened(self.path, quiet=True) as raw:
+        with opened(self.path, quiet=True, encoding=self.encoding) as raw:
             for chunk in raw.chunks(1 << 16):
                 start += chunk
                 end = last_end(start, quoted=self._quoted)
                 if end or len(start) > LONGEST_ROW:
                     break
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise CollapseError(f"{self.path} is UTF-16 text: pass --encoding utf-16")
         if not start.strip():
             raise CollapseError(f"{self.path} is empty")
         if not end and len(start) > LONGEST_ROW:
@@ -117,7 +123,7 @@ class DelimitedFile(TextFile):
         try:
             text = row.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
-            what = f"byte {row[error.start]:#04x} is not UTF-8 text"
+            what = f"byte {row[error.start]:#04x} is not UTF-8 text; {OTHER_ENCODING}"
             raise CollapseError(f"{self.path}, line 1: {what}") from error
         if not self._quoted:
             return text.split(self._separator)

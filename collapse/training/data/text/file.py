@@ -42,10 +42,12 @@ class TextFile(ABC):
     ----------
     path : Path
         The file.
+    encoding : str, optional
+        Encoding of its text, if it is not UTF-8.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, encoding: str | None = None) -> None:
+        self.path, self.encoding = path, encoding
         self.columns: tuple[str, ...] = ()
         """Names of the columns, in order."""
         self.source: Source | None = None
@@ -62,7 +64,7 @@ class TextFile(ABC):
         CollapseError
             If the file cannot be read, is empty or damaged, or changes meanwhile.
         """
-        with opened(self.path) as raw:
+        with opened(self.path, encoding=self.encoding) as raw:
             yield self._blocks(raw, columns)
 
     @abstractmethod

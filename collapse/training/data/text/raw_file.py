@@ -17,6 +17,9 @@ from collapse.files.opening import check_is_file, explain_os_errors
 from collapse.printable import path_text, printable
 from collapse.training.data.store.prepared import Source
 
+OTHER_ENCODING = "pass its --encoding, for example latin-1, cp1252 or utf-16"
+"""Hint for text that is not UTF-8."""
+
 
 class RawFile:
     """The bytes on disk, hashed and counted while they are read.
@@ -27,10 +30,18 @@ class RawFile:
         The file.
     quiet : bool
         Show no progress.
+    encoding : str, optional
+        Encoding of the text, which is converted to UTF-8.
+
+    Raises
+    ------
+    CollapseError
+        If the encoding is unknown.
     """
 
-    def __init__(self, path: Path, *, quiet: bool = False) -> None:
+    def __init__(self, path: Path, *, quiet: bool = False, encoding: str | None = None) -> None:
         self.path = path
+        self._encoding = None if encoding is None else _known(encoding)
         self.byte_order_mark = False
         """Whether the text that was read begins with a byte-order mark."""
         check_is_file(path)
@@ -55,19 +66,28 @@ class RawFile:
         Raises
         ------
         CollapseError
-            If the system refuses, or the file is not a complete gzip file.
+            If the system refuses, the file is not a complete gzip file, or its text has another encoding.
         """
+        decoder = None if self._encoding is None else codecs.getincrementaldecoder(self._encoding)()
         stream: Any = gzip.GzipFile(fileobj=self, mode="rb") if self.path.suffix == ".gz" else self  # type: ignore[call-overload]
         try:
             with explain_os_errors("read", self.path):
                 first = True
                 while chunk := stream.read(size):
+                    if decoder is not None:
+                        chunk = decoder.decode(chunk).encode()
                     if first and chunk.startswith(codecs.BOM_UTF8):
                         self.byte_order_mark = True
                         chunk = chunk.removeprefix(codecs.BOM_UTF8)
                     first = False
                     if chunk:
                         yield chunk
+                if decoder is not None:
+                    decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            raise CollapseError(
+                f"{self.path} is not {self._encoding} text: {error.reason}; pass another --encoding"
+            ) from error
         except (EOFError, zlib.error) as error:
             raise CollapseError(f"{self.path} is not a complete gzip file: {error}") from error
 
@@ -107,8 +127,22 @@ class RawFile:
         self._file.close()
 
 
+def _known(encoding: str) -> str:
+    """Return the name of a text encoding as Python knows it."""
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        found = None
+    # Others, such as base64, do not decode to text.
+    if found is None or not getattr(found, "_is_text_encoding", True):
+        raise CollapseError(
+            f"unknown --encoding {encoding!r}: use for example utf-8, latin-1, cp1252, gb18030 or utf-16"
+        )
+    return found.name
+
+
 @contextmanager
-def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
+def opened(path: Path, *, quiet: bool = False, encoding: str | None = None) -> Iterator[RawFile]:
     """Open a raw file for the duration of the block.
 
     If it changes meanwhile, this is reported before other errors.
@@ -119,7 +153,7 @@ def opened(path: Path, *, quiet: bool = False) -> Iterator[RawFile]:
         If the system refuses.
     """
     with explain_os_errors("read", path):
-        raw = RawFile(path, quiet=quiet)
+        raw = RawFile(path, quiet=quiet, encoding=encoding)
     with closing(raw):
         try:
             yield raw

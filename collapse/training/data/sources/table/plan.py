@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from collapse.errors import CollapseError
 from collapse.training.data.sources.table.bins import Bins
+from collapse.training.data.sources.table.dates import PARTS, parse_dates, part_names, parts_of
 from collapse.training.data.sources.table.label import LabelRule, label_rule, unknown_column
 from collapse.training.data.text.delimited_file import Reading
 from collapse.training.data.text.file import TextFile, check_same_columns
@@ -28,12 +29,14 @@ SAMPLE_ROWS = 10_000
 EXAMPLES = 3
 """Number of values of a column that the plan shows."""
 
+TEXT = "text"
+"""Why a column is guessed to be categorical, if its cells are neither numbers nor dates."""
 WHOLE = "whole numbers"
 """Why a column is guessed to be categorical, if its cells are numbers."""
 AS_FLOAT = r"^([+-]?\d+)\.0+$"
 """A whole number as it is written in a column of floats."""
 
-Role = Literal["label", "categorical", "numeric", "left out"]
+Role = Literal["label", "categorical", "numeric", "date", "time", "left out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +51,12 @@ class TableSettings:
     """Categorical columns."""
     numeric: tuple[str, ...] = ()
     """Numeric columns, which are binned."""
+    dates: tuple[str, ...] = ()
+    """Columns of dates, which become fields for the hour, the weekday and the month."""
     drop: tuple[str, ...] = ()
-    """Columns to leave out."""
+    """Columns to leave out, also fields that are made from dates."""
+    split: str | None = None
+    """How rows are split: ``time:COLUMN`` in the order of a column; None at random."""
     bins: Bins = field(default_factory=lambda: Bins("quantile", 32.0))
     """Binning rule."""
     missing: tuple[str, ...] = ()
@@ -74,6 +81,8 @@ class Column:
     """Number of distinct values in the first rows, without missing ones."""
     examples: tuple[str, ...]
     """Most frequent values in the first rows."""
+    parts: tuple[str, ...] = ()
+    """For dates, the parts that become fields."""
     whole: bool = False
     """Whether it is categorical and its cells in the first rows are whole numbers, so that 2.0 is the value 2."""
 
@@ -92,10 +101,19 @@ class TablePlan:
     """Rule for the label."""
     rows_looked_at: int
     """First rows of the first file, from which roles are guessed."""
+    time: str | None = None
+    """Column that orders the rows for the split; None to split at random."""
+    time_is_number: bool = False
+    """Whether that column holds numbers, and not dates."""
 
     def named(self, *roles: Role) -> tuple[str, ...]:
         """Return the columns with given roles, in order."""
         return tuple(column.name for column in self.columns if column.role in roles)
+
+    @property
+    def date_parts(self) -> dict[str, tuple[str, ...]]:
+        """Parts of each column of dates."""
+        return {column.name: column.parts for column in self.columns if column.role == "date"}
 
 
 def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
@@ -118,7 +136,8 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
     check_same_columns(files)
     names = files[0].columns
     rule = label_rule(settings.label, settings.positive, names)
-    said = _said(settings, names, rule)
+    time = _time_column(settings, names)
+    said = _said(settings, names, rule, time)
     sample = _first_rows(files[0], [name for name in names if said.get(name) != "left out"], settings.missing)
     rule.check_words(sample[rule.column])
     # All columns at once: Polars has a fixed cost for each query.
@@ -126,12 +145,22 @@ def plan_table(paths: Sequence[Path], settings: TableSettings) -> TablePlan:
     columns = tuple(
         Column(name=name, role="left out", why="asked for", distinct=0, examples=())
         if said.get(name) == "left out"
-        else _column(name, said.get(name), sample[name].to_list(), numbers[name].to_numpy())
+        else _column(name, said.get(name), sample[name], numbers[name].to_numpy(), settings.drop)
         for name in names
     )
-    if not any(column.role in ("categorical", "numeric") for column in columns):
+    _check_dates(columns, names, settings.drop)
+    if not any(column.role in ("categorical", "numeric", "date") for column in columns):
         raise CollapseError(f"{paths[0]} has no column other than the label {rule.column!r}")
-    return TablePlan(files=files, settings=settings, columns=columns, label=rule, rows_looked_at=len(sample))
+    is_number = time is not None and _are_numbers(sample[time], numbers[time])
+    return TablePlan(
+        files=files,
+        settings=settings,
+        columns=columns,
+        label=rule,
+        rows_looked_at=len(sample),
+        time=time,
+        time_is_number=is_number,
+    )
 
 
 def cleaned(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
@@ -153,12 +182,41 @@ def as_whole(cell: str) -> str:
     return re.sub(AS_FLOAT, r"\1", cell)
 
 
-def _said(settings: TableSettings, names: Sequence[str], rule: LabelRule) -> dict[str, Role]:
+def _time_column(settings: TableSettings, names: Sequence[str]) -> str | None:
+    """Return the column that the split is ordered by."""
+    if settings.split is None:
+        return None
+    kind, _, column = settings.split.partition(":")
+    if kind != "time" or not column:
+        raise CollapseError(f"--split must be time:COLUMN, got {settings.split!r}")
+    if column not in names:
+        raise unknown_column(column, names, "time")
+    return column
+
+
+def _check_dates(columns: Sequence[Column], names: Sequence[str], drop: Sequence[str]) -> None:
+    """Check the names of the fields that are made from dates, and those among them that are left out."""
+    made = {name: column for column in columns if column.role == "date" for name in part_names(column.name, PARTS)}
+    for name, column in made.items():
+        if name in names:
+            raise CollapseError(
+                f"--dates {column.name} makes a field {name!r}, which is a column already: rename it"
+            )
+    for name in drop:
+        if name not in names and name not in made:
+            raise unknown_column(name, [*names, *made], "left out")
+    for column in columns:
+        if column.role == "date" and not column.parts:
+            raise CollapseError(f"no field is left of the dates in {column.name!r}: use --drop {column.name}")
+
+
+def _said(settings: TableSettings, names: Sequence[str], rule: LabelRule, time: str | None) -> dict[str, Role]:
     said: dict[str, Role] = {rule.column: "label"}
     asked: dict[Role, tuple[str, ...]] = {
         "categorical": settings.categorical,
         "numeric": settings.numeric,
-        "left out": settings.drop,
+        "date": settings.dates,
+        "left out": tuple(name for name in settings.drop if name in names),
     }
     for role, columns in asked.items():
         for name in columns:
@@ -166,6 +224,9 @@ def _said(settings: TableSettings, names: Sequence[str], rule: LabelRule) -> dic
                 raise unknown_column(name, names, role)
             if said.setdefault(name, role) != role:
                 raise CollapseError(f"column {name!r} cannot be both {said[name]} and {role}")
+    if time is not None and said.setdefault(time, "time") == "left out":
+        # It is read for the split, but is not a field.
+        said[time] = "time"
     return said
 
 
@@ -178,20 +239,30 @@ def _first_rows(file: TextFile, columns: Sequence[str], missing: Sequence[str]) 
     raise CollapseError(f"{file.path} has no valid row")
 
 
-def _column(name: str, said: Role | None, cells: list[str | None], numbers: NDArray[np.float64]) -> Column:
+def _column(
+    name: str, said: Role | None, texts: pl.Series, numbers: NDArray[np.float64], drop: Sequence[str]
+) -> Column:
+    cells = texts.to_list()
     filled = [cell is not None for cell in cells]
     guess, reason = _guess(numbers[filled])
-    role, why = (said, "asked for") if said else (guess, reason)
+    if reason == TEXT and parse_dates(texts.drop_nulls()).null_count() == 0:
+        reason = "dates: see --dates"
+    role, why = (said, "for the split" if said == "time" else "asked for") if said else (guess, reason)
+    parts = tuple(part for part in parts_of(texts) if f"{name}_{part}" not in drop) if role == "date" else ()
     whole = role == "categorical" and reason == WHOLE
     counts = Counter(as_whole(cell) if whole else cell for cell in cells if cell is not None)
     examples = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:EXAMPLES])
-    return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples, whole=whole)
+    return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples, whole=whole, parts=parts)
+
+
+def _are_numbers(cells: pl.Series, numbers: pl.Series) -> bool:
+    return bool(numbers.filter(cells.is_not_null()).is_finite().fill_null(value=False).all())
 
 
 def _guess(numbers: NDArray[np.float64]) -> tuple[Role, str]:
     """Guess a role from the numbers in the filled cells, which are NaN for other texts."""
     if not len(numbers) or not np.isfinite(numbers).all():
-        return "categorical", "text" if len(numbers) else "all cells are empty"
+        return "categorical", TEXT if len(numbers) else "all cells are empty"
     if (numbers == np.floor(numbers)).all():
         return "categorical", WHOLE
     return "numeric", "numbers with fractions"
