@@ -189,7 +189,7 @@ class TestCommand:
         words = ("sweep", "8b", "10b", "--profile", "test", "--out", tmp_path / "study", "--jobs", 2)
         code, out, err = collapse(*words, "--dry-run")
         assert (code, err) == (0, "")
-        assert [line.split()[0] for line in out.splitlines()] == ["missing"] * 3 + ["3"]
+        assert [line.split()[0] for line in out.splitlines()] == ["missing"] * 3 + ["3", "next:"]
         assert "3 runs, 3 of them to train" in out
         assert not (tmp_path / "study").exists()
         code, out, err = collapse(*words)

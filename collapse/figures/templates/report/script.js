@@ -106,6 +106,11 @@ document.addEventListener("click", event => {
   const button = event.target.closest("button.name");
   if (button) { const n = button.closest("tr").dataset.n; hold(n === held ? "" : n); }
 });
+document.addEventListener("focusin", event => {
+  const button = event.target.closest("button.name");
+  if (button) mark(button.closest("tr").dataset.n);
+});
+document.addEventListener("focusout", event => { if (event.target.closest("button.name")) mark(held); });
 document.addEventListener("pointerover", event => {
   const over = event.target.closest("tbody tr[data-n], .bars li");
   mark(over ? over.dataset.n : event.target.closest(".lines, .cells") ? marked : held);
