@@ -84,6 +84,9 @@ def test_several_checkpoints(trained: dict[str, Path], tmp_path: Path, collapse:
     frames = [api.diagnose(trained[name]).set_index("field")["ia_adjusted"] for name in names]
     changes = report.changes
     assert changes is not None
+    (held,) = re.findall(r'id="data">(.*?)</script>', report.html, re.DOTALL)
+    assert len(json.loads(held)["fields"]) == sum(map(len, frames))
+    assert len(json.loads(held)["changes"]) == len(changes)
     found = changes.set_index("field")["adjusted_change"]
     assert found.to_dict() == pytest.approx((frames[1] - frames[0]).to_dict())
     assert list(found) == sorted(found)
@@ -262,6 +265,7 @@ class TestInABrowser:
         assert sorted(picked) == sorted(["TR", "TR", "LI", *["polyline"] * 2, *["SPAN"] * 4])
         option = "return document.getElementById('pick').selectedOptions[0].text"
         assert driver.execute_script(option) == name
+        assert accessibility_faults(driver) == []
         driver.find_element("css selector", ".cells").send_keys("\ue015")
         said = driver.find_element("id", "cell").text
         assert re.fullmatch(r".+ as .+ meets it: information abundance \d+\.\d\d", said)

@@ -15,6 +15,7 @@ def as_json(
     comparison: pd.DataFrame | None,
     segments: pd.DataFrame | None = None,
     *,
+    changes: pd.DataFrame | None = None,
     indent: int | None = 2,
 ) -> str:
     """Format all checkpoints as one JSON object, with the settings."""
@@ -37,6 +38,8 @@ def as_json(
     }
     if comparison is not None:
         content["against"] = records(comparison)
+    if changes is not None:
+        content["changes"] = records(changes)
     if segments is not None:
         content["segments"] = records(segments)
     return json.dumps(content, indent=indent, allow_nan=False)

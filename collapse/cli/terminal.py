@@ -88,7 +88,7 @@ def show_comparison(comparison: "pd.DataFrame", measures: Sequence[str], here: s
         if names := comparison.attrs[key]:
             line += f"\nonly in {path}: {', '.join(names)}"
     click.echo(f"\n{wrapped(line)}\n")
-    echo_coloured(fitted(_formatted(table), terminal_width(), ["after", "before"]))
+    echo_coloured(fitted(_formatted(table), terminal_width(), ["against"]))
 
 
 def show_segments(segments: "pd.DataFrame") -> None:

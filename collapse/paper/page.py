@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from collapse.figures.study_table import StudyTable
+from collapse.figures.templating import page_templates
 from collapse.files.atomic import atomic_write
 from collapse.paper.findings.checking import CLAIMS
 from collapse.paper.findings.claim import Verdict
@@ -122,10 +121,8 @@ def write_page(found: Sequence[Rendered], folder: Path, profile: Profile) -> Pat
     CollapseError
         If it cannot be written.
     """
-    page = Environment(
-        loader=PackageLoader("collapse.figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page.filters |= {"first_upper": _first_upper, "kind": _kind, "value": _value}
+    page = page_templates()
+    page.filters |= {"kind": _kind, "value": _value}
     present = [each for each in found if not each.item.lacks_data]
     findings = next((each for each in present if each.item.name == _FINDINGS and each.rows), None)
     others = [each for each in present if each is not findings]
@@ -281,8 +278,3 @@ def _value(cell: str) -> str:
 
 def _kind(verdict: str) -> str:
     return _KINDS[Verdict(verdict)]
-
-
-def _first_upper(text: str) -> str:
-    # A name such as ia_normalised stays as it is.
-    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]

@@ -1,7 +1,6 @@
 """The report: verdict, what to do, a table of the fields, figures, what was read, and what the words mean."""
 
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from collapse.analysis.changes import changes, changes_sentence
 from collapse.analysis.diagnosis import COLUMNS, registered_measures
@@ -26,6 +23,7 @@ from collapse.analysis.todo import todo
 from collapse.analysis.verdicts import Degree
 from collapse.analysis.words import heading, model_warning, sentences, untouched_text, worst_first, zero_rows
 from collapse.figures.report.charts import Heatmap, SpectraAxes, bars, heat_colours, heatmap, spectra_axes
+from collapse.figures.templating import first_upper, page_templates
 from collapse.files.atomic import atomic_write
 from collapse.files.opening import explain_os_errors
 from collapse.glossary import glossary
@@ -79,12 +77,7 @@ class Report:
     @cached_property
     def html(self) -> str:
         """The page."""
-        page = Environment(
-            loader=PackageLoader("collapse.figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
-        page.filters["code"] = _code
-        page.filters["first_upper"] = _first_upper
-        return page.get_template("report/page.html").render(self._content())
+        return page_templates().get_template("report/page.html").render(self._content())
 
     def save(self, path: str | Path) -> Path:
         """Write the page.
@@ -129,7 +122,7 @@ class Report:
     def _sentences(self) -> list[str]:
         found = list(sentences(self.fields))
         if self.changes is not None:
-            found.append(_first_upper(changes_sentence(self.changes, self._labels[0])))
+            found.append(first_upper(changes_sentence(self.changes, self._labels[0])))
         return found
 
     def _content(self) -> Mapping[str, Any]:
@@ -215,10 +208,14 @@ class Report:
 
     def _json(self) -> str:
         """Return the numbers for programs."""
-        every = {each.tables.source: frame for each, frame in zip(self.checkpoints, self.frames, strict=True)}
-        together = pd.concat(every).reset_index(level=0, names="checkpoint")
+        # Models in memory may have the same name.
+        frames = [
+            frame.assign(checkpoint=each.tables.source)[["checkpoint", *frame]]
+            for each, frame in zip(self.checkpoints, self.frames, strict=True)
+        ]
+        together = pd.concat(frames, ignore_index=True)
         together.attrs = self.frames[-1].attrs
-        text = as_json(self.checkpoints, together, None, self.segments, indent=None)
+        text = as_json(self.checkpoints, together, None, self.segments, changes=self.changes, indent=None)
         # Nothing in the JSON may end the element that contains it.
         return text.replace("<", "\\u003c")
 
@@ -231,21 +228,4 @@ def _title(checkpoint: FactoredTables) -> str:
 
 def _rows(checkpoint: FactoredTables, fields: pd.DataFrame, axes: SpectraAxes) -> list[dict[str, Any]]:
     of_field = {table.field: table for table in checkpoint}
-    return [
-        {**record, "points": axes.points(of_field[record["field"]]), "reason": _reason(record)}
-        for record in records(fields)
-    ]
-
-
-def _reason(record: Mapping[str, Any]) -> str:
-    """Return the verdict without its degree."""
-    return str(record["verdict"]).removeprefix(str(record["degree"])).lstrip(" :,")
-
-
-def _code(text: str) -> Markup:
-    """Return a sentence with text between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, escaped
-
-
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return [{**record, "points": axes.points(of_field[record["field"]])} for record in records(fields)]
