@@ -18,7 +18,7 @@ _TITLES = {
     (Degree.DOMINATED, Cause.MEAN): "Dominated by the mean row",
     (Degree.DOMINATED, Cause.POPULARITY): "Dominated by popularity",
     (Degree.DOMINATED, Cause.FIRST): "Dominated by the first direction",
-    (Degree.SPREAD, Cause.NONE): "Spread out, but with rows or columns that do not pay",
+    (Degree.SPREAD, Cause.NONE): "Spread out, with rows or columns to spare",
 }
 """Titles of the groups, in their order."""
 

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 _GAP = "  "
 _COLOURS = {"collapsed": "red", "partly": "yellow", "dominated": "yellow", "spread": "green"}
 """Colours of verdicts, by their first word."""
+_NAMES = ("field", "column", "label")
+"""Columns of names, which may be shortened."""
 _NAME, _VERDICT = 16, 24
 """Fewest characters that a name is shortened to, and that a verdict is wrapped to."""
 _Column = tuple[str, list[str]]
-_TEXTS = ("field", "segment", "verdict")
+_TEXTS = (
+    "column", "data", "field", "front", "interaction", "label", "model", "most frequent", "read as", "reason",
+    "segment", "sizes by", "verdict", "within",
+)  # fmt: skip
+"""Columns that are aligned to the left."""
 
 
 def fitted(table: "pd.DataFrame", width: int | None, drop: Sequence[str] = ()) -> str:
@@ -27,7 +33,7 @@ def fitted(table: "pd.DataFrame", width: int | None, drop: Sequence[str] = ()) -
     Parameters
     ----------
     table : pandas.DataFrame
-        Cells as text on one line. The columns ``field``, ``segment`` and ``verdict`` are aligned to the left.
+        Cells as text on one line. The columns of `_TEXTS` are aligned to the left.
     width : int or None
         Most characters of a line; None for any number.
     drop : sequence of str
@@ -51,8 +57,7 @@ def fitted(table: "pd.DataFrame", width: int | None, drop: Sequence[str] = ()) -
     if width is not None and _total(columns) > width:
         most = max(_NAME, width // 4)
         columns = [
-            (name, [clipped(cell, most) for cell in cells] if name == "field" else cells)
-            for name, cells in columns
+            (name, [clipped(cell, most) for cell in cells] if name in _NAMES else cells) for name, cells in columns
         ]
     sizes = [_size(column) for column in columns]
     if width is not None and _total(columns) > width:

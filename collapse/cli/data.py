@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.output import suggest
+from collapse.cli.columns import fitted
+from collapse.cli.output import echo_coloured, suggest, terminal_width
 from collapse.printable import clipped
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def command(source: str | None, *, as_json: bool, as_csv: bool, verify: bool) ->
 
 
 def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) -> None:
+    import pandas as pd
     import polars as pl
 
     from collapse.training.data.store.description import fields_table, overview
@@ -91,10 +93,11 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         f"{summary['positive']:.1%} positive ({summary['label']}); {options}{skipped}\n"
         f"{data.path}{', verified: every byte is as written' if verified else ''}\n"
     )
-    names = [clipped(field) for field in fields["field"]]
-    width = max(map(len, names))
-    click.echo(f"{'field':{width}s} {'D':>10s} {'unknown':>8s}  most frequent values")
-    for name, row in zip(names, fields.iter_rows(named=True), strict=True):
+    rows = []
+    for row in fields.iter_rows(named=True):
         pairs = zip(row["most_frequent"], row["shares"], strict=True)
         values = ", ".join(f"{clipped(value or '(missing)')} {fraction:.1%}" for value, fraction in pairs)
-        click.echo(f"{name:{width}s} {row['cardinality']:>10,} {row['out_of_vocabulary']:>8.2%}  {values}")
+        numbers = (f"{row['cardinality']:,}", f"{row['out_of_vocabulary']:.2%}")
+        rows.append((clipped(row["field"]), *numbers, values))
+    table = pd.DataFrame(rows, columns=["field", "D", "unknown", "most frequent"])
+    echo_coloured(fitted(table, terminal_width(), ["unknown"]))

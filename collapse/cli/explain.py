@@ -8,7 +8,7 @@ import click
 
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import CHECKPOINT, centred_option, rows_option, verify_option
-from collapse.cli.output import suggest
+from collapse.cli.output import suggest, wrapped
 from collapse.files.urls import Url
 from collapse.printable import path_text
 
@@ -87,7 +87,7 @@ def command(
     if as_json:
         click.echo(json.dumps(_plain(found), indent=2, allow_nan=False))
     else:
-        click.echo(explanation_text(found, partners or len(found.partners)))
+        click.echo(wrapped(explanation_text(found, partners or len(found.partners))))
         suggest(*_next(checkpoint, tables.settings.get("data"), selection))
 
 

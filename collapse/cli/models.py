@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from collapse.cli.output import suggest
+from collapse.cli.columns import fitted
+from collapse.cli.output import echo_coloured, suggest, terminal_width
 from collapse.settings import written
 
 
@@ -27,6 +28,8 @@ def command(model: str | None, as_json: bool) -> None:
       collapse models dcnv2
       collapse train --model dcnv2 -c cross_layers=8
     """
+    import pandas as pd
+
     from collapse.training.models.listing import describe_model, list_models
 
     found = describe_model(model) if model else list_models()
@@ -36,18 +39,22 @@ def command(model: str | None, as_json: bool) -> None:
         click.echo(_described(found))
         suggest("collapse", "train", "--model", model)
     else:
-        click.echo("model      parameters  in tables  interaction")
-        for each in found:
-            click.echo(f"{each['model']:10s} {_numbers(each)}  {each.get('formula') or each['error']}")
-            if each.get("reference"):
-                click.echo(f"{'':34s}{each['reference']}")
+        rows = [(each["model"], *_numbers(each), _interaction(each)) for each in found]
+        table = pd.DataFrame(rows, columns=["model", "parameters", "in tables", "interaction"])
+        echo_coloured(fitted(table, terminal_width()))
         suggest("collapse", "models", found[0]["model"])
 
 
-def _numbers(model: dict[str, Any]) -> str:
+def _numbers(model: dict[str, Any]) -> tuple[str, str]:
     if model["error"]:
-        return " " * 21
-    return f"{model['parameters'] / 1e6:8.2f} M {model['embedding_share']:10.1%}"
+        return "", ""
+    return f"{model['parameters'] / 1e6:.2f} M", f"{model['embedding_share']:.1%}"
+
+
+def _interaction(model: dict[str, Any]) -> str:
+    """Return the formula of a model and where it is from, or why it cannot be used."""
+    reference = model.get("reference")
+    return f"{model.get('formula') or model['error']}{f' {reference}.' if reference else ''}"
 
 
 def _described(model: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collapse.cli.columns import fitted
+from collapse.cli.output import echo_coloured, terminal_width
 from collapse.cli.preparing import raw_file_options, tell
 from collapse.errors import CollapseError, shortened
 from collapse.printable import clipped
@@ -171,17 +173,19 @@ def table(files: tuple[Path, ...], output: Path | None, vocabulary: str, split_s
 
 
 def _print_plan(plan: "TablePlan") -> None:
+    import pandas as pd
+
     from collapse.training.data.sources.table.dates import part_names
 
-    names = [clipped(column.name) for column in plan.columns]
-    width = max(map(len, names))
     rows = f"the first {plan.rows_looked_at:,} rows of {plan.files[0].path}"
     click.echo(f"{len(plan.columns)} columns, read from {rows}; the label is 1 where {plan.label}\n")
-    click.echo(f"{'column':{width}s} {'read as':12s} {'reason':22s} {'values':>7s}  most frequent")
-    for name, column in zip(names, plan.columns, strict=True):
+    shown = []
+    for column in plan.columns:
         always_new = column.role == "categorical" and column.distinct == plan.rows_looked_at > 1
         hint = "  (different in every row: --drop?)" if always_new else ""
         parts = f"  (fields: {', '.join(part_names(column.name, column.parts))})" if column.parts else ""
         values = ", ".join(map(clipped, column.examples)) + hint + parts
-        click.echo(f"{name:{width}s} {column.role:12s} {column.why:22s} {column.distinct:>7,}  {values}")
+        shown.append((clipped(column.name), column.role, column.why, f"{column.distinct:,}", values))
+    table = pd.DataFrame(shown, columns=["column", "read as", "reason", "values", "most frequent"])
+    echo_coloured(fitted(table, terminal_width(), ["values"]))
     click.echo()

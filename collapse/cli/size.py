@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from collapse.cli.columns import fitted
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
-from collapse.cli.output import suggest
+from collapse.cli.output import echo_coloured, suggest, terminal_width, wrapped
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
-from collapse.printable import name_column, path_text, printable
+from collapse.printable import path_text, printable, shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,8 +144,11 @@ def command(
         click.echo(json.dumps(_as_json(frame, found, energy, tolerance, data), indent=2, allow_nan=False))
     else:
         how = f"within {tolerance:g} of the validation AUC" if data else f"for {energy:.4g} of the energy"
-        click.echo(printable(_text(tables, frame, how)))
-        click.echo(_compared(found) if found else "energy is not quality: --data measures what a size costs")
+        _show(tables, frame, how)
+        if found:
+            _show_comparison(found)
+        else:
+            click.echo("energy is not quality: --data measures what a size costs")
     if out is not None and form is not None:
         from collapse.analysis.size_files import FORMS, Recommended
 
@@ -248,7 +252,7 @@ def _searched(fields: "Sequence[FieldSpectra]", model: _Model, tolerance: float)
     return found
 
 
-def _text(tables: "TableSet", frame: "pd.DataFrame", how: str) -> str:
+def _show(tables: "TableSet", frame: "pd.DataFrame", how: str) -> None:
     before, after = int(frame["bytes_before"].sum()), int(frame["bytes_after"].sum())
     full = int((frame["columns"] * frame["sets"]).sum())
     kept = int((frame["size"] * frame["sets"]).sum())
@@ -258,7 +262,7 @@ def _text(tables: "TableSet", frame: "pd.DataFrame", how: str) -> str:
     )
     shown = frame.sort_values(["saved", "size"], ascending=[False, True], kind="stable")
     text = shown.assign(
-        field=name_column(shown["field"]),
+        field=shown["field"].map(shown_name),
         cardinality=shown["cardinality"].map("{:,}".format),
         ia_adjusted=shown["ia_adjusted"].map("{:.2f}".format),
         saved=shown["saved"].map("{:.0%}".format),
@@ -271,10 +275,12 @@ def _text(tables: "TableSet", frame: "pd.DataFrame", how: str) -> str:
     )  # fmt: skip
     if (frame["sets"] == 1).all():
         text = text.drop(columns="sets")
-    return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
+    click.echo(f"{wrapped(printable(line))}\n")
+    echo_coloured(fitted(text, terminal_width(), ["bulk", "90 %", "95 %", "adjusted", "99 %", "D", "bytes"]))
+    click.echo()
 
 
-def _compared(found: Sequence[_Tested]) -> str:
+def _show_comparison(found: Sequence[_Tested]) -> None:
     import pandas as pd
 
     def change(each: "Difference") -> str:
@@ -291,7 +297,7 @@ def _compared(found: Sequence[_Tested]) -> str:
             "within": ["yes" if each.is_within else "no" for each in found],
         }
     )
-    return frame.to_string(index=False, justify="left")
+    echo_coloured(fitted(frame, terminal_width(), ["columns", "test logloss (95 % interval)", "MB"]))
 
 
 def _as_json(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.cli.output import suggest
+from collapse.cli.columns import fitted
+from collapse.cli.output import echo_coloured, suggest, terminal_width
 from collapse.cli.studies import chosen_profile, given_settings, study_options, train_missing
 from collapse.errors import CollapseError
-from collapse.printable import path_text
+from collapse.printable import one_line, path_text
 
 if TYPE_CHECKING:
     from collapse.paper.profiles import Profile
@@ -151,6 +152,8 @@ def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     write_csv(out / "results.csv", results)
     ours = results[results["path"].isin(str(run.path) for run in runs)]
     shown = ours.sort_values("test_auc", ascending=False)[["label", "data", "epochs", "test_auc", "test_logloss"]]
-    click.echo(shown.to_string(index=False, float_format="{:.5f}".format))
+    text = shown.assign(**{name: shown[name].map("{:.5f}".format) for name in ("test_auc", "test_logloss")})
+    text[["label", "data"]] = text[["label", "data"]].map(one_line)
+    echo_coloured(fitted(text, terminal_width(), ["epochs", "data"]))
     click.echo(f"wrote {out / 'results.csv'}")
     suggest("collapse", "figures", path_text(out), "--figure", "all")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from collapse.cli.columns import fitted
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
-from collapse.cli.output import suggest
+from collapse.cli.output import echo_coloured, suggest, terminal_width, wrapped
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
-from collapse.printable import name_column, path_text
+from collapse.printable import path_text, shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,17 +151,17 @@ def command(
     if as_json:
         click.echo(json.dumps(_plain(found, tested, table), indent=2, allow_nan=False))
     elif len(found) == 1:
-        click.echo(_summary(found[0], by_field=True))
+        _show(found[0], by_field=True)
         if tested is not None and found[0].test is not None:
             click.echo(tested.sentence(found[0].test))
     elif table is None or tested is None:
         for each in found:
-            click.echo(_summary(each, by_field=False))
+            _show(each, by_field=False)
     else:
         click.echo(
             f"test AUC {tested.before.auc:.5f}, logloss {tested.before.logloss:.5f} of {tested.rows:,} rows"
         )
-        click.echo(_compared(table))
+        _show_comparison(table)
     if figure is not None and table is not None and tested is not None:
         from collapse.analysis.several import readable
         from collapse.figures.pareto import ParetoDisplay
@@ -278,7 +279,7 @@ def _table(found: "Sequence[_Cut]", tested: "_Tested") -> "pd.DataFrame":
     )
 
 
-def _compared(table: "pd.DataFrame") -> str:
+def _show_comparison(table: "pd.DataFrame") -> None:
     def interval(name: str) -> "pd.Series[str]":
         return table.apply(
             lambda row: f"{row[f'{name}_change']:+.5f} ({row[f'{name}_low']:+.5f} to {row[f'{name}_high']:+.5f})",
@@ -293,10 +294,11 @@ def _compared(table: "pd.DataFrame") -> str:
         front=table["on_front"].map({True: "yes", False: ""}),
     ).sort_values("bytes", ascending=False, kind="stable")
     columns = ["energy", "bits", "directions", "MB", "AUC (95 % interval)", "logloss (95 % interval)", "front"]
-    return str(shown[columns].to_string(index=False, justify="left"))
+    text = shown[columns].astype(str)
+    echo_coloured(fitted(text, terminal_width(), ["bits", "directions", "logloss (95 % interval)"]))
 
 
-def _summary(cut: _Cut, *, by_field: bool) -> str:
+def _show(cut: _Cut, *, by_field: bool) -> None:
     fields = cut.fields
     before, after = int(fields["bytes_before"].sum()), int(fields["bytes_after"].sum())
     kept, columns = int(fields["kept"].sum()), int(fields["columns"].sum())
@@ -306,7 +308,8 @@ def _summary(cut: _Cut, *, by_field: bool) -> str:
         f"{before / _MB:,.3f} MB -> {after / _MB:,.3f} MB, {1 - after / before:.1%} saved"
     )
     if not by_field:
-        return line
+        click.echo(wrapped(line))
+        return
     shown = fields.sort_values(["saved", "kept"], ascending=[False, True], kind="stable")
     text = shown.assign(
         cardinality=shown["cardinality"].map("{:,}".format),
@@ -314,8 +317,10 @@ def _summary(cut: _Cut, *, by_field: bool) -> str:
         saved=shown["saved"].map("{:.0%}".format),
         **{name: shown[name].map("{:,}".format) for name in ("bytes_before", "bytes_after")},
     ).rename(columns={"cardinality": "D", "columns": "K", "bytes_before": "bytes", "bytes_after": "after"})
-    text["field"] = name_column(text["field"])
-    return f"{line}\n\n{text.to_string(index=False, justify='left')}\n"
+    text["field"] = [shown_name(name) for name in text["field"]]
+    click.echo(f"{wrapped(line)}\n")
+    echo_coloured(fitted(text, terminal_width(), ["D", "energy", "bytes", "K"]))
+    click.echo()
 
 
 def _plain(found: "Sequence[_Cut]", tested: "_Tested | None", table: "pd.DataFrame | None") -> dict[str, Any]:
