@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -83,10 +83,11 @@ def browser(profile: Path) -> "Iterator[webdriver.Chrome]":
         driver.quit()
 
 
-def complaints(driver: "webdriver.Chrome", root: str) -> list[str]:
+def complaints(driver: "webdriver.Chrome", root: str, *, widths: Sequence[int] = ()) -> list[str]:
     """Open a page and all pages that it links to on this machine, and return the problems.
 
-    These are console messages, pictures that do not load, pages wider than the window, and dead links.
+    These are console messages, pictures that do not load, pages wider than the window, also at other widths, and
+    dead links.
     """
     waiting, pages, found = [root], {root}, []
     links: list[tuple[str, str, str]] = []
@@ -95,6 +96,11 @@ def complaints(driver: "webdriver.Chrome", root: str) -> list[str]:
         page = waiting.pop()
         driver.get(page)
         found += _on_page(driver, page)
+        for width in widths:
+            seen_as(driver, width=width)
+            found += [f"{page} is too wide at {width}"] if _is_too_wide(driver) else []
+        if widths:
+            driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         anchors[page] = set(driver.execute_script("return [...document.querySelectorAll('[id]')].map(e => e.id)"))
         for address in driver.execute_script("return [...document.querySelectorAll('a[href]')].map(e => e.href)"):
             target, anchor = urldefrag(address)
@@ -125,7 +131,7 @@ def accessibility_faults(driver: "webdriver.Chrome") -> list[str]:
     return [str(each) for each in found]
 
 
-def seen_as(driver: "webdriver.Chrome", *, width: int, scheme: str) -> None:
+def seen_as(driver: "webdriver.Chrome", *, width: int, scheme: str = "light") -> None:
     """Show pages on a screen of some width, a phone's below 500, in light or dark mode."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -143,5 +149,9 @@ def _on_page(driver: "webdriver.Chrome", page: str) -> list[str]:
     )
     messages = driver.get_log("browser")  # type: ignore[no-untyped-call]
     said = [entry["message"] for entry in messages if entry["level"] in ("SEVERE", "WARNING")]
-    wide = driver.execute_script("return document.documentElement.scrollWidth > window.innerWidth + 1")
-    return [*said, *(f"{each} is no picture" for each in broken), *([f"{page} is too wide"] if wide else [])]
+    wide = [f"{page} is too wide"] if _is_too_wide(driver) else []
+    return [*said, *(f"{each} is no picture" for each in broken), *wide]
+
+
+def _is_too_wide(driver: "webdriver.Chrome") -> bool:
+    return bool(driver.execute_script("return document.documentElement.scrollWidth > window.innerWidth + 1"))
