@@ -1,4 +1,4 @@
-"""Make the gallery and the findings from two studies: ``python docs/make_gallery.py runs/small runs/flights``."""
+"""Make the gallery and the findings from two studies: ``python docs/make_gallery.py runs/small [runs/flights]``."""
 
 import gzip
 import sys
@@ -112,6 +112,7 @@ def _claims(study: Path) -> str:
 
 
 if __name__ == "__main__":
-    gallery, flights = map(Path, sys.argv[1:])
+    gallery, *flights = map(Path, sys.argv[1:])
     make_gallery(gallery)
-    (DOCS / "flights-list.md").write_text(_claims(flights) + "\n", encoding="utf-8")
+    for study in flights:
+        (DOCS / "flights-list.md").write_text(_claims(study) + "\n", encoding="utf-8")
