@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,7 +14,11 @@ from collapse.paper.catalogue import CATALOGUE
 from collapse.training.models.registry import model_config
 from collapse.training.runs.config import RunConfig
 from collapse.training.runs.run import Run
+from tests.browser import browser
 from tests.small_data import write_small_data
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
 # Explores: examples are drawn anew every time, and kept in .hypothesis where they fail.
@@ -52,6 +57,13 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     for config in configs:
         Run(RunConfig(data=str(small_data), model=config, epochs=2), folder / config.name, "cpu").train()
     return {config.name: folder / config.name / "best.pt" for config in configs}
+
+
+@pytest.fixture(scope="class")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
+    """Run a browser for the tests of a class."""
+    with browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ import pytest
 import torch
 
 import collapse as api
-from tests.browser import accessibility_faults, browser, complaints, needs_browser, seen_as
+from tests.browser import accessibility_faults, complaints, needs_browser, seen_as
 from tests.conftest import Collapse
 
 if TYPE_CHECKING:
@@ -188,12 +187,6 @@ def test_a_thousand_fields(tmp_path: Path, collapse: Collapse) -> None:
 
 @needs_browser
 class TestInABrowser:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
-        with browser(tmp_path_factory.mktemp("profile")) as driver:
-            yield driver
-
     @pytest.mark.parametrize("width", [1200, 380])
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("which", ["page", "foreign", "several"])

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -83,12 +82,6 @@ def study_page(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @needs_browser
 class TestPageOfAStudy:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[webdriver.Chrome]":
-        with browser(tmp_path_factory.mktemp("profile")) as driver:
-            yield driver
-
     @pytest.mark.parametrize("width", [1200, 380])
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_no_complaints(self, width: int, scheme: str, study_page: Path, driver: "webdriver.Chrome") -> None:

@@ -6,9 +6,8 @@ import pandas as pd
 
 from collapse.analysis.drift import drift_table
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.field_names import matched_names
+from collapse.analysis.field_names import matched_names, no_common_field
 from collapse.analysis.verdicts import Degree
-from collapse.errors import CollapseError
 from collapse.printable import clipped, counted
 
 _BETTER = (Degree.COLLAPSED, Degree.PARTLY, Degree.DOMINATED, Degree.SPREAD)
@@ -50,10 +49,7 @@ def changes(checkpoints: Sequence[FactoredTables], frames: Sequence[pd.DataFrame
     found["degree_before"], found["degree"] = matched[0]["degree"].to_numpy(), last["degree"].to_numpy()
     found = found[found["degree_before"].notna()]
     if found.empty:
-        names = [", ".join(map(str, frame["field"].head(3))) for frame in (frames[0], last)]
-        raise CollapseError(
-            f"the checkpoints have no field in common: one has {names[0]}, .., the other {names[1]}, .."
-        )
+        raise no_common_field(frames[0]["field"], last["field"])
     moved = drift_table(checkpoints[-1], checkpoints[0], (last, frames[0]))
     found = found.merge(moved[["field", "drift_residue", "drift_overlap"]], on="field", how="left")
     return found.sort_values("adjusted_change", kind="stable", ignore_index=True)

@@ -3,7 +3,12 @@
 import re
 from collections.abc import Iterable
 
+from collapse.errors import CollapseError
+
 _WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod|_forward_module|model)\.)+")
+
+_NAMED = 3
+"""Fields that a refusal names."""
 
 
 def plain_name(field: str) -> str:
@@ -20,6 +25,12 @@ def plain_name(field: str) -> str:
         The rest, such as ``user``, or the name itself if nothing else is left.
     """
     return _WRAPPERS.sub("", field) or field
+
+
+def no_common_field(ours: Iterable[str], theirs: Iterable[str]) -> CollapseError:
+    """Return the refusal of two checkpoints whose fields have different names."""
+    one, other = (", ".join(map(str, list(names)[:_NAMED])) for names in (ours, theirs))
+    return CollapseError(f"the checkpoints have no field in common: one has {one}, .., the other {other}, ..")
 
 
 def matched_names(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from collapse.analysis.factorised import FactoredTables
-from collapse.analysis.field_names import matched_names
-from collapse.errors import CollapseError
+from collapse.analysis.field_names import matched_names, no_common_field
 from collapse.io.tables import TableSet
 from collapse.measures.abundance import abundance_of_spectrum
 
@@ -123,10 +122,7 @@ def compare(fields: pd.DataFrame, against: pd.DataFrame, measures: Sequence[str]
     )
     common = [name for name in our_names if name in theirs.index]
     if not common:
-        raise CollapseError(
-            f"the checkpoints have no field in common: one has {', '.join(map(str, fields['field'][:3]))}, .., "
-            f"the other {', '.join(map(str, against['field'][:3]))}, .."
-        )
+        raise no_common_field(fields["field"], against["field"])
     columns = {"field": ours.loc[common, "field"]}
     for measure in measures:
         columns[measure] = ours.loc[common, measure]

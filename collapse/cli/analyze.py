@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.cli.conditions import fail, failures, tell
-from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
+from collapse.cli.foreign import engine_option, factorised, foreign_options, jobs_option, reading_words
 from collapse.cli.options import (
     CHECKPOINT,
     centred_option,
@@ -224,7 +224,7 @@ def command(
     from collapse.analysis import json_report
     from collapse.analysis.diagnosis import all_measures, diagnose_factored
     from collapse.analysis.drift import drift_table
-    from collapse.analysis.factorised import factorise, factorise_readable
+    from collapse.analysis.factorised import factorise
     from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.several import abundance_by_size, compare, labels
     from collapse.analysis.words import next_command
@@ -259,12 +259,7 @@ def command(
     check_distinct(paths)
     loaded = [load(path, verify=verify, selection=selection) for path in paths]
     stopwatch.lap("reading")
-    with decomposers(engine, jobs, paths, selection) as of_paths:
-        measured = [
-            factorise_readable(tables, settings, decomposer=each)
-            for tables, each in zip(loaded, of_paths, strict=True)
-        ]
-    factored, bad = [each for each, _ in measured], [error for _, errors in measured for error in errors]
+    factored, bad = factorised(loaded, paths, settings, engine=engine, jobs=jobs, selection=selection)
     stopwatch.lap("spectra")
     frames = [diagnose_factored(each) for each in factored]
     compared = measures or ("ia_normalised", "ia")

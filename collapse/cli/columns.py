@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from collapse.cli.output import echo_coloured, terminal_width
 from collapse.printable import clipped
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ _TEXTS = (
     "segment", "sizes by", "verdict", "within",
 )  # fmt: skip
 """Columns that are aligned to the left."""
+
+
+def echo_table(table: "pd.DataFrame", drop: Sequence[str] = ()) -> None:
+    """Print a table that fits into the terminal; see `fitted`."""
+    echo_coloured(fitted(table, terminal_width(), drop))
 
 
 def fitted(table: "pd.DataFrame", width: int | None, drop: Sequence[str] = ()) -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.columns import fitted
-from collapse.cli.output import echo_coloured, suggest, terminal_width
+from collapse.cli.columns import echo_table
+from collapse.cli.output import suggest
 from collapse.printable import clipped
 
 if TYPE_CHECKING:
@@ -100,4 +100,4 @@ def _show(data: "PreparedData", *, as_json: bool, as_csv: bool, verified: bool) 
         numbers = (f"{row['cardinality']:,}", f"{row['out_of_vocabulary']:.2%}")
         rows.append((clipped(row["field"]), *numbers, values))
     table = pd.DataFrame(rows, columns=["field", "D", "unknown", "most frequent"])
-    echo_coloured(fitted(table, terminal_width(), ["unknown"]))
+    echo_table(table, ["unknown"])

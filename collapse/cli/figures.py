@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.columns import fitted
+from collapse.cli.columns import echo_table
 from collapse.cli.options import text_model_option
-from collapse.cli.output import echo_coloured, suggest, terminal_width
+from collapse.cli.output import suggest
 from collapse.errors import CollapseError
 from collapse.printable import one_line, path_text, printable
 
@@ -119,7 +119,7 @@ def write(
     for each in render(study, names, folder, text_model=text_model, own=own):
         found.append(each)
         if show_tables and isinstance(each.made, StudyTable):
-            echo_coloured(fitted(each.made.text.map(one_line), terminal_width()))
+            echo_table(each.made.text.map(one_line))
         for path in each.paths:
             click.echo(f"wrote {path}")
         if each.error and page:

@@ -13,10 +13,12 @@ from collapse.extras import require
 from collapse.files.urls import Url
 
 if TYPE_CHECKING:
+    from collapse.analysis.factorised import BadTableError, FactoredTables
     from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.shards import DaskDecomposer
     from collapse.io.readers.row_counts import RowCounts
     from collapse.io.readers.selection import Selection
+    from collapse.io.tables import TableSet
 
 
 _SPLIT = 0
@@ -81,6 +83,34 @@ def decomposers(
 
     with dask_client(address or None) as client:
         yield [DaskDecomposer(client=client, path=path, selection=selection) for path in here]
+
+
+def factorised(
+    loaded: "Sequence[TableSet]",
+    paths: Sequence[Path | Url],
+    settings: "AnalysisSettings",
+    *,
+    engine: str | None,
+    jobs: int | None,
+    selection: "Selection",
+) -> "tuple[list[FactoredTables], list[BadTableError]]":
+    """Measure the tables of checkpoints, where ``--engine`` or ``--jobs`` says.
+
+    Returns
+    -------
+    list of FactoredTables
+        One per checkpoint, with the tables that can be measured.
+    list of BadTableError
+        The others.
+    """
+    from collapse.analysis.factorised import factorise_readable
+
+    with decomposers(engine, jobs, paths, selection) as of_paths:
+        measured = [
+            factorise_readable(tables, settings, decomposer=each)
+            for tables, each in zip(loaded, of_paths, strict=True)
+        ]
+    return [each for each, _ in measured], [error for _, errors in measured for error in errors]
 
 
 def foreign_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from collapse.cli.columns import fitted
-from collapse.cli.output import echo_coloured, suggest, terminal_width
+from collapse.cli.columns import echo_table
+from collapse.cli.output import suggest
 from collapse.settings import written
 
 
@@ -41,7 +41,7 @@ def command(model: str | None, as_json: bool) -> None:
     else:
         rows = [(each["model"], *_numbers(each), _interaction(each)) for each in found]
         table = pd.DataFrame(rows, columns=["model", "parameters", "in tables", "interaction"])
-        echo_coloured(fitted(table, terminal_width()))
+        echo_table(table)
         suggest("collapse", "models", found[0]["model"])
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.cli.columns import fitted
-from collapse.cli.output import echo_coloured, terminal_width
+from collapse.cli.columns import echo_table
 from collapse.cli.preparing import raw_file_options, tell
 from collapse.errors import CollapseError, shortened
 from collapse.printable import clipped
@@ -187,5 +186,5 @@ def _print_plan(plan: "TablePlan") -> None:
         values = ", ".join(map(clipped, column.examples)) + hint + parts
         shown.append((clipped(column.name), column.role, column.why, f"{column.distinct:,}", values))
     table = pd.DataFrame(shown, columns=["column", "read as", "reason", "values", "most frequent"])
-    echo_coloured(fitted(table, terminal_width(), ["values"]))
+    echo_table(table, ["values"])
     click.echo()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collapse.cli.foreign import decomposers, engine_option, foreign_options, jobs_option, reading_words
+from collapse.cli.foreign import engine_option, factorised, foreign_options, jobs_option, reading_words
 from collapse.cli.options import CHECKPOINT, centred_option, check_distinct, rows_option, verify_option
 from collapse.cli.output import suggest
 from collapse.cli.segments import by_option, segments_of
@@ -73,7 +73,6 @@ def command(
       collapse report DCNv2_Criteo.model --fields feature_map.json -o criteo.html
     """
     from collapse.analysis.diagnosis import diagnose_factored
-    from collapse.analysis.factorised import factorise_readable
     from collapse.analysis.settings import AnalysisSettings
     from collapse.analysis.words import next_command
     from collapse.figures.report.page import Report
@@ -86,12 +85,7 @@ def command(
     check_distinct(checkpoints)
     settings = AnalysisSettings(rows=rows, centred=centred, layer=layer)
     loaded = [load(path, verify=verify, selection=selection) for path in checkpoints]
-    with decomposers(engine, jobs, checkpoints, selection) as of_paths:
-        measured = [
-            factorise_readable(tables, settings, decomposer=each)
-            for tables, each in zip(loaded, of_paths, strict=True)
-        ]
-    factored, bad = [each for each, _ in measured], [error for _, errors in measured for error in errors]
+    factored, bad = factorised(loaded, checkpoints, settings, engine=engine, jobs=jobs, selection=selection)
     words = ["collapse", "report", *map(path_text, checkpoints), "-o", path_text(page)]
     words += reading_words(selection, settings)
     words += [] if verify else ["--no-verify"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.cli.columns import fitted
+from collapse.cli.columns import echo_table
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
-from collapse.cli.output import echo_coloured, suggest, terminal_width, wrapped
+from collapse.cli.output import suggest, wrapped
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
 from collapse.printable import path_text, printable, shown_name
@@ -276,7 +276,7 @@ def _show(tables: "TableSet", frame: "pd.DataFrame", how: str) -> None:
     if (frame["sets"] == 1).all():
         text = text.drop(columns="sets")
     click.echo(f"{wrapped(printable(line))}\n")
-    echo_coloured(fitted(text, terminal_width(), ["bulk", "90 %", "95 %", "adjusted", "99 %", "D", "bytes"]))
+    echo_table(text, ["bulk", "90 %", "95 %", "adjusted", "99 %", "D", "bytes"])
     click.echo()
 
 
@@ -297,7 +297,7 @@ def _show_comparison(found: Sequence[_Tested]) -> None:
             "within": ["yes" if each.is_within else "no" for each in found],
         }
     )
-    echo_coloured(fitted(frame, terminal_width(), ["columns", "test logloss (95 % interval)", "MB"]))
+    echo_table(frame, ["columns", "test logloss (95 % interval)", "MB"])
 
 
 def _as_json(

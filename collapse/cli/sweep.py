@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collapse.cli.columns import fitted
-from collapse.cli.output import echo_coloured, suggest, terminal_width
+from collapse.cli.columns import echo_table
+from collapse.cli.output import suggest
 from collapse.cli.studies import chosen_profile, given_settings, study_options, train_missing
 from collapse.errors import CollapseError
 from collapse.printable import one_line, path_text
@@ -154,6 +154,6 @@ def _show_results(out: Path, runs: "Sequence[Planned]") -> None:
     shown = ours.sort_values("test_auc", ascending=False)[["label", "data", "epochs", "test_auc", "test_logloss"]]
     text = shown.assign(**{name: shown[name].map("{:.5f}".format) for name in ("test_auc", "test_logloss")})
     text[["label", "data"]] = text[["label", "data"]].map(one_line)
-    echo_coloured(fitted(text, terminal_width(), ["epochs", "data"]))
+    echo_table(text, ["epochs", "data"])
     click.echo(f"wrote {out / 'results.csv'}")
     suggest("collapse", "figures", path_text(out), "--figure", "all")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from collapse.analysis.words import heading, model_warning, next_command, remarks, summary, worst_first
-from collapse.cli.columns import fitted
-from collapse.cli.output import echo_coloured, terminal_width, wrapped
+from collapse.cli.columns import echo_table
+from collapse.cli.output import wrapped
 from collapse.figures.markdown import markdown_table
 from collapse.printable import shown_name
 
@@ -62,7 +62,7 @@ def show(
     click.echo(wrapped("\n".join([*_verdict(factored, fields), source, ""])))
     drop = ["cardinality"] if measures else _DROPPED
     table = _formatted(_shown(fields, measures))
-    echo_coloured(fitted(table, terminal_width(), [_HEADINGS.get(name, name) for name in drop]))
+    echo_table(table, [_HEADINGS.get(name, name) for name in drop])
     click.echo()
     for line in (settings, *remarks(factored, verbose=verbose)):
         click.echo(wrapped(line))
@@ -88,7 +88,7 @@ def show_comparison(comparison: "pd.DataFrame", measures: Sequence[str], here: s
         if names := comparison.attrs[key]:
             line += f"\nonly in {path}: {', '.join(names)}"
     click.echo(f"\n{wrapped(line)}\n")
-    echo_coloured(fitted(_formatted(table), terminal_width(), ["against"]))
+    echo_table(_formatted(table), ["against"])
 
 
 def show_segments(segments: "pd.DataFrame") -> None:
@@ -104,7 +104,7 @@ def show_segments(segments: "pd.DataFrame") -> None:
     shown = _formatted(segments[["near_zero", "ia", "ia_normalised", "ia_adjusted"]])
     text = text.join(shown).assign(segment=segments["segment"].map(shown_name), verdict=segments["verdict"])
     click.echo(f"\n{line}\n")
-    echo_coloured(fitted(text, terminal_width(), ["near 0", "IA/random", "IA", "lookups"]))
+    echo_table(text, ["near 0", "IA/random", "IA", "lookups"])
 
 
 def show_drift(drifts: "pd.DataFrame", here: str, there: str) -> None:
@@ -126,7 +126,7 @@ def show_drift(drifts: "pd.DataFrame", here: str, there: str) -> None:
     notes = f"\n{drifts.attrs['notes']}" if "notes" in drifts.attrs else ""
     click.echo(f"\n{wrapped(line + notes)}\n")
     dropped = ["k", "random", "popularity", "columns", "distance", "norm", "rows", "moved"]
-    echo_coloured(fitted(_formatted(text.rename(columns=shown)), terminal_width(), dropped))
+    echo_table(_formatted(text.rename(columns=shown)), dropped)
 
 
 def _formatted(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from collapse.cli.columns import fitted
+from collapse.cli.columns import echo_table
 from collapse.cli.foreign import foreign_options
 from collapse.cli.options import BITS, CHECKPOINT, verify_option
-from collapse.cli.output import echo_coloured, suggest, terminal_width, wrapped
+from collapse.cli.output import suggest, wrapped
 from collapse.errors import CollapseError
 from collapse.files.urls import Url
 from collapse.printable import path_text, shown_name
@@ -295,7 +295,7 @@ def _show_comparison(table: "pd.DataFrame") -> None:
     ).sort_values("bytes", ascending=False, kind="stable")
     columns = ["energy", "bits", "directions", "MB", "AUC (95 % interval)", "logloss (95 % interval)", "front"]
     text = shown[columns].astype(str)
-    echo_coloured(fitted(text, terminal_width(), ["bits", "directions", "logloss (95 % interval)"]))
+    echo_table(text, ["bits", "directions", "logloss (95 % interval)"])
 
 
 def _show(cut: _Cut, *, by_field: bool) -> None:
@@ -319,7 +319,7 @@ def _show(cut: _Cut, *, by_field: bool) -> None:
     ).rename(columns={"cardinality": "D", "columns": "K", "bytes_before": "bytes", "bytes_after": "after"})
     text["field"] = [shown_name(name) for name in text["field"]]
     click.echo(f"{wrapped(line)}\n")
-    echo_coloured(fitted(text, terminal_width(), ["D", "energy", "bytes", "K"]))
+    echo_table(text, ["D", "energy", "bytes", "K"])
     click.echo()
 
 

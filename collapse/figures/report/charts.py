@@ -48,8 +48,7 @@ class SpectraAxes:
 
     def points(self, table: FactoredTable) -> str:
         """Return the points of a table's line, down to its rounding noise."""
-        above = table.spectrum.values > ABOVE_NOISE * table.noise
-        sigma = normalised_spectrum(table.spectrum.values)[above]
+        sigma = _drawn(table)
         if not len(sigma):
             return ""
         k = np.arange(len(sigma))
@@ -65,11 +64,15 @@ def spectra_axes(checkpoints: Sequence[FactoredTables]) -> SpectraAxes:
     """Choose axes that fit the spectra of all checkpoints."""
     lowest, columns = 0.1, 1
     for table in (table for each in checkpoints for table in each):
-        values = table.spectrum.values
-        drawn = normalised_spectrum(values)[values > ABOVE_NOISE * table.noise]
-        lowest = min(lowest, float(drawn.min(initial=1)))
-        columns = max(columns, len(values))
+        lowest = min(lowest, float(_drawn(table).min(initial=1)))
+        columns = max(columns, len(table.spectrum.values))
     return SpectraAxes(floor=max(_FLOOR, lowest / 1.5), columns=columns)
+
+
+def _drawn(table: FactoredTable) -> NDArray[np.floating]:
+    """Return sigma_k / sigma_1 down to the rounding noise."""
+    values = table.spectrum.values
+    return normalised_spectrum(values)[values > ABOVE_NOISE * table.noise]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,8 @@ def bars(fields: pd.DataFrame, earlier: Sequence[Mapping[str, float]], most: int
         Most fields to return.
     """
     shown = fields.head(most)
-    values = [value for of in earlier for name, value in of.items() if name in set(shown["field"])]
+    names = set(shown["field"])
+    values = [value for of in earlier for name, value in of.items() if name in names]
     end = max([float(shown["ia_random"].max()), float(shown["ia"].max()), *values]) or 1.0
     found = []
     for n, row in enumerate(shown.to_dict("records")):
@@ -159,18 +163,11 @@ def heatmap(checkpoint: FactoredTables, numbers: Mapping[str, int], most: int) -
     ia = matrix.reindex(index=names, columns=names).to_numpy(dtype=float)
     low, high = float(np.nanmin(ia)), float(np.nanmax(ia))
     scaled = (ia - low) / (high - low if high > low else 1) * (LEVELS - 1)
-    known = np.isfinite(ia)
     return Heatmap(
         numbers=[numbers[name] for name in names],
         fields=names,
-        ia=[
-            [round(float(v), 3) if k else None for v, k in zip(*row, strict=True)]
-            for row in zip(ia, known, strict=True)
-        ],
-        levels=[
-            [round(float(v)) if k else None for v, k in zip(*row, strict=True)]
-            for row in zip(scaled, known, strict=True)
-        ],
+        ia=[[round(value, 3) if np.isfinite(value) else None for value in row] for row in ia.tolist()],
+        levels=[[round(value) if np.isfinite(value) else None for value in row] for row in scaled.tolist()],
         low=low,
         high=high,
     )

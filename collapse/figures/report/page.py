@@ -119,6 +119,11 @@ class Report:
         return list(self.names) if self.names else labels([each.tables for each in self.checkpoints])
 
     @property
+    def _latest(self) -> list[tuple[str, FactoredTables]]:
+        """The checkpoints that have charts of their own, with their labels."""
+        return list(zip(self._labels, self.checkpoints, strict=True))[-_PANELS:]
+
+    @property
     def _sentences(self) -> list[str]:
         found = list(sentences(self.fields))
         if self.changes is not None:
@@ -132,7 +137,6 @@ class Report:
         axes = spectra_axes(self.checkpoints)
         source, depends = heading(last)
         own = registered_measures()
-        groups = todo(last, self.fields)
         earlier = [dict(zip(frame["field"], frame["ia"], strict=True)) for frame in self.frames[:-1]]
         return {
             "title": _title(last),
@@ -147,17 +151,17 @@ class Report:
                 "NumPy": np.__version__,
                 "Python": platform.python_version(),
             },
-            "todo": groups,
+            "todo": todo(last, self.fields),
             "named": _NAMED,
             "advised": _ADVISED,
             "rows": _rows(last, fields, axes),
             "at_first": _ROWS,
-            "degrees": [(str(degree), int((fields["degree"] == degree).sum())) for degree in Degree],
             "numbers": numbers,
             "columns": {**COLUMNS, **dict.fromkeys(own, "a measure of another package")},
             "own": list(own),
             "has_seen": bool(fields["rows_trained"].notna().any()),
             "checkpoints": (overview := self._overview()),
+            "degrees": list(overview[-1]["degrees"].items()),
             "seen": [str(degree) for degree in Degree if any(each["degrees"][str(degree)] for each in overview)],
             "changes": [] if self.changes is None else records(self.changes),
             "bars": bars(fields, earlier, _BARS),
@@ -193,7 +197,7 @@ class Report:
     def _panels(self, axes: SpectraAxes, numbers: Mapping[str, int]) -> list[tuple[str, list[tuple[int, str]]]]:
         """Return the lines of every chart of spectra: the fields' numbers with their points."""
         found = []
-        for label, each in list(zip(self._labels, self.checkpoints, strict=True))[-_PANELS:]:
+        for label, each in self._latest:
             of_number = {numbers[table.field]: table for table in each if table.field in numbers}
             lines = [(n, axes.points(of_number[n])) for n in sorted(of_number)[:_LINES]]
             found.append((label, lines))
@@ -202,7 +206,7 @@ class Report:
     def _heatmaps(self, numbers: Mapping[str, int]) -> list[tuple[str, Heatmap]]:
         return [
             (label, heatmap(each, numbers, _CELLS))
-            for label, each in list(zip(self._labels, self.checkpoints, strict=True))[-_PANELS:]
+            for label, each in self._latest
             if each.tables.layer(each.settings.layer)
         ]
 

@@ -2,7 +2,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
 const all = (selector, of = document) => [...of.querySelectorAll(selector)];
-const maps = all(".cells");
+const maps = all(".cells").map(svg => ({svg, ...JSON.parse(svg.dataset.map)}));
 
 {% include "sort.js" %}
 
@@ -78,7 +78,7 @@ byId("json").addEventListener("click", () =>
 
 // One field is highlighted everywhere: in the tables, the bars, the spectra and the heatmaps.
 const pick = byId("pick"), said = byId("picked");
-const names = new Map([...rows].map(row => [row.dataset.n, row.cells[0].dataset.value]));
+const nameOf = n => rowOf.get(String(n)).cells[0].dataset.value;
 for (const row of [...rows].sort((a, b) => a.cells[0].dataset.value.localeCompare(b.cells[0].dataset.value)))
   pick.add(new Option(row.cells[0].dataset.value, row.dataset.n));
 const drawn = new Map();
@@ -96,7 +96,7 @@ function mark(n) {
     }
   }
   marked = n;
-  for (const svg of maps) cross(svg, n);
+  for (const map of maps) cross(map, n);
   said.textContent = n === "" ? "" : rowOf.get(n).lastElementChild.dataset.value;
   pick.value = n;
 }
@@ -135,7 +135,7 @@ for (const svg of all(".lines")) {
       const away = Math.abs(heightAt(points, x) - y);
       if (away < best) [best, nearest] = [away, n];
     }
-    if (nearest !== "") { mark(nearest); byId("line").textContent = `${names.get(nearest)}: ${rowOf.get(nearest).lastElementChild.dataset.value}`; }
+    if (nearest !== "") { mark(nearest); byId("line").textContent = `${nameOf(nearest)}: ${rowOf.get(nearest).lastElementChild.dataset.value}`; }
   });
   svg.addEventListener("click", () => hold(marked === held ? "" : marked));
   svg.addEventListener("pointerleave", () => { mark(held); byId("line").textContent = ""; });
@@ -143,9 +143,9 @@ for (const svg of all(".lines")) {
 
 // Heatmaps: the pointer or the arrow keys choose a cell.
 
-function cross(svg, n) {
+function cross({svg, numbers}, n) {
   svg.querySelectorAll(".cross").forEach(each => each.remove());
-  const {numbers} = JSON.parse(svg.dataset.map), i = numbers.indexOf(Number(n)), N = numbers.length;
+  const i = numbers.indexOf(Number(n)), N = numbers.length;
   if (n === "" || i < 0) return;
   for (const [x, y, width, height] of [[0, i, N, 1], [i, 0, 1, N]]) frame(svg, x, y, width, height);
 }
@@ -157,16 +157,15 @@ function frame(svg, x, y, width, height) {
   box.classList.add("cross");
   svg.append(box);
 }
-for (const svg of maps) {
-  const {numbers, ia} = JSON.parse(svg.dataset.map), N = numbers.length;
+for (const map of maps) {
+  const {svg, numbers, ia} = map, N = numbers.length;
   let cell = [0, 0];
   const say = (i, j) => {
     cell = [i, j];
     mark(String(numbers[i]));
-    svg.querySelectorAll(".cross").forEach(each => each.remove());
-    cross(svg, String(numbers[i]));
+    cross(map, numbers[i]);
     frame(svg, j, i, 1, 1);
-    const name = k => names.get(String(numbers[k])), value = ia[i][j];
+    const name = k => nameOf(numbers[k]), value = ia[i][j];
     byId("cell").textContent = value === null ? `${name(i)} → ${name(j)}: the model has no such sub-embedding`
       : `${name(i)} as ${name(j)} meets it: information abundance ${value.toFixed(2)}`;
   };
@@ -175,7 +174,7 @@ for (const svg of maps) {
     const at = (where, start, size) => Math.min(N - 1, Math.max(0, Math.floor(N * (where - start) / size)));
     say(at(event.clientY, box.top, box.height), at(event.clientX, box.left, box.width));
   });
-  svg.addEventListener("pointerleave", () => { mark(held); cross(svg, held); byId("cell").textContent = ""; });
+  svg.addEventListener("pointerleave", () => { mark(held); cross(map, held); byId("cell").textContent = ""; });
   svg.addEventListener("keydown", event => {
     const step = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key];
     if (!step) return;

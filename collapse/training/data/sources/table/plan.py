@@ -245,14 +245,20 @@ def _column(
     cells = texts.to_list()
     filled = [cell is not None for cell in cells]
     guess, reason = _guess(numbers[filled])
-    if reason == TEXT and parse_dates(texts.drop_nulls()).null_count() == 0:
+    if reason == TEXT and _are_dates(texts.drop_nulls()):
         reason = "dates: see --dates"
     role, why = (said, "for the split" if said == "time" else "asked for") if said else (guess, reason)
-    parts = tuple(part for part in parts_of(texts) if f"{name}_{part}" not in drop) if role == "date" else ()
+    parts = parts_of(texts) if role == "date" else ()
+    parts = tuple(part for part, made in zip(parts, part_names(name, parts), strict=True) if made not in drop)
     whole = role == "categorical" and reason == WHOLE
     counts = Counter(as_whole(cell) if whole else cell for cell in cells if cell is not None)
     examples = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:EXAMPLES])
     return Column(name=name, role=role, why=why, distinct=len(counts), examples=examples, whole=whole, parts=parts)
+
+
+def _are_dates(cells: pl.Series) -> bool:
+    # The first cell tells for most columns, which are not searched for dates then.
+    return all(parse_dates(part).null_count() == 0 for part in (cells.head(1), cells))
 
 
 def _are_numbers(cells: pl.Series, numbers: pl.Series) -> bool:

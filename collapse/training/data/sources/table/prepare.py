@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from collapse.errors import CollapseError, shortened
+from collapse.errors import CollapseError
 from collapse.printable import path_text
 from collapse.training.data.sources.rows import Parsed, first_faults, good_rows, prefetched
 from collapse.training.data.sources.table.bins import Floats, in_powers_of_two, in_quantiles, in_widths, quantiles
@@ -17,7 +17,7 @@ from collapse.training.data.sources.table.dates import EXPECTED, date_fields, pa
 from collapse.training.data.sources.table.plan import AS_FLOAT, TablePlan, cleaned
 from collapse.training.data.store.encoding import Encoder
 from collapse.training.data.store.prepared import PreparedData, Source, open_prepared
-from collapse.training.data.store.skipped import SkippedRows
+from collapse.training.data.store.skipped import Faults, SkippedRows
 from collapse.training.data.store.split import parts_in_order, split_rows
 from collapse.training.data.store.writing import GrowingArray, new_prepared
 
@@ -203,10 +203,10 @@ def _times(plan: TablePlan, cells: pl.Series) -> tuple[pl.Series, str]:
     return parse_dates(cells).cast(pl.Int64).cast(pl.Float64), EXPECTED
 
 
-def _not_read(cells: pl.Series, found: pl.Series, expected: str) -> dict[int, str]:
+def _not_read(cells: pl.Series, found: pl.Series, expected: str) -> Faults:
     """Return the cells that have another form, as faults by row."""
-    rows = (cells.is_not_null() & found.is_null()).arg_true().to_list()
-    return {row: f"column {cells.name} has {shortened(cells[row])}, which is not {expected}" for row in rows}
+    wrong = cells.is_not_null() & found.is_null()
+    return first_faults([cells.name], cells.to_frame(), wrong.to_frame(), expected)
 
 
 def _binnings(plan: TablePlan, folder: Path, vocabulary_split: int | None, skip_bad: int) -> dict[str, Binning]:
