@@ -4,14 +4,19 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from collapse.analysis.factorised import FactoredTables, factorise
@@ -98,6 +103,25 @@ def made(
     return display.from_checkpoints(checkpoints)
 
 
+def covered(display: Display) -> list[tuple[str, str]]:
+    """Return the parts of different panels, and the caption, that share more than a few pixels or are cut off."""
+    figure = display.plot().figure_
+    assert figure is not None
+    figure.draw_without_rendering()
+    boxes: dict[str, Any] = {"caption": figure._supxlabel.get_window_extent()}  # type: ignore[attr-defined]
+    for n, ax in enumerate(figure.axes):
+        parts: dict[str, Any] = {"title": ax.title, "legend": ax.get_legend()}
+        if ax.axison:
+            parts |= {"x": ax.xaxis, "y": ax.yaxis}
+        found = {name: part.get_tightbbox() for name, part in parts.items() if part} | {"area": ax.bbox}
+        drawn = {name: box for name, box in found.items() if box and 0 < box.width < np.inf}
+        boxes |= {f"{n} {name}": box for name, box in drawn.items()}
+    cut = [(name, "outside") for name, box in boxes.items() if box.y1 > figure.bbox.y1 + 2 or box.y0 < -2]
+    pairs = [(a, b) for a, b in combinations(boxes, 2) if a.split()[0] != b.split()[0]]
+    shared = {(a, b): Bbox.intersection(boxes[a], boxes[b]) for a, b in pairs}
+    return cut + [pair for pair, box in shared.items() if box and min(box.width, box.height) > 3]
+
+
 @pytest.mark.parametrize("display", ALL.values(), ids=ALL.keys())
 class TestContract:
     """Every display: constructors, drawing on given axes, files, and drawing again from its table."""
@@ -118,6 +142,10 @@ class TestContract:
         else:
             assert set(PROVENANCE) <= set(made.table)
             assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained|validation) rows", made.provenance)
+
+    def test_nothing_covers_anything(self, display: type[Display], made: Display) -> None:
+        assert display.number in ALL
+        assert covered(made) == []
 
     def test_its_caption_begins_with_what_to_see(self, display: type[Display], made: Display) -> None:
         """It says what the paper shows and what was found here, and no value is missing."""
@@ -294,6 +322,51 @@ def test_not_all_of_many_fields_are_named(number: str) -> None:
     assert display.figure_ is not None
     assert display.figure_.get_figwidth() < 25
     assert len(display.table["field" if number == "2" else "source"].unique()) == fields
+
+
+@given(text=st.text("ab ,=x4%", max_size=80), characters=st.integers(1, 30))
+def test_wrapped_lines_fit_and_lose_only_spaces(text: str, characters: int) -> None:
+    lines = style.wrapped_lines(text, characters).splitlines()
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(len(line) <= characters for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("DCNv2 ME 4 x 4, interactions=shared", ["DCNv2 ME", "4 x 4,", "interactions=", "shared"]),
+        ("DCNv2 ME 10 x 4", ["DCNv2 ME", "10 x 4"]),
+        ("these bands are 95 % intervals", ["these bands", "are 95 %", "intervals"]),
+        ("a run with K = 10 at 1x", ["a run with", "K = 10 at 1x"]),
+        ("one two three four five", ["one two three", "four five"]),
+        ("a" * 20, ["a" * 14, "a" * 6]),
+    ],
+)
+def test_names_break_where_a_reader_would_break_them(text: str, lines: list[str]) -> None:
+    assert style.wrapped_lines(text, 14).splitlines() == lines
+
+
+def test_the_lines_of_a_caption_are_about_equally_long() -> None:
+    caption = "K = 4 at 1x, enlarged 10x, at most 2 epochs of batches of 64, 5 initialisations (profile small)"
+    first, second = style.wrapped_lines(caption, 90).splitlines()
+    assert abs(len(first) - len(second)) < 10
+
+
+@pytest.mark.parametrize("number", ["3", "10b", "16"])
+@pytest.mark.parametrize("fields", [2, 30])
+def test_heatmaps_with_long_names_cover_nothing(number: str, fields: int) -> None:
+    sets, K = (2 if number == "10b" else 1), 2
+    random = np.random.default_rng(0)
+    tables = tuple(
+        EmbeddingTable(field=f"the field of number {i}", E=random.normal(size=(3, K * sets)), sizes=(K,) * sets)
+        for i in range(fields)
+    )
+    maps = tuple(
+        ProjectionMaps(layer=0, set=m, W=random.normal(size=(fields * K, fields * K)), sizes=(K,) * fields)
+        for m in range(sets)
+    )
+    many = TableSet(name="many", source="many.pt", tables=tables, field_maps=maps)
+    assert covered(display_of(number).from_checkpoints([factorise(many, AnalysisSettings())])) == []
 
 
 class TestSubEmbeddings:

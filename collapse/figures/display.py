@@ -156,21 +156,26 @@ class Display(ABC):
             The figure itself, with ``axes_`` and ``figure_``.
         """
         with mpl.style.context(style.RC):
-            if axes is None:
-                layout = self.layout()
-                lines = [_shown(line, _LONGEST_LINE) for line in self.caption.split("\n")]
-                caption = style.wrapped("\n".join(lines), layout.size[0])
-                height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
-                figure = new_figure(figsize=(layout.size[0], height), layout="constrained")
-                # Rows of names, or a string of letters; matplotlib's types do not accept the union.
-                mosaic: Any = layout.mosaic
-                axes = list(figure.subplot_mosaic(mosaic, **layout.ratios).values())
-                figure.supxlabel(caption, fontsize=6, color=style.REFERENCE)
-            self.axes_ = list(axes)
-            self.figure_ = axes[0].get_figure(root=True)
+            self.axes_ = list(self._new_axes(new_figure) if axes is None else axes)
+            self.figure_ = self.axes_[0].get_figure(root=True)
             with self._as_shown():
                 self.draw(self.axes_)
+            if axes is None and self.figure_ and (engine := self.figure_.get_layout_engine()):
+                # The first layout leaves too little room for titles. The second, at drawing, is right.
+                engine.execute(self.figure_)
         return self
+
+    def _new_axes(self, new_figure: Callable[..., Figure]) -> list[Axes]:
+        """Return the axes of a new figure with the caption."""
+        layout = self.layout()
+        lines = [_shown(line, _LONGEST_LINE) for line in self.caption.split("\n")]
+        caption = style.wrapped("\n".join(lines), layout.size[0])
+        height = layout.size[1] + style.CAPTION_LINE * caption.count("\n") + self._legend_height()
+        figure = new_figure(figsize=(layout.size[0], height), layout="compressed")
+        figure.supxlabel(caption, fontsize=6, color=style.REFERENCE)
+        # Rows of names, or a string of letters; matplotlib's types do not accept the union.
+        mosaic: Any = layout.mosaic
+        return list(figure.subplot_mosaic(mosaic, **layout.ratios).values())
 
     def on_axes(self, ax: Axes | Sequence[Axes] | None = None) -> Any:
         """Draw the table on given axes, or on those of a new figure of pyplot, which notebooks show.

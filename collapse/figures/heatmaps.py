@@ -91,4 +91,5 @@ class HeatmapsDisplay(CheckpointDisplay):
             )
         figure = axes[0].get_figure(root=True)
         assert figure is not None
-        figure.colorbar(mappable, ax=list(axes), shrink=0.4, label=r"$\mathrm{IA}(E_i^{\to j})$")
+        rows = len(self.layout().mosaic) // 2
+        figure.colorbar(mappable, ax=list(axes), shrink=0.4 / rows, label=r"$\mathrm{IA}(E_i^{\to j})$")

@@ -81,7 +81,7 @@ class MarginalsDisplay(CheckpointDisplay):
                 rf"without $i = j$: {row.pearson_off_diagonal:.2f}, {row.spearman_off_diagonal:.2f}"
             )
             x, y = of_label["ia_relative"], of_label["sum_relative"]
-            of_all.plot(x, y, "o", color=colour, ms=3, label=str(row.label))
+            of_all.plot(x, y, "o", color=colour, ms=3, label=style.wrapped(str(row.label), 1.3))
         of_each[0].set_ylabel(r"$\sum_i \mathrm{IA}(E_i^{\to j})$")
         of_all.set(
             xlabel=r"$\mathrm{IA}(E_j)$ / largest",
@@ -89,4 +89,4 @@ class MarginalsDisplay(CheckpointDisplay):
             xlim=(0, 1.03),
         )
         of_all.grid(visible=True)
-        of_all.legend(loc="best")
+        style.legend_above(of_all, of_all.get_legend_handles_labels()[0], columns=1)

@@ -42,15 +42,14 @@ class PatternDisplay(CheckpointDisplay):
         """Return several sets per row."""
         sets = [str(each) for each in self.table["set"].unique()]
         mosaic = in_rows(sets, _ACROSS)
-        return PanelLayout(mosaic=mosaic, size=(3.4 * len(mosaic[0]), 3.3 * len(mosaic) + 0.3))
+        return PanelLayout(mosaic=mosaic, size=(3.4 * len(mosaic[0]), 3.4 * len(mosaic) + 0.3))
 
     def draw(self, axes: Sequence[Axes]) -> None:
         """Draw one heatmap per set."""
         fields = list(self.table["source"].unique())
         low, high = self.table["norm"].min(), self.table["norm"].max()
-        for number, (ax, (m, of_set)) in enumerate(zip(axes, self.table.groupby("set", sort=True), strict=False)):
+        for number, (ax, (m, of_set)) in enumerate(zip(axes, self.table.groupby("set", sort=True), strict=True)):
             matrix = of_set.pivot_table(index="target", columns="source", values="norm", dropna=False)
-            last = number == len(axes) - 1
             sns.heatmap(
                 matrix.loc[fields, fields],
                 ax=ax,
@@ -60,10 +59,15 @@ class PatternDisplay(CheckpointDisplay):
                 square=True,
                 xticklabels=1,
                 yticklabels=1 if number % _ACROSS == 0 else [],
-                cbar=last,
-                cbar_kws={"label": r"$\|W_{i\to j}^{(m)}\|_F$", "shrink": 0.7} if last else None,
+                cbar=False,
             )
             ax.tick_params(labelsize=5, length=1)
             ax.set(
                 xlabel="field i", ylabel="field j" if number % _ACROSS == 0 else "", title=f"set {int(str(m)) + 1}"
             )
+        figure = axes[0].get_figure(root=True)
+        assert figure is not None
+        # A bar of one panel only would move this panel out of line.
+        label = r"$\|W_{i\to j}^{(m)}\|_F$"
+        rows = len(self.layout().mosaic)
+        figure.colorbar(axes[0].collections[0], ax=list(axes), shrink=0.8 / rows, label=label)

@@ -175,7 +175,31 @@ def wrapped(caption: str, width: float) -> str:
 
 
 def wrapped_lines(text: str, characters: int) -> str:
-    """Wrap every line of a text to a number of characters, at spaces and between the settings of a name."""
-    wrapper = textwrap.TextWrapper(characters)
-    wrapper.wordsep_re = re.compile(r"(\s+)|(?<=[,=])")
-    return "\n".join(wrapper.fill(line) for line in text.splitlines())
+    """Wrap every line of a text to a number of characters, and to lines that are about equally long.
+
+    Lines break at spaces, but not within ``10 x 4``, ``K = 4`` or ``95 %``; names that are too long for a line
+    also break between their settings, and anywhere at last.
+    """
+    return "\n".join(_balanced(line, characters) for line in text.splitlines())
+
+
+_SPACES = re.compile(r"((?<! [x=])\s+(?![x=%](?:\s|$)))")
+_SPACES_AND_SETTINGS = re.compile(rf"{_SPACES.pattern}|(?<=[,=])")
+
+
+def _balanced(line: str, characters: int) -> str:
+    """Wrap a line to as few lines as possible, and these to the smallest width that needs no more of them."""
+    for breaks in (_SPACES, _SPACES_AND_SETTINGS):
+        lines = _filled(line, characters, breaks)
+        longest = max(map(len, lines), default=0)
+        if longest <= characters:
+            narrower = (_filled(line, width, breaks) for width in range(1, longest))
+            lines = next((each for each in narrower if len(each) == len(lines)), lines)
+            return "\n".join(lines)
+    return textwrap.fill(line, characters)
+
+
+def _filled(line: str, characters: int, breaks: re.Pattern[str]) -> list[str]:
+    wrapper = textwrap.TextWrapper(characters, break_long_words=False)
+    wrapper.wordsep_re = breaks
+    return wrapper.wrap(line)

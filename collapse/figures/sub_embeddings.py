@@ -25,7 +25,7 @@ class SubEmbeddingDisplay(CheckpointDisplay):
     """
 
     columns = ("source", "target", "ia", "ia_source", "ia_target")
-    size = (style.PAGE, 4.2)
+    size = (style.PAGE, 4.9)
     takes_one = True
     panels: ClassVar[str] = "abc"
     """Panels to draw: all three, or one."""
