@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from collapse.errors import CollapseError
+from collapse.figures.markdown import markdown_table
 from collapse.paper.auc import PRINTED, auc_by_size, auc_of_runs
 from collapse.paper.item import item_of, read_profile, record_profile
 from collapse.paper.profiles import PROFILES, Profile
@@ -153,3 +154,20 @@ def test_from_a_sweep_to_a_table(
     assert collapse("figures", study)[0] == 2
     code, _, err = collapse("sweep", "2", "--profile", "test", "--out", study, "--base-size", 3)
     assert (code, "other settings" in err) == (2, True)
+
+
+def test_columns_of_numbers_are_on_the_right() -> None:
+    table = pd.DataFrame(
+        {
+            "field": ["C1", "C2"],
+            "auc": ["0.75 ± 0.01", "0.7"],
+            "change": ["+0.05 (-0.01 to +0.10)", ""],
+            "rows": ["1,024", "7"],
+            "size": ["10x", "50%"],
+            "day": ["2013-01-02", "2013-01-03"],
+            "unknown": ["", ""],
+        }
+    )
+    rule = markdown_table(table).splitlines()[1]
+    assert rule == "| --- | ---: | ---: | ---: | ---: | --- | --- |"
+    assert markdown_table(table[:0]).splitlines()[1] == f"|{' --- |' * 7}"

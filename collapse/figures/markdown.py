@@ -1,6 +1,7 @@
 """Markdown tables."""
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from collapse.printable import one_line
@@ -10,10 +11,11 @@ if TYPE_CHECKING:
 
 # An underscore within a word is not markup, and names of fields have many.
 _MARKS = re.compile(r"[\\|`*<\[]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(e-?\d+)?[x%]?( ± [\d.]+| \(.*\))?")
 
 
 def markdown_table(table: "pd.DataFrame") -> str:
-    """Format a table in Markdown, one line per row. Markup in cells is escaped.
+    """Format a table in Markdown, one line per row, with numbers on the right. Markup in cells is escaped.
 
     Parameters
     ----------
@@ -25,7 +27,17 @@ def markdown_table(table: "pd.DataFrame") -> str:
     str
         The lines, without a final line break.
     """
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    return "\n".join(
-        "| " + " | ".join(_MARKS.sub(r"\\\g<0>", one_line(str(cell))) for cell in row) + " |" for row in rows
-    )
+    head = _escaped(table.columns)
+    rows = [_escaped(row) for row in table.to_numpy().tolist()]
+    columns = list(zip(*rows, strict=True)) or [()] * len(head)
+    rule = ["---:" if _is_of_numbers(column) else "---" for column in columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _escaped(cells: Iterable[object]) -> list[str]:
+    return [_MARKS.sub(r"\\\g<0>", one_line(str(cell))) for cell in cells]
+
+
+def _is_of_numbers(cells: Sequence[str]) -> bool:
+    filled = [cell for cell in cells if cell not in ("", "nan", "None")]
+    return bool(filled) and all(map(_NUMBER.fullmatch, filled))

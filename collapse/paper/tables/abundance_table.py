@@ -24,7 +24,7 @@ def abundance_table(item: Item) -> StudyTable:
         {
             "share": [f"{fraction:.0%}" for fraction in numbers["train_share"]],
             "size": numbers["factor"].map("{:g}x".format),
-            "": numbers["variant"],
+            "SE/ME": numbers["variant"],
             "paper's K": numbers["printed_size"].map("{:.0f}".format),
             "paper": _rounded(numbers["printed"]),
             "K": numbers["embedding_size"].astype(str),

@@ -10,7 +10,7 @@ from collapse.paper.item import Item
 HEADINGS = {
     "data": "data",
     "model": "model",
-    "variant": "",
+    "variant": "SE/ME",
     "factor": "size",
     "printed": "paper",
     "auc": "ours",

@@ -22,13 +22,14 @@ def cures_table(item: Item) -> StudyTable:
         {
             "data": numbers["data"],
             "cure": numbers["cure"],
-            "model": numbers["model"],
             "IA/random": numbers["ia_normalised"].map("{:.0%}".format),
-            "change of it": _changes(numbers, "ia_change", "{:+.2f}", is_reference),
+            "change of IA/random": _changes(numbers, "ia_change", "{:+.2f}", is_reference),
             "test AUC": numbers["test_auc"].map("{:.4f}".format),
-            "change": _changes(numbers, "auc_change", "{:+.4f}", is_reference),
+            "change of test AUC": _changes(numbers, "auc_change", "{:+.4f}", is_reference),
             "time": numbers["time"].map("{:.2f}x".format).where(numbers["time"].notna(), ""),
             "runs": numbers["runs"].astype(str),
+            # Last, because these names are long.
+            "model": numbers["model"],
         }
     )
     caption = _reading(numbers, is_reference) + (

@@ -34,7 +34,7 @@ def data_table(item: Item) -> StudyTable:
     printed = read_printed("data")
     ours = pd.DataFrame([overview(load_data(data)) for data in item.profile.data])
     numbers = pd.concat([printed, ours[["name", *_COLUMNS, "positive"]].assign(source="ours")], ignore_index=True)
-    text = pd.DataFrame({"": numbers["source"], "data": numbers["name"]})
+    text = pd.DataFrame({"source": numbers["source"], "data": numbers["name"]})
     for column, heading in _COLUMNS.items():
         text[heading] = [f"{number:,}" for number in numbers[column]]
     text["positive"] = numbers["positive"].map("{:.1%}".format).where(numbers["positive"].notna(), "")
