@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
 # Explores: examples are drawn anew every time, and kept in .hypothesis where they fail.
 settings.register_profile(
-    "thorough", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "thorough", max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("fast")
 
