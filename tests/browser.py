@@ -150,7 +150,7 @@ def _on_page(driver: "webdriver.Chrome", page: str) -> list[str]:
     messages = driver.get_log("browser")  # type: ignore[no-untyped-call]
     said = [entry["message"] for entry in messages if entry["level"] in ("SEVERE", "WARNING")]
     wide = [f"{page} is too wide"] if _is_too_wide(driver) else []
-    return [*said, *(f"{each} is no picture" for each in broken), *wide]
+    return [*said, *(f"{each} is not shown" for each in broken), *wide]
 
 
 def _is_too_wide(driver: "webdriver.Chrome") -> bool:

@@ -143,7 +143,7 @@ def test_the_complaints_are_heard(tmp_path: Path) -> None:
     )
     with served(tmp_path) as address, browser(tmp_path / "profile") as driver:
         found = "\n".join(complaints(driver, f"{address}page.html"))
-    for word in ("oh", "none.png is no picture", "too wide", "page.html#nowhere", "gone.html"):
+    for word in ("oh", "none.png is not shown", "too wide", "page.html#nowhere", "gone.html"):
         assert word in found
 
 

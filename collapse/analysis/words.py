@@ -159,11 +159,13 @@ def sentences(fields: pd.DataFrame) -> tuple[str, str]:
     )
 
 
-def next_command(factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = ()) -> list[str]:
-    """Return the command that explains the worst field, or that writes a report if all are well or not judged."""
+def next_command(
+    factored: FactoredTables, fields: pd.DataFrame, words: Sequence[str] = (), *, otherwise: str = "report"
+) -> list[str]:
+    """Return the command that explains the worst field, or another command if all are well or not judged."""
     bad = worst_first(fields, ())
     bad = bad[~bad["degree"].isin(["spread out", "not judged"])]
     source = factored.tables.source
     if bad.empty:
-        return ["collapse", "report", source, *words]
+        return ["collapse", otherwise, source, *words]
     return ["collapse", "explain", source, str(bad["field"].iloc[0]), *words]

@@ -98,7 +98,7 @@ def command(
     )
     report.save(page)
     click.echo(f"wrote {page}")
-    worst = next_command(factored[-1], report.fields, reading_words(selection, settings))
-    suggest(*(worst if worst[1] == "explain" else ["collapse", "analyze", path_text(last)]))
+    words = reading_words(selection, settings)
+    suggest(*next_command(factored[-1], report.fields, words, otherwise="analyze"))
     if bad:
         raise CollapseError("; ".join([*map(str, bad), "the page has the other fields"]))
