@@ -75,7 +75,7 @@ def check(found: list[tuple[str, int | None, str]], out: Path) -> None:
     assert not list(out.rglob(".*.partial"))
 
 
-@pytest.mark.parametrize("name", ["train", "prepare", "truncate", "report"])
+@pytest.mark.parametrize("name", [pytest.param("train", marks=pytest.mark.slow), "prepare", "truncate", "report"])
 def test_a_command_twice(name: str, at_once: AtOnce, out: Path) -> None:
     check(at_once(name, name), out)
 

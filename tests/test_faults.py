@@ -37,7 +37,7 @@ PREPARE_AGAIN: dict[str, list[str]] = {
     "sweep": COMMANDS["sweep"],
 }
 """Commands that succeed after a failed one that had begun to write."""
-SLOW = ("sweep", "the page of a study", "figures of a study")
+SLOW = ("sweep", "a figure", "the page of a study", "figures of a study")
 BEGUN = ("data", "run/config.json", "study")
 LEFT = (
     "report.html",

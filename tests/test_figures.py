@@ -143,6 +143,7 @@ class TestContract:
             assert set(PROVENANCE) <= set(made.table)
             assert re.match(".* on small, epoch [12], seeds 0/0/0, (all|trained|validation) rows", made.provenance)
 
+    @pytest.mark.slow
     def test_nothing_covers_anything(self, display: type[Display], made: Display) -> None:
         assert display.number in ALL
         assert covered(made) == []
@@ -352,6 +353,7 @@ def test_the_lines_of_a_caption_are_about_equally_long() -> None:
     assert abs(len(first) - len(second)) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["3", "10b", "16"])
 @pytest.mark.parametrize("fields", [2, 30])
 def test_heatmaps_with_long_names_cover_nothing(number: str, fields: int) -> None:

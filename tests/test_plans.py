@@ -131,7 +131,7 @@ class TestSettings:
 
 
 class TestCommands:
-    @pytest.mark.parametrize("command", [("sweep", "8a"), ("reproduce",)])
+    @pytest.mark.parametrize("command", [("sweep", "8a"), pytest.param(("reproduce",), marks=pytest.mark.slow)])
     def test_a_dry_run_opens_and_writes_nothing(
         self, command: tuple[str, ...], no_cache: Path, tmp_path: Path, collapse: Collapse
     ) -> None:

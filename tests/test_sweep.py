@@ -185,6 +185,7 @@ def tiny(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_from_a_dry_run_to_finished(self, tiny: Profile, tmp_path: Path, collapse: Collapse) -> None:
         words = ("sweep", "8b", "10b", "--profile", "test", "--out", tmp_path / "study", "--jobs", 2)
         code, out, err = collapse(*words, "--dry-run")
