@@ -89,7 +89,4 @@ class HeatmapsDisplay(CheckpointDisplay):
                 f"{style.wrapped(str(label), 2.6)}\nPearson over i {over_i['pearson'][label]:.2f}, "
                 f"without i = j {over_i['pearson_off_diagonal'][label]:.2f}"
             )
-        figure = axes[0].get_figure(root=True)
-        assert figure is not None
-        rows = len(self.layout().mosaic) // 2
-        figure.colorbar(mappable, ax=list(axes), shrink=0.4 / rows, label=r"$\mathrm{IA}(E_i^{\to j})$")
+        style.colour_bar(axes, mappable, rows=len(self.layout().mosaic), label=r"$\mathrm{IA}(E_i^{\to j})$")

@@ -30,7 +30,7 @@ def markdown_table(table: "pd.DataFrame") -> str:
     head = _escaped(table.columns)
     rows = [_escaped(row) for row in table.to_numpy().tolist()]
     columns = list(zip(*rows, strict=True)) or [()] * len(head)
-    rule = ["---:" if _is_of_numbers(column) else "---" for column in columns]
+    rule = ["---:" if is_of_numbers(column) else "---" for column in columns]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
@@ -38,6 +38,7 @@ def _escaped(cells: Iterable[object]) -> list[str]:
     return [_MARKS.sub(r"\\\g<0>", one_line(str(cell))) for cell in cells]
 
 
-def _is_of_numbers(cells: Sequence[str]) -> bool:
+def is_of_numbers(cells: Sequence[str]) -> bool:
+    """Return whether the cells that are not empty are numbers, perhaps with a unit, deviation or interval."""
     filled = [cell for cell in cells if cell not in ("", "nan", "None")]
     return bool(filled) and all(map(_NUMBER.fullmatch, filled))

@@ -65,9 +65,5 @@ class PatternDisplay(CheckpointDisplay):
             ax.set(
                 xlabel="field i", ylabel="field j" if number % _ACROSS == 0 else "", title=f"set {int(str(m)) + 1}"
             )
-        figure = axes[0].get_figure(root=True)
-        assert figure is not None
-        # A bar of one panel only would move this panel out of line.
         label = r"$\|W_{i\to j}^{(m)}\|_F$"
-        rows = len(self.layout().mosaic)
-        figure.colorbar(axes[0].collections[0], ax=list(axes), shrink=0.8 / rows, label=label)
+        style.colour_bar(axes, axes[0].collections[0], rows=len(self.layout().mosaic), label=label)

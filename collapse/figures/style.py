@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.ticker import MaxNLocator
 
 from collapse.analysis.several import NAMES
@@ -82,6 +83,25 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, columns: int) -> None:
         borderaxespad=0.3,
         ncols=min(len(handles), columns),
     )
+
+
+def colour_bar(axes: Sequence[Axes], colours: ScalarMappable, *, rows: int, label: str) -> None:
+    """Put a colour bar next to all axes, where it moves none of them out of line.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        All axes of the figure.
+    colours : matplotlib.cm.ScalarMappable
+        What the bar explains.
+    rows : int
+        Rows of axes. The bar is about as long as one.
+    label : str
+        Its label.
+    """
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(colours, ax=list(axes), shrink=0.8 / rows, label=label)
 
 
 def cardinality_axis(ax: Axes, table: pd.DataFrame) -> dict[str, int]:

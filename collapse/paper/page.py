@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from collapse.figures.markdown import is_of_numbers
 from collapse.figures.study_table import StudyTable
 from collapse.figures.templating import page_templates
 from collapse.files.atomic import atomic_write
@@ -174,7 +175,7 @@ def _shown(each: Rendered, badges: list[Link], folder: Path) -> Shown:
         folders=_folders(paths, folder),
         sentence="" if is_table else first,
         provenance="" if is_table else rest,
-        numeric=[_is_numeric(cells) for cells in columns],
+        numeric=[is_of_numbers(cells) for cells in columns],
     )
 
 
@@ -262,12 +263,6 @@ def _interval(record: Mapping[str, Any]) -> Interval | None:
         width=100 - at if is_above else at,
         value=bound,
     )
-
-
-def _is_numeric(cells: Sequence[str]) -> bool:
-    """Return whether all cells that are not empty begin with a number."""
-    filled = [cell for cell in cells if cell.strip()]
-    return bool(filled) and all(_NUMBER.match(cell.strip()) for cell in filled)
 
 
 def _value(cell: str) -> str:
